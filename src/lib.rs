@@ -1,0 +1,5 @@
+//! amends: an embeddable, actor-based saga coordinator and durable-execution engine.
+
+pub mod machine;
+pub mod model;
+pub mod store;

@@ -1,0 +1,2 @@
+//! The `amends` binary. Lives here: nothing but the way into `server`.
+fn main() {}

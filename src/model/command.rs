@@ -1,0 +1,93 @@
+//! What workflow code (or a definition, or later a remote worker) asks for. Lives here: the commands, in Temporal's
+//! direction. Must not live here: what becomes of them (that is `machine`).
+
+use std::time::Duration;
+
+use super::{ActivityId, ActivityOptions, ActivityType, Failure, Payload, StepSpec, TimerId};
+
+/// One request of a decider. Everything a decider can ask for is in this list.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Run an activity.
+    ScheduleActivity(Box<ScheduleActivity>),
+    /// Ask a pending activity to stop.
+    RequestCancelActivity {
+        /// Which one.
+        activity_id: ActivityId,
+    },
+    /// Start a durable timer.
+    StartTimer {
+        /// Its name, unique among pending timers.
+        timer_id: TimerId,
+        /// How long from now.
+        after: Duration,
+    },
+    /// Forget a pending timer.
+    CancelTimer {
+        /// Which one.
+        timer_id: TimerId,
+    },
+    /// Write a note into the history.
+    RecordMarker {
+        /// The kind of note.
+        name: String,
+        /// Its content.
+        details: Payload,
+    },
+    /// End the run with a result. Must be the last command.
+    CompleteWorkflow {
+        /// The result.
+        result: Payload,
+    },
+    /// End the run with a failure, after undoing its saga steps. Must be the last command.
+    FailWorkflow {
+        /// Why.
+        failure: Failure,
+    },
+    /// End the run as cancelled, after undoing its saga steps. Must be the last command.
+    CancelWorkflow {
+        /// How the cancellation was met.
+        failure: Failure,
+    },
+}
+
+/// The activity to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScheduleActivity {
+    /// Its name, unique in the run.
+    pub activity_id: ActivityId,
+    /// Which activity.
+    pub activity_type: ActivityType,
+    /// Its input.
+    pub input: Payload,
+    /// Timeouts and retry policy.
+    pub options: ActivityOptions,
+    /// The saga's part, when it is a saga step.
+    pub step: Option<StepSpec>,
+}
+
+impl Command {
+    /// Whether the command ends the run: such a command must be the last of its turn.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        matches!(
+            self,
+            Command::CompleteWorkflow { .. } | Command::FailWorkflow { .. } | Command::CancelWorkflow { .. }
+        )
+    }
+
+    /// The command's kind, in Temporal's name for it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Command::ScheduleActivity(_) => "ScheduleActivityTask",
+            Command::RequestCancelActivity { .. } => "RequestCancelActivityTask",
+            Command::StartTimer { .. } => "StartTimer",
+            Command::CancelTimer { .. } => "CancelTimer",
+            Command::RecordMarker { .. } => "RecordMarker",
+            Command::CompleteWorkflow { .. } => "CompleteWorkflowExecution",
+            Command::FailWorkflow { .. } => "FailWorkflowExecution",
+            Command::CancelWorkflow { .. } => "CancelWorkflowExecution",
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What arrives for a run. Lives here: the closed list of inputs. Must not live here: who sends them or how.
+
+use std::time::Duration;
+
+use super::{DefinitionDigest, EventId, Failure, Payload, RequestId, RunId, SignalName, WorkflowId, WorkflowType};
+
+/// One thing that arrives for a run. Everything that can move a run is in this list.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Begin.
+    Start(Box<StartRun>),
+    /// A signal.
+    Signal {
+        /// Its name.
+        name: SignalName,
+        /// Its data.
+        input: Payload,
+        /// The sender's deduplication key.
+        request_id: Option<RequestId>,
+        /// Who sends it.
+        identity: String,
+    },
+    /// Ask the run to end, undoing what it did.
+    RequestCancel {
+        /// Why.
+        reason: String,
+        /// Who asks.
+        identity: String,
+    },
+    /// End the run at once, undoing nothing.
+    Terminate {
+        /// Why.
+        reason: String,
+        /// Who decides so.
+        identity: String,
+    },
+    /// An attempt of an activity ended.
+    AttemptEnded {
+        /// Which attempt.
+        token: AttemptToken,
+        /// With what.
+        outcome: AttemptOutcome,
+    },
+    /// The engine came back from the dead: attempts that were running are lost.
+    Recovered,
+    /// Time has passed: whatever is due by now is due.
+    Wake,
+}
+
+/// Names one attempt: the fencing token that its result is checked against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptToken {
+    /// The scheduling event of the activity.
+    pub scheduled: EventId,
+    /// The attempt's number, 1 for the first.
+    pub attempt: u32,
+}
+
+/// What an attempt ended with. Timeouts, cancellations and lost workers are failures of those kinds.
+pub type AttemptOutcome = Result<Payload, Failure>;
+
+/// How a run begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StartRun {
+    /// The caller's id.
+    pub workflow_id: WorkflowId,
+    /// The new execution's id.
+    pub run_id: RunId,
+    /// Which workflow.
+    pub workflow_type: WorkflowType,
+    /// The definition to follow, when it is not written in code.
+    pub definition: Option<DefinitionDigest>,
+    /// Its input.
+    pub input: Payload,
+    /// The caller's deduplication key for this start.
+    pub request_id: Option<RequestId>,
+    /// How long the run may take. `None`: no limit.
+    pub run_timeout: Option<Duration>,
+    /// Who starts it.
+    pub identity: String,
+}

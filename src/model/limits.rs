@@ -1,0 +1,55 @@
+//! Every bound of amends on one page, each with its reason and who enforces it. Must not live here: configuration.
+
+use std::time::Duration;
+
+/// Bytes of an id. Ids are parts of store keys; longer ones would make keys dominate records. Enforced by `model::ids`.
+pub const ID_BYTES_MAX: usize = 255;
+
+/// Bytes of one payload. Temporal's blob limit, so that histories can be exchanged. Enforced where payloads are made.
+pub const PAYLOAD_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Bytes of a failure's message; longer ones are cut. A stack trace in a message would be journaled on each attempt.
+pub const FAILURE_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+
+/// Causes kept below a failure; deeper ones are cut. A chain is walked on every display.
+pub const FAILURE_CAUSES_MAX: usize = 16;
+
+/// Events of one run. Temporal's limit: replaying more takes too long. Enforced by `machine`.
+pub const HISTORY_EVENTS_MAX: u64 = 51_200;
+
+/// Events of one run from which on a warning is logged once.
+pub const HISTORY_EVENTS_WARN: u64 = 10_240;
+
+/// Bytes of one run's history. Temporal's limit. Enforced by `runtime`.
+pub const HISTORY_BYTES_MAX: u64 = 50 * 1024 * 1024;
+
+/// Activities, timers and unread signals of one run, each. Temporal's limit. Enforced by `machine`.
+pub const PENDING_MAX: usize = 2_000;
+
+/// Steps of one saga definition: every step may be pending at once.
+pub const STEPS_MAX: usize = 1_000;
+
+/// Turns that fail in a row (a panic, a nondeterminism) before the run is parked. Once could be an accident.
+pub const TURN_FAILURES_MAX: u32 = 3;
+
+/// The longest an attempt may run when nobody said otherwise. Temporal makes users choose; a default that ends beats
+/// one that hangs.
+pub const START_TO_CLOSE_DEFAULT: Duration = Duration::from_secs(60);
+
+/// Requests waiting for one shard (starts, signals, queries); further callers wait, then get `Overloaded`.
+pub const SHARD_REQUESTS_MAX: usize = 4_096;
+
+/// Turns waiting for the journal writer over all shards. A run has at most one there, so this bounds turn memory.
+pub const COMMIT_QUEUE_MAX: usize = 16_384;
+
+/// Turns in one commit: 1,000 keys is where sled's batches start to cost memory, and a packed turn is a part of one.
+pub const COMMIT_TURNS_MAX: usize = 2_048;
+
+/// Attempts of async activities running at once in one engine.
+pub const ATTEMPTS_MAX: usize = 16_384;
+
+/// Attempts of blocking activities running at once in one engine.
+pub const BLOCKING_ATTEMPTS_MAX: usize = 64;
+
+/// Logical shards: a run lives on `hash(WorkflowId) % 256`, for ever, so that shards can move between owners.
+pub const LOGICAL_SHARDS: u16 = 256;

@@ -1,0 +1,35 @@
+//! The words of amends as data: ids, time, payloads, failures, retry policies, commands, inputs and events.
+//! Must not live here: behaviour beyond a value's own arithmetic, I/O, clocks, serialisation formats.
+
+mod command;
+mod event;
+mod failure;
+mod ids;
+mod input;
+pub mod limits;
+mod options;
+mod payload;
+mod retry;
+mod saga;
+mod status;
+mod time;
+mod turn;
+
+pub use command::{Command, ScheduleActivity};
+pub use event::{
+    ActivityScheduled, RunStarted, SagaStuck, SagaUnwindStarted, TaskIdentity, UnwindCause, WorkflowSignaled,
+};
+pub use event::{Event, EventAttributes, TURN_EVENT_IDS, WorkflowTask};
+pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
+pub use ids::{
+    ActivityId, ActivityType, DefinitionDigest, EventId, IdError, RequestId, RunId, SignalName, StepName, TimerId,
+    WorkflowId, WorkflowType,
+};
+pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
+pub use options::ActivityOptions;
+pub use payload::{Payload, PayloadError};
+pub use retry::{RetryDecision, RetryPolicy};
+pub use saga::{CompensationInput, CompensationSpec, StepKind, StepSpec, Undo};
+pub use status::{Outcome, ParkReason, RunStatus, StuckReason};
+pub use time::Timestamp;
+pub use turn::{PendingChange, Turn};

@@ -1,0 +1,40 @@
+//! The unit of atomicity. Lives here: one turn as data: its events, and the changes of the run's pending record. Must
+//! not live here: its wire form.
+
+use super::{Event, EventId, Failure, ParkReason, Timestamp};
+
+/// What one decision wrote: all of it becomes durable, or none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turn {
+    /// The turn's place in its run: 1 for the first, dense.
+    pub seq: u64,
+    /// When it was decided.
+    pub time: Timestamp,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// What changed in the pending record.
+    pub pending: Vec<PendingChange>,
+}
+
+/// A journaled change that has no event id, as in Temporal: attempts in progress, and the run's being parked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PendingChange {
+    /// An attempt failed and another will be made.
+    RetryScheduled {
+        /// The activity's scheduling event.
+        scheduled: EventId,
+        /// The number of the attempt that failed.
+        failed_attempt: u32,
+        /// How it failed.
+        failure: Failure,
+        /// When the next attempt is due.
+        due: Timestamp,
+    },
+    /// The run was set aside.
+    Parked {
+        /// Why.
+        reason: ParkReason,
+    },
+    /// The run goes on.
+    Unparked,
+}

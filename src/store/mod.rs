@@ -1,0 +1,332 @@
+//! Where turns become durable. Lives here: the `Store` trait (the whole contract between the runtime and any store),
+//! its data and its errors. Must not live here: decisions about runs, actors, clocks.
+//!
+//! A store keeps *turns*: opaque bytes, each with a dense place in its run. It promises that [`Store::commit`] is atomic
+//! over the whole batch and durable when it returns, and that it never serves a history that is shorter than, or
+//! different from, what was committed: damage is an error that names the run and the place.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::model::{DefinitionDigest, RunId, RunStatus, Timestamp, WorkflowId, WorkflowType};
+
+/// A durable, ordered store of turns.
+///
+/// One thread commits (the journal writer); any thread may read at the same time. Reads see exactly what has been
+/// committed. Calls block; whoever calls from async code puts a thread in between.
+pub trait Store: Send + Sync + 'static {
+    /// Makes the whole batch durable, or none of it.
+    ///
+    /// `epoch` is the ownership that [`Store::claim`] gave; a store that several engines share refuses a batch of an
+    /// owner that lost its claim. Turns of one run come in order, and their `seq` continues what is stored.
+    ///
+    /// # Errors
+    /// After [`Error::Poisoned`], [`Error::Full`] or [`Error::Io`] nothing may be assumed about the batch: the store
+    /// refuses everything until it is reopened, and what was durable is seen then. [`Error::Fenced`] and
+    /// [`Error::Refused`] leave the store as it was.
+    fn commit(&self, epoch: Epoch, batch: &CommitBatch) -> Result<(), Error>;
+
+    /// Takes ownership; every earlier owner's epoch is fenced from here on.
+    ///
+    /// # Errors
+    /// When the claim cannot be made durable.
+    fn claim(&self) -> Result<Epoch, Error>;
+
+    /// All committed turns of a run, in order; `None` for a run that was never stored (or was deleted).
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when any turn of it is missing or damaged.
+    fn history(&self, run: RunId) -> Result<Option<Vec<StoredTurn>>, Error>;
+
+    /// The newest run with this workflow id, open or closed.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn find(&self, workflow_id: &WorkflowId) -> Result<Option<RunHead>, Error>;
+
+    /// The head of one run.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn head(&self, run: RunId) -> Result<Option<RunHead>, Error>;
+
+    /// Every run that has not ended, in no particular order: what recovery starts from.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn open_runs(&self) -> Result<Vec<RunHead>, Error>;
+
+    /// A page of runs, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error>;
+
+    /// A saga definition by its digest.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn definition(&self, digest: DefinitionDigest) -> Result<Option<Bytes>, Error>;
+
+    /// Tells the store that the run's memory may be returned: nobody will ask for it soon. Only a hint; the store may do
+    /// its part in a later commit.
+    fn passivate(&self, run: RunId);
+
+    /// Forgets closed runs (retention). Unknown and open ones are left alone.
+    ///
+    /// # Errors
+    /// As for [`Store::commit`].
+    fn delete(&self, epoch: Epoch, runs: &[RunId]) -> Result<(), Error>;
+
+    /// Reads and checks everything that is stored.
+    ///
+    /// # Errors
+    /// When the check itself cannot be made; damage that was found is in the report.
+    fn verify(&self, progress: &mut dyn FnMut(VerifyProgress)) -> Result<VerifyReport, Error>;
+
+    /// Counters for benchmarks and operators.
+    fn stats(&self) -> StoreStats;
+}
+
+/// Who may commit: larger than every epoch claimed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Epoch(pub u64);
+
+/// What an acknowledged commit survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// `kill -9`, a crash of the operating system, a power cut: written and fsynced before it is acknowledged.
+    #[default]
+    PowerSafe,
+    /// `kill -9` and every other death of the process, but *not* a power cut or a crash of the operating system, which
+    /// can lose the last seconds and, since blocks reach the disk in any order, leave a store that refuses to open.
+    ProcessSafe,
+}
+
+/// What becomes durable together.
+#[derive(Clone, Debug, Default)]
+pub struct CommitBatch {
+    /// Turns of any runs; of one run in order.
+    pub turns: Vec<TurnRecord>,
+    /// Definitions that these turns refer to, by digest. Storing one again changes nothing.
+    pub definitions: Vec<(DefinitionDigest, Bytes)>,
+}
+
+/// One turn on its way into the store.
+#[derive(Clone, Debug)]
+pub struct TurnRecord {
+    /// Whose turn.
+    pub run_id: RunId,
+    /// Its place in the run: 1 for the first, dense.
+    pub seq: u64,
+    /// When it was decided.
+    pub time: Timestamp,
+    /// The encoded turn.
+    pub bytes: Bytes,
+    /// How the run stands after it; a closed status ends the run.
+    pub status: RunStatus,
+    /// The id that the run's next event will get.
+    pub next_event: u64,
+    /// When the run must be looked at again after a restart: `None` if only an input from outside can move it.
+    pub wake: Option<Timestamp>,
+    /// With the first turn: what the run is.
+    pub opens: Option<NewRun>,
+}
+
+/// What a run is: given with its first turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRun {
+    /// The caller's id.
+    pub workflow_id: WorkflowId,
+    /// Which workflow.
+    pub workflow_type: WorkflowType,
+}
+
+/// One turn out of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredTurn {
+    /// Its place in the run.
+    pub seq: u64,
+    /// The encoded turn, as committed.
+    pub bytes: Bytes,
+}
+
+/// What is known of a run without reading its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunHead {
+    /// The caller's id.
+    pub workflow_id: WorkflowId,
+    /// The execution.
+    pub run_id: RunId,
+    /// Which workflow.
+    pub workflow_type: WorkflowType,
+    /// How it stands.
+    pub status: RunStatus,
+    /// The time of its first turn.
+    pub started_at: Timestamp,
+    /// The time of its last turn, if that ended it.
+    pub closed_at: Option<Timestamp>,
+    /// How many turns it has.
+    pub turns: u64,
+    /// The id that its next event would get.
+    pub next_event: u64,
+    /// When it must be looked at again after a restart.
+    pub wake: Option<Timestamp>,
+    /// The size of its encoded turns, in bytes.
+    pub history_bytes: u64,
+}
+
+/// Which runs to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Only these statuses; empty: all.
+    pub statuses: Vec<RunStatus>,
+    /// Only this workflow type.
+    pub workflow_type: Option<WorkflowType>,
+    /// Only runs older than this one (the last one of the page before).
+    pub before: Option<RunId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl Default for ListQuery {
+    fn default() -> Self {
+        Self {
+            statuses: Vec::new(),
+            workflow_type: None,
+            before: None,
+            limit: 100,
+        }
+    }
+}
+
+impl ListQuery {
+    /// Whether the run is one of those asked for, apart from `limit`.
+    #[must_use]
+    pub fn matches(&self, head: &RunHead) -> bool {
+        (self.statuses.is_empty() || self.statuses.contains(&head.status))
+            && self
+                .workflow_type
+                .as_ref()
+                .is_none_or(|wanted| *wanted == head.workflow_type)
+            && self.before.is_none_or(|before| head.run_id < before)
+    }
+}
+
+/// How far a check is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct VerifyProgress {
+    /// Runs checked so far.
+    pub runs: u64,
+    /// Turns checked so far.
+    pub turns: u64,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct VerifyReport {
+    /// Runs checked.
+    pub runs: u64,
+    /// Turns checked.
+    pub turns: u64,
+    /// Bytes of turns checked.
+    pub bytes: u64,
+    /// Everything that is wrong; empty when all is well.
+    pub problems: Vec<Problem>,
+}
+
+/// Damage found by a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The run concerned, if it is known.
+    pub run: Option<RunId>,
+    /// What is wrong, and where.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.run {
+            Some(run) => write!(f, "run {run}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// Counters since the store was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct StoreStats {
+    /// Commits made.
+    pub commits: u64,
+    /// Turns in them.
+    pub turns: u64,
+    /// fsyncs or fdatasyncs issued by us.
+    pub syncs: u64,
+    /// Bytes handed to the storage engine, framing and index included.
+    pub bytes_written: u64,
+    /// Bytes on disk now, if the store has a disk.
+    pub bytes_on_disk: u64,
+    /// Time spent inside commits.
+    pub commit_time: Duration,
+}
+
+/// Why a store could not do what was asked. Never a user's failure, never journaled, never a reason to compensate.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// Another engine, in this process or another, has the data directory open.
+    #[error("the data directory {path} is in use by another process; stop it, or choose another directory")]
+    InUse {
+        /// The directory.
+        path: String,
+    },
+    /// The directory cannot be created, read or written.
+    #[error("the data directory {path} cannot be used: {reason}")]
+    Unusable {
+        /// The directory.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The data was written by a newer version of amends, or is not amends' at all.
+    #[error(
+        "the data in {path} has format {found}, this version of amends reads up to {supported}; use a newer amends"
+    )]
+    Format {
+        /// The directory.
+        path: String,
+        /// The format that was found.
+        found: u32,
+        /// The newest format known here.
+        supported: u32,
+    },
+    /// Stored data is damaged.
+    #[error("damaged data{}: {what}", .run.map(|run| format!(" of run {run}")).unwrap_or_default())]
+    Corrupt {
+        /// The run concerned, if it is known.
+        run: Option<RunId>,
+        /// What is wrong, and where.
+        what: String,
+    },
+    /// No space left.
+    #[error("no space left on the device: {0}")]
+    Full(String),
+    /// Reading or writing failed.
+    #[error("input/output error: {0}")]
+    Io(String),
+    /// An earlier commit failed; nothing is accepted until the store is reopened.
+    #[error("the store stopped accepting commits after an earlier error ({0}); it must be reopened")]
+    Poisoned(String),
+    /// Another owner has claimed the store since.
+    #[error("another owner has claimed the store (epoch {current}, ours was {ours})")]
+    Fenced {
+        /// The epoch of the commit.
+        ours: u64,
+        /// The store's epoch.
+        current: u64,
+    },
+    /// The batch contradicts what is stored (a gap or a repetition in a run's turns): a bug of ours, nothing was written.
+    #[error("refused batch: {0}")]
+    Refused(String),
+}
