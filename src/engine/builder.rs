@@ -263,7 +263,7 @@ impl AmendsBuilder {
         let name = saga.name().to_string();
         if sagas.contains_key(&name) || self.registry.workflow(&name).is_some() {
             let workflow_type = WorkflowType::from_trusted(name);
-            self.registry_errors.push(RegistryError::DuplicateWorkflow { workflow_type });
+            self.registry_errors.push(RegistryError::DuplicateWorkflow(workflow_type));
         } else {
             sagas.insert(name, Arc::new(saga));
         }

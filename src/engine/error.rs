@@ -33,7 +33,7 @@ pub enum Error {
         reason: String,
     },
     /// No workflow or saga of this name is known to the engine.
-    #[error("no workflow or saga {name:?} is known to this engine{}", known(.known))]
+    #[error("no workflow or saga {name:?} is known to this engine{}", known_names(.known))]
     UnknownWorkflow {
         /// The name asked for.
         name: String,
@@ -133,7 +133,7 @@ fn list<T: std::fmt::Display>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn known(names: &[String]) -> String {
+fn known_names(names: &[String]) -> String {
     match names {
         [] => "; register one with the builder".to_owned(),
         names => format!(" (known: {})", names.join(", ")),

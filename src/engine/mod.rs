@@ -63,7 +63,10 @@ impl Amends {
 
     /// Begins to start a run of a workflow function.
     #[must_use]
-    pub fn workflow<M, F: WorkflowFunction<M>>(&self, function: F) -> Starter<F::Input, F::Output> {
+    pub fn workflow<M, F>(&self, function: F) -> Starter<F::Input, F::Output>
+    where
+        F: WorkflowFunction<M>,
+    {
         let workflow_type = WorkflowDefinition::type_of(&function).map_err(|error| Error::Registry(vec![error]));
         Starter::new(self.clone(), workflow_type)
     }

@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::model::{Payload, RequestId, RunId, StartRun, WorkflowId, WorkflowType};
 use crate::runtime::Entropy;
@@ -22,7 +21,7 @@ pub struct Starter<I, O> {
     types: PhantomData<fn(I) -> O>,
 }
 
-impl<I: Serialize, O: DeserializeOwned> Starter<I, O> {
+impl<I, O> Starter<I, O> {
     pub(super) fn new(engine: Amends, workflow_type: Result<WorkflowType, Error>) -> Self {
         Self {
             engine,
@@ -58,7 +57,10 @@ impl<I: Serialize, O: DeserializeOwned> Starter<I, O> {
     /// # Errors
     /// [`Error::AlreadyStarted`] when the id is taken, [`Error::UnknownWorkflow`], [`Error::Payload`] for an input that
     /// is too large, [`Error::Overloaded`], and errors of the store.
-    pub async fn start(self, input: &I) -> Result<RunHandle<O>, Error> {
+    pub async fn start(self, input: &I) -> Result<RunHandle<O>, Error>
+    where
+        I: Serialize,
+    {
         let input = Payload::json(input)?;
         self.start_payload(input).await
     }

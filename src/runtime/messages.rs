@@ -71,10 +71,12 @@ impl Letter {
     }
 
     pub(super) fn answer(self, answer: Result<Delivered, RequestError>) {
-        if let Some(reply) = self.reply {
+        let Letter { reply, permit, .. } = self;
+        if let Some(reply) = reply {
             // The caller may have gone away; that is the caller's business.
             let _ = reply.send(answer);
         }
+        drop(permit);
     }
 }
 

@@ -4,12 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
-use backoff::backoff::Backoff;
+use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
 use tokio::sync::oneshot;
 
-use crate::machine::{Decider, Rejection, RunState};
-use crate::model::{Input, Outcome, ParkReason, RunId, StartRun, Timestamp, WorkflowId, limits};
+use crate::machine::{Rejection, RunState};
+use crate::model::{Input, Outcome, RunId, StartRun, Timestamp, WorkflowId};
 use crate::store::{Error, RunHead};
 
 mod clockwork;
@@ -19,11 +18,11 @@ mod presence;
 use self::entry::{Entry, Presence};
 use super::error::RequestError;
 use super::messages::{
-    Abandon, Committed, Deliver, Durable, FromRun, Letter, PassivateIfIdle, Recover, RunNews, Start, Stop, StoreFailed,
+    Committed, Deliver, Durable, FromRun, Letter, Recover, RunNews, Start, Stop, StoreFailed,
     Sweep, Take, Tick, Watch,
 };
 use super::recovery::{decider_of_new, rebuild};
-use super::run::{RunActor, RunAddress, refuse};
+use super::run::refuse;
 use super::shared::Shared;
 use super::timers::TimerQueue;
 

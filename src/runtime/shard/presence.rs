@@ -91,7 +91,7 @@ impl ShardActor {
                 }
             }
             // Its very first turn was not taken: there is no such run.
-            Err(_) if self.is_unknown(run_id) => {
+            Err(_) if is_unknown(&self.shared, run_id) => {
                 self.entries.remove(workflow_id);
                 self.live.remove(workflow_id);
             }
@@ -103,10 +103,6 @@ impl ShardActor {
                 self.timers.set(workflow_id, None);
             }
         }
-    }
-
-    fn is_unknown(&self, run_id: RunId) -> bool {
-        matches!(self.shared.store.get().and_then(|store| store.head(run_id)), Ok(None))
     }
 
     /// Supervision: a failed run is rebuilt after a backoff; after a bound it is parked instead of tried for ever.
@@ -185,3 +181,7 @@ fn rebuild_isolated(shared: &Shared, run_id: RunId) -> Result<(RunState, Box<dyn
     })
 }
 
+
+fn is_unknown(shared: &Shared, run_id: RunId) -> bool {
+    matches!(shared.store.get().and_then(|store| store.head(run_id)), Ok(None))
+}
