@@ -2,4 +2,8 @@
 
 pub mod machine;
 pub mod model;
+#[cfg(feature = "runtime")]
+pub mod runtime;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod store;
