@@ -10,7 +10,8 @@ step() {
     printf '\n==> %s\n' "$name"
     if ! "$@"; then
         steps_summary
-        printf 'FAILED: %s\n        run again with: %s\n' "$name" "$*"
+        printf 'FAILED: %s\n' "$name"
+        if [ "$(type -t "$1")" = file ]; then printf '        run again with: %s\n' "$*"; fi
         exit 1
     fi
     steps_done+=("$(printf '%5ds  ok       %s' $((SECONDS - started)) "$name")")

@@ -14,6 +14,7 @@
 //! in the order's own words, see [`Behavior`].
 
 mod audit;
+mod audit_report;
 mod behavior;
 mod http;
 mod ledger;
@@ -21,7 +22,8 @@ mod operation;
 mod orders;
 mod participant;
 
-pub use audit::{AuditReport, AuditRow, PLACE_ORDER, Violation, ViolationKind, audit};
+pub use audit::{PLACE_ORDER, audit};
+pub use audit_report::{AuditReport, AuditRow, Violation, ViolationKind};
 pub use behavior::{Behavior, FLAKY_REFUSALS, Pace};
 pub use http::{Lifetime, ParticipantsError, run_participants, start_participants};
 pub use ledger::{EntryOutcome, Ledger, LedgerEntry, LedgerError};
