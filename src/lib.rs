@@ -2,4 +2,6 @@
 
 pub mod machine;
 pub mod model;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod store;
