@@ -6,6 +6,7 @@
 //! Scheduled -> attempt 1 due -> completed                     => Started, Completed
 //!                            -> failed, may be retried        => (pending record) attempt n+1 due later
 //!                            -> failed for good               => Started, Failed | TimedOut | Canceled
+//!              not handed out yet, asked to stop              => Canceled
 //!              in backoff, asked to stop                      => Started, Failed (last failure)
 //!              schedule-to-close passed                       => Started, TimedOut
 //!              retriable step or compensation, failed for good => SagaStuck, kept pending
@@ -22,7 +23,8 @@ use super::turn::{Rejection, Reply, TurnBuilder};
 impl TurnBuilder<'_> {
     pub(super) fn attempt_ended(&mut self, token: AttemptToken, outcome: AttemptOutcome) -> Result<Reply, Rejection> {
         let current = self.state.activities.get(&token.scheduled);
-        if current.is_none_or(|activity| activity.attempt != token.attempt || activity.stuck) {
+        let is_current = current.is_some_and(|activity| activity.attempt == token.attempt && !activity.stuck);
+        if !is_current || self.is_new(token.scheduled) {
             return Err(Rejection::StaleAttempt);
         }
         match outcome {
@@ -38,6 +40,7 @@ impl TurnBuilder<'_> {
             .state
             .attempts_due(self.now)
             .map(|activity| activity.scheduled)
+            .filter(|scheduled| !self.is_new(*scheduled))
             .collect();
         for scheduled in lost {
             self.attempt_failed(scheduled, Failure::worker_lost());
@@ -46,14 +49,13 @@ impl TurnBuilder<'_> {
     }
 
     fn complete_activity(&mut self, scheduled: EventId, result: Payload) {
-        let Some(started) = self.emit_started(scheduled) else {
-            return;
-        };
-        self.emit(EventAttributes::ActivityTaskCompleted {
-            scheduled,
-            started,
-            result,
-        });
+        if let Some(started) = self.emit_started(scheduled, CurrentAttempt::Running) {
+            self.emit(EventAttributes::ActivityTaskCompleted {
+                scheduled,
+                started,
+                result,
+            });
+        }
     }
 
     fn attempt_failed(&mut self, scheduled: EventId, failure: Failure) {
@@ -82,26 +84,34 @@ impl TurnBuilder<'_> {
                     due,
                 });
             }
-            RetryDecision::Stop(retry_state) => self.fail_activity(scheduled, failure, retry_state),
+            RetryDecision::Stop(retry_state) => {
+                // Nobody took this attempt: it was never handed out.
+                let attempt = match failure.kind {
+                    FailureKind::Timeout(TimeoutKind::ScheduleToStart) => CurrentAttempt::Waiting,
+                    _ => CurrentAttempt::Running,
+                };
+                self.fail_activity(scheduled, failure, retry_state, attempt);
+            }
         }
     }
 
     /// Ends an activity without a result; what must not simply fail waits for a person instead.
-    pub(super) fn fail_activity(&mut self, scheduled: EventId, failure: Failure, retry_state: RetryState) {
+    pub(super) fn fail_activity(
+        &mut self,
+        scheduled: EventId,
+        failure: Failure,
+        retry_state: RetryState,
+        attempt: CurrentAttempt,
+    ) {
         let Some(activity) = self.state.activities.get(&scheduled) else {
             return;
         };
-        if let Some((step, reason)) = stuck_instead(activity) {
+        if let Some((step, reason)) = stuck_instead(activity, &self.state.phase) {
             self.emit_stuck(Some(step), reason, failure);
             return;
         }
         let canceled = activity.cancel_requested && failure.kind == FailureKind::Canceled;
-        // An attempt that was never handed out left no trace anywhere.
-        let never_started = activity.attempt == 1 && failure.kind == FailureKind::Timeout(TimeoutKind::ScheduleToStart);
-        let started = match never_started {
-            true => None,
-            false => self.emit_started(scheduled),
-        };
+        let started = self.emit_started(scheduled, attempt);
         self.emit(match (&failure.kind, started) {
             _ if canceled => EventAttributes::ActivityTaskCanceled { scheduled, started },
             (FailureKind::Timeout(_), _) | (_, None) => EventAttributes::ActivityTaskTimedOut {
@@ -119,35 +129,45 @@ impl TurnBuilder<'_> {
         });
     }
 
-    fn emit_started(&mut self, scheduled: EventId) -> Option<EventId> {
+    /// Writes down the last attempt that was started, now that the activity ends; `None` when there was none.
+    fn emit_started(&mut self, scheduled: EventId, current: CurrentAttempt) -> Option<EventId> {
         let activity = self.state.activities.get(&scheduled)?;
-        // In backoff, the attempt that is due later has not started: the last one that did is the one before it.
-        let attempt = match activity.due > self.now {
-            true => activity.attempt.saturating_sub(1),
-            false => activity.attempt,
+        let (attempt, last_failure) = match current {
+            CurrentAttempt::Running if !activity.stuck => (activity.attempt, activity.last_failure.clone()),
+            // The failure that is known is that attempt's own, and how the one before it failed is forgotten.
+            CurrentAttempt::Running => (activity.attempt, None),
+            CurrentAttempt::Waiting => (activity.attempt.saturating_sub(1), None),
         };
-        let last_failure = activity.last_failure.clone();
-        Some(self.emit(EventAttributes::ActivityTaskStarted {
-            scheduled,
-            attempt,
-            last_failure,
-        }))
+        (attempt > 0).then(|| {
+            self.emit(EventAttributes::ActivityTaskStarted {
+                scheduled,
+                attempt,
+                last_failure,
+            })
+        })
     }
 
-    /// Asks an activity to stop. One that waits for its next attempt stops at once.
+    /// Asks an activity to stop. One that waits for an attempt stops at once.
     pub(super) fn request_cancel_activity(&mut self, scheduled: EventId) {
         let Some(activity) = self.state.activities.get(&scheduled) else {
             return;
         };
-        if activity.cancel_requested {
+        let waits_for_person = activity.stuck && matches!(self.state.phase, Phase::Unwinding(_));
+        let attempt = match activity.due > self.now || self.is_new(scheduled) {
+            true => CurrentAttempt::Waiting,
+            false => CurrentAttempt::Running,
+        };
+        let failure = activity
+            .last_failure
+            .clone()
+            .unwrap_or_else(|| Failure::canceled("the activity was canceled before its first attempt"));
+        if !activity.cancel_requested {
+            self.emit(EventAttributes::ActivityTaskCancelRequested { scheduled });
+        } else if !waits_for_person {
             return;
         }
-        let last_failure = (activity.due > self.now)
-            .then(|| activity.last_failure.clone())
-            .flatten();
-        self.emit(EventAttributes::ActivityTaskCancelRequested { scheduled });
-        if let Some(failure) = last_failure {
-            self.fail_activity(scheduled, failure, RetryState::CancelRequested);
+        if waits_for_person || attempt == CurrentAttempt::Waiting {
+            self.fail_activity(scheduled, failure, RetryState::CancelRequested, attempt);
         }
     }
 
@@ -164,13 +184,31 @@ impl TurnBuilder<'_> {
             self.request_cancel_activity(scheduled);
         }
     }
+
+    /// Whether the activity's current attempt came about in this very turn: nothing leaves before its turn is durable, so
+    /// nobody has it yet.
+    fn is_new(&self, scheduled: EventId) -> bool {
+        let retried_now = |change: &PendingChange| matches!(change, PendingChange::RetryScheduled { scheduled: of, .. } if *of == scheduled);
+        self.began_in_this_turn(scheduled) || self.changes().iter().any(retried_now)
+    }
+}
+
+/// Where an activity's current attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CurrentAttempt {
+    /// Handed out, or perhaps handed out.
+    Running,
+    /// Certainly not handed out: it is due later, or came about in this turn.
+    Waiting,
 }
 
 /// A compensation and a step after the pivot have no way to fail: the step to name, and why it waits.
-fn stuck_instead(activity: &PendingActivity) -> Option<(EventId, StuckReason)> {
+fn stuck_instead(activity: &PendingActivity, phase: &Phase) -> Option<(EventId, StuckReason)> {
     if let Some(step) = activity.attributes.undoes {
         return Some((step, StuckReason::CompensationFailed));
     }
+    // A saga that goes back (there was no pivot, then) does not need its retriable steps any more.
     let kind = activity.attributes.step.as_ref().map(|step| step.kind);
-    (kind == Some(StepKind::Retriable)).then_some((activity.scheduled, StuckReason::RetriableFailed))
+    let needed = kind == Some(StepKind::Retriable) && !matches!(phase, Phase::Unwinding(_));
+    needed.then_some((activity.scheduled, StuckReason::RetriableFailed))
 }

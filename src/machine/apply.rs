@@ -3,6 +3,7 @@
 
 use crate::model::{Event, EventAttributes, EventId, Failure, Outcome, PendingChange, Timestamp, Turn, UnwindCause};
 
+use super::saga::says_not_applied;
 use super::state::{PendingActivity, PendingTimer, Phase, RunState};
 
 /// An event that does not fit the state before it. For a decided event this cannot happen; for one that was read it
@@ -39,11 +40,13 @@ impl RunState {
         if turn.seq != self.turns + 1 {
             return Err(self.misfit(format!("expected turn {}, found turn {}", self.turns + 1, turn.seq)));
         }
-        for event in &turn.events {
-            self.apply_event(event)?;
-        }
+        // Changes first: an activity whose attempt failed may have ended later in the same turn, but no attempt fails in
+        // the turn that schedules its activity.
         for change in &turn.pending {
             self.apply_pending(change)?;
+        }
+        for event in &turn.events {
+            self.apply_event(event)?;
         }
         self.finish_turn(turn.seq, turn.time);
         Ok(())
@@ -112,6 +115,7 @@ impl RunState {
                 // The code has had its last word: nothing is kept for it any more.
                 self.timers.clear();
                 self.since_task = Vec::new();
+                self.parked = None;
                 self.phase = Phase::Unwinding(unwind.cause.clone());
             }
             E::SagaStuck(stuck) => match stuck.step {
@@ -160,15 +164,15 @@ impl RunState {
                     attempt: 1,
                     due: event.time,
                     last_failure: None,
+                    may_have_applied: false,
                     cancel_requested: false,
                     stuck: false,
+                    last_started: 0,
                 };
                 self.activities.insert(event.id, activity);
             }
-            E::ActivityTaskStarted { scheduled, .. } => {
-                if !self.activities.contains_key(scheduled) {
-                    return Err(self.misfit(format!("activity {scheduled} started, which is not pending")));
-                }
+            E::ActivityTaskStarted { scheduled, attempt, .. } => {
+                self.pending(*scheduled)?.last_started = *attempt;
             }
             E::ActivityTaskCancelRequested { scheduled } => {
                 self.pending(*scheduled)?.cancel_requested = true;
@@ -179,21 +183,16 @@ impl RunState {
             }
             E::ActivityTaskFailed { scheduled, failure, .. } => {
                 let activity = self.close_activity(*scheduled)?;
-                self.saga.on_failed(event.id, &activity, failure, true);
+                self.saga.on_failed(event.id, &activity, failure);
             }
-            E::ActivityTaskTimedOut {
-                scheduled,
-                failure,
-                started,
-                ..
-            } => {
+            E::ActivityTaskTimedOut { scheduled, failure, .. } => {
                 let activity = self.close_activity(*scheduled)?;
-                self.saga.on_failed(event.id, &activity, failure, started.is_some());
+                self.saga.on_failed(event.id, &activity, failure);
             }
-            E::ActivityTaskCanceled { scheduled, started } => {
+            E::ActivityTaskCanceled { scheduled, .. } => {
                 let activity = self.close_activity(*scheduled)?;
                 let failure = Failure::canceled("the activity was canceled");
-                self.saga.on_failed(event.id, &activity, &failure, started.is_some());
+                self.saga.on_failed(event.id, &activity, &failure);
             }
             _ => return Err(self.misfit("not an activity event")),
         }
@@ -248,6 +247,7 @@ impl RunState {
             } => {
                 let activity = self.pending(*scheduled)?;
                 activity.attempt = failed_attempt.saturating_add(1);
+                activity.may_have_applied |= !says_not_applied(failure);
                 activity.last_failure = Some(failure.clone());
                 activity.due = *due;
             }

@@ -48,8 +48,23 @@ pub struct TaskError(pub String);
 pub struct NoDecider;
 
 impl Decider for NoDecider {
-    fn decide(&mut self, _: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
-        Ok(Vec::new())
+    /// Decides nothing, so that whatever the run has to look at waits for its real decider.
+    fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
+        let workflow_type = || task.run.started().map(|started| started.workflow_type.to_string());
+        Err(task
+            .run
+            .parked()
+            .cloned()
+            .unwrap_or_else(|| ParkReason::UnknownWorkflow {
+                workflow_type: workflow_type().unwrap_or_default(),
+            }))
+    }
+
+    fn compensation_input(&self, _: &RunState, step: &StepRecord) -> Result<Payload, TaskError> {
+        Err(TaskError(format!(
+            "the input of the compensation of step {:?} is made by the saga's definition, which is not at hand",
+            step.name
+        )))
     }
 }
 
@@ -58,7 +73,7 @@ pub(super) fn undo_payload(step: &StepRecord) -> Result<Payload, TaskError> {
     let raw = |payload: &Payload| -> Result<Box<serde_json::value::RawValue>, TaskError> {
         match payload.is_null() {
             true => serde_json::value::to_raw_value(&()),
-            false => payload.to().map_err(|error| serde::ser::Error::custom(error)),
+            false => payload.to().map_err(serde::ser::Error::custom),
         }
         .map_err(|error| TaskError(format!("the undo of step {} cannot be made: {error}", step.name)))
     };
@@ -68,5 +83,7 @@ pub(super) fn undo_payload(step: &StepRecord) -> Result<Payload, TaskError> {
         StepState::Pending => (None, None),
     };
     let undo = Undo::new(raw(&step.input)?, output, failure);
-    Payload::json(&undo).map_err(|error| TaskError(error.to_string()))
+    // Not limited as a payload is: two payloads within their limits must not make a step that cannot be undone.
+    let bytes = serde_json::to_vec(&undo).map_err(|error| TaskError(error.to_string()))?;
+    Ok(Payload::from_parts("json/plain", bytes))
 }

@@ -65,7 +65,7 @@ impl TurnBuilder<'_> {
         if self.state.cancel_requested.is_some() || matches!(self.state.phase, Phase::Unwinding(_)) {
             return Ok(Reply::Duplicate);
         }
-        if self.state.saga.is_past_pivot() {
+        if self.state.saga.is_past_pivot() || matches!(self.state.phase, Phase::Halted(_)) {
             return Err(Rejection::PastPivot);
         }
         self.check_room()?;

@@ -18,8 +18,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    ActivityScheduled, CompensationInput, CompensationSpec, EventAttributes, EventId, Failure, Payload, StepKind,
-    StepName, StepSpec, StuckReason, UnwindCause,
+    ActivityScheduled, CompensationInput, CompensationSpec, EventAttributes, EventId, Failure, FailureKind, Payload,
+    StepKind, StepName, StepSpec, StuckReason, UnwindCause,
 };
 
 use super::decider::{Decider, undo_payload};
@@ -174,14 +174,14 @@ impl SagaLedger {
         }
     }
 
-    pub(super) fn on_failed(&mut self, id: EventId, activity: &PendingActivity, failure: &Failure, started: bool) {
+    pub(super) fn on_failed(&mut self, id: EventId, activity: &PendingActivity, failure: &Failure) {
         // Only forward steps end in failure; a compensation that fails for good stays pending, stuck.
         let Some(step) = self.steps.get_mut(&activity.scheduled) else {
             return;
         };
         // The last word is not the only one: an earlier attempt that timed out may have had its effect.
-        let earlier = activity.attempt > 1;
-        let may_have_applied = started && (earlier || !failure.is_not_applied());
+        let last_attempt_ran = activity.last_started == activity.attempt;
+        let may_have_applied = activity.may_have_applied || (last_attempt_ran && !says_not_applied(failure));
         step.closed = Some(id);
         if !may_have_applied {
             step.undo = UndoState::NotOwed;
@@ -202,11 +202,20 @@ impl SagaLedger {
         }
     }
 
-    /// Whether a pivot succeeded although the saga had turned back already, and cannot be undone.
-    fn pivot_cannot_be_undone(&self) -> bool {
-        self.steps.values().any(|step| {
-            let completed = matches!(step.state, StepState::Completed { .. });
-            step.kind == StepKind::Pivot && completed && step.undo == UndoState::NotOwed
+    /// A pivot that cannot be undone and succeeded although the saga had turned back already, or failed without being
+    /// sure that nothing happened. Undoing the steps before it could leave the saga half done.
+    fn pivot_not_undoable(&self) -> Option<&StepRecord> {
+        self.steps.values().find(|step| {
+            let took_effect = match &step.state {
+                StepState::Pending => false,
+                StepState::Completed { .. } => true,
+                // Attempts share one idempotency key, so the last one's word that nothing happened holds for all.
+                StepState::Failed {
+                    failure,
+                    may_have_applied,
+                } => *may_have_applied && !says_not_applied(failure),
+            };
+            step.kind == StepKind::Pivot && step.compensation.is_none() && took_effect
         })
     }
 
@@ -216,37 +225,35 @@ impl SagaLedger {
 
     /// The steps whose compensation may start now, newest first.
     fn ready_to_undo(&self) -> Vec<EventId> {
-        let mut dependents: BTreeMap<EventId, Vec<EventId>> = BTreeMap::new();
-        for step in self.steps.values() {
-            for dependency in step.after.iter().flatten().filter_map(|name| self.names.get(name)) {
-                dependents.entry(*dependency).or_default().push(step.scheduled);
-            }
-        }
-        let mut released: BTreeSet<EventId> = BTreeSet::new();
+        let mut held: BTreeSet<EventId> = BTreeSet::new();
+        let mut newest_held_without_order: Option<EventId> = None;
         let mut ready = Vec::new();
-        // A step's dependents were scheduled after it, so from the newest to the oldest each is decided before it is asked for.
+        // A step's dependents were scheduled after it, so from the newest to the oldest, whatever holds a step back is known
+        // when the step is looked at.
         for step in self.steps.values().rev() {
-            let explicit = dependents.get(&step.scheduled).into_iter().flatten();
-            let free = explicit.clone().all(|dependent| released.contains(dependent))
-                && self
-                    .scheduled_after_end_of(step)
-                    .all(|dependent| released.contains(&dependent));
-            if free && step.is_settled() {
-                released.insert(step.scheduled);
-            }
+            // Steps without an explicit order may build on every step that had ended when they were scheduled.
+            let built_upon =
+                newest_held_without_order.is_some_and(|newest| step.closed.is_some_and(|end| end < newest));
+            let free = !held.contains(&step.scheduled) && !built_upon;
             if free && step.undo == UndoState::Owed && step.state != StepState::Pending {
                 ready.push(step.scheduled);
+            }
+            if free && step.is_settled() {
+                continue;
+            }
+            match &step.after {
+                None => newest_held_without_order = newest_held_without_order.or(Some(step.scheduled)),
+                Some(after) => held.extend(after.iter().filter_map(|name| self.names.get(name))),
             }
         }
         ready
     }
+}
 
-    /// The steps without an explicit order that were scheduled after this one had ended: they may build on it.
-    fn scheduled_after_end_of(&self, step: &StepRecord) -> impl Iterator<Item = EventId> + '_ {
-        let from = step.closed.unwrap_or(EventId(u64::MAX));
-        let later = self.steps.range(from..);
-        later.filter(|(_, later)| later.after.is_none()).map(|(id, _)| *id)
-    }
+/// Whether a failed attempt is sure that nothing happened. Only the attempt's own word counts: it may have done much before
+/// something that it called did nothing.
+pub(super) fn says_not_applied(failure: &Failure) -> bool {
+    matches!(&failure.kind, FailureKind::Application(application) if application.not_applied)
 }
 
 impl TurnBuilder<'_> {
@@ -254,6 +261,9 @@ impl TurnBuilder<'_> {
     pub(super) fn unwind(&mut self, cause: UnwindCause, decider: &dyn Decider) {
         if self.state.saga.pivot_completed() {
             self.emit_stuck(None, StuckReason::FailedAfterPivot, cause.failure());
+            return;
+        }
+        if self.halt_at_pivot(&cause) {
             return;
         }
         if self.state.saga.is_settled() {
@@ -273,8 +283,7 @@ impl TurnBuilder<'_> {
             return;
         };
         let cause = cause.clone();
-        if self.state.saga.pivot_cannot_be_undone() {
-            self.emit_stuck(None, StuckReason::FailedAfterPivot, cause.failure());
+        if self.halt_at_pivot(&cause) {
             return;
         }
         if self.state.saga.is_settled() {
@@ -284,6 +293,21 @@ impl TurnBuilder<'_> {
         for step in self.state.saga.ready_to_undo() {
             self.schedule_compensation(step, decider);
         }
+    }
+
+    /// Waits for a person, instead of going back, when that would leave a pivot's effect behind.
+    fn halt_at_pivot(&mut self, cause: &UnwindCause) -> bool {
+        let Some(pivot) = self.state.saga.pivot_not_undoable() else {
+            return false;
+        };
+        let how = match pivot.state {
+            StepState::Failed { .. } => "failed without being sure that nothing happened",
+            _ => "succeeded after the saga had turned back",
+        };
+        let message = format!("the pivot {:?} {how}, and has no compensation", pivot.name);
+        let failure = Failure::non_retryable("PivotNotUndoable", message).caused_by(cause.failure());
+        self.emit_stuck(None, StuckReason::FailedAfterPivot, failure);
+        true
     }
 
     fn schedule_compensation(&mut self, step: EventId, decider: &dyn Decider) {

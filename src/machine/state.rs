@@ -58,10 +58,14 @@ pub struct PendingActivity {
     pub due: Timestamp,
     /// How the attempt before it failed.
     pub last_failure: Option<Failure>,
+    /// An attempt before it may have had an effect: not every one of them was sure that nothing happened.
+    pub may_have_applied: bool,
     /// It was asked to stop.
     pub cancel_requested: bool,
     /// It failed for good and waits for a person.
     pub stuck: bool,
+    /// The last attempt that the history says was started; 0 for none. Said only right before the activity ends.
+    pub(super) last_started: u32,
 }
 
 /// A timer that has not fired.
@@ -208,6 +212,8 @@ impl RunState {
 
     /// Effect: every attempt that should be running at `now`.
     pub fn attempts_due(&self, now: Timestamp) -> impl Iterator<Item = &PendingActivity> {
+        // A clock that was set back must not hold up what the last turn found due.
+        let now = now.max(self.last_time);
         let open = !self.is_closed();
         self.activities
             .values()
@@ -238,6 +244,7 @@ impl RunState {
         if self.is_closed() {
             return None;
         }
+        let now = now.max(self.last_time);
         let timers = self.timers.values().map(|timer| timer.fire_at);
         let waiting = self.activities.values().filter(|activity| !activity.stuck);
         let activities = waiting.flat_map(|activity| {

@@ -1,8 +1,8 @@
 //! Letting the decider react: its commands, checked and turned into events. Must not live here: any decider.
 
 use crate::model::{
-    ActivityScheduled, Command, EventAttributes, EventId, Failure, ParkReason, ScheduleActivity, StepKind, UnwindCause,
-    WorkflowTask, limits,
+    ActivityScheduled, Command, EventAttributes, EventId, Failure, ParkReason, ScheduleActivity, StepKind,
+    TURN_EVENT_IDS, UnwindCause, WorkflowTask, limits,
 };
 
 use super::decider::{Decider, Task};
@@ -10,11 +10,23 @@ use super::state::{Phase, RunState};
 use super::turn::TurnBuilder;
 
 impl TurnBuilder<'_> {
-    /// Lets the decider look at what is new, if anything is.
-    pub(super) fn run_task(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
-        if !self.state.task_due() {
-            return Ok(());
+    /// Lets the decider look at what is new, until nothing is: its own commands may end something at once.
+    pub(super) fn run_tasks(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
+        for _ in 0..limits::TASKS_PER_TURN_MAX {
+            if !self.state.task_due() {
+                return Ok(());
+            }
+            self.run_task(decider)?;
         }
+        match self.state.task_due() {
+            true => {
+                bad("the workflow code cancels what it has just scheduled, over and over, and does not come to rest")
+            }
+            false => Ok(()),
+        }
+    }
+
+    fn run_task(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
         let events = std::mem::take(&mut self.state.since_task);
         let task = Task {
             events: &events,
@@ -39,7 +51,9 @@ impl TurnBuilder<'_> {
         if closing.is_some_and(|at| at + 1 != commands.len()) {
             return bad("a command follows the one that ends the run");
         }
-        if self.state.events + 3 + commands.len() as u64 > limits::HISTORY_EVENTS_MAX * 9 / 10 && closing.is_none() {
+        let more = commands.iter().filter(|command| !command.closes()).count() as u64;
+        let too_many = self.state.events + TURN_EVENT_IDS + more > limits::HISTORY_EVENTS_MAX * 9 / 10;
+        if too_many && (closing.is_none() || more > 0) {
             let failure = Failure::non_retryable(
                 "HistoryTooLong",
                 format!(
@@ -121,6 +135,8 @@ struct Starting<'a> {
     activities: std::collections::BTreeSet<&'a str>,
     steps: std::collections::BTreeSet<&'a str>,
     timers: std::collections::BTreeSet<&'a str>,
+    timers_canceled: std::collections::BTreeSet<&'a str>,
+    pivot: bool,
 }
 
 impl<'a> Starting<'a> {
@@ -140,10 +156,16 @@ impl<'a> Starting<'a> {
             }
             Command::StartTimer { timer_id, .. } => {
                 let id = timer_id.as_str();
-                if state.timers.contains_key(timer_id) || !self.timers.insert(id) {
+                let pending = state.timers.contains_key(timer_id) && !self.timers_canceled.contains(id);
+                if pending || !self.timers.insert(id) {
                     return bad(format!("a timer with the id {id:?} is pending already"));
                 }
                 at_most(limits::PENDING_MAX, state.timers.len() + self.timers.len(), "timers")
+            }
+            Command::CancelTimer { timer_id } => {
+                self.timers.remove(timer_id.as_str());
+                self.timers_canceled.insert(timer_id.as_str());
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -157,9 +179,10 @@ impl<'a> Starting<'a> {
         if state.step(name).is_some() || !self.steps.insert(name) {
             return bad(format!("the saga has a step {name:?} already"));
         }
-        if step.kind == StepKind::Compensatable && state.saga.is_past_pivot() {
+        if step.kind == StepKind::Compensatable && (self.pivot || state.saga.is_past_pivot()) {
             return bad(format!("the compensatable step {name:?} comes after the pivot"));
         }
+        self.pivot |= step.kind == StepKind::Pivot;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::model::{EventAttributes, EventId, Failure, RetryState, TimeoutKind, TimerId, UnwindCause};
 
+use super::activity::CurrentAttempt;
 use super::decider::Decider;
 use super::turn::{Reply, TurnBuilder};
 
@@ -48,7 +49,7 @@ impl TurnBuilder<'_> {
             {
                 failure = failure.caused_by(last);
             }
-            self.fail_activity(scheduled, failure, RetryState::Timeout);
+            self.fail_activity(scheduled, failure, RetryState::Timeout, CurrentAttempt::Running);
         }
     }
 }

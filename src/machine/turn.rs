@@ -57,7 +57,8 @@ pub enum Rejection {
 /// Decides what the inputs mean, and lets the decider react to them, as one turn.
 ///
 /// The state is left as it is after the turn. `now` must not be read from the state; time that runs backwards is held at
-/// the last turn's time.
+/// the last turn's time. Between two turns of one process it must not run backwards past the dispatch of an attempt, or
+/// the machine would take that attempt for one that still waits.
 pub fn decide(state: &mut RunState, inputs: Vec<Input>, now: Timestamp, decider: &mut dyn Decider) -> Decision {
     let now = now.max(state.last_time);
     let mut turn = TurnBuilder {
@@ -67,7 +68,7 @@ pub fn decide(state: &mut RunState, inputs: Vec<Input>, now: Timestamp, decider:
         pending: Vec::new(),
     };
     let replies = inputs.into_iter().map(|input| turn.take(input, &*decider)).collect();
-    let task_failure = turn.run_task(decider).err();
+    let task_failure = turn.run_tasks(decider).err();
     turn.advance_unwinding(&*decider);
     let turn = turn.finish();
     Decision {
@@ -126,6 +127,16 @@ impl TurnBuilder<'_> {
             .apply_pending(&change)
             .expect("what is decided from a state fits it; a misfit is a bug that must stop this run only");
         self.pending.push(change);
+    }
+
+    /// What this turn changed in the pending record so far.
+    pub(super) fn changes(&self) -> &[PendingChange] {
+        &self.pending
+    }
+
+    /// Whether this turn recorded the event.
+    pub(super) fn began_in_this_turn(&self, event: EventId) -> bool {
+        self.events.first().is_some_and(|first| first.id <= event)
     }
 
     fn take(&mut self, input: Input, decider: &dyn Decider) -> Reply {
