@@ -32,6 +32,10 @@ pub const STEPS_MAX: usize = 1_000;
 /// Turns that fail in a row (a panic, a nondeterminism) before the run is parked. Once could be an accident.
 pub const TURN_FAILURES_MAX: u32 = 3;
 
+/// Polls of workflow code in one turn: code that wakes itself oftener would hold its shard's thread for ever. Enforced by
+/// `replay`.
+pub const POLLS_PER_TURN_MAX: u32 = 100_000;
+
 /// The longest an attempt may run when nobody said otherwise. Temporal makes users choose; a default that ends beats
 /// one that hangs.
 pub const START_TO_CLOSE_DEFAULT: Duration = Duration::from_secs(60);
