@@ -35,6 +35,10 @@ pub const TURN_FAILURES_MAX: u32 = 3;
 /// Tasks of one run in one turn. One is usual; more are needed only when commands end something at once.
 pub const TASKS_PER_TURN_MAX: u32 = 100;
 
+/// Polls of workflow code in one turn: code that wakes itself oftener would hold its shard's thread for ever. Enforced by
+/// `replay`.
+pub const POLLS_PER_TURN_MAX: u32 = 100_000;
+
 /// The longest an attempt may run when nobody said otherwise. Temporal makes users choose; a default that ends beats
 /// one that hangs.
 pub const START_TO_CLOSE_DEFAULT: Duration = Duration::from_secs(60);
