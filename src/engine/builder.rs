@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::definition::{DefinitionError, ParseOptions, SagaDefinition};
+use crate::definition::{DefinitionError, HTTP_ACTIVITY, ParseOptions, Problem, SagaDefinition, Severity};
 use crate::model::WorkflowType;
 use crate::runtime::{Clock, Runtime, RuntimeOptions, SystemClock};
 use crate::sdk::{
@@ -20,7 +20,7 @@ use super::{Amends, Inner};
 type OpenStore = Box<dyn Fn() -> Result<Box<dyn Store>, store::Error> + Send + Sync>;
 
 /// Sagas by name, as the engine was started with them.
-pub(super) type Sagas = BTreeMap<String, Arc<SagaDefinition>>;
+pub(super) type Sagas = BTreeMap<String, SagaDefinition>;
 
 /// Describes an engine. What is wrong with the description is reported by [`AmendsBuilder::start`], all of it at once.
 #[must_use = "an engine begins with `start`"]
@@ -233,14 +233,17 @@ impl AmendsBuilder {
         let mut errors = Vec::new();
         let mut sagas = Sagas::new();
         let files = self.saga_files()?;
+        let settings = std::mem::take(&mut self.settings);
         let options = ParseOptions {
-            config: std::mem::take(&mut self.settings),
-            known_activities: Some(known.clone()),
+            config: Some(&settings),
+            known_activities: Some(&known),
         };
         for (file, text) in files {
             match SagaDefinition::parse(&file, &text, &options) {
-                Ok((saga, warnings)) => {
-                    warnings.iter().for_each(|warning| tracing::warn!(%warning, "saga definition"));
+                Ok((saga, report)) => {
+                    if report.warnings() > 0 {
+                        tracing::warn!("{report}");
+                    }
                     self.add_saga(&mut sagas, saga);
                 }
                 Err(error) => errors.push(error),
@@ -265,7 +268,7 @@ impl AmendsBuilder {
             let workflow_type = WorkflowType::from_trusted(name);
             self.registry_errors.push(RegistryError::DuplicateWorkflow(workflow_type));
         } else {
-            sagas.insert(name, Arc::new(saga));
+            sagas.insert(name, saga);
         }
     }
 
@@ -299,8 +302,26 @@ impl std::fmt::Debug for AmendsBuilder {
     }
 }
 
+/// A definition from a file is checked while its positions are known; one built in Rust is checked here.
 fn unknown_activities(saga: &SagaDefinition, known: &BTreeSet<String>) -> Option<DefinitionError> {
-    saga.check_activities(known).err()
+    let named = saga.steps().iter().flat_map(|step| {
+        let compensation = step.spec().compensation.as_ref().map(|compensation| &compensation.activity_type);
+        std::iter::once(step.activity_type()).chain(compensation).map(move |activity| (step.name(), activity))
+    });
+    let unknown = named.filter(|(_, activity)| !known.contains(activity.as_str()) && activity.as_str() != HTTP_ACTIVITY);
+    let problems: Vec<Problem> = unknown
+        .map(|(step, activity)| Problem {
+            severity: Severity::Error,
+            position: None,
+            place: format!("step {step}"),
+            message: format!("no activity {activity:?} is registered"),
+            hint: Some("register it with `AmendsBuilder::activity`".to_owned()),
+        })
+        .collect();
+    (!problems.is_empty()).then(|| DefinitionError {
+        file: saga.name().to_string(),
+        problems,
+    })
 }
 
 fn opener(choice: Option<StoreChoice>, durability: Durability) -> OpenStore {

@@ -109,3 +109,15 @@ impl Amends {
         self.inner.identity.clone()
     }
 }
+
+/// Waits for a future on this thread: for programs without an async runtime of their own.
+///
+/// # Panics
+/// When called from inside an async runtime: use `.await` there.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime on the calling thread needs nothing that could be missing")
+        .block_on(future)
+}

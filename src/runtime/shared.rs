@@ -28,7 +28,7 @@ use super::store_slot::{OpenStore, StoreSlot};
 pub(crate) struct RuntimeOptions {
     pub(crate) open_store: OpenStore,
     pub(crate) registry: Registry,
-    pub(crate) definitions: Vec<Arc<SagaDefinition>>,
+    pub(crate) definitions: Vec<SagaDefinition>,
     pub(crate) state: SharedState,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shards: usize,
@@ -96,19 +96,19 @@ impl Drop for BusyGuard {
 
 /// Definitions by digest: those the engine was started with, and older ones that stored runs still follow.
 pub(super) struct DefinitionCache {
-    known: Mutex<HashMap<DefinitionDigest, Arc<SagaDefinition>>>,
+    known: Mutex<HashMap<DefinitionDigest, SagaDefinition>>,
 }
 
 impl DefinitionCache {
-    fn new(definitions: &[Arc<SagaDefinition>]) -> Self {
-        let known = definitions.iter().map(|definition| (definition.digest(), Arc::clone(definition)));
+    fn new(definitions: &[SagaDefinition]) -> Self {
+        let known = definitions.iter().map(|definition| (definition.digest(), definition.clone()));
         Self {
             known: Mutex::new(known.collect()),
         }
     }
 
     /// The definition with this digest; read from the store when it is not one of today's.
-    pub(super) fn get(&self, digest: DefinitionDigest, store: &StoreSlot) -> Result<Arc<SagaDefinition>, Error> {
+    pub(super) fn get(&self, digest: DefinitionDigest, store: &StoreSlot) -> Result<SagaDefinition, Error> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
         if let Some(definition) = known {
             return Ok(definition);
@@ -116,11 +116,10 @@ impl DefinitionCache {
         let corrupt = |what: String| Error::Corrupt { run: None, what };
         let bytes = store.get()?.definition(digest)?;
         let bytes = bytes.ok_or_else(|| corrupt(format!("the saga definition {digest} is missing")))?;
-        let definition = SagaDefinition::from_canonical_json(&bytes)
+        let definition = SagaDefinition::from_canonical_json(bytes)
             .map_err(|error| corrupt(format!("the saga definition {digest} cannot be read: {error}")))?;
-        let definition = Arc::new(definition);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(digest, Arc::clone(&definition));
+        known.insert(digest, definition.clone());
         Ok(definition)
     }
 }
