@@ -60,3 +60,10 @@ pub const BLOCKING_ATTEMPTS_MAX: usize = 64;
 
 /// Logical shards: a run lives on `hash(WorkflowId) % 256`, for ever, so that shards can move between owners.
 pub const LOGICAL_SHARDS: u16 = 256;
+
+/// Elements that one evaluation of a definition's mapping may iterate over, nested iterations multiplied: about 0.1 s.
+/// Expressions always end, but they run on an engine's thread. Enforced by `definition`.
+pub const EXPRESSION_ITERATIONS_MAX: u64 = 100_000;
+
+/// Bytes of one expression: what is longer is a program and belongs into an activity. Enforced by `definition`.
+pub const EXPRESSION_BYTES_MAX: usize = 4 * 1024;
