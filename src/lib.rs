@@ -8,7 +8,9 @@ pub mod store;
 
 // What a user needs, without having to know the rooms.
 #[cfg(feature = "macros")]
-//pub use amends_macros::{activity, workflow};
+mod attributes;
+#[cfg(feature = "macros")]
+pub use attributes::{activity, workflow};
 pub use model::{ActivityOptions, Failure, Payload, RetryPolicy, Timestamp, Undo};
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CompensationDefinition, Execution, Registry,

@@ -82,10 +82,7 @@ impl RetryPolicy {
         let mut delay = self.interval_after(attempt);
         match &failure.kind {
             FailureKind::Application(application) => {
-                let listed = self
-                    .non_retryable_types
-                    .iter()
-                    .any(|name| *name == application.type_name);
+                let listed = self.non_retryable_types.contains(&application.type_name);
                 if application.non_retryable || listed {
                     return RetryDecision::Stop(RetryState::NonRetryable);
                 }

@@ -94,7 +94,6 @@ impl ActivityContext {
     }
 
     /// A context for unit tests of activities: a first attempt of made-up names, to be changed as needed.
-    #[must_use]
     pub fn for_test() -> ActivityContextBuilder {
         ActivityContextBuilder::new()
     }

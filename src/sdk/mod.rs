@@ -3,6 +3,8 @@
 //! randomness. Imports `model` only.
 
 mod activity;
+#[cfg(all(test, feature = "macros"))]
+mod attribute_tests;
 mod cancel;
 mod context;
 mod definition;
