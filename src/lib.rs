@@ -4,18 +4,18 @@ pub mod machine;
 pub mod model;
 pub mod replay;
 pub mod sdk;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod store;
 
 // What a user needs, without having to know the rooms.
-#[cfg(feature = "macros")]
-mod attributes;
-#[cfg(feature = "macros")]
-pub use attributes::{activity, workflow};
 pub use model::{ActivityOptions, Failure, Payload, RetryPolicy, Timestamp, Undo};
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CompensationDefinition, Execution, Registry,
     RegistryError, Saga, SharedState, Workflow, WorkflowContext, WorkflowDefinition,
 };
+#[cfg(feature = "macros")]
+pub use sdk::{activity, workflow};
 
 /// What the attributes' expansions refer to. Not a part of the public API.
 #[cfg(feature = "macros")]

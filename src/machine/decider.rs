@@ -1,9 +1,9 @@
 //! The seam between the machine and whoever decides for a run: workflow code, a saga definition, later a remote worker.
 //! Must not live here: any of them.
 
-use crate::model::{Command, Event, ParkReason, Timestamp};
+use crate::model::{Command, Event, ParkReason, Payload, Timestamp, Undo};
 
-use super::RunState;
+use super::{RunState, StepRecord, StepState};
 
 /// Turns what happened into commands.
 pub trait Decider {
@@ -13,16 +13,77 @@ pub trait Decider {
     /// When it cannot decide: the run's events are kept, and the task is tried again by a rebuilt decider, or the run is
     /// parked.
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason>;
+
+    /// Makes the input of the compensation of a step, for compensations whose input is
+    /// [`Mapped`](crate::model::CompensationInput::Mapped).
+    ///
+    /// # Errors
+    /// When it cannot be made; the saga then waits for a person.
+    fn compensation_input(&self, run: &RunState, step: &StepRecord) -> Result<Payload, TaskError> {
+        let _ = run;
+        undo_payload(step)
+    }
 }
 
 /// One occasion to decide.
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'a> {
     /// Every event after the last `WorkflowTask` event: first the events of that task's own commands, then what arrived
-    /// since. The first task sees the history from event 1.
+    /// since. The first task sees the history from event 1. Empty for runs that follow a definition, which decides from
+    /// the state alone.
     pub events: &'a [Event],
     /// The time of this turn; the only clock a decider may read.
     pub now: Timestamp,
     /// The run's state before this task.
     pub run: &'a RunState,
+}
+
+/// Why a part of a task could not be done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TaskError(pub String);
+
+/// For runs whose code has nothing to decide any more: they are unwinding, or parked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoDecider;
+
+impl Decider for NoDecider {
+    /// Decides nothing, so that whatever the run has to look at waits for its real decider.
+    fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
+        let workflow_type = || task.run.started().map(|started| started.workflow_type.to_string());
+        Err(task
+            .run
+            .parked()
+            .cloned()
+            .unwrap_or_else(|| ParkReason::UnknownWorkflow {
+                workflow_type: workflow_type().unwrap_or_default(),
+            }))
+    }
+
+    fn compensation_input(&self, _: &RunState, step: &StepRecord) -> Result<Payload, TaskError> {
+        Err(TaskError(format!(
+            "the input of the compensation of step {:?} is made by the saga's definition, which is not at hand",
+            step.name
+        )))
+    }
+}
+
+/// The [`Undo`] of a step as a JSON payload, spliced from its parts' bytes without parsing them.
+pub(super) fn undo_payload(step: &StepRecord) -> Result<Payload, TaskError> {
+    let raw = |payload: &Payload| -> Result<Box<serde_json::value::RawValue>, TaskError> {
+        match payload.is_null() {
+            true => serde_json::value::to_raw_value(&()),
+            false => payload.to().map_err(serde::ser::Error::custom),
+        }
+        .map_err(|error| TaskError(format!("the undo of step {} cannot be made: {error}", step.name)))
+    };
+    let (output, failure) = match &step.state {
+        StepState::Completed { output } => (Some(raw(output)?), None),
+        StepState::Failed { failure, .. } => (None, Some(failure)),
+        StepState::Pending => (None, None),
+    };
+    let undo = Undo::new(raw(&step.input)?, output, failure);
+    // Not limited as a payload is: two payloads within their limits must not make a step that cannot be undone.
+    let bytes = serde_json::to_vec(&undo).map_err(|error| TaskError(error.to_string()))?;
+    Ok(Payload::from_parts("json/plain", bytes))
 }

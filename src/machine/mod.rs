@@ -1,8 +1,28 @@
-//! The pure, event-sourced state machine of one run. Lives here: deciding what an input means and folding events into
-//! state. Must not live here: I/O, clocks, randomness, async, or anything of a particular decider.
+//! The pure, event-sourced state machine of one run. Lives here: deciding what inputs mean, folding events into state,
+//! and saying what the runtime must bring about. Must not live here: I/O, clocks, randomness, async, actors.
+//!
+//! [`decide`] takes a state and inputs, and leaves the state after the turn together with the [`Turn`](crate::model::Turn)
+//! to be journaled. The very same folding ([`RunState::apply`]) rebuilds a run from its journal, so live running and
+//! recovery are one path. What the outside should do is never told by an event handler: it is asked from the state
+//! ([`RunState::attempts_due`], [`RunState::next_wake`]), so that it is the same after a crash.
 
+mod activity;
+mod apply;
 mod decider;
+mod definition_decider;
+mod lifecycle;
+mod saga;
 mod state;
+mod task;
+mod timer;
+mod turn;
 
-pub use decider::{Decider, Task};
-pub use state::RunState;
+#[cfg(test)]
+mod tests;
+
+pub use apply::ApplyError;
+pub use decider::{Decider, NoDecider, Task, TaskError};
+pub use definition_decider::DefinitionDecider;
+pub use saga::{StepRecord, StepState, UndoState};
+pub use state::{PendingActivity, PendingTimer, Phase, RunState};
+pub use turn::{Decision, Rejection, Reply, decide, park};

@@ -1,11 +1,106 @@
-//! The state of one run: what its history folds to.
+//! The state of one run: what its history folds to, and the questions that may be asked of it. Must not live here:
+//! changing it (that is `apply`) or deciding anything.
 
-use crate::model::RunStarted;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The state of one run.
+use crate::model::{
+    ActivityScheduled, AttemptToken, Event, EventId, Failure, Outcome, ParkReason, RequestId, RunStarted, RunStatus,
+    TimerId, Timestamp, UnwindCause,
+};
+
+use super::saga::SagaLedger;
+
+/// The state of one run. Equal histories fold to equal states.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunState {
-    started: Option<Box<RunStarted>>,
+    pub(super) started: Option<Box<RunStarted>>,
+    pub(super) started_at: Timestamp,
+    pub(super) last_time: Timestamp,
+    pub(super) turns: u64,
+    pub(super) events: u64,
+    pub(super) phase: Phase,
+    pub(super) parked: Option<ParkReason>,
+    pub(super) cancel_requested: Option<String>,
+    pub(super) activities: BTreeMap<EventId, PendingActivity>,
+    pub(super) timers: BTreeMap<TimerId, PendingTimer>,
+    pub(super) signal_requests: BTreeSet<RequestId>,
+    pub(super) saga: SagaLedger,
+    pub(super) task_due: bool,
+    pub(super) since_task: Vec<Event>,
+}
+
+/// Where a run is between its first and its last event.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Phase {
+    /// Going forward.
+    #[default]
+    Running,
+    /// Going forward is not possible any more, going back neither: waits for a person.
+    Halted(Failure),
+    /// Compensating; ends as the cause says.
+    Unwinding(UnwindCause),
+    /// Ended.
+    Closed(Outcome),
+}
+
+/// An activity that has been scheduled and has not ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PendingActivity {
+    /// The scheduling event.
+    pub scheduled: EventId,
+    /// When it was scheduled.
+    pub scheduled_at: Timestamp,
+    /// What was scheduled.
+    pub attributes: Box<ActivityScheduled>,
+    /// The number of the attempt that runs or is due next: 1 for the first.
+    pub attempt: u32,
+    /// When that attempt is (or was) due.
+    pub due: Timestamp,
+    /// How the attempt before it failed.
+    pub last_failure: Option<Failure>,
+    /// An attempt before it may have had an effect: not every one of them was sure that nothing happened.
+    pub may_have_applied: bool,
+    /// It was asked to stop.
+    pub cancel_requested: bool,
+    /// It failed for good and waits for a person.
+    pub stuck: bool,
+    /// The last attempt that the history says was started; 0 for none. Said only right before the activity ends.
+    pub(super) last_started: u32,
+}
+
+/// A timer that has not fired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingTimer {
+    /// The starting event.
+    pub started: EventId,
+    /// When it fires.
+    pub fire_at: Timestamp,
+}
+
+impl PendingActivity {
+    /// The token of the attempt that runs or is due next.
+    #[must_use]
+    pub fn token(&self) -> AttemptToken {
+        AttemptToken {
+            scheduled: self.scheduled,
+            attempt: self.attempt,
+        }
+    }
+
+    /// When the activity must have ended, whatever its attempts do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.attributes
+            .options
+            .schedule_to_close
+            .map(|limit| self.scheduled_at.after(limit))
+    }
+
+    /// Whether it undoes a saga step.
+    #[must_use]
+    pub fn is_compensation(&self) -> bool {
+        self.attributes.undoes.is_some()
+    }
 }
 
 impl RunState {
@@ -13,5 +108,171 @@ impl RunState {
     #[must_use]
     pub fn started(&self) -> Option<&RunStarted> {
         self.started.as_deref()
+    }
+
+    /// The time of the run's first event.
+    #[must_use]
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    /// How many turns were folded.
+    #[must_use]
+    pub fn turns(&self) -> u64 {
+        self.turns
+    }
+
+    /// The id that the next event gets.
+    #[must_use]
+    pub fn next_event(&self) -> EventId {
+        EventId(self.events + 1)
+    }
+
+    /// Where the run is.
+    #[must_use]
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// How the run ended, if it has.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.phase {
+            Phase::Closed(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Whether the run has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.outcome().is_some()
+    }
+
+    /// Why the run was set aside, if it was.
+    #[must_use]
+    pub fn parked(&self) -> Option<&ParkReason> {
+        self.parked.as_ref()
+    }
+
+    /// Why somebody asked the run to end, if somebody did.
+    #[must_use]
+    pub fn cancel_requested(&self) -> Option<&str> {
+        self.cancel_requested.as_deref()
+    }
+
+    /// The activities that have not ended, in the order of their scheduling.
+    pub fn activities(&self) -> impl Iterator<Item = &PendingActivity> {
+        self.activities.values()
+    }
+
+    /// The timers that have not fired, by name.
+    pub fn timers(&self) -> impl Iterator<Item = (&TimerId, &PendingTimer)> {
+        self.timers.iter()
+    }
+
+    /// The saga's steps, in the order of their scheduling.
+    pub fn steps(&self) -> impl Iterator<Item = &super::StepRecord> {
+        self.saga.steps()
+    }
+
+    /// A saga step by its name.
+    #[must_use]
+    pub fn step(&self, name: &str) -> Option<&super::StepRecord> {
+        self.saga.by_name(name)
+    }
+
+    /// Whether the decider has something to look at.
+    #[must_use]
+    pub fn task_due(&self) -> bool {
+        self.task_due && self.phase == Phase::Running
+    }
+
+    /// How the run stands.
+    #[must_use]
+    pub fn status(&self) -> RunStatus {
+        if let Phase::Closed(outcome) = &self.phase {
+            return outcome.status();
+        }
+        if self.parked.is_some() {
+            return RunStatus::Parked;
+        }
+        if matches!(self.phase, Phase::Halted(_)) || self.is_stuck() {
+            return RunStatus::Stuck;
+        }
+        match self.phase {
+            Phase::Unwinding(_) => RunStatus::Unwinding,
+            _ => RunStatus::Running,
+        }
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.saga.is_stuck() || self.activities.values().any(|activity| activity.stuck)
+    }
+
+    /// Effect: every attempt that should be running at `now`.
+    pub fn attempts_due(&self, now: Timestamp) -> impl Iterator<Item = &PendingActivity> {
+        // A clock that was set back must not hold up what the last turn found due.
+        let now = now.max(self.last_time);
+        let open = !self.is_closed();
+        self.activities
+            .values()
+            .filter(move |activity| open && !activity.stuck && activity.due <= now)
+    }
+
+    /// Whether this attempt should be running: it is still the activity's current one.
+    #[must_use]
+    pub fn wants_attempt(&self, token: AttemptToken) -> bool {
+        !self.is_closed()
+            && self
+                .activities
+                .get(&token.scheduled)
+                .is_some_and(|activity| activity.attempt == token.attempt && !activity.stuck)
+    }
+
+    /// Whether this attempt should stop early: its activity was asked to.
+    #[must_use]
+    pub fn cancels_attempt(&self, token: AttemptToken) -> bool {
+        self.activities
+            .get(&token.scheduled)
+            .is_some_and(|activity| activity.cancel_requested)
+    }
+
+    /// Effect: when the machine wants to be woken: the earliest timer, retry, activity deadline or run timeout.
+    #[must_use]
+    pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.is_closed() {
+            return None;
+        }
+        let now = now.max(self.last_time);
+        let timers = self.timers.values().map(|timer| timer.fire_at);
+        let waiting = self.activities.values().filter(|activity| !activity.stuck);
+        let activities = waiting.flat_map(|activity| {
+            let retry = (activity.due > now).then_some(activity.due);
+            retry.into_iter().chain(activity.deadline())
+        });
+        timers.chain(activities).chain(self.run_deadline()).min()
+    }
+
+    /// When a restarted engine must look at the run: at once if something may have been going on.
+    #[must_use]
+    pub fn wake_after_restart(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.is_closed() {
+            return None;
+        }
+        if self.parked.is_some() || self.task_due() || self.attempts_due(now).next().is_some() {
+            return Some(Timestamp::EPOCH);
+        }
+        self.next_wake(now)
+    }
+
+    /// When the run's time is up; `None` without a limit, and once a saga can only go forward or is going back already.
+    #[must_use]
+    pub fn run_deadline(&self) -> Option<Timestamp> {
+        if self.phase != Phase::Running || self.saga.is_past_pivot() {
+            return None;
+        }
+        let limit = self.started.as_ref()?.run_timeout?;
+        Some(self.started_at.after(limit))
     }
 }

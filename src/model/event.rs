@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, Failure, Payload, RequestId, RetryState,
-    RunId, SignalName, StepSpec, StuckReason, TimerId, Timestamp, WorkflowId, WorkflowType,
+    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, Failure, FailureKind, Payload, RequestId,
+    RetryState, RunId, SignalName, StepSpec, StuckReason, TimeoutKind, TimerId, Timestamp, WorkflowId, WorkflowType,
 };
 
 /// How many ids a decided turn takes: it stands for WorkflowTaskScheduled, WorkflowTaskStarted and
@@ -246,6 +246,21 @@ pub struct SagaStuck {
     pub reason: StuckReason,
     /// The failure that led here.
     pub failure: Failure,
+}
+
+impl UnwindCause {
+    /// The failure that the run's outcome tells.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            UnwindCause::Failed(failure) | UnwindCause::Canceled(failure) => failure.clone(),
+            UnwindCause::TimedOut => Failure {
+                message: "the run's time was up".to_owned(),
+                kind: FailureKind::Timeout(TimeoutKind::ScheduleToClose),
+                cause: None,
+            },
+        }
+    }
 }
 
 impl EventAttributes {

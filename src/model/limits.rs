@@ -32,6 +32,9 @@ pub const STEPS_MAX: usize = 1_000;
 /// Turns that fail in a row (a panic, a nondeterminism) before the run is parked. Once could be an accident.
 pub const TURN_FAILURES_MAX: u32 = 3;
 
+/// Tasks of one run in one turn. One is usual; more are needed only when commands end something at once.
+pub const TASKS_PER_TURN_MAX: u32 = 100;
+
 /// Polls of workflow code in one turn: code that wakes itself oftener would hold its shard's thread for ever. Enforced by
 /// `replay`.
 pub const POLLS_PER_TURN_MAX: u32 = 100_000;

@@ -4,6 +4,7 @@ mod mini_machine;
 mod nondeterminism;
 mod parking;
 mod saga;
+mod with_machine;
 
 use std::time::Duration;
 

@@ -1,0 +1,274 @@
+//! Folding: what an event means for the state. The only place that changes a `RunState`, used live and on recovery
+//! alike. Must not live here: deciding whether something may happen.
+
+use crate::model::{Event, EventAttributes, EventId, Failure, Outcome, PendingChange, Timestamp, Turn, UnwindCause};
+
+use super::saga::says_not_applied;
+use super::state::{PendingActivity, PendingTimer, Phase, RunState};
+
+/// An event that does not fit the state before it. For a decided event this cannot happen; for one that was read it
+/// means damage, or a journal written by a newer version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("turn {turn}, event {event}: {what}")]
+pub struct ApplyError {
+    /// The turn it belongs to.
+    pub turn: u64,
+    /// The event's id.
+    pub event: EventId,
+    /// What does not fit.
+    pub what: String,
+}
+
+impl RunState {
+    /// Folds a whole journal.
+    ///
+    /// # Errors
+    /// When a turn does not fit those before it.
+    pub fn fold<'a>(turns: impl IntoIterator<Item = &'a Turn>) -> Result<RunState, ApplyError> {
+        let mut state = RunState::default();
+        for turn in turns {
+            state.apply(turn)?;
+        }
+        Ok(state)
+    }
+
+    /// Folds one turn.
+    ///
+    /// # Errors
+    /// When it does not fit the state; the state is then not to be used any more.
+    pub fn apply(&mut self, turn: &Turn) -> Result<(), ApplyError> {
+        if turn.seq != self.turns + 1 {
+            return Err(self.misfit(format!("expected turn {}, found turn {}", self.turns + 1, turn.seq)));
+        }
+        // Changes first: an activity whose attempt failed may have ended later in the same turn, but no attempt fails in
+        // the turn that schedules its activity.
+        for change in &turn.pending {
+            self.apply_pending(change)?;
+        }
+        for event in &turn.events {
+            self.apply_event(event)?;
+        }
+        self.finish_turn(turn.seq, turn.time);
+        Ok(())
+    }
+
+    pub(super) fn finish_turn(&mut self, seq: u64, time: Timestamp) {
+        self.turns = seq;
+        self.last_time = time;
+    }
+
+    fn misfit(&self, what: impl Into<String>) -> ApplyError {
+        ApplyError {
+            turn: self.turns + 1,
+            event: self.next_event(),
+            what: what.into(),
+        }
+    }
+
+    pub(super) fn apply_event(&mut self, event: &Event) -> Result<(), ApplyError> {
+        use EventAttributes as E;
+        if event.id != self.next_event() {
+            return Err(self.misfit(format!("found event {} here", event.id)));
+        }
+        if self.is_closed() {
+            return Err(self.misfit(format!("{} after the run ended", event.attributes.kind())));
+        }
+        if self.started.is_none() != matches!(event.attributes, E::WorkflowExecutionStarted(_)) {
+            return Err(self.misfit(format!("{} is out of place", event.attributes.kind())));
+        }
+        match &event.attributes {
+            E::WorkflowExecutionStarted(started) => {
+                self.started_at = event.time;
+                self.started = Some(started.clone());
+                self.task_due = true;
+            }
+            E::WorkflowTask(_) => {
+                self.task_due = false;
+                self.since_task.clear();
+            }
+            E::WorkflowExecutionSignaled(signal) => {
+                self.signal_requests.extend(signal.request_id.clone());
+                self.task_due = true;
+            }
+            E::WorkflowExecutionCancelRequested { reason, .. } => {
+                self.cancel_requested = Some(reason.clone());
+                self.task_due = true;
+            }
+            E::TimerStarted { timer_id, fire_at } => {
+                let timer = PendingTimer {
+                    started: event.id,
+                    fire_at: *fire_at,
+                };
+                self.timers.insert(timer_id.clone(), timer);
+            }
+            E::TimerFired { timer_id, .. } => {
+                self.timers
+                    .remove(timer_id)
+                    .ok_or_else(|| self.misfit(format!("timer {timer_id} fired, which is not pending")))?;
+                self.task_due = true;
+            }
+            E::TimerCanceled { timer_id, .. } => {
+                self.timers.remove(timer_id);
+            }
+            E::MarkerRecorded { .. } => {}
+            E::SagaUnwindStarted(unwind) => {
+                // The code has had its last word: nothing is kept for it any more.
+                self.timers.clear();
+                self.since_task = Vec::new();
+                self.parked = None;
+                self.phase = Phase::Unwinding(unwind.cause.clone());
+            }
+            E::SagaStuck(stuck) => match stuck.step {
+                Some(step) => self.apply_stuck(step, &stuck.failure)?,
+                None => self.phase = Phase::Halted(stuck.failure.clone()),
+            },
+            E::ActivityTaskScheduled(_)
+            | E::ActivityTaskStarted { .. }
+            | E::ActivityTaskCompleted { .. }
+            | E::ActivityTaskFailed { .. }
+            | E::ActivityTaskTimedOut { .. }
+            | E::ActivityTaskCanceled { .. }
+            | E::ActivityTaskCancelRequested { .. } => self.apply_activity(event)?,
+            E::WorkflowExecutionCompleted { .. }
+            | E::WorkflowExecutionFailed { .. }
+            | E::WorkflowExecutionTimedOut { .. }
+            | E::WorkflowExecutionCanceled { .. }
+            | E::WorkflowExecutionTerminated { .. } => self.apply_close(&event.attributes),
+        }
+        self.events += event.attributes.ids();
+        self.keep_for_task(event);
+        Ok(())
+    }
+
+    /// Code deciders are told what happened; definitions decide from the state, so nothing is kept for them.
+    fn keep_for_task(&mut self, event: &Event) {
+        let by_code = self
+            .started
+            .as_ref()
+            .is_some_and(|started| started.definition.is_none());
+        let is_task = matches!(event.attributes, EventAttributes::WorkflowTask(_));
+        if by_code && !is_task && self.phase == Phase::Running {
+            self.since_task.push(event.clone());
+        }
+    }
+
+    fn apply_activity(&mut self, event: &Event) -> Result<(), ApplyError> {
+        use EventAttributes as E;
+        match &event.attributes {
+            E::ActivityTaskScheduled(attributes) => {
+                self.saga.on_scheduled(event.id, attributes);
+                let activity = PendingActivity {
+                    scheduled: event.id,
+                    scheduled_at: event.time,
+                    attributes: attributes.clone(),
+                    attempt: 1,
+                    due: event.time,
+                    last_failure: None,
+                    may_have_applied: false,
+                    cancel_requested: false,
+                    stuck: false,
+                    last_started: 0,
+                };
+                self.activities.insert(event.id, activity);
+            }
+            E::ActivityTaskStarted { scheduled, attempt, .. } => {
+                self.pending(*scheduled)?.last_started = *attempt;
+            }
+            E::ActivityTaskCancelRequested { scheduled } => {
+                self.pending(*scheduled)?.cancel_requested = true;
+            }
+            E::ActivityTaskCompleted { scheduled, result, .. } => {
+                let activity = self.close_activity(*scheduled)?;
+                self.saga.on_completed(event.id, &activity, result);
+            }
+            E::ActivityTaskFailed { scheduled, failure, .. } => {
+                let activity = self.close_activity(*scheduled)?;
+                self.saga.on_failed(event.id, &activity, failure);
+            }
+            E::ActivityTaskTimedOut { scheduled, failure, .. } => {
+                let activity = self.close_activity(*scheduled)?;
+                self.saga.on_failed(event.id, &activity, failure);
+            }
+            E::ActivityTaskCanceled { scheduled, .. } => {
+                let activity = self.close_activity(*scheduled)?;
+                let failure = Failure::canceled("the activity was canceled");
+                self.saga.on_failed(event.id, &activity, &failure);
+            }
+            _ => return Err(self.misfit("not an activity event")),
+        }
+        Ok(())
+    }
+
+    fn apply_close(&mut self, attributes: &EventAttributes) {
+        use EventAttributes as E;
+        let outcome = match attributes {
+            E::WorkflowExecutionCompleted { result } => Outcome::Completed(result.clone()),
+            E::WorkflowExecutionFailed { failure, amended: true }
+            | E::WorkflowExecutionCanceled { failure, amended: true } => Outcome::Amended(failure.clone()),
+            E::WorkflowExecutionFailed { failure, .. } => Outcome::Failed(failure.clone()),
+            E::WorkflowExecutionCanceled { failure, .. } => Outcome::Canceled(failure.clone()),
+            E::WorkflowExecutionTimedOut { amended: true } => Outcome::Amended(UnwindCause::TimedOut.failure()),
+            E::WorkflowExecutionTerminated { reason, .. } => Outcome::Terminated { reason: reason.clone() },
+            _ => Outcome::TimedOut,
+        };
+        self.phase = Phase::Closed(outcome);
+        self.parked = None;
+        self.task_due = false;
+        self.since_task = Vec::new();
+        self.activities.clear();
+        self.timers.clear();
+        self.signal_requests.clear();
+    }
+
+    fn apply_stuck(&mut self, step: EventId, failure: &Failure) -> Result<(), ApplyError> {
+        // Either one of the step's own activities waits (kept pending), or its compensation could not even be scheduled.
+        let waiting = self
+            .activities
+            .values_mut()
+            .find(|activity| activity.scheduled == step || activity.attributes.undoes == Some(step));
+        match waiting {
+            Some(activity) => {
+                activity.stuck = true;
+                activity.last_failure = Some(failure.clone());
+                Ok(())
+            }
+            None if self.saga.on_stuck(step) => Ok(()),
+            None => Err(self.misfit(format!("step {step} is stuck, which does not exist"))),
+        }
+    }
+
+    pub(super) fn apply_pending(&mut self, change: &PendingChange) -> Result<(), ApplyError> {
+        match change {
+            PendingChange::RetryScheduled {
+                scheduled,
+                failed_attempt,
+                failure,
+                due,
+            } => {
+                let activity = self.pending(*scheduled)?;
+                activity.attempt = failed_attempt.saturating_add(1);
+                activity.may_have_applied |= !says_not_applied(failure);
+                activity.last_failure = Some(failure.clone());
+                activity.due = *due;
+            }
+            PendingChange::Parked { reason } => self.parked = Some(reason.clone()),
+            PendingChange::Unparked => self.parked = None,
+        }
+        Ok(())
+    }
+
+    fn pending(&mut self, scheduled: EventId) -> Result<&mut PendingActivity, ApplyError> {
+        if !self.activities.contains_key(&scheduled) {
+            return Err(self.misfit(format!("activity {scheduled} is not pending")));
+        }
+        Ok(self.activities.get_mut(&scheduled).expect("looked up just above"))
+    }
+
+    fn close_activity(&mut self, scheduled: EventId) -> Result<PendingActivity, ApplyError> {
+        let closed = self.activities.remove(&scheduled);
+        let activity =
+            closed.ok_or_else(|| self.misfit(format!("activity {scheduled} ended, which is not pending")))?;
+        self.task_due = true;
+        Ok(activity)
+    }
+}

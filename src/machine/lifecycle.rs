@@ -1,0 +1,89 @@
+//! The beginning and the end of a run, and what is said to it from outside: start, signal, cancel, terminate. Must not
+//! live here: activities, timers, unwinding.
+
+use crate::model::{EventAttributes, Payload, RequestId, RunStarted, SignalName, StartRun, WorkflowSignaled, limits};
+
+use super::state::Phase;
+use super::turn::{Rejection, Reply, TurnBuilder};
+
+impl TurnBuilder<'_> {
+    pub(super) fn start(&mut self, start: StartRun) -> Result<Reply, Rejection> {
+        if let Some(started) = &self.state.started {
+            let same_request = start.request_id.is_some() && start.request_id == started.request_id;
+            return match same_request {
+                true => Ok(Reply::Duplicate),
+                false => Err(Rejection::AlreadyStarted { run_id: started.run_id }),
+            };
+        }
+        let StartRun {
+            workflow_id,
+            run_id,
+            workflow_type,
+            definition,
+            input,
+            request_id,
+            run_timeout,
+            identity,
+        } = start;
+        self.emit(EventAttributes::WorkflowExecutionStarted(Box::new(RunStarted {
+            workflow_id,
+            run_id,
+            workflow_type,
+            definition,
+            input,
+            request_id,
+            run_timeout,
+            identity,
+        })));
+        Ok(Reply::Accepted)
+    }
+
+    pub(super) fn signal(
+        &mut self,
+        name: SignalName,
+        input: Payload,
+        request_id: Option<RequestId>,
+        identity: String,
+    ) -> Result<Reply, Rejection> {
+        if request_id
+            .as_ref()
+            .is_some_and(|id| self.state.signal_requests.contains(id))
+        {
+            return Ok(Reply::Duplicate);
+        }
+        self.check_room()?;
+        self.emit(EventAttributes::WorkflowExecutionSignaled(Box::new(WorkflowSignaled {
+            name,
+            input,
+            request_id,
+            identity,
+        })));
+        Ok(Reply::Accepted)
+    }
+
+    pub(super) fn request_cancel(&mut self, reason: String, identity: String) -> Result<Reply, Rejection> {
+        if self.state.cancel_requested.is_some() || matches!(self.state.phase, Phase::Unwinding(_)) {
+            return Ok(Reply::Duplicate);
+        }
+        if self.state.saga.is_past_pivot() || matches!(self.state.phase, Phase::Halted(_)) {
+            return Err(Rejection::PastPivot);
+        }
+        self.check_room()?;
+        self.emit(EventAttributes::WorkflowExecutionCancelRequested { reason, identity });
+        Ok(Reply::Accepted)
+    }
+
+    pub(super) fn terminate(&mut self, reason: String, identity: String) -> Reply {
+        self.emit(EventAttributes::WorkflowExecutionTerminated { reason, identity });
+        Reply::Accepted
+    }
+
+    /// Leaves a tenth of the history for what must be written in any case: outcomes, compensations, the end.
+    fn check_room(&self) -> Result<(), Rejection> {
+        let reserve = limits::HISTORY_EVENTS_MAX / 10;
+        match self.state.events + reserve < limits::HISTORY_EVENTS_MAX {
+            true => Ok(()),
+            false => Err(Rejection::HistoryFull),
+        }
+    }
+}

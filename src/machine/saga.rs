@@ -1,0 +1,367 @@
+//! Sagas: the ledger of steps and what is owed for them, and the way back. Must not live here: anything that depends on
+//! how the saga was written (code or definition).
+//!
+//! The life of a step, as arrows:
+//!
+//! ```text
+//! step:  Pending --completed--> Completed
+//!        Pending --failed, timed out, canceled--> Failed
+//! undo:  NotOwed      nothing to undo: no compensation, or it certainly had no effect
+//!        Owed         may have had an effect; becomes due when the saga turns back
+//!        Owed --compensation scheduled--> Running --compensation completed--> Done
+//!        Owed --its input cannot be made--> Stuck
+//! ```
+//!
+//! A compensation is owed from the moment its step is scheduled. It starts when the saga is unwinding, its step has
+//! ended, and every step that depends on it is released (has ended and is undone, or never needed to be).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{
+    ActivityScheduled, CompensationInput, CompensationSpec, EventAttributes, EventId, Failure, FailureKind, Payload,
+    StepKind, StepName, StepSpec, StuckReason, UnwindCause,
+};
+
+use super::decider::{Decider, undo_payload};
+use super::state::{PendingActivity, Phase, RunState};
+use super::turn::TurnBuilder;
+
+/// What became of one saga step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepRecord {
+    /// Its name.
+    pub name: StepName,
+    /// The scheduling event.
+    pub scheduled: EventId,
+    /// What it means for the saga's course.
+    pub kind: StepKind,
+    /// Its input.
+    pub input: Payload,
+    /// How it went.
+    pub state: StepState,
+    /// How its undoing goes.
+    pub undo: UndoState,
+    /// The event that ended it.
+    pub closed: Option<EventId>,
+    pub(super) after: Option<Vec<StepName>>,
+    pub(super) compensation: Option<CompensationSpec>,
+    pub(super) activity_id: String,
+}
+
+/// How a step went.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepState {
+    /// Scheduled, not ended.
+    Pending,
+    /// Ended with a result.
+    Completed {
+        /// The result.
+        output: Payload,
+    },
+    /// Ended without a result.
+    Failed {
+        /// How its last attempt failed.
+        failure: Failure,
+        /// Whether it may have had an effect all the same.
+        may_have_applied: bool,
+    },
+}
+
+/// How the undoing of a step goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UndoState {
+    /// There is nothing to undo.
+    NotOwed,
+    /// To be undone if the saga turns back.
+    Owed,
+    /// The compensation with this scheduling event is pending.
+    Running(EventId),
+    /// Undone.
+    Done,
+    /// The compensation cannot be started; waits for a person.
+    Stuck,
+}
+
+impl StepRecord {
+    /// Whether the step needs nothing (more) from an unwinding saga.
+    fn is_settled(&self) -> bool {
+        self.state != StepState::Pending && matches!(self.undo, UndoState::NotOwed | UndoState::Done)
+    }
+}
+
+/// All steps of a saga, by scheduling event.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct SagaLedger {
+    steps: BTreeMap<EventId, StepRecord>,
+    names: BTreeMap<StepName, EventId>,
+}
+
+impl SagaLedger {
+    pub(super) fn steps(&self) -> impl DoubleEndedIterator<Item = &StepRecord> {
+        self.steps.values()
+    }
+
+    pub(super) fn by_name(&self, name: &str) -> Option<&StepRecord> {
+        self.names.get(name).and_then(|scheduled| self.steps.get(scheduled))
+    }
+
+    pub(super) fn by_scheduled(&self, scheduled: EventId) -> Option<&StepRecord> {
+        self.steps.get(&scheduled)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    pub(super) fn is_stuck(&self) -> bool {
+        self.steps.values().any(|step| step.undo == UndoState::Stuck)
+    }
+
+    /// Whether a pivot has succeeded, or may be succeeding right now: the saga only goes forward.
+    pub(super) fn is_past_pivot(&self) -> bool {
+        self.steps
+            .values()
+            .any(|step| step.kind == StepKind::Pivot && !matches!(step.state, StepState::Failed { .. }))
+    }
+
+    /// Whether a pivot has succeeded.
+    fn pivot_completed(&self) -> bool {
+        self.steps
+            .values()
+            .any(|step| step.kind == StepKind::Pivot && matches!(step.state, StepState::Completed { .. }))
+    }
+
+    pub(super) fn on_scheduled(&mut self, id: EventId, attributes: &ActivityScheduled) {
+        if let Some(undone) = attributes.undoes.and_then(|step| self.steps.get_mut(&step)) {
+            undone.undo = UndoState::Running(id);
+        }
+        let Some(StepSpec {
+            name,
+            kind,
+            after,
+            compensation,
+        }) = &attributes.step
+        else {
+            return;
+        };
+        let undo = match compensation {
+            Some(_) => UndoState::Owed,
+            None => UndoState::NotOwed,
+        };
+        let record = StepRecord {
+            name: name.clone(),
+            scheduled: id,
+            kind: *kind,
+            input: attributes.input.clone(),
+            state: StepState::Pending,
+            undo,
+            closed: None,
+            after: after.clone(),
+            compensation: compensation.clone(),
+            activity_id: attributes.activity_id.to_string(),
+        };
+        self.names.insert(name.clone(), id);
+        self.steps.insert(id, record);
+    }
+
+    pub(super) fn on_completed(&mut self, id: EventId, activity: &PendingActivity, result: &Payload) {
+        if let Some(undone) = activity.attributes.undoes.and_then(|step| self.steps.get_mut(&step)) {
+            undone.undo = UndoState::Done;
+        }
+        if let Some(step) = self.steps.get_mut(&activity.scheduled) {
+            step.closed = Some(id);
+            step.state = StepState::Completed { output: result.clone() };
+        }
+    }
+
+    pub(super) fn on_failed(&mut self, id: EventId, activity: &PendingActivity, failure: &Failure) {
+        // Only forward steps end in failure; a compensation that fails for good stays pending, stuck.
+        let Some(step) = self.steps.get_mut(&activity.scheduled) else {
+            return;
+        };
+        // The last word is not the only one: an earlier attempt that timed out may have had its effect.
+        let last_attempt_ran = activity.last_started == activity.attempt;
+        let may_have_applied = activity.may_have_applied || (last_attempt_ran && !says_not_applied(failure));
+        step.closed = Some(id);
+        if !may_have_applied {
+            step.undo = UndoState::NotOwed;
+        }
+        step.state = StepState::Failed {
+            failure: failure.clone(),
+            may_have_applied,
+        };
+    }
+
+    pub(super) fn on_stuck(&mut self, step: EventId) -> bool {
+        match self.steps.get_mut(&step) {
+            Some(step) => {
+                step.undo = UndoState::Stuck;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A pivot that cannot be undone and succeeded although the saga had turned back already, or failed without being
+    /// sure that nothing happened. Undoing the steps before it could leave the saga half done.
+    fn pivot_not_undoable(&self) -> Option<&StepRecord> {
+        self.steps.values().find(|step| {
+            let took_effect = match &step.state {
+                StepState::Pending => false,
+                StepState::Completed { .. } => true,
+                // Attempts share one idempotency key, so the last one's word that nothing happened holds for all.
+                StepState::Failed {
+                    failure,
+                    may_have_applied,
+                } => *may_have_applied && !says_not_applied(failure),
+            };
+            step.kind == StepKind::Pivot && step.compensation.is_none() && took_effect
+        })
+    }
+
+    fn is_settled(&self) -> bool {
+        self.steps.values().all(StepRecord::is_settled)
+    }
+
+    /// The steps whose compensation may start now, newest first.
+    fn ready_to_undo(&self) -> Vec<EventId> {
+        let mut held: BTreeSet<EventId> = BTreeSet::new();
+        let mut newest_held_without_order: Option<EventId> = None;
+        let mut ready = Vec::new();
+        // A step's dependents were scheduled after it, so from the newest to the oldest, whatever holds a step back is known
+        // when the step is looked at.
+        for step in self.steps.values().rev() {
+            // Steps without an explicit order may build on every step that had ended when they were scheduled.
+            let built_upon =
+                newest_held_without_order.is_some_and(|newest| step.closed.is_some_and(|end| end < newest));
+            let free = !held.contains(&step.scheduled) && !built_upon;
+            if free && step.undo == UndoState::Owed && step.state != StepState::Pending {
+                ready.push(step.scheduled);
+            }
+            if free && step.is_settled() {
+                continue;
+            }
+            match &step.after {
+                None => newest_held_without_order = newest_held_without_order.or(Some(step.scheduled)),
+                Some(after) => held.extend(after.iter().filter_map(|name| self.names.get(name))),
+            }
+        }
+        ready
+    }
+}
+
+/// Whether a failed attempt is sure that nothing happened. Only the attempt's own word counts: it may have done much before
+/// something that it called did nothing.
+pub(super) fn says_not_applied(failure: &Failure) -> bool {
+    matches!(&failure.kind, FailureKind::Application(application) if application.not_applied)
+}
+
+impl TurnBuilder<'_> {
+    /// The run is to end with this cause: turns the saga back, or ends the run when nothing needs undoing.
+    pub(super) fn unwind(&mut self, cause: UnwindCause, decider: &dyn Decider) {
+        if self.state.saga.pivot_completed() {
+            self.emit_stuck(None, StuckReason::FailedAfterPivot, cause.failure());
+            return;
+        }
+        if self.halt_at_pivot(&cause) {
+            return;
+        }
+        if self.state.saga.is_settled() {
+            self.close_unwound(cause);
+            return;
+        }
+        self.emit(EventAttributes::SagaUnwindStarted(Box::new(
+            crate::model::SagaUnwindStarted { cause },
+        )));
+        self.stop_forward_activities();
+        self.advance_unwinding(decider);
+    }
+
+    /// Starts every compensation that may start; ends the run when all is undone.
+    pub(super) fn advance_unwinding(&mut self, decider: &dyn Decider) {
+        let Phase::Unwinding(cause) = &self.state.phase else {
+            return;
+        };
+        let cause = cause.clone();
+        if self.halt_at_pivot(&cause) {
+            return;
+        }
+        if self.state.saga.is_settled() {
+            self.close_unwound(cause);
+            return;
+        }
+        for step in self.state.saga.ready_to_undo() {
+            self.schedule_compensation(step, decider);
+        }
+    }
+
+    /// Waits for a person, instead of going back, when that would leave a pivot's effect behind.
+    fn halt_at_pivot(&mut self, cause: &UnwindCause) -> bool {
+        let Some(pivot) = self.state.saga.pivot_not_undoable() else {
+            return false;
+        };
+        let how = match pivot.state {
+            StepState::Failed { .. } => "failed without being sure that nothing happened",
+            _ => "succeeded after the saga had turned back",
+        };
+        let message = format!("the pivot {:?} {how}, and has no compensation", pivot.name);
+        let failure = Failure::non_retryable("PivotNotUndoable", message).caused_by(cause.failure());
+        self.emit_stuck(None, StuckReason::FailedAfterPivot, failure);
+        true
+    }
+
+    fn schedule_compensation(&mut self, step: EventId, decider: &dyn Decider) {
+        let Some(record) = self.state.saga.by_scheduled(step) else {
+            return;
+        };
+        let Some(compensation) = record.compensation.clone() else {
+            return;
+        };
+        let input = match compensation.input {
+            CompensationInput::Undo => undo_payload(record),
+            CompensationInput::Mapped => decider.compensation_input(self.state, record),
+        };
+        match input {
+            Ok(input) => {
+                let activity_id = format!("{}/undo", record.activity_id);
+                self.emit(EventAttributes::ActivityTaskScheduled(Box::new(ActivityScheduled {
+                    activity_id: crate::model::ActivityId::from_trusted(activity_id),
+                    activity_type: compensation.activity_type,
+                    input,
+                    options: compensation.options,
+                    step: None,
+                    undoes: Some(step),
+                })));
+            }
+            Err(error) => {
+                let failure = Failure::non_retryable("CompensationInput", error.to_string());
+                self.emit_stuck(Some(step), StuckReason::CompensationInput, failure);
+            }
+        }
+    }
+
+    fn close_unwound(&mut self, cause: UnwindCause) {
+        let by_definition = self.state.started().is_some_and(|started| started.definition.is_some());
+        let amended = by_definition || !self.state.saga.is_empty();
+        self.emit(match cause {
+            UnwindCause::Failed(failure) => EventAttributes::WorkflowExecutionFailed { failure, amended },
+            UnwindCause::Canceled(failure) => EventAttributes::WorkflowExecutionCanceled { failure, amended },
+            UnwindCause::TimedOut => EventAttributes::WorkflowExecutionTimedOut { amended },
+        });
+    }
+
+    pub(super) fn emit_stuck(&mut self, step: Option<EventId>, reason: StuckReason, failure: Failure) {
+        let stuck = crate::model::SagaStuck { step, reason, failure };
+        self.emit(EventAttributes::SagaStuck(Box::new(stuck)));
+    }
+}
+
+impl RunState {
+    /// Whether the compensation of the step with this scheduling event may still be needed.
+    #[must_use]
+    pub fn owes(&self, scheduled: EventId) -> bool {
+        self.saga
+            .by_scheduled(scheduled)
+            .is_some_and(|step| !matches!(step.undo, UndoState::NotOwed | UndoState::Done))
+    }
+}

@@ -1,0 +1,222 @@
+//! Letting the decider react: its commands, checked and turned into events. Must not live here: any decider.
+
+use crate::model::{
+    ActivityScheduled, Command, EventAttributes, EventId, Failure, ParkReason, ScheduleActivity, StepKind,
+    TURN_EVENT_IDS, UnwindCause, WorkflowTask, limits,
+};
+
+use super::decider::{Decider, Task};
+use super::state::{Phase, RunState};
+use super::turn::TurnBuilder;
+
+impl TurnBuilder<'_> {
+    /// Lets the decider look at what is new, until nothing is: its own commands may end something at once.
+    pub(super) fn run_tasks(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
+        for _ in 0..limits::TASKS_PER_TURN_MAX {
+            if !self.state.task_due() {
+                return Ok(());
+            }
+            self.run_task(decider)?;
+        }
+        match self.state.task_due() {
+            true => {
+                bad("the workflow code cancels what it has just scheduled, over and over, and does not come to rest")
+            }
+            false => Ok(()),
+        }
+    }
+
+    fn run_task(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
+        let events = std::mem::take(&mut self.state.since_task);
+        let task = Task {
+            events: &events,
+            now: self.now,
+            run: self.state,
+        };
+        let decided = decider.decide(&task);
+        self.state.since_task = events;
+        let commands = self.checked(decided?)?;
+        if self.state.parked.is_some() {
+            self.change(crate::model::PendingChange::Unparked);
+        }
+        self.emit(EventAttributes::WorkflowTask(WorkflowTask::default()));
+        for command in commands {
+            self.obey(command, &*decider);
+        }
+        Ok(())
+    }
+
+    fn checked(&self, commands: Vec<Command>) -> Result<Vec<Command>, ParkReason> {
+        let closing = commands.iter().position(Command::closes);
+        if closing.is_some_and(|at| at + 1 != commands.len()) {
+            return bad("a command follows the one that ends the run");
+        }
+        let more = commands.iter().filter(|command| !command.closes()).count() as u64;
+        let too_many = self.state.events + TURN_EVENT_IDS + more > limits::HISTORY_EVENTS_MAX * 9 / 10;
+        if too_many && (closing.is_none() || more > 0) {
+            let failure = Failure::non_retryable(
+                "HistoryTooLong",
+                format!(
+                    "the history has reached its limit of {} events",
+                    limits::HISTORY_EVENTS_MAX
+                ),
+            );
+            return Ok(vec![Command::FailWorkflow { failure }]);
+        }
+        let mut starting = Starting::default();
+        for command in &commands {
+            starting.check(self.state, command)?;
+        }
+        Ok(commands)
+    }
+
+    fn obey(&mut self, command: Command, decider: &dyn Decider) {
+        match command {
+            Command::ScheduleActivity(schedule) => self.schedule(*schedule),
+            Command::RequestCancelActivity { activity_id } => {
+                if let Some(scheduled) = self.state.pending_by_id(activity_id.as_str()) {
+                    self.request_cancel_activity(scheduled);
+                }
+            }
+            Command::StartTimer { timer_id, after } => {
+                let fire_at = self.now.after(after);
+                self.emit(EventAttributes::TimerStarted { timer_id, fire_at });
+            }
+            Command::CancelTimer { timer_id } => {
+                if let Some(started) = self.state.timers.get(&timer_id).map(|timer| timer.started) {
+                    self.emit(EventAttributes::TimerCanceled { timer_id, started });
+                }
+            }
+            Command::RecordMarker { name, details } => {
+                self.emit(EventAttributes::MarkerRecorded { name, details });
+            }
+            Command::CompleteWorkflow { result } => match self.state.step_in_flight() {
+                None => {
+                    self.emit(EventAttributes::WorkflowExecutionCompleted { result });
+                }
+                Some(name) => {
+                    let failure = Failure::non_retryable(
+                        "StepInFlight",
+                        format!("the workflow returned while its saga step {name:?} was still running"),
+                    );
+                    self.unwind(UnwindCause::Failed(failure), decider);
+                }
+            },
+            Command::FailWorkflow { failure } => self.unwind(UnwindCause::Failed(failure), decider),
+            Command::CancelWorkflow { failure } => self.unwind(UnwindCause::Canceled(failure), decider),
+        }
+    }
+
+    fn schedule(&mut self, schedule: ScheduleActivity) {
+        let ScheduleActivity {
+            activity_id,
+            activity_type,
+            input,
+            mut options,
+            step,
+        } = schedule;
+        if step.as_ref().is_some_and(|step| step.kind == StepKind::Retriable) {
+            options.retry.maximum_attempts = 0;
+        }
+        self.emit(EventAttributes::ActivityTaskScheduled(Box::new(ActivityScheduled {
+            activity_id,
+            activity_type,
+            input,
+            options,
+            step,
+            undoes: None,
+        })));
+    }
+}
+
+/// What the commands of one task start, to find ids used twice and too many pending things.
+#[derive(Default)]
+struct Starting<'a> {
+    activities: std::collections::BTreeSet<&'a str>,
+    steps: std::collections::BTreeSet<&'a str>,
+    timers: std::collections::BTreeSet<&'a str>,
+    timers_canceled: std::collections::BTreeSet<&'a str>,
+    pivot: bool,
+}
+
+impl<'a> Starting<'a> {
+    fn check(&mut self, state: &RunState, command: &'a Command) -> Result<(), ParkReason> {
+        match command {
+            Command::ScheduleActivity(schedule) => {
+                let id = schedule.activity_id.as_str();
+                if state.pending_by_id(id).is_some() || !self.activities.insert(id) {
+                    return bad(format!("an activity with the id {id:?} is pending already"));
+                }
+                self.check_step(state, schedule)?;
+                at_most(
+                    limits::PENDING_MAX,
+                    state.activities.len() + self.activities.len(),
+                    "activities",
+                )
+            }
+            Command::StartTimer { timer_id, .. } => {
+                let id = timer_id.as_str();
+                let pending = state.timers.contains_key(timer_id) && !self.timers_canceled.contains(id);
+                if pending || !self.timers.insert(id) {
+                    return bad(format!("a timer with the id {id:?} is pending already"));
+                }
+                at_most(limits::PENDING_MAX, state.timers.len() + self.timers.len(), "timers")
+            }
+            Command::CancelTimer { timer_id } => {
+                self.timers.remove(timer_id.as_str());
+                self.timers_canceled.insert(timer_id.as_str());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_step(&mut self, state: &RunState, schedule: &'a ScheduleActivity) -> Result<(), ParkReason> {
+        let Some(step) = &schedule.step else {
+            return Ok(());
+        };
+        let name = step.name.as_str();
+        if state.step(name).is_some() || !self.steps.insert(name) {
+            return bad(format!("the saga has a step {name:?} already"));
+        }
+        if step.kind == StepKind::Compensatable && (self.pivot || state.saga.is_past_pivot()) {
+            return bad(format!("the compensatable step {name:?} comes after the pivot"));
+        }
+        self.pivot |= step.kind == StepKind::Pivot;
+        Ok(())
+    }
+}
+
+fn at_most(max: usize, count: usize, what: &str) -> Result<(), ParkReason> {
+    match count <= max {
+        true => Ok(()),
+        false => bad(format!("more than {max} pending {what}")),
+    }
+}
+
+fn bad<T>(message: impl Into<String>) -> Result<T, ParkReason> {
+    Err(ParkReason::BadCommand {
+        message: message.into(),
+    })
+}
+
+impl RunState {
+    fn pending_by_id(&self, activity_id: &str) -> Option<EventId> {
+        let found = self
+            .activities
+            .values()
+            .find(|activity| activity.attributes.activity_id.as_str() == activity_id);
+        found.map(|activity| activity.scheduled)
+    }
+
+    /// A saga step that is still running, unless the run is not going forward anyway.
+    fn step_in_flight(&self) -> Option<String> {
+        let forward = self.phase == Phase::Running;
+        let step = self
+            .activities
+            .values()
+            .filter(|_| forward)
+            .find_map(|activity| activity.attributes.step.as_ref());
+        step.map(|step| step.name.to_string())
+    }
+}

@@ -1,0 +1,17 @@
+//! Tests of the machine by what a reader expects of a run: what arrives, and the whole history that comes of it. Must not
+//! live here: anything that needs a runtime or a store.
+//!
+//! Histories are compared whole, as text, so that a difference reads like a review. Every turn of every scenario is also
+//! folded again from its journal and compared with the live state.
+
+mod activity;
+mod cancellation;
+mod commands;
+mod compensation;
+mod lifecycle;
+mod parking;
+mod pivot;
+mod rollback;
+mod scenario;
+mod text;
+mod timer;

@@ -1,0 +1,391 @@
+//! The voice of the table tests: what arrives for a run, what its code answers, and what it looks like then. Must not
+//! live here: expectations of a particular test.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::text::{history_text, seconds};
+use crate::machine::{Decider, Decision, Reply, RunState, Task, decide};
+use crate::model::*;
+
+/// One run, told from its start. Inputs are taken at the scenario's time, which moves only when told.
+pub(super) struct Scenario {
+    pub(super) state: RunState,
+    pub(super) journal: Vec<Turn>,
+    pub(super) now: Timestamp,
+    pub(super) last: Decision,
+    /// How many tasks the code was given so far.
+    pub(super) tasks: usize,
+}
+
+/// What the code answers to its next tasks; nothing when it has no answer left.
+#[derive(Default)]
+pub(super) struct Script {
+    answers: VecDeque<Result<Vec<Command>, ParkReason>>,
+    tasks: usize,
+}
+
+impl Decider for Script {
+    fn decide(&mut self, _: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
+        self.tasks += 1;
+        self.answers.pop_front().unwrap_or_else(|| Ok(Vec::new()))
+    }
+}
+
+impl Scenario {
+    /// A run of code that answers its first task so.
+    pub(super) fn start(answer: impl IntoIterator<Item = Do>) -> Self {
+        Self::start_as(start_run(), answer)
+    }
+
+    pub(super) fn start_as(start: StartRun, answer: impl IntoIterator<Item = Do>) -> Self {
+        let mut scenario = Self {
+            state: RunState::default(),
+            journal: Vec::new(),
+            now: Timestamp::EPOCH,
+            last: Decision {
+                turn: None,
+                replies: Vec::new(),
+                task_failure: None,
+            },
+            tasks: 0,
+        };
+        scenario.input(Input::Start(Box::new(start)), answer);
+        scenario
+    }
+
+    /// So many seconds after the start.
+    pub(super) fn at(&mut self, seconds: u64) -> &mut Self {
+        self.now = at(seconds);
+        self
+    }
+
+    pub(super) fn input(&mut self, input: Input, answer: impl IntoIterator<Item = Do>) -> &mut Self {
+        self.inputs([input], answer)
+    }
+
+    /// Several inputs at once, one turn.
+    pub(super) fn inputs(
+        &mut self,
+        inputs: impl IntoIterator<Item = Input>,
+        answer: impl IntoIterator<Item = Do>,
+    ) -> &mut Self {
+        let answer: Vec<Command> = answer.into_iter().map(|Do(command)| command).collect();
+        self.turn(inputs, [Ok(answer)])
+    }
+
+    pub(super) fn turn(
+        &mut self,
+        inputs: impl IntoIterator<Item = Input>,
+        answers: impl IntoIterator<Item = Result<Vec<Command>, ParkReason>>,
+    ) -> &mut Self {
+        let mut script = Script {
+            answers: answers.into_iter().collect(),
+            tasks: 0,
+        };
+        self.last = decide(&mut self.state, inputs.into_iter().collect(), self.now, &mut script);
+        let unsaid = script
+            .answers
+            .iter()
+            .any(|answer| answer.as_ref().is_ok_and(|said| !said.is_empty()));
+        assert!(!unsaid, "the code was not asked:\n{}", history_text(&self.journal));
+        self.tasks += script.tasks;
+        self.journal.extend(self.last.turn.clone());
+        self.check_fold();
+        self
+    }
+
+    /// What recovery would make of the journal is what is there.
+    pub(super) fn check_fold(&self) {
+        match RunState::fold(&self.journal) {
+            Ok(folded) => assert_eq!(
+                folded,
+                self.state,
+                "folded and live differ:\n{}",
+                history_text(&self.journal)
+            ),
+            Err(error) => panic!("the journal cannot be read: {error}\n{}", history_text(&self.journal)),
+        }
+    }
+
+    pub(super) fn completes(&mut self, name: &str, answer: impl IntoIterator<Item = Do>) -> &mut Self {
+        let input = self.outcome(name, Ok(Payload::null()));
+        self.input(input, answer)
+    }
+
+    pub(super) fn fails(&mut self, name: &str, failure: Failure, answer: impl IntoIterator<Item = Do>) -> &mut Self {
+        let input = self.outcome(name, Err(failure));
+        self.input(input, answer)
+    }
+
+    /// The end of the current attempt of a pending activity.
+    pub(super) fn outcome(&self, name: &str, outcome: AttemptOutcome) -> Input {
+        let pending = self.pending(name);
+        let token = pending.unwrap_or_else(|| panic!("{name} is not pending")).token();
+        Input::AttemptEnded { token, outcome }
+    }
+
+    pub(super) fn pending(&self, name: &str) -> Option<&crate::machine::PendingActivity> {
+        let mut pending = self.state.activities();
+        pending.find(|activity| activity.attributes.activity_id.as_str() == name)
+    }
+
+    pub(super) fn wake(&mut self, answer: impl IntoIterator<Item = Do>) -> &mut Self {
+        self.input(Input::Wake, answer)
+    }
+
+    pub(super) fn cancel(&mut self, answer: impl IntoIterator<Item = Do>) -> &mut Self {
+        self.input(cancel_request(), answer)
+    }
+
+    pub(super) fn terminate(&mut self) -> &mut Self {
+        let input = Input::Terminate {
+            reason: "enough".to_owned(),
+            identity: "operator".to_owned(),
+        };
+        self.input(input, [])
+    }
+
+    pub(super) fn signal(&mut self, name: &str, request: &str, answer: impl IntoIterator<Item = Do>) -> &mut Self {
+        self.input(signal(name, request), answer)
+    }
+
+    /// The process dies and comes back: memory is gone, the journal is read, attempts are lost.
+    pub(super) fn crash(&mut self, answer: impl IntoIterator<Item = Do>) -> &mut Self {
+        self.state = RunState::fold(&self.journal).expect("every turn was folded before");
+        self.input(Input::Recovered, answer)
+    }
+
+    pub(super) fn expect_reply(&mut self, reply: Reply) -> &mut Self {
+        assert_eq!(self.last.replies, [reply]);
+        self
+    }
+
+    /// The attempts that should be running now: `name#attempt`, in the order of their scheduling.
+    pub(super) fn expect_running(&mut self, expected: &str) -> &mut Self {
+        let due = self.state.attempts_due(self.now);
+        let due: Vec<String> = due
+            .map(|activity| format!("{}#{}", activity.attributes.activity_id, activity.attempt))
+            .collect();
+        assert_eq!(due.join(" "), expected);
+        self
+    }
+
+    pub(super) fn expect_wake(&mut self, expected: &str) -> &mut Self {
+        let wake = self.state.next_wake(self.now);
+        assert_eq!(wake.map_or("never".to_owned(), seconds), expected);
+        self
+    }
+
+    pub(super) fn expect_status(&mut self, expected: RunStatus) -> &mut Self {
+        assert_eq!(self.state.status(), expected, "\n{}", history_text(&self.journal));
+        self
+    }
+
+    /// The whole history, a line for each turn (`@`), event, and change of the pending record (`~`).
+    #[track_caller]
+    pub(super) fn expect_history(&mut self, expected: &str) -> &mut Self {
+        let found = history_text(&self.journal);
+        let wanted: Vec<&str> = expected
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        assert!(
+            found.lines().eq(wanted.iter().copied()),
+            "expected:\n{}\n\nfound:\n{found}",
+            wanted.join("\n")
+        );
+        self
+    }
+}
+
+/// A command in the making.
+pub(super) struct Do(pub(super) Command);
+
+impl Do {
+    fn schedule(mut self, change: impl FnOnce(&mut ScheduleActivity)) -> Self {
+        if let Command::ScheduleActivity(schedule) = &mut self.0 {
+            change(schedule);
+        }
+        self
+    }
+
+    fn step(self, change: impl FnOnce(&mut StepSpec)) -> Self {
+        self.schedule(|schedule| change(schedule.step.as_mut().expect("a step")))
+    }
+
+    pub(super) fn attempts(self, maximum: u32) -> Self {
+        self.schedule(|schedule| schedule.options.retry.maximum_attempts = maximum)
+    }
+
+    pub(super) fn never_retries(self, type_name: &str) -> Self {
+        self.schedule(|schedule| schedule.options.retry.non_retryable_types.push(type_name.to_owned()))
+    }
+
+    pub(super) fn within(self, seconds: u64) -> Self {
+        self.schedule(|schedule| schedule.options.schedule_to_close = Some(Duration::from_secs(seconds)))
+    }
+
+    pub(super) fn after<const N: usize>(self, names: [&str; N]) -> Self {
+        let names = names.map(StepName::from_trusted).to_vec();
+        self.step(|step| step.after = Some(names))
+    }
+
+    pub(super) fn without_undo(self) -> Self {
+        self.step(|step| step.compensation = None)
+    }
+
+    pub(super) fn undo_attempts(self, maximum: u32) -> Self {
+        self.step(|step| {
+            let undo = step.compensation.as_mut().expect("has a compensation");
+            undo.options.retry.maximum_attempts = maximum;
+        })
+    }
+
+    pub(super) fn undo_mapped(self) -> Self {
+        self.step(|step| step.compensation.as_mut().expect("has a compensation").input = CompensationInput::Mapped)
+    }
+
+    pub(super) fn input(self, input: Payload) -> Self {
+        self.schedule(|schedule| schedule.input = input)
+    }
+}
+
+pub(super) fn activity(name: &str) -> Do {
+    Do(Command::ScheduleActivity(Box::new(ScheduleActivity {
+        activity_id: ActivityId::from_trusted(name),
+        activity_type: ActivityType::from_trusted(name),
+        input: Payload::null(),
+        options: ActivityOptions::default(),
+        step: None,
+    })))
+}
+
+/// A compensatable step with a compensation, and without an explicit order.
+pub(super) fn step(name: &str) -> Do {
+    step_of_kind(name, StepKind::Compensatable, true)
+}
+
+/// A pivot that cannot be undone.
+pub(super) fn pivot(name: &str) -> Do {
+    step_of_kind(name, StepKind::Pivot, false)
+}
+
+/// A pivot with a compensation.
+pub(super) fn undoable_pivot(name: &str) -> Do {
+    step_of_kind(name, StepKind::Pivot, true)
+}
+
+pub(super) fn retriable(name: &str) -> Do {
+    step_of_kind(name, StepKind::Retriable, false)
+}
+
+fn step_of_kind(name: &str, kind: StepKind, undo: bool) -> Do {
+    activity(name).schedule(|schedule| {
+        schedule.step = Some(StepSpec {
+            name: StepName::from_trusted(name),
+            kind,
+            after: None,
+            compensation: undo.then(|| CompensationSpec {
+                activity_type: ActivityType::from_trusted(format!("undo_{name}")),
+                input: CompensationInput::Undo,
+                options: ActivityOptions::for_compensation(),
+            }),
+        });
+    })
+}
+
+pub(super) fn timer(name: &str, seconds: u64) -> Do {
+    Do(Command::StartTimer {
+        timer_id: TimerId::from_trusted(name),
+        after: Duration::from_secs(seconds),
+    })
+}
+
+pub(super) fn cancel_timer(name: &str) -> Do {
+    Do(Command::CancelTimer {
+        timer_id: TimerId::from_trusted(name),
+    })
+}
+
+pub(super) fn cancel_activity(name: &str) -> Do {
+    Do(Command::RequestCancelActivity {
+        activity_id: ActivityId::from_trusted(name),
+    })
+}
+
+pub(super) fn complete() -> Do {
+    Do(Command::CompleteWorkflow {
+        result: Payload::json("done").unwrap(),
+    })
+}
+
+pub(super) fn fail(type_name: &str) -> Do {
+    Do(Command::FailWorkflow {
+        failure: Failure::new(type_name, ""),
+    })
+}
+
+pub(super) fn cancel() -> Do {
+    Do(Command::CancelWorkflow {
+        failure: Failure::canceled("as asked"),
+    })
+}
+
+pub(super) fn at(seconds: u64) -> Timestamp {
+    Timestamp::EPOCH.after(Duration::from_secs(seconds))
+}
+
+/// A failure that may be retried.
+pub(super) fn busy() -> Failure {
+    Failure::new("Busy", "")
+}
+
+/// A failure that is not retried, and does not say whether anything happened.
+pub(super) fn broken() -> Failure {
+    Failure::non_retryable("Broken", "")
+}
+
+/// A failure that is not retried, of a participant that is sure that nothing happened.
+pub(super) fn declined() -> Failure {
+    Failure::not_applied("Declined", "")
+}
+
+/// A failure that may be retried, of a participant that is sure that nothing happened yet.
+pub(super) fn unreachable() -> Failure {
+    let mut failure = Failure::new("Unreachable", "");
+    if let FailureKind::Application(application) = &mut failure.kind {
+        application.not_applied = true;
+    }
+    failure
+}
+
+pub(super) fn start_run() -> StartRun {
+    StartRun {
+        workflow_id: WorkflowId::from_trusted("order-42"),
+        run_id: RunId::from_bytes([7; 16]),
+        workflow_type: WorkflowType::from_trusted("order"),
+        definition: None,
+        input: Payload::null(),
+        request_id: Some(RequestId::from_trusted("start-1")),
+        run_timeout: None,
+        identity: "test".to_owned(),
+    }
+}
+
+pub(super) fn cancel_request() -> Input {
+    Input::RequestCancel {
+        reason: "changed my mind".to_owned(),
+        identity: "customer".to_owned(),
+    }
+}
+
+pub(super) fn signal(name: &str, request: &str) -> Input {
+    Input::Signal {
+        name: SignalName::from_trusted(name),
+        input: Payload::json(&1).unwrap(),
+        request_id: (!request.is_empty()).then(|| RequestId::from_trusted(request)),
+        identity: "test".to_owned(),
+    }
+}

@@ -1,0 +1,141 @@
+//! A history as text: a line for each turn, event and change of the pending record. Must not live here: comparing.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::model::{
+    Event, EventAttributes, EventId, Failure, FailureKind, PendingChange, Timestamp, Turn, UnwindCause,
+};
+
+/// The names of the activities, by their scheduling events.
+type Names = BTreeMap<EventId, String>;
+
+/// Writes a history down: `@` starts a turn, `~` is a change of the pending record.
+pub(super) fn history_text(turns: &[Turn]) -> String {
+    let mut names = Names::new();
+    let mut text = String::new();
+    for turn in turns {
+        writeln!(text, "@{}", seconds(turn.time)).unwrap();
+        for change in &turn.pending {
+            writeln!(text, "~ {}", change_text(change, &names)).unwrap();
+        }
+        for event in &turn.events {
+            if let EventAttributes::ActivityTaskScheduled(scheduled) = &event.attributes {
+                names.insert(event.id, scheduled.activity_id.to_string());
+            }
+            writeln!(text, "{}", event_text(event, &names)).unwrap();
+        }
+    }
+    text
+}
+
+/// Seconds since the scenario began.
+pub(super) fn seconds(time: Timestamp) -> String {
+    format!("{}s", time.as_micros() as f64 / 1e6)
+}
+
+/// A failure and its causes, by their kinds.
+pub(super) fn brief(failure: &Failure) -> String {
+    let one = |failure: &Failure| match &failure.kind {
+        FailureKind::Application(application) => application.type_name.clone(),
+        FailureKind::Timeout(kind) => kind.to_string(),
+        FailureKind::Canceled => "canceled".to_owned(),
+        FailureKind::Terminated => "terminated".to_owned(),
+        FailureKind::WorkerLost => "worker-lost".to_owned(),
+        FailureKind::Activity { activity_id, .. } => activity_id.to_string(),
+    };
+    failure.chain().map(one).collect::<Vec<_>>().join(" < ")
+}
+
+fn change_text(change: &PendingChange, names: &Names) -> String {
+    match change {
+        PendingChange::RetryScheduled {
+            scheduled,
+            failed_attempt,
+            failure,
+            due,
+        } => {
+            let (name, failure) = (&names[scheduled], brief(failure));
+            format!("{name} #{failed_attempt} failed: {failure}; next at {}", seconds(*due))
+        }
+        PendingChange::Parked { reason } => format!("parked: {}", reason.kind()),
+        PendingChange::Unparked => "unparked".to_owned(),
+    }
+}
+
+fn event_text(event: &Event, names: &Names) -> String {
+    let id = match event.attributes.ids() {
+        1 => event.id.0.to_string(),
+        ids => format!("{}-{}", event.id.0, event.id.0 + ids - 1),
+    };
+    let details = details(&event.attributes, names);
+    format!("{id} {} {details}", event.attributes.kind())
+        .trim_end()
+        .to_owned()
+}
+
+fn details(attributes: &EventAttributes, names: &Names) -> String {
+    use EventAttributes as E;
+    let name = |scheduled: &EventId| &names[scheduled];
+    let amended = |amended: &bool| if *amended { " (amended)" } else { "" };
+    match attributes {
+        E::WorkflowExecutionStarted(started) => started.workflow_type.to_string(),
+        E::WorkflowExecutionFailed { failure, amended: all } => format!("{}{}", brief(failure), amended(all)),
+        E::WorkflowExecutionCanceled { failure, amended: all } => format!("{}{}", brief(failure), amended(all)),
+        E::WorkflowExecutionTimedOut { amended: all } => amended(all).trim_start().to_owned(),
+        E::WorkflowExecutionCompleted { result } => format!("{result:?}"),
+        E::WorkflowExecutionTerminated { reason, .. } | E::WorkflowExecutionCancelRequested { reason, .. } => {
+            reason.clone()
+        }
+        E::WorkflowExecutionSignaled(signal) => format!("{} {:?}", signal.name, signal.input),
+        E::WorkflowTask(_) => String::new(),
+        E::ActivityTaskScheduled(scheduled) => scheduled.activity_id.to_string(),
+        E::ActivityTaskStarted {
+            scheduled,
+            attempt,
+            last_failure,
+        } => {
+            let after = last_failure
+                .as_ref()
+                .map(|failure| format!(" after {}", brief(failure)));
+            format!("{} #{attempt}{}", name(scheduled), after.unwrap_or_default())
+        }
+        E::ActivityTaskCompleted { scheduled, .. } | E::ActivityTaskCancelRequested { scheduled } => {
+            name(scheduled).clone()
+        }
+        E::ActivityTaskFailed {
+            scheduled,
+            failure,
+            retry_state,
+            ..
+        } => format!("{}: {} [{retry_state:?}]", name(scheduled), brief(failure)),
+        E::ActivityTaskTimedOut {
+            scheduled,
+            started,
+            failure,
+            retry_state,
+        } => {
+            let never = if started.is_none() { ", never started" } else { "" };
+            format!("{}: {} [{retry_state:?}{never}]", name(scheduled), brief(failure))
+        }
+        E::ActivityTaskCanceled { scheduled, started } => {
+            let never = if started.is_none() { " [never started]" } else { "" };
+            format!("{}{never}", name(scheduled))
+        }
+        E::TimerStarted { timer_id, fire_at } => format!("{timer_id} fires at {}", seconds(*fire_at)),
+        E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => timer_id.to_string(),
+        E::MarkerRecorded { name, .. } => name.clone(),
+        E::SagaUnwindStarted(unwind) => match &unwind.cause {
+            UnwindCause::Failed(failure) | UnwindCause::Canceled(failure) => brief(failure),
+            UnwindCause::TimedOut => "timed out".to_owned(),
+        },
+        E::SagaStuck(stuck) => {
+            let step = stuck
+                .step
+                .as_ref()
+                .map(|step| format!("{}: ", name(step)))
+                .unwrap_or_default();
+            format!("{step}{} [{:?}]", brief(&stuck.failure), stuck.reason)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What is due when time has passed: durable timers, activity deadlines, the run's timeout. Must not live here: waiting.
+
+use crate::model::{EventAttributes, EventId, Failure, RetryState, TimeoutKind, TimerId, UnwindCause};
+
+use super::activity::CurrentAttempt;
+use super::decider::Decider;
+use super::turn::{Reply, TurnBuilder};
+
+impl TurnBuilder<'_> {
+    pub(super) fn wake(&mut self, decider: &dyn Decider) -> Reply {
+        if self.state.is_closed() {
+            return Reply::Duplicate;
+        }
+        if self.state.run_deadline().is_some_and(|deadline| deadline <= self.now) {
+            self.unwind(UnwindCause::TimedOut, decider);
+            return Reply::Accepted;
+        }
+        self.fire_timers();
+        self.close_overdue_activities();
+        Reply::Accepted
+    }
+
+    fn fire_timers(&mut self) {
+        let due = self.state.timers.iter().filter(|(_, timer)| timer.fire_at <= self.now);
+        let mut due: Vec<(crate::model::Timestamp, EventId, TimerId)> = due
+            .map(|(id, timer)| (timer.fire_at, timer.started, id.clone()))
+            .collect();
+        due.sort_unstable();
+        for (_, started, timer_id) in due {
+            self.emit(EventAttributes::TimerFired { timer_id, started });
+        }
+    }
+
+    /// Schedule-to-close ends an activity whatever its attempt is doing; a late result finds it gone and is refused.
+    fn close_overdue_activities(&mut self) {
+        let now = self.now;
+        let waiting = self.state.activities.values().filter(|activity| !activity.stuck);
+        let overdue: Vec<EventId> = waiting
+            .filter(|activity| activity.deadline().is_some_and(|deadline| deadline <= now))
+            .map(|activity| activity.scheduled)
+            .collect();
+        for scheduled in overdue {
+            let mut failure = Failure::timeout(TimeoutKind::ScheduleToClose);
+            if let Some(last) = self
+                .state
+                .activities
+                .get(&scheduled)
+                .and_then(|activity| activity.last_failure.clone())
+            {
+                failure = failure.caused_by(last);
+            }
+            self.fail_activity(scheduled, failure, RetryState::Timeout, CurrentAttempt::Running);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! One turn: inputs in, events and a new state out. Lives here: the loop over inputs and the builder that emits events.
+//! Must not live here: what a single input or command means (each concept has its own file).
+
+use crate::model::{Event, EventAttributes, EventId, Input, ParkReason, PendingChange, RunId, Timestamp, Turn, limits};
+
+use super::decider::Decider;
+use super::state::RunState;
+
+/// What came of a turn.
+#[derive(Debug, PartialEq)]
+pub struct Decision {
+    /// What is to be journaled; `None` when nothing changed.
+    pub turn: Option<Turn>,
+    /// The answer to each input, in order.
+    pub replies: Vec<Reply>,
+    /// Why the decider could not do its task, if it could not. The inputs are journaled all the same.
+    pub task_failure: Option<ParkReason>,
+}
+
+/// The answer to an input, to be given once the turn is durable.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// It was taken.
+    Accepted,
+    /// It had been taken before; nothing changed.
+    Duplicate,
+    /// It was refused; nothing changed.
+    Rejected(Rejection),
+}
+
+/// Why an input was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The run has ended.
+    #[error("the run has already ended")]
+    Closed,
+    /// The run has not begun.
+    #[error("the run has not started")]
+    NotStarted,
+    /// The run has begun already.
+    #[error("run {run_id} has already started")]
+    AlreadyStarted {
+        /// Which run that is.
+        run_id: RunId,
+    },
+    /// The attempt is not the current one: its result comes too late.
+    #[error("the attempt is not current any more; its result is refused")]
+    StaleAttempt,
+    /// The saga's pivot has succeeded or is being tried: it only goes forward.
+    #[error("the saga has reached its pivot and only goes forward; it can not be canceled")]
+    PastPivot,
+    /// The history may not grow any more.
+    #[error("the history has reached its limit of {} events", limits::HISTORY_EVENTS_MAX)]
+    HistoryFull,
+}
+
+/// Decides what the inputs mean, and lets the decider react to them, as one turn.
+///
+/// The state is left as it is after the turn. `now` must not be read from the state; time that runs backwards is held at
+/// the last turn's time. Between two turns of one process it must not run backwards past the dispatch of an attempt, or
+/// the machine would take that attempt for one that still waits.
+pub fn decide(state: &mut RunState, inputs: Vec<Input>, now: Timestamp, decider: &mut dyn Decider) -> Decision {
+    let now = now.max(state.last_time);
+    let mut turn = TurnBuilder {
+        state,
+        now,
+        events: Vec::new(),
+        pending: Vec::new(),
+    };
+    let replies = inputs.into_iter().map(|input| turn.take(input, &*decider)).collect();
+    let task_failure = turn.run_tasks(decider).err();
+    turn.advance_unwinding(&*decider);
+    let turn = turn.finish();
+    Decision {
+        turn,
+        replies,
+        task_failure,
+    }
+}
+
+/// Sets the run aside, or takes it up again, as a turn of its own.
+pub fn park(state: &mut RunState, reason: Option<ParkReason>, now: Timestamp) -> Option<Turn> {
+    if state.is_closed() || state.parked == reason {
+        return None;
+    }
+    let now = now.max(state.last_time);
+    let mut turn = TurnBuilder {
+        state,
+        now,
+        events: Vec::new(),
+        pending: Vec::new(),
+    };
+    turn.change(match reason {
+        Some(reason) => PendingChange::Parked { reason },
+        None => PendingChange::Unparked,
+    });
+    turn.finish()
+}
+
+/// A turn in the making. Whatever is emitted is folded into the state at once, by the code that recovery uses.
+pub(super) struct TurnBuilder<'a> {
+    pub(super) state: &'a mut RunState,
+    pub(super) now: Timestamp,
+    events: Vec<Event>,
+    pending: Vec<PendingChange>,
+}
+
+impl TurnBuilder<'_> {
+    /// Records a fact; returns its id.
+    pub(super) fn emit(&mut self, attributes: EventAttributes) -> EventId {
+        let event = Event {
+            id: self.state.next_event(),
+            time: self.now,
+            attributes,
+        };
+        self.state
+            .apply_event(&event)
+            .expect("what is decided from a state fits it; a misfit is a bug that must stop this run only");
+        let id = event.id;
+        self.events.push(event);
+        id
+    }
+
+    /// Records a change of the pending record.
+    pub(super) fn change(&mut self, change: PendingChange) {
+        self.state
+            .apply_pending(&change)
+            .expect("what is decided from a state fits it; a misfit is a bug that must stop this run only");
+        self.pending.push(change);
+    }
+
+    /// What this turn changed in the pending record so far.
+    pub(super) fn changes(&self) -> &[PendingChange] {
+        &self.pending
+    }
+
+    /// Whether this turn recorded the event.
+    pub(super) fn began_in_this_turn(&self, event: EventId) -> bool {
+        self.events.first().is_some_and(|first| first.id <= event)
+    }
+
+    fn take(&mut self, input: Input, decider: &dyn Decider) -> Reply {
+        let result = match input {
+            Input::Start(start) => self.start(*start),
+            Input::Recovered => Ok(self.recovered()),
+            Input::Wake => Ok(self.wake(decider)),
+            _ if self.state.started.is_none() => Err(Rejection::NotStarted),
+            _ if self.state.is_closed() => Err(Rejection::Closed),
+            Input::Signal {
+                name,
+                input,
+                request_id,
+                identity,
+            } => self.signal(name, input, request_id, identity),
+            Input::RequestCancel { reason, identity } => self.request_cancel(reason, identity),
+            Input::Terminate { reason, identity } => Ok(self.terminate(reason, identity)),
+            Input::AttemptEnded { token, outcome } => self.attempt_ended(token, outcome),
+        };
+        match result {
+            Ok(reply) => reply,
+            Err(rejection) => Reply::Rejected(rejection),
+        }
+    }
+
+    fn finish(self) -> Option<Turn> {
+        if self.events.is_empty() && self.pending.is_empty() {
+            return None;
+        }
+        let turn = Turn {
+            seq: self.state.turns + 1,
+            time: self.now,
+            events: self.events,
+            pending: self.pending,
+        };
+        self.state.finish_turn(turn.seq, turn.time);
+        Some(turn)
+    }
+}
