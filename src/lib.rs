@@ -19,8 +19,6 @@ pub mod store;
 pub mod testing;
 
 // What a user needs, without having to know the rooms.
-#[cfg(feature = "macros")]
-pub use amends_macros::{activity, workflow};
 pub use definition::SagaDefinition;
 #[cfg(feature = "runtime")]
 pub use engine::{Amends, AmendsBuilder, Client, Error, ResultError, RunHandle};
@@ -29,6 +27,8 @@ pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CompensationDefinition, Execution, Registry,
     RegistryError, Saga, SharedState, Workflow, WorkflowContext, WorkflowDefinition,
 };
+#[cfg(feature = "macros")]
+pub use sdk::{activity, workflow};
 pub use store::Durability;
 
 /// What the attributes' expansions refer to. Not a part of the public API.

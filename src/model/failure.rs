@@ -307,6 +307,12 @@ mod tests {
     }
 
     #[test]
+    fn failures_are_small_enough_to_be_returned_by_value() {
+        // From 128 bytes on clippy warns about every function of the users' that returns one.
+        assert!(size_of::<Failure>() < 128, "{} bytes", size_of::<Failure>());
+    }
+
+    #[test]
     fn long_messages_are_cut_on_a_character() {
         let failure = Failure::new("T", "é".repeat(limits::FAILURE_MESSAGE_BYTES_MAX));
         assert!(failure.message.len() < limits::FAILURE_MESSAGE_BYTES_MAX + 20);

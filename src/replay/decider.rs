@@ -157,9 +157,16 @@ impl CodeDecider {
         if let EventAttributes::ActivityTaskScheduled(scheduled) = &event.attributes {
             self.activity_ids.insert(event.id, scheduled.activity_id.clone());
         }
+        let overruled = matching::overrules_the_code(&event.attributes);
         match self.expected.front() {
             Some(expected) if expected.fits(event, &self.activity_ids) => {
                 self.expected.pop_front();
+            }
+            // Stuck for another reason than the code's end: a step, and the code just goes on waiting.
+            _ if matches!(event.attributes, EventAttributes::SagaStuck(_)) && !overruled => {}
+            _ if overruled => {
+                self.expected.clear();
+                self.over = true;
             }
             None if matching::may_be_the_machines_own(&event.attributes, arrived.is_some()) => {}
             expected => {

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    ActivityId, ActivityType, Command, Event, EventAttributes, EventId, StepKind, StepSpec, TimerId, UnwindCause,
+    ActivityId, ActivityType, Command, Event, EventAttributes, EventId, Failure, StepKind, StepSpec, StuckReason,
+    TimerId, UnwindCause,
 };
 
 /// A command as far as it is compared.
@@ -79,7 +80,11 @@ impl Expected {
             (Expected::Fail(_), E::SagaUnwindStarted(unwind)) => matches!(unwind.cause, UnwindCause::Failed(_)),
             (Expected::Cancel, E::SagaUnwindStarted(unwind)) => matches!(unwind.cause, UnwindCause::Canceled(_)),
             // After the pivot there is no way back: the machine calls a person instead.
-            (Expected::Fail(_) | Expected::Cancel, E::SagaStuck(_)) => true,
+            (Expected::Fail(_) | Expected::Cancel, E::SagaStuck(stuck)) => {
+                stuck.reason == StuckReason::FailedAfterPivot
+            }
+            // The machine does not complete a run over a step in flight.
+            (Expected::Complete, other) => verdict(other).is_some_and(|failure| failure.is_type("StepInFlight")),
             _ => false,
         }
     }
@@ -126,18 +131,35 @@ pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
     }
 }
 
+/// Whether the machine ended the run instead of obeying its code, because its history had become too long.
+pub(super) fn overrules_the_code(attributes: &EventAttributes) -> bool {
+    verdict(attributes).is_some_and(|failure| failure.is_type("HistoryTooLong"))
+}
+
+/// The failure that the run ends with, unwinds with, or waits for a person with.
+fn verdict(attributes: &EventAttributes) -> Option<&Failure> {
+    match attributes {
+        EventAttributes::WorkflowExecutionFailed { failure, .. } => Some(failure),
+        EventAttributes::SagaStuck(stuck) => Some(&stuck.failure),
+        EventAttributes::SagaUnwindStarted(unwind) => match &unwind.cause {
+            UnwindCause::Failed(failure) => Some(failure),
+            UnwindCause::Canceled(_) | UnwindCause::TimedOut => None,
+        },
+        _ => None,
+    }
+}
+
 /// Whether from this event on the run is the machine's alone. A stuck saga is not: when a person decides that it goes
 /// forward, so does its code.
 pub(super) fn ends_the_codes_part(attributes: &EventAttributes) -> bool {
     matches!(attributes, EventAttributes::SagaUnwindStarted(_)) || attributes.closes()
 }
 
-/// Whether the machine may do this without being asked by the code: because time was up or a retriable step failed, or
+/// Whether the machine may do this without being asked by the code: because time was up, or
 /// otherwise as an answer to something that arrived since the last task.
 pub(super) fn may_be_the_machines_own(attributes: &EventAttributes, something_arrived: bool) -> bool {
     use EventAttributes as E;
     match attributes {
-        E::SagaStuck(_) => true,
         E::SagaUnwindStarted(unwind) => unwind.cause == UnwindCause::TimedOut || something_arrived,
         E::WorkflowExecutionFailed { .. } | E::WorkflowExecutionCanceled { .. } => something_arrived,
         _ => false,

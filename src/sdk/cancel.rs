@@ -51,7 +51,6 @@ impl CancelFlag {
     }
 
     /// Waits until the flag is raised.
-    #[must_use]
     pub fn raised(&self) -> Canceled {
         Canceled {
             flag: self.clone(),

@@ -57,16 +57,10 @@ pub fn idempotency_key(run_id: RunId, activity_id: &ActivityId, is_compensation:
 /// }
 ///
 /// // In a unit test an activity is an ordinary function.
+/// use futures_util::FutureExt;
 /// let cx = ActivityContext::for_test().state(2_u64).idempotency_key("key-1").build();
-/// let receipt = futures_executor(charge_card(cx, 500));
+/// let receipt = charge_card(cx, 500).now_or_never().expect("it waits for nothing");
 /// assert_eq!(receipt.unwrap(), "1000 charged under key-1");
-/// # fn futures_executor<F: std::future::Future>(future: F) -> F::Output {
-/// #     let mut future = std::pin::pin!(future);
-/// #     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
-/// #         std::task::Poll::Ready(output) => output,
-/// #         std::task::Poll::Pending => unreachable!(),
-/// #     }
-/// # }
 /// ```
 #[derive(Clone)]
 pub struct ActivityContext {
@@ -94,7 +88,6 @@ impl ActivityContext {
     }
 
     /// A context for unit tests of activities: a first attempt of made-up names, to be changed as needed.
-    #[must_use]
     pub fn for_test() -> ActivityContextBuilder {
         ActivityContextBuilder::new()
     }

@@ -36,6 +36,10 @@ enum Attribute {
 }
 
 #[cfg(not(feature = "macros"))]
+#[allow(
+    clippy::extra_unused_type_parameters,
+    reason = "only attributes tell functions apart"
+)]
 fn attribute_name<F: 'static>(attribute: Attribute) -> Option<&'static str> {
     match attribute {
         Attribute::Activity | Attribute::Workflow => None,
@@ -51,6 +55,13 @@ fn attribute_name<F: 'static>(attribute: Attribute) -> Option<&'static str> {
 }
 
 /// These options, changed by what the function's attribute sets.
+#[cfg_attr(
+    not(feature = "macros"),
+    allow(
+        clippy::extra_unused_type_parameters,
+        reason = "only attributes tell functions apart"
+    )
+)]
 pub(super) fn configured<F: 'static>(base: ActivityOptions) -> ActivityOptions {
     #[cfg(feature = "macros")]
     if let Some(metadata) = collected::of_activity::<F>() {
@@ -62,6 +73,13 @@ pub(super) fn configured<F: 'static>(base: ActivityOptions) -> ActivityOptions {
 }
 
 /// The compensation that the function's attribute names.
+#[cfg_attr(
+    not(feature = "macros"),
+    allow(
+        clippy::extra_unused_type_parameters,
+        reason = "only attributes tell functions apart"
+    )
+)]
 pub(super) fn compensation<F: 'static>() -> Result<Option<CompensationDefinition>, FunctionNameError> {
     #[cfg(feature = "macros")]
     if let Some(of) = collected::of_activity::<F>().and_then(|metadata| metadata.compensation) {

@@ -3,6 +3,10 @@
 //! randomness. Imports `model` only.
 
 mod activity;
+#[cfg(all(test, feature = "macros"))]
+mod attribute_tests;
+#[cfg(feature = "macros")]
+mod attributes;
 mod cancel;
 mod context;
 mod definition;
@@ -14,6 +18,8 @@ mod shared_state;
 mod workflow;
 
 pub use activity::{Activity, Execution};
+#[cfg(feature = "macros")]
+pub use attributes::{activity, workflow};
 pub use cancel::{CancelFlag, Canceled};
 pub use context::{ActivityContext, ActivityContextBuilder, ActivityInfo, HeartbeatSink, idempotency_key};
 pub use definition::{ActivityDefinition, CompensationDefinition, WorkflowDefinition};

@@ -44,7 +44,7 @@ pub struct ActivityCall<O> {
 }
 
 impl<O> ActivityCall<O> {
-    pub(super) fn of_function<F: 'static, I: Serialize>(core: Rc<RefCell<Core>>, _function: &F, input: &I) -> Self {
+    pub(super) fn of_function<F: 'static, I: Serialize>(core: Rc<RefCell<Core>>, _function: F, input: &I) -> Self {
         let options = metadata::configured::<F>(ActivityOptions::default());
         let activity_type = metadata::activity_type::<F>()
             .map_err(|error| Failure::non_retryable("UnnamedFunction", error.to_string()));

@@ -171,7 +171,7 @@ impl Core {
                 .name
                 .unwrap_or_else(|| StepName::from_trusted(request.activity_type.as_str()));
             StepSpec {
-                name: self.unused_step_name(wanted),
+                name: self.unused_step_name(&wanted),
                 kind: step.kind,
                 after: None,
                 compensation: step.compensation,
@@ -342,7 +342,7 @@ impl Core {
         Ok(id)
     }
 
-    fn unused_step_name(&mut self, wanted: StepName) -> StepName {
+    fn unused_step_name(&mut self, wanted: &StepName) -> StepName {
         let mut name = wanted.clone();
         while self.step_names.contains_key(&name) {
             let number = self.step_names.entry(wanted.clone()).or_insert(1);

@@ -164,7 +164,7 @@ impl WorkflowContext {
         F::Input: Serialize,
         F::Output: DeserializeOwned,
     {
-        ActivityCall::of_function(self.core.clone(), &function, input)
+        ActivityCall::of_function(self.core.clone(), function, input)
     }
 
     /// Runs an activity by its name.

@@ -64,7 +64,7 @@ impl Saga {
         F::Input: Serialize,
         F::Output: DeserializeOwned,
     {
-        self.step_of(StepKind::Compensatable, &function, input)
+        self.step_of(StepKind::Compensatable, function, input)
     }
 
     /// The go/no-go step: when it has succeeded, the saga only goes forward.
@@ -77,7 +77,7 @@ impl Saga {
         F::Input: Serialize,
         F::Output: DeserializeOwned,
     {
-        self.step_of(StepKind::Pivot, &function, input)
+        self.step_of(StepKind::Pivot, function, input)
     }
 
     /// A step after the pivot: tried until it succeeds, whatever the number of attempts in its options. A failure that is
@@ -91,7 +91,7 @@ impl Saga {
         F::Input: Serialize,
         F::Output: DeserializeOwned,
     {
-        self.step_of(StepKind::Retriable, &function, input)
+        self.step_of(StepKind::Retriable, function, input)
     }
 
     /// A step of any kind by its activity's name; it has no compensation but the one that is set on the call.
@@ -108,7 +108,7 @@ impl Saga {
         StepCall::new(call, kind, Ok(None))
     }
 
-    fn step_of<F: 'static, I: Serialize, O>(&self, kind: StepKind, function: &F, input: &I) -> StepCall<I, O> {
+    fn step_of<F: 'static, I: Serialize, O>(&self, kind: StepKind, function: F, input: &I) -> StepCall<I, O> {
         let call = ActivityCall::of_function(self.core.clone(), function, input);
         StepCall::new(call, kind, metadata::compensation::<F>())
     }
