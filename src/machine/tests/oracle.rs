@@ -1,0 +1,220 @@
+//! What must hold for every history, whatever happened, told from the events alone. Must not live here: anything that
+//! asks the machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::text::history_text;
+use crate::model::*;
+
+/// An activity as its events tell it.
+#[derive(Debug)]
+struct Told<'a> {
+    scheduled: &'a ActivityScheduled,
+    id: EventId,
+    ended: Option<EventId>,
+    completed: bool,
+}
+
+/// One history, and what its events tell.
+pub(super) struct Oracle<'a> {
+    turns: &'a [Turn],
+    activities: BTreeMap<EventId, Told<'a>>,
+    turned_back: Option<EventId>,
+    close: Option<&'a EventAttributes>,
+}
+
+impl<'a> Oracle<'a> {
+    /// Reads a history; ids must be dense, each activity must end once, and nothing may follow the end.
+    pub(super) fn read(turns: &'a [Turn]) -> Self {
+        let mut oracle = Oracle {
+            turns,
+            activities: BTreeMap::new(),
+            turned_back: None,
+            close: None,
+        };
+        let mut next = 1;
+        let mut time = Timestamp::EPOCH;
+        for (at, turn) in turns.iter().enumerate() {
+            assert_eq!(turn.seq, at as u64 + 1, "turns are dense");
+            assert!(turn.time >= time, "time goes forward");
+            time = turn.time;
+            for event in &turn.events {
+                assert!(oracle.close.is_none(), "nothing follows the end");
+                assert_eq!((event.id.0, event.time), (next, turn.time), "events are dense");
+                next += event.attributes.ids();
+                oracle.event(event);
+            }
+        }
+        oracle
+    }
+
+    fn event(&mut self, event: &'a Event) {
+        use EventAttributes as E;
+        if event.attributes.closes() {
+            self.close = Some(&event.attributes);
+        }
+        match &event.attributes {
+            E::ActivityTaskScheduled(scheduled) => {
+                assert!(
+                    self.turned_back.is_none() || scheduled.undoes.is_some(),
+                    "nothing goes forward in a saga that goes back"
+                );
+                let told = Told {
+                    scheduled,
+                    id: event.id,
+                    ended: None,
+                    completed: false,
+                };
+                self.activities.insert(event.id, told);
+            }
+            E::ActivityTaskCompleted { scheduled, .. } => self.ended(*scheduled, event.id, true),
+            E::ActivityTaskFailed { scheduled, .. }
+            | E::ActivityTaskTimedOut { scheduled, .. }
+            | E::ActivityTaskCanceled { scheduled, .. } => self.ended(*scheduled, event.id, false),
+            E::SagaUnwindStarted(_) => {
+                assert!(self.turned_back.is_none(), "a saga turns back once");
+                self.turned_back = Some(event.id);
+            }
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, scheduled: EventId, by: EventId, completed: bool) {
+        let told = self.activities.get_mut(&scheduled).expect("what ends was scheduled");
+        assert_eq!(told.ended, None, "an activity's end is recorded once");
+        (told.ended, told.completed) = (Some(by), completed);
+    }
+
+    fn steps(&self) -> impl Iterator<Item = (&Told<'a>, &'a StepSpec)> {
+        let steps = self.activities.values();
+        steps.filter_map(|told| told.scheduled.step.as_ref().map(|spec| (told, spec)))
+    }
+
+    fn compensations_of(&self, step: EventId) -> Vec<&Told<'a>> {
+        let all = self.activities.values();
+        all.filter(|told| told.scheduled.undoes == Some(step)).collect()
+    }
+
+    /// Every step that builds on this one, directly or through others.
+    fn dependents(&self, of: EventId) -> BTreeSet<EventId> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![of];
+        while let Some(id) = open.pop() {
+            let base = &self.activities[&id];
+            let name = &base.scheduled.step.as_ref().expect("a step").name;
+            for (told, spec) in self.steps() {
+                let builds_on = match &spec.after {
+                    Some(after) => after.contains(name) && told.id > id,
+                    None => base.ended.is_some_and(|end| end < told.id),
+                };
+                if builds_on && found.insert(told.id) {
+                    open.push(told.id);
+                }
+            }
+        }
+        found
+    }
+
+    /// Compensations: at most one for each step, not before the step has ended, and not before everything that builds on
+    /// it and may have happened is undone. `may_have_happened` knows what really went on.
+    pub(super) fn check_order(&self, may_have_happened: &dyn Fn(EventId) -> bool) {
+        for (step, _) in self.steps() {
+            let compensations = self.compensations_of(step.id);
+            let Some(undo) = compensations.first() else {
+                continue;
+            };
+            assert_eq!(compensations.len(), 1, "one compensation\n{self}");
+            let turned = self.turned_back.expect("compensations are for sagas that go back");
+            assert!(
+                turned < undo.id && step.ended.is_some_and(|end| end < undo.id),
+                "too early\n{self}"
+            );
+            for dependent in self.dependents(step.id) {
+                let told = &self.activities[&dependent];
+                assert!(
+                    told.ended.is_some_and(|end| end < undo.id),
+                    "{dependent} was running\n{self}"
+                );
+                if may_have_happened(dependent) && has_compensation(told) {
+                    let undone = self.compensations_of(dependent);
+                    let undone = undone.first().and_then(|undo| undo.ended);
+                    assert!(undone.is_some_and(|end| end < undo.id), "{dependent} first\n{self}");
+                }
+            }
+        }
+    }
+
+    /// A run that says it made amends did: every step that may have happened was undone, and each has ended.
+    pub(super) fn check_amends(&self, may_have_happened: &dyn Fn(EventId) -> bool) {
+        use EventAttributes as E;
+        let amended = match self.close {
+            Some(
+                E::WorkflowExecutionFailed { amended, .. }
+                | E::WorkflowExecutionCanceled { amended, .. }
+                | E::WorkflowExecutionTimedOut { amended },
+            ) => *amended,
+            Some(E::WorkflowExecutionCompleted { .. }) => {
+                assert!(self.turned_back.is_none(), "completed and turned back\n{self}");
+                return;
+            }
+            _ => return,
+        };
+        assert!(amended || self.steps().next().is_none(), "a saga makes amends\n{self}");
+        for (step, spec) in self.steps() {
+            assert!(step.ended.is_some(), "{} is still running\n{self}", spec.name);
+            let undone = self
+                .compensations_of(step.id)
+                .first()
+                .is_some_and(|undo| undo.completed);
+            if may_have_happened(step.id) && spec.compensation.is_some() {
+                assert!(undone, "{} is left behind\n{self}", spec.name);
+            }
+        }
+    }
+
+    /// Nothing is undone that certainly did not happen.
+    pub(super) fn check_nothing_undone_in_vain(&self, may_have_happened: &dyn Fn(EventId) -> bool) {
+        for (step, spec) in self.steps() {
+            let undone = !self.compensations_of(step.id).is_empty();
+            assert!(
+                !undone || may_have_happened(step.id),
+                "{} never happened\n{self}",
+                spec.name
+            );
+        }
+    }
+
+    /// A timer fires once, and not before its time.
+    pub(super) fn check_timers(&self) {
+        let mut running: BTreeMap<&TimerId, Timestamp> = BTreeMap::new();
+        for event in self.turns.iter().flat_map(|turn| &turn.events) {
+            match &event.attributes {
+                EventAttributes::TimerStarted { timer_id, fire_at } => {
+                    running.insert(timer_id, *fire_at);
+                }
+                EventAttributes::TimerFired { timer_id, .. } => {
+                    let fire_at = running.remove(timer_id).expect("a timer fires once");
+                    assert!(event.time >= fire_at, "{timer_id} fired early\n{self}");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether the history says that the run waits for a person.
+    pub(super) fn says_stuck(&self) -> bool {
+        let mut events = self.turns.iter().flat_map(|turn| &turn.events);
+        events.any(|event| matches!(event.attributes, EventAttributes::SagaStuck(_)))
+    }
+}
+
+fn has_compensation(told: &Told<'_>) -> bool {
+    let spec = told.scheduled.step.as_ref();
+    spec.is_some_and(|spec| spec.compensation.is_some())
+}
+
+impl std::fmt::Display for Oracle<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&history_text(self.turns))
+    }
+}
