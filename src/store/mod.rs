@@ -5,6 +5,9 @@
 //! over the whole batch and durable when it returns, and that it never serves a history that is shorter than, or
 //! different from, what was committed: damage is an error that names the run and the place.
 
+#[cfg(any(feature = "runtime", feature = "sled"))]
+pub mod record;
+
 use std::fmt;
 use std::time::Duration;
 
