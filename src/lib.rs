@@ -3,3 +3,5 @@
 pub mod machine;
 pub mod model;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
