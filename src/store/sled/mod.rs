@@ -32,6 +32,8 @@ mod state;
 mod verify;
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod tests;
 
 use std::fs::File;
