@@ -59,4 +59,12 @@ pub const LOGICAL_SHARDS: u16 = 256;
 pub const EXPRESSION_ITERATIONS_MAX: u64 = 100_000;
 
 /// Bytes of one expression: what is longer is a program and belongs into an activity. Enforced by `definition`.
-pub const EXPRESSION_BYTES_MAX: usize = 4 * 1024;
+pub const EXPRESSION_BYTES_MAX: usize = 1024;
+
+/// Levels of nesting of one expression. Its evaluation recurses on an engine's thread: a level takes up to 20 KiB of
+/// stack in a debug build, a thread has 2 MiB. Enforced by `definition`.
+pub const EXPRESSION_DEPTH_MAX: usize = 32;
+
+/// Levels of nesting of a definition's mapping. serde_json reads 128, and the canonical form needs some of its own.
+/// Enforced by `definition`.
+pub const MAPPING_DEPTH_MAX: usize = 64;
