@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::model::{ActivityOptions, RetryPolicy, StepKind};
+use crate::model::{ActivityOptions, RetryPolicy, StepKind, limits};
 
 use super::authored::{Compensation, Http, Options, Retry, Saga, Step, Work};
 use super::canonical::{self, Action, sorted};
@@ -31,7 +31,7 @@ pub(super) fn resolve(
     saga.version = authored.version.clone();
     saga.description = authored.description.clone();
     saga.config = config(&authored.config, overrides, problems);
-    saga.output = authored.output.clone().map(sorted);
+    saga.output = mapping(authored.output.as_ref(), "output", problems);
     if let Some(run_timeout) = authored.run_timeout {
         check_duration(run_timeout, "run_timeout", problems);
         saga.run_timeout_us = Some(canonical::micros(run_timeout));
@@ -125,7 +125,7 @@ fn work(
     check_options(&work.options, place, problems);
     canonical::Work {
         action,
-        input: work.input.clone().map(sorted),
+        input: mapping(work.input.as_ref(), &format!("{place}.input"), problems),
         options: (&with_options(defaults.clone(), &work.options)).into(),
     }
 }
@@ -170,7 +170,7 @@ fn http(http: &Http, place: &str, success_statuses: &[u16], problems: &mut Probl
         method,
         url: http.url.clone().unwrap_or_default(),
         headers: http.headers.clone(),
-        body: http.body.clone().map(sorted),
+        body: mapping(http.body.as_ref(), &format!("{place}.body"), problems),
         success_statuses: or_default(&http.success_statuses, success_statuses),
         retryable_statuses: or_default(&http.retryable_statuses, &RETRYABLE_STATUSES),
         not_applied_statuses: or_default(&http.not_applied_statuses, &NOT_APPLIED_STATUSES),
@@ -201,6 +201,27 @@ fn check_statuses(http: &Http, place: &str, problems: &mut Problems) {
     }
 }
 
+/// A mapping in its canonical order. What is nested too deeply could be journaled, but not be read back.
+fn mapping(value: Option<&Value>, place: &str, problems: &mut Problems) -> Option<Value> {
+    let value = value?;
+    if depth(value) > limits::MAPPING_DEPTH_MAX {
+        problems.error(
+            place,
+            format!("nested deeper than {} levels", limits::MAPPING_DEPTH_MAX),
+        );
+        return None;
+    }
+    Some(sorted(value.clone()))
+}
+
+fn depth(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(elements) => elements.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 fn config(
     declared: &BTreeMap<String, Value>,
     overrides: &BTreeMap<String, String>,
@@ -208,7 +229,7 @@ fn config(
 ) -> BTreeMap<String, Value> {
     let mut config: BTreeMap<String, Value> = declared
         .iter()
-        .map(|(key, value)| (key.clone(), sorted(value.clone())))
+        .filter_map(|(key, value)| Some((key.clone(), mapping(Some(value), &format!("config.{key}"), problems)?)))
         .collect();
     for (key, text) in overrides {
         let Some(value) = config.get_mut(key) else {
@@ -226,7 +247,7 @@ fn config(
                 .filter(|parsed| std::mem::discriminant(parsed) == std::mem::discriminant(other)),
         };
         match parsed {
-            Some(parsed) => *value = sorted(parsed),
+            Some(parsed) => *value = mapping(Some(&parsed), &format!("config.{key}"), problems).unwrap_or_default(),
             None => {
                 let message = format!("the override `{key}={text}` is of another type than the default, {value}");
                 problems.error(&format!("config.{key}"), message);

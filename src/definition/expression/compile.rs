@@ -17,6 +17,9 @@ use super::error::{EvaluateErrorKind, Fault};
 use super::references::{Chain, Issue, Names, Reference, references};
 use super::value::to_json;
 
+/// Enough for the deepest tree that [`limits::EXPRESSION_BYTES_MAX`] can spell, in a debug build too.
+const PARSER_STACK_BYTES: usize = 64 * 1024 * 1024;
+
 /// An expression whose references were checked.
 #[derive(Clone, Debug)]
 pub(in crate::definition) struct Expression {
@@ -105,15 +108,56 @@ fn parse(source: &str) -> Result<IdedExpr, Issue> {
     if source.trim().is_empty() {
         return Err(issue("the expression is empty".to_owned()));
     }
-    // The parser is generated code over user text: a panic in it must not take more than this definition along.
-    match catch_unwind(|| ENV.parser().parse(source)) {
-        Ok(Ok(program)) => Ok(program),
-        Ok(Err(errors)) => Err(errors
-            .errors
-            .first()
-            .map_or_else(|| issue("not valid CEL".to_owned()), |error| parse_issue(source, error))),
-        Err(_) => Err(issue("not valid CEL: the parser gave up".to_owned())),
+    if bracket_depth(source) > limits::EXPRESSION_DEPTH_MAX {
+        return Err(too_deep());
     }
+    // The parser and the evaluator recurse, and a stack overflow would take the whole process along. So the text is
+    // parsed on a stack that is large enough for anything of its length, and only shallow expressions leave it.
+    let parser = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES);
+    let parsed = std::thread::scope(|scope| {
+        let parser = parser.spawn_scoped(scope, || parse_and_measure(source));
+        parser
+            .map_err(|error| issue(format!("the parser cannot be started: {error}")))?
+            .join()
+            // The parser is generated code over user text: a panic in it ends only this expression.
+            .unwrap_or_else(|_| Err(issue("not valid CEL: the parser gave up".to_owned())))
+    })?;
+    Ok(parsed)
+}
+
+fn parse_and_measure(source: &str) -> Result<IdedExpr, Issue> {
+    let mut program = ENV.parser().parse(source).map_err(|errors| {
+        let first = errors.errors.first();
+        first.map_or_else(|| Issue::new("not valid CEL", None), |error| parse_issue(source, error))
+    })?;
+    let depth = dialect::depth(&mut program);
+    (depth <= limits::EXPRESSION_DEPTH_MAX)
+        .then_some(program)
+        .ok_or_else(too_deep)
+}
+
+fn too_deep() -> Issue {
+    let limit = limits::EXPRESSION_DEPTH_MAX;
+    let hint = "build the value from several smaller expressions, or in an activity".to_owned();
+    Issue::new(
+        format!("the expression is nested deeper than {limit} levels"),
+        Some(hint),
+    )
+}
+
+/// How deep brackets are nested, those in strings included.
+fn bracket_depth(source: &str) -> usize {
+    let mut depth = 0_usize;
+    let mut deepest = 0;
+    for letter in source.bytes() {
+        match letter {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// The parser's error without its list of everything that could have stood there.

@@ -148,6 +148,12 @@ pub(super) fn order_iterations(expression: &mut IdedExpr) {
     }
 }
 
+/// How deep an expression is nested.
+pub(super) fn depth(expression: &mut IdedExpr) -> usize {
+    let children = children_mut(&mut expression.expr);
+    1 + children.into_iter().map(depth).max().unwrap_or(0)
+}
+
 fn children_mut(expression: &mut Expr) -> Vec<&mut IdedExpr> {
     match expression {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),

@@ -303,3 +303,58 @@ fn without_an_output_mapping_the_output_is_every_steps_output_by_name() {
     let output = saga.output(&run).unwrap();
     assert_eq!(output.data().as_ref(), br#"{"b":null,"go-on":{"x":1.0}}"#);
 }
+
+/// A stack overflow would end the whole process, with every run in it; whatever is accepted must also be evaluated.
+#[test]
+fn no_expression_overflows_the_stack() {
+    let outcome = |expression: String| {
+        let step = Step::activity("a", "a").input(format!("${{{expression}}}"));
+        match SagaDefinition::builder("x").step(step).build() {
+            Ok(saga) => saga
+                .step_input(0, &Run::new(&json!({})))
+                .map_or("fails", |_| "evaluated"),
+            Err(error) if error.to_string().contains("nested deeper than 32 levels") => "too deep",
+            Err(error) if error.to_string().contains("more than the limit of 1024") => "too long",
+            Err(_) => "refused",
+        }
+    };
+    let chain = |first: &str, next: &str, times: usize| format!("{first}{}", next.repeat(times));
+    let nest = |open: &str, close: &str, times: usize| format!("{}1{}", open.repeat(times), close.repeat(times));
+    let cases = [
+        (chain("1", "+1", 31), "evaluated"),
+        (chain("1", "+1", 32), "too deep"),
+        (chain("1", "+1", 511), "too deep"),
+        (chain("1", "+1", 600), "too long"),
+        (chain("input", ".a", 500), "too deep"),
+        (chain("input", "[0]", 300), "too deep"),
+        (chain("'a'", ".trim()", 31), "evaluated"),
+        (chain("[1]", ".map(x, x)", 100), "too deep"),
+        (chain("true", " || false", 110), "evaluated"),
+        (nest("(", ")", 32), "evaluated"),
+        (nest("(", ")", 511), "too deep"),
+        (nest("[", "]", 31), "evaluated"),
+        (nest("[", "]", 500), "too deep"),
+        (nest("[1].map(x, ", ")", 31), "too deep"),
+        (nest("true ? 1 : ", "", 31), "evaluated"),
+        (nest("true ? 1 : ", "", 90), "too deep"),
+        ("(".repeat(31), "refused"),
+    ];
+    for (expression, expected) in cases {
+        assert_eq!(outcome(expression.clone()), expected, "{expression}");
+    }
+}
+
+#[test]
+fn what_is_nested_too_deeply_to_be_read_back_is_refused() {
+    let nested = (0..100).fold(json!(1), |inner, _| json!([inner]));
+    let error = SagaDefinition::builder("x")
+        .step(Step::activity("a", "a").input(nested))
+        .build()
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("step[0].input: nested deeper than 64 levels"),
+        "{error}"
+    );
+}

@@ -23,6 +23,15 @@ fn shipped_sagas_have_no_problems_at_all() {
 }
 
 #[test]
+fn the_readmes_first_saga_is_right() {
+    let readme = include_str!("../../../sagas/README.md");
+    let (_, from_block) = readme.split_once("```toml\n").unwrap();
+    let (block, _) = from_block.split_once("```").unwrap();
+    let (saga, report) = parse(block);
+    assert_eq!((saga.steps().len(), report.problems), (2, Vec::new()));
+}
+
+#[test]
 fn place_order_sends_these_requests() {
     let (saga, _) = parse(PLACE_ORDER);
     let input = json!({"customer": "c1", "items": [{"sku": "A", "quantity": 2}], "amount": 4200});
