@@ -81,10 +81,7 @@ impl AmendsBuilder {
     }
 
     /// Keeps everything in a store of the caller's. The function is called again to reopen the store after it failed.
-    pub fn store(
-        mut self,
-        open: impl Fn() -> Result<Box<dyn Store>, store::Error> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn store(mut self, open: impl Fn() -> Result<Box<dyn Store>, store::Error> + Send + Sync + 'static) -> Self {
         self.open_store = Some(StoreChoice::Other(Box::new(open)));
         self
     }
@@ -228,8 +225,11 @@ impl AmendsBuilder {
     fn add_http_activity(&mut self) {}
 
     fn load_sagas(&mut self) -> Result<Sagas, Error> {
-        let known: BTreeSet<String> =
-            self.registry.activities().map(|activity| activity.activity_type().to_string()).collect();
+        let known: BTreeSet<String> = self
+            .registry
+            .activities()
+            .map(|activity| activity.activity_type().to_string())
+            .collect();
         let mut errors = Vec::new();
         let mut sagas = Sagas::new();
         let files = self.saga_files()?;
@@ -266,7 +266,8 @@ impl AmendsBuilder {
         let name = saga.name().to_string();
         if sagas.contains_key(&name) || self.registry.workflow(&name).is_some() {
             let workflow_type = WorkflowType::from_trusted(name);
-            self.registry_errors.push(RegistryError::DuplicateWorkflow(workflow_type));
+            self.registry_errors
+                .push(RegistryError::DuplicateWorkflow(workflow_type));
         } else {
             sagas.insert(name, saga);
         }
@@ -298,17 +299,27 @@ impl AmendsBuilder {
 
 impl std::fmt::Debug for AmendsBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AmendsBuilder").field("shards", &self.shards).field("durability", &self.durability).finish_non_exhaustive()
+        f.debug_struct("AmendsBuilder")
+            .field("shards", &self.shards)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
     }
 }
 
 /// A definition from a file is checked while its positions are known; one built in Rust is checked here.
 fn unknown_activities(saga: &SagaDefinition, known: &BTreeSet<String>) -> Option<DefinitionError> {
     let named = saga.steps().iter().flat_map(|step| {
-        let compensation = step.spec().compensation.as_ref().map(|compensation| &compensation.activity_type);
-        std::iter::once(step.activity_type()).chain(compensation).map(move |activity| (step.name(), activity))
+        let compensation = step
+            .spec()
+            .compensation
+            .as_ref()
+            .map(|compensation| &compensation.activity_type);
+        std::iter::once(step.activity_type())
+            .chain(compensation)
+            .map(move |activity| (step.name(), activity))
     });
-    let unknown = named.filter(|(_, activity)| !known.contains(activity.as_str()) && activity.as_str() != HTTP_ACTIVITY);
+    let unknown =
+        named.filter(|(_, activity)| !known.contains(activity.as_str()) && activity.as_str() != HTTP_ACTIVITY);
     let problems: Vec<Problem> = unknown
         .map(|(step, activity)| Problem {
             severity: Severity::Error,
@@ -354,7 +365,8 @@ async fn start_off_thread(options: RuntimeOptions) -> Result<Runtime, Error> {
     };
     let thread = std::thread::Builder::new().name("amends-start".to_owned()).spawn(start);
     thread.map_err(|error| Error::Store(store::Error::Io(error.to_string())))?;
-    let started = started.await.map_err(|_| Error::Store(store::Error::Io("the engine's start was cut off".to_owned())))?;
+    let started = started
+        .await
+        .map_err(|_| Error::Store(store::Error::Io("the engine's start was cut off".to_owned())))?;
     Ok(started?)
 }
-

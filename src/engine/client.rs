@@ -70,7 +70,8 @@ impl Client {
     /// # Errors
     /// When there is no open run, or the signal cannot be made durable.
     pub async fn signal<T: Serialize + ?Sized>(&self, workflow_id: &str, name: &str, input: &T) -> Result<(), Error> {
-        self.signal_with(workflow_id, name, input, SignalOptions::default()).await
+        self.signal_with(workflow_id, name, input, SignalOptions::default())
+            .await
     }
 
     /// Sends a signal, with options.

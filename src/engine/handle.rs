@@ -97,7 +97,9 @@ impl<O> RunHandle<O> {
                 return Ok(outcome);
             }
             let clock = self.engine.runtime().clock();
-            clock.sleep_until(clock.now().after(std::time::Duration::from_millis(50))).await;
+            clock
+                .sleep_until(clock.now().after(std::time::Duration::from_millis(50)))
+                .await;
             if self.engine.runtime().is_stopping() {
                 return Err(Error::ShuttingDown);
             }
@@ -133,7 +135,9 @@ impl<O> RunHandle<O> {
             run_id: Some(self.run_id),
             ..SignalOptions::default()
         };
-        self.client().signal_with(self.workflow_id.as_str(), name, input, options).await
+        self.client()
+            .signal_with(self.workflow_id.as_str(), name, input, options)
+            .await
     }
 
     /// Asks the run to end, undoing what it did.

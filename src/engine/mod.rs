@@ -56,13 +56,15 @@ struct Inner {
 
 impl Amends {
     /// Begins to describe an engine.
-    #[must_use]
     pub fn builder() -> AmendsBuilder {
         AmendsBuilder::new()
     }
 
     /// Begins to start a run of a workflow function.
-    #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a function item is a typed name; a reference to it reads badly"
+    )]
     pub fn workflow<M, F>(&self, function: F) -> Starter<F::Input, F::Output>
     where
         F: WorkflowFunction<M>,
@@ -72,7 +74,6 @@ impl Amends {
     }
 
     /// Begins to start a run of a saga definition, or of a workflow known by its name only.
-    #[must_use]
     pub fn workflow_by_name(&self, name: &str) -> Starter<serde_json::Value, serde_json::Value> {
         let workflow_type = WorkflowType::new(name).map_err(Error::from);
         Starter::new(self.clone(), workflow_type)

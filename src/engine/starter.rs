@@ -72,7 +72,14 @@ impl<I, O> Starter<I, O> {
     pub async fn start_payload(self, input: Payload) -> Result<RunHandle<O>, Error> {
         let workflow_type = self.workflow_type?;
         let saga = self.engine.inner.sagas.get(workflow_type.as_str());
-        if saga.is_none() && self.engine.runtime().registry().workflow(workflow_type.as_str()).is_none() {
+        if saga.is_none()
+            && self
+                .engine
+                .runtime()
+                .registry()
+                .workflow(workflow_type.as_str())
+                .is_none()
+        {
             return Err(self.engine.unknown(&workflow_type));
         }
         let workflow_id = match &self.id {
@@ -100,13 +107,22 @@ impl<I, O> Starter<I, O> {
             }
             other => other.into(),
         })?;
-        Ok(RunHandle::new(self.engine, workflow_id, delivered.run_id, Some(outcome)))
+        Ok(RunHandle::new(
+            self.engine,
+            workflow_id,
+            delivered.run_id,
+            Some(outcome),
+        ))
     }
 }
 
 impl Amends {
     fn unknown(&self, workflow_type: &WorkflowType) -> Error {
-        let workflows = self.runtime().registry().workflows().map(|known| known.workflow_type().to_string());
+        let workflows = self
+            .runtime()
+            .registry()
+            .workflows()
+            .map(|known| known.workflow_type().to_string());
         let mut known: Vec<String> = workflows.chain(self.inner.sagas.keys().cloned()).collect();
         known.sort();
         Error::UnknownWorkflow {
@@ -117,6 +133,8 @@ impl Amends {
 
     fn status_of(&self, run_id: RunId) -> crate::model::RunStatus {
         let head = self.runtime().store().and_then(|store| store.head(run_id));
-        head.ok().flatten().map_or(crate::model::RunStatus::Running, |head| head.status)
+        head.ok()
+            .flatten()
+            .map_or(crate::model::RunStatus::Running, |head| head.status)
     }
 }

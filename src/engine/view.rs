@@ -72,8 +72,10 @@ impl RunDescription {
         Self {
             workflow_id: started.map_or_else(|| WorkflowId::from_trusted(""), |started| started.workflow_id.clone()),
             run_id: started.map_or(RunId::from_bytes([0; 16]), |started| started.run_id),
-            workflow_type: started
-                .map_or_else(|| WorkflowType::from_trusted(""), |started| started.workflow_type.clone()),
+            workflow_type: started.map_or_else(
+                || WorkflowType::from_trusted(""),
+                |started| started.workflow_type.clone(),
+            ),
             definition: started.and_then(|started| started.definition),
             status: state.status(),
             started_at: state.started_at(),

@@ -201,7 +201,8 @@ impl RunState {
             E::ActivityTaskCanceled { scheduled, .. } => {
                 let activity = self.close_activity(*scheduled)?;
                 let failure = Failure::canceled("the activity was canceled");
-                self.saga.on_failed(event.id, &activity, &failure, RetryState::CancelRequested);
+                self.saga
+                    .on_failed(event.id, &activity, &failure, RetryState::CancelRequested);
             }
             _ => return Err(self.misfit("not an activity event")),
         }

@@ -3,8 +3,7 @@
 
 use crate::definition::{EvaluateError, SagaDefinition, Scope, UndoScope};
 use crate::model::{
-    ActivityId, Command, Failure, ParkReason, Payload, RunId, RunStarted, ScheduleActivity,
-    WorkflowId,
+    ActivityId, Command, Failure, ParkReason, Payload, RunId, RunStarted, ScheduleActivity, WorkflowId,
 };
 
 use super::decider::{Decider, Task, TaskError};
@@ -30,18 +29,29 @@ impl DefinitionDecider {
 
     fn failed_step(&self, run: &RunState) -> Option<Failure> {
         let failed = run.steps().find_map(|step| match &step.state {
-            StepState::Failed { failure, retry_state, .. } => Some((step, failure, *retry_state)),
+            StepState::Failed {
+                failure, retry_state, ..
+            } => Some((step, failure, *retry_state)),
             _ => None,
         });
         let (step, failure, retry_state) = failed?;
         let index = self.definition.step_index(step.name.as_str())?;
         let activity_type = self.definition.steps().get(index)?.activity_type().clone();
         let activity_id = ActivityId::from_trusted(step.name.as_str());
-        Some(Failure::of_activity(activity_id, activity_type, retry_state, failure.clone()))
+        Some(Failure::of_activity(
+            activity_id,
+            activity_type,
+            retry_state,
+            failure.clone(),
+        ))
     }
 
     fn is_ready(&self, run: &RunState, step: usize) -> bool {
-        let dependencies = self.definition.steps().get(step).map_or(&[][..], |step| step.dependencies());
+        let dependencies = self
+            .definition
+            .steps()
+            .get(step)
+            .map_or(&[][..], |step| step.dependencies());
         self.record(run, step).is_none()
             && dependencies.iter().all(|dependency| {
                 let dependency = self.record(run, *dependency);
@@ -53,7 +63,10 @@ impl DefinitionDecider {
     fn go_on(&self, scope: &RunScope<'_>) -> Result<Vec<Command>, EvaluateError> {
         let run = scope.run;
         let steps = self.definition.steps();
-        let completed = run.steps().filter(|step| matches!(step.state, StepState::Completed { .. })).count();
+        let completed = run
+            .steps()
+            .filter(|step| matches!(step.state, StepState::Completed { .. }))
+            .count();
         if completed == steps.len() {
             let result = self.definition.output(scope)?;
             return Ok(vec![Command::CompleteWorkflow { result }]);
@@ -162,4 +175,3 @@ impl Scope for RunScope<'_> {
         }
     }
 }
-

@@ -8,6 +8,7 @@ pub(crate) struct Entropy;
 
 impl Entropy {
     /// A new run id, ordered by time.
+    #[expect(clippy::disallowed_methods, reason = "this is the door to randomness")]
     pub(crate) fn run_id(self, now: Timestamp) -> RunId {
         let mut random = [0; 10];
         // The operating system's generator fails only before it is seeded at boot; the time alone still tells runs apart

@@ -2,15 +2,17 @@
 //! reqwest. Must not live here: retrying (the retry policy's business), the step's time limits (the attempt's), the
 //! expressions that made the request (`definition`).
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde_json::{Value, json};
 
+use crate::definition::{HTTP_ACTIVITY, HttpRequest, HttpVerdict};
 use crate::model::{Failure, Payload, limits};
+use crate::sdk::{Activity, ActivityContext, ActivityDefinition, RegistryError};
 
 #[cfg(test)]
 mod tests;
@@ -46,21 +48,26 @@ const RESERVED_HEADERS: [&str; 6] = [
     "transfer-encoding",
 ];
 
-/// A request, as the step's definition and the saga's values made it.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub(crate) struct HttpRequestParts {
-    /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE` or `HEAD`.
-    pub(crate) method: String,
-    /// Absolute, `http` or `https`.
-    pub(crate) url: String,
-    /// Further headers.
-    pub(crate) headers: BTreeMap<String, String>,
-    /// Sent as JSON.
-    pub(crate) body: Option<Value>,
-    /// Statuses after which it is worth trying again.
-    pub(crate) retryable_statuses: Vec<u16>,
-    /// Statuses with which the service says that it did nothing.
-    pub(crate) not_applied_statuses: Vec<u16>,
+/// The activity that carries out `http` steps, to be registered with every engine.
+///
+/// # Errors
+/// Never in practice: the name of the activity is a constant.
+pub(crate) fn activity_definition() -> Result<ActivityDefinition, RegistryError> {
+    ActivityDefinition::new(HTTP_ACTIVITY, HttpActivity(client().map_err(|error| chain(&error))))
+}
+
+/// The `http` activity. A client that could not be made fails each step with the reason, so that an engine without
+/// `http` steps starts all the same.
+struct HttpActivity(Result<Client, String>);
+
+#[async_trait]
+impl Activity for HttpActivity {
+    async fn execute(&self, cx: ActivityContext, input: Payload) -> Result<Payload, Failure> {
+        let request: HttpRequest = input.to()?;
+        let client = self.0.as_ref().map_err(|reason| Failure::new("HttpConnect", reason))?;
+        let answer = perform(client, &request, &cx.info().idempotency_key, cx.info().attempt).await?;
+        Ok(Payload::json(&answer)?)
+    }
 }
 
 /// The client that all `http` steps of an engine share. It takes no proxy from the environment (a saga's effects must
@@ -92,15 +99,10 @@ pub(crate) fn client() -> Result<Client, reqwest::Error> {
 /// The step's failure. Its type is what the answer's JSON body calls `type` or `error`, otherwise `Http404` and the like;
 /// without an answer `HttpConnect`, `HttpTimeout` or `HttpBroken`; `HttpInvalidRequest` when nothing could be sent;
 /// `HttpInvalidResponse` for a success that cannot be used.
-pub(crate) async fn perform(
-    client: &Client,
-    request: &HttpRequestParts,
-    key: &str,
-    attempt: u32,
-) -> Result<Value, Failure> {
+pub(crate) async fn perform(client: &Client, request: &HttpRequest, key: &str, attempt: u32) -> Result<Value, Failure> {
     let prepared = prepare(client, request, key, attempt)?;
     let response = prepared.send().await.map_err(|error| no_answer(&error))?;
-    if response.status().is_success() {
+    if request.verdict(response.status().as_u16()) == HttpVerdict::Success {
         success(response).await
     } else {
         Err(refused(response, request).await)
@@ -125,7 +127,7 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     }
 }
 
-fn prepare(client: &Client, request: &HttpRequestParts, key: &str, attempt: u32) -> Result<RequestBuilder, Failure> {
+fn prepare(client: &Client, request: &HttpRequest, key: &str, attempt: u32) -> Result<RequestBuilder, Failure> {
     let method = match request.method.as_str() {
         "GET" => Method::GET,
         "POST" => Method::POST,
@@ -241,7 +243,7 @@ async fn success(response: Response) -> Result<Value, Failure> {
     }
 }
 
-async fn refused(response: Response, request: &HttpRequestParts) -> Failure {
+async fn refused(response: Response, request: &HttpRequest) -> Failure {
     let status = response.status();
     let code = status.as_u16();
     let retry_after = retry_after(response.headers());
@@ -265,16 +267,13 @@ async fn refused(response: Response, request: &HttpRequestParts) -> Failure {
         Some(said) => format!("HTTP {status}: {said}"),
         None => format!("HTTP {status}{}", location.unwrap_or_default()),
     };
-    let failure = if request.retryable_statuses.contains(&code) {
-        let failure = Failure::new(type_name, message);
-        match retry_after {
-            Some(delay) => failure.retry_after(delay),
-            None => failure,
+    let failure = match request.verdict(code) {
+        HttpVerdict::Retryable => {
+            let failure = Failure::new(type_name, message);
+            retry_after.map_or(failure.clone(), |delay| failure.retry_after(delay))
         }
-    } else if request.not_applied_statuses.contains(&code) {
-        Failure::not_applied(type_name, message)
-    } else {
-        Failure::non_retryable(type_name, message)
+        HttpVerdict::NotApplied => Failure::not_applied(type_name, message),
+        HttpVerdict::Success | HttpVerdict::Failed => Failure::non_retryable(type_name, message),
     };
     match Payload::json(&json!({"status": code, "body": detail(&body, json)})) {
         Ok(details) => failure.with_details(details),

@@ -150,7 +150,11 @@ impl JournalWriter {
 
     /// One run's turn does not fit what is stored: a bug of ours, which must not hurt the other runs of its batch.
     fn commit_one_by_one(&self, batch: CommitBatch, waiting: Vec<Vec<Addr<RunActor>>>, reason: &str) {
-        tracing::error!(reason, turns = batch.turns.len(), "a batch was refused; its runs are rebuilt from the journal");
+        tracing::error!(
+            reason,
+            turns = batch.turns.len(),
+            "a batch was refused; its runs are rebuilt from the journal"
+        );
         let definitions = CommitBatch {
             turns: Vec::new(),
             definitions: batch.definitions,

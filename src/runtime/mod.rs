@@ -26,10 +26,10 @@ mod store_slot;
 mod timers;
 
 #[cfg(feature = "http")]
-pub mod http;
+pub(crate) mod http;
 
 pub use clock::{Clock, SystemClock};
-pub use error::RequestError;
 pub(crate) use entropy::Entropy;
+pub use error::RequestError;
 pub(crate) use recovery::{fold, load_turns};
 pub(crate) use shared::{Runtime, RuntimeOptions};

@@ -48,9 +48,9 @@ pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<(RunState, Box<d
 pub(crate) fn load_turns(store: &dyn crate::store::Store, run_id: RunId) -> Result<Vec<Turn>, Error> {
     let stored = store.history(run_id)?;
     let stored = stored.ok_or_else(|| corrupt(run_id, "it has no history".to_owned()))?;
-    let decoded = stored.iter().map(|turn| {
-        decode_turn(&turn.bytes).map_err(|error| corrupt(run_id, format!("turn {}: {error}", turn.seq)))
-    });
+    let decoded = stored
+        .iter()
+        .map(|turn| decode_turn(&turn.bytes).map_err(|error| corrupt(run_id, format!("turn {}: {error}", turn.seq))));
     decoded.collect()
 }
 

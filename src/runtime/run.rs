@@ -20,9 +20,7 @@ use crate::store::{NewRun, TurnRecord};
 use super::attempt::{AttemptHandle, AttemptOrder, panic_message};
 use super::error::RequestError;
 use super::journal::CommitJob;
-use super::messages::{
-    Abandon, AttemptEnded, Delivered, Durable, FromRun, Letter, PassivateIfIdle, RunNews, Take,
-};
+use super::messages::{Abandon, AttemptEnded, Delivered, Durable, FromRun, Letter, PassivateIfIdle, RunNews, Take};
 use super::recovery::ParkedDecider;
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
@@ -107,7 +105,10 @@ impl RunActor {
 
     fn decide_inbox(&mut self, ctx: &mut Context<Self>) {
         let mut letters = std::mem::take(&mut self.inbox);
-        let inputs = letters.iter_mut().map(|letter| std::mem::replace(&mut letter.input, Input::Wake)).collect();
+        let inputs = letters
+            .iter_mut()
+            .map(|letter| std::mem::replace(&mut letter.input, Input::Wake))
+            .collect();
         let now = self.at.shared.clock.now();
         let (state, decider) = (&mut self.state, &mut *self.decider);
         let decided = std::panic::catch_unwind(AssertUnwindSafe(|| decide(state, inputs, now, decider)));
@@ -276,11 +277,7 @@ impl RunActor {
             activity_id: activity.attributes.activity_id.clone(),
             activity_type: activity.attributes.activity_type.clone(),
             attempt: activity.attempt,
-            idempotency_key: idempotency_key(
-                self.at.run_id,
-                &activity.attributes.activity_id,
-                activity.is_compensation(),
-            ),
+            idempotency_key: idempotency_key(self.at.run_id, &activity.attributes.activity_id),
             scheduled_at: activity.scheduled_at,
             is_compensation: activity.is_compensation(),
         }
@@ -333,7 +330,8 @@ impl Handler<AttemptEnded> for RunActor {
     fn handle(&mut self, ended: AttemptEnded, ctx: &mut Self::Context) {
         let AttemptEnded { token, outcome } = ended;
         self.attempts.remove(&token);
-        self.inbox.push(Letter::internal(Input::AttemptEnded { token, outcome }));
+        self.inbox
+            .push(Letter::internal(Input::AttemptEnded { token, outcome }));
         self.pump(ctx);
         self.count_busy();
     }
@@ -390,4 +388,3 @@ pub(super) fn refuse(letters: impl IntoIterator<Item = Letter>, error: &RequestE
         letter.answer(Err(error.clone()));
     }
 }
-

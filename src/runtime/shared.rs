@@ -101,7 +101,9 @@ pub(super) struct DefinitionCache {
 
 impl DefinitionCache {
     fn new(definitions: &[SagaDefinition]) -> Self {
-        let known = definitions.iter().map(|definition| (definition.digest(), definition.clone()));
+        let known = definitions
+            .iter()
+            .map(|definition| (definition.digest(), definition.clone()));
         Self {
             known: Mutex::new(known.collect()),
         }
@@ -109,7 +111,12 @@ impl DefinitionCache {
 
     /// The definition with this digest; read from the store when it is not one of today's.
     pub(super) fn get(&self, digest: DefinitionDigest, store: &StoreSlot) -> Result<SagaDefinition, Error> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&digest)
+            .cloned();
         if let Some(definition) = known {
             return Ok(definition);
         }
@@ -353,7 +360,9 @@ fn spawn_shard(index: usize, shared: Arc<Shared>) -> Result<(Addr<ShardActor>, J
             tracing::error!(%error, shard = index, "a shard's thread ended badly");
         }
     })?;
-    let addr = started.recv().map_err(|_| Error::Io(format!("shard {index} did not start")))?;
+    let addr = started
+        .recv()
+        .map_err(|_| Error::Io(format!("shard {index} did not start")))?;
     Ok((addr, thread))
 }
 
@@ -379,9 +388,12 @@ mod tests {
 
     #[test]
     fn a_run_s_logical_shard_never_changes() {
-        let shard = |id| logical_shard(&WorkflowId::from_trusted(id));
+        let shard = |id: &str| logical_shard(&WorkflowId::from_trusted(id));
         // These numbers are part of what stores and clusters rely on.
-        assert_eq!([shard("order-1"), shard("order-2"), shard("a")], [shard("order-1"), shard("order-2"), shard("a")]);
+        assert_eq!(
+            [shard("order-1"), shard("order-2"), shard("a")],
+            [shard("order-1"), shard("order-2"), shard("a")]
+        );
         let spread: std::collections::BTreeSet<u16> = (0..2_000).map(|n| shard(&format!("order-{n}"))).collect();
         assert!(spread.len() > 250, "{}", spread.len());
     }

@@ -8,9 +8,12 @@ use crate::store::{Epoch, Error, Store};
 /// Opens the store (again).
 pub(crate) type OpenStore = Box<dyn Fn() -> Result<Box<dyn Store>, Error> + Send + Sync>;
 
+/// A store and our claim on it.
+type Claimed = (Arc<dyn Store>, Epoch);
+
 /// The current store. Readers borrow it for one call; nobody keeps it, so that it can be dropped and reopened.
 pub(crate) struct StoreSlot {
-    current: RwLock<Result<(Arc<dyn Store>, Epoch), Error>>,
+    current: RwLock<Result<Claimed, Error>>,
     open: OpenStore,
 }
 
@@ -35,7 +38,7 @@ impl StoreSlot {
     }
 
     /// The store and our claim on it, for the journal writer.
-    pub(super) fn get_for_commit(&self) -> Result<(Arc<dyn Store>, Epoch), Error> {
+    pub(super) fn get_for_commit(&self) -> Result<Claimed, Error> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

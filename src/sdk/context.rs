@@ -38,12 +38,11 @@ pub struct ActivityInfo {
     pub is_compensation: bool,
 }
 
-/// The idempotency key of a step in one direction: `activity_id` is the forward step's also when it is being undone, so
-/// that trying the compensation anew keeps the key.
+/// The idempotency key of an activity: the same for all of its attempts. A step and its compensation are two activities
+/// (`reserve` and `reserve/undo`), so the key also tells the direction.
 #[must_use]
-pub fn idempotency_key(run_id: RunId, activity_id: &ActivityId, is_compensation: bool) -> String {
-    let direction = if is_compensation { "undo" } else { "do" };
-    format!("{run_id}/{activity_id}/{direction}")
+pub fn idempotency_key(run_id: RunId, activity_id: &ActivityId) -> String {
+    format!("{run_id}/{activity_id}")
 }
 
 /// What an activity sees of the engine. Cheap to clone.
@@ -160,7 +159,7 @@ impl ActivityContextBuilder {
                 workflow_id: WorkflowId::from_trusted("test-workflow"),
                 run_id,
                 workflow_type: WorkflowType::from_trusted("test_workflow"),
-                idempotency_key: idempotency_key(run_id, &activity_id, false),
+                idempotency_key: idempotency_key(run_id, &activity_id),
                 activity_id,
                 activity_type: ActivityType::from_trusted("test_activity"),
                 attempt: 1,
@@ -249,7 +248,6 @@ mod tests {
     #[test]
     fn keys_differ_by_direction_only() {
         let (run, id) = (RunId::from_bytes([1; 16]), ActivityId::from_trusted("2"));
-        assert_eq!(idempotency_key(run, &id, false), format!("{run}/2/do"));
-        assert_eq!(idempotency_key(run, &id, true), format!("{run}/2/undo"));
+        assert_eq!(idempotency_key(run, &id), format!("{run}/2"));
     }
 }

@@ -1,6 +1,7 @@
 //! `http` steps against a hand-written server on loopback that answers what a test tells it to. Must not live here:
 //! anything that leaves the machine.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
@@ -57,12 +58,13 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}")
 }
 
-fn request(url: String) -> HttpRequestParts {
-    HttpRequestParts {
+fn request(url: String) -> HttpRequest {
+    HttpRequest {
         method: "POST".to_owned(),
         url,
         headers: BTreeMap::from([("X-Tenant".to_owned(), "blue".to_owned())]),
         body: Some(json!({"order": 1})),
+        success_statuses: Vec::new(),
         retryable_statuses: vec![429, 503],
         not_applied_statuses: vec![402, 409],
     }
@@ -244,7 +246,7 @@ async fn silence_is_a_timeout() {
 #[tokio::test]
 async fn what_cannot_be_sent_was_not_applied() {
     let good = request("http://127.0.0.1:1/".to_owned());
-    let with_header = |name: &str, value: &str| HttpRequestParts {
+    let with_header = |name: &str, value: &str| HttpRequest {
         headers: BTreeMap::from([(name.to_owned(), value.to_owned())]),
         ..good.clone()
     };
@@ -253,21 +255,21 @@ async fn what_cannot_be_sent_was_not_applied() {
         (with_header("bad name", "a"), "name of a header"),
         (with_header("IDEMPOTENCY-KEY", "mine"), "set by amends"),
         (
-            HttpRequestParts {
+            HttpRequest {
                 url: "/charge".to_owned(),
                 ..good.clone()
             },
             "url",
         ),
         (
-            HttpRequestParts {
+            HttpRequest {
                 url: "file:///etc/passwd".to_owned(),
                 ..good.clone()
             },
             "use http or https",
         ),
         (
-            HttpRequestParts {
+            HttpRequest {
                 method: "FETCH".to_owned(),
                 ..good.clone()
             },

@@ -21,7 +21,10 @@ impl ShardActor {
             match &mut entry.actor {
                 Presence::Restarting(letters) => {
                     let letters = std::mem::take(letters);
-                    let exhausted = entry.restarts.as_ref().filter(|tries| tries.count >= limits::TURN_FAILURES_MAX);
+                    let exhausted = entry
+                        .restarts
+                        .as_ref()
+                        .filter(|tries| tries.count >= limits::TURN_FAILURES_MAX);
                     let park = exhausted.map(|tries| tries.reason.clone());
                     self.activate(&workflow_id, letters, park, ctx);
                 }
@@ -81,12 +84,14 @@ impl ShardActor {
 
     pub(super) fn plan_sweep(&self, ctx: &mut Context<Self>) {
         let shard = ctx.address();
-        let sleep = self.shared.clock.sleep_until(self.shared.clock.now().after(self.shared.passivate_after));
+        let sleep = self
+            .shared
+            .clock
+            .sleep_until(self.shared.clock.now().after(self.shared.passivate_after));
         let later = async move {
             sleep.await;
             shard.do_send(Sweep);
         };
         ctx.spawn(later.into_actor(self));
     }
-
 }

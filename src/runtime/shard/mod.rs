@@ -18,8 +18,7 @@ mod presence;
 use self::entry::{Entry, Presence};
 use super::error::RequestError;
 use super::messages::{
-    Committed, Deliver, Durable, FromRun, Letter, Recover, RunNews, Start, Stop, StoreFailed,
-    Sweep, Take, Tick, Watch,
+    Committed, Deliver, Durable, FromRun, Letter, Recover, RunNews, Start, Stop, StoreFailed, Sweep, Take, Tick, Watch,
 };
 use super::recovery::{decider_of_new, rebuild};
 use super::run::refuse;
@@ -136,7 +135,11 @@ impl ShardActor {
             run_id,
             news,
         } = from;
-        let Some(entry) = self.entries.get_mut(&workflow_id).filter(|entry| entry.run_id == run_id) else {
+        let Some(entry) = self
+            .entries
+            .get_mut(&workflow_id)
+            .filter(|entry| entry.run_id == run_id)
+        else {
             return;
         };
         match news {
@@ -179,7 +182,6 @@ impl ShardActor {
             RunNews::Failed { reason, hopeless } => self.restart(&workflow_id, reason, hopeless, ctx),
         }
     }
-
 }
 
 impl Actor for ShardActor {
@@ -306,4 +308,3 @@ impl Handler<Stop> for ShardActor {
         actix::System::current().stop();
     }
 }
-

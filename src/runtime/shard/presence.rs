@@ -16,8 +16,8 @@ use super::super::recovery::rebuild;
 use super::super::run::{RunActor, RunAddress, refuse};
 use super::super::shared::Shared;
 use super::super::timers::TimerQueue;
-use super::entry::{Entry, Presence, Restarts};
 use super::ShardActor;
+use super::entry::{Entry, Presence, Restarts};
 
 impl ShardActor {
     pub(super) fn spawn(
@@ -106,7 +106,13 @@ impl ShardActor {
     }
 
     /// Supervision: a failed run is rebuilt after a backoff; after a bound it is parked instead of tried for ever.
-    pub(super) fn restart(&mut self, workflow_id: &WorkflowId, reason: ParkReason, hopeless: bool, ctx: &mut Context<Self>) {
+    pub(super) fn restart(
+        &mut self,
+        workflow_id: &WorkflowId,
+        reason: ParkReason,
+        hopeless: bool,
+        ctx: &mut Context<Self>,
+    ) {
         let Some(entry) = self.entries.get_mut(workflow_id) else {
             return;
         };
@@ -121,7 +127,14 @@ impl ShardActor {
             // Not even parking it works: left alone until the engine is started anew.
             let what = format!("the run fails whatever is done: {}", restarts.reason);
             let run = Some(entry.run_id);
-            refuse(entry.take_letters(), &Error::Corrupt { run, what: what.clone() }.into());
+            refuse(
+                entry.take_letters(),
+                &Error::Corrupt {
+                    run,
+                    what: what.clone(),
+                }
+                .into(),
+            );
             entry.actor = Presence::Broken(Error::Corrupt { run, what });
             return;
         }
@@ -145,7 +158,10 @@ impl ShardActor {
                 actor.do_send(Abandon);
             }
             let run_id = entry.run_id;
-            let watchers = entry.watchers.drain(..).map(|watcher| (workflow_id.clone(), run_id, watcher));
+            let watchers = entry
+                .watchers
+                .drain(..)
+                .map(|watcher| (workflow_id.clone(), run_id, watcher));
             self.stranded.extend(watchers);
         }
         self.live.clear();
@@ -162,7 +178,11 @@ impl ShardActor {
         }
         for (workflow_id, run_id, watcher) in std::mem::take(&mut self.stranded) {
             // Whose run is not open any more: the watcher is dropped, and its owner looks into the store.
-            if let Some(entry) = self.entries.get_mut(&workflow_id).filter(|entry| entry.run_id == run_id) {
+            if let Some(entry) = self
+                .entries
+                .get_mut(&workflow_id)
+                .filter(|entry| entry.run_id == run_id)
+            {
                 entry.watchers.push(watcher);
             }
         }
@@ -180,7 +200,6 @@ fn rebuild_isolated(shared: &Shared, run_id: RunId) -> Result<(RunState, Box<dyn
         })
     })
 }
-
 
 fn is_unknown(shared: &Shared, run_id: RunId) -> bool {
     matches!(shared.store.get().and_then(|store| store.head(run_id)), Ok(None))
