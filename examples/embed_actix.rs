@@ -3,6 +3,8 @@
 //! Run it with `cargo run --features server --example embed_actix`: it serves on a free loopback port, asks itself for one
 //! order, and ends.
 
+#![expect(clippy::print_stdout, reason = "an example talks to its reader")]
+
 use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, web};

@@ -2,6 +2,8 @@
 //!
 //! Run it with `cargo run --example embed_thread`.
 
+#![expect(clippy::print_stdout, reason = "an example talks to its reader")]
+
 use std::time::Duration;
 
 use amends::{ActivityContext, Amends, Failure, WorkflowContext};

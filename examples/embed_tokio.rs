@@ -2,6 +2,8 @@
 //!
 //! Run it with `cargo run --example embed_tokio`. Run it twice: the second time finds the order done.
 
+#![expect(clippy::print_stdout, reason = "an example talks to its reader")]
+
 use std::time::Duration;
 
 use amends::{ActivityContext, Amends, Failure, ResultError, Undo, WorkflowContext, activity, workflow};

@@ -18,8 +18,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    ActivityScheduled, CompensationInput, CompensationSpec, EventAttributes, EventId, Failure, FailureKind, Payload,
-    RetryState, StepKind, StepName, StepSpec, StuckReason, UnwindCause,
+    ActivityScheduled, Application, CompensationInput, CompensationSpec, EventAttributes, EventId, Failure,
+    FailureKind, Payload, RetryState, StepKind, StepName, StepSpec, StuckReason, UnwindCause,
 };
 
 use super::decider::{Decider, undo_payload};
@@ -218,12 +218,12 @@ impl SagaLedger {
             let took_effect = match &step.state {
                 StepState::Pending => false,
                 StepState::Completed { .. } => true,
-                // Attempts share one idempotency key, so the last one's word that nothing happened holds for all.
+                // Attempts share one idempotency key: a participant's final word that nothing happened holds for all.
                 StepState::Failed {
                     failure,
                     may_have_applied,
                     ..
-                } => *may_have_applied && !says_not_applied(failure),
+                } => *may_have_applied && !is_final_refusal(failure),
             };
             step.kind == StepKind::Pivot && step.compensation.is_none() && took_effect
         })
@@ -258,6 +258,12 @@ impl SagaLedger {
         }
         ready
     }
+}
+
+/// Whether a participant has refused for good, and not only could not be reached this time.
+fn is_final_refusal(failure: &Failure) -> bool {
+    let finally = |application: &Application| application.not_applied && application.non_retryable;
+    matches!(&failure.kind, FailureKind::Application(application) if finally(application))
 }
 
 /// Whether a failed attempt is sure that nothing happened. Only the attempt's own word counts: it may have done much before

@@ -254,7 +254,9 @@ impl RunState {
         timers.chain(activities).chain(self.run_deadline()).min()
     }
 
-    /// When a restarted engine must look at the run: at once if something may have been going on.
+    /// When a restarted engine must look at the run: at once, that is at [`Timestamp::EPOCH`] and with
+    /// [`Input::Recovered`](crate::model::Input::Recovered), if something may have been going on. A run that is looked at
+    /// later must not be told that it recovered: what is due by then was never handed out.
     #[must_use]
     pub fn wake_after_restart(&self, now: Timestamp) -> Option<Timestamp> {
         if self.is_closed() {

@@ -16,6 +16,7 @@ mod plan;
 mod properties;
 mod rollback;
 mod scenario;
+mod simulation;
 mod text;
 mod timer;
 mod world;

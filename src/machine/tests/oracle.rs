@@ -115,6 +115,21 @@ impl<'a> Oracle<'a> {
         found
     }
 
+    /// The names of the steps that build on the one with this name.
+    pub(super) fn dependents_of(&self, name: &str) -> Vec<&'a StepSpec> {
+        let named = self.steps().find(|(_, spec)| spec.name.as_str() == name);
+        let dependents = named.map(|(told, _)| self.dependents(told.id)).unwrap_or_default();
+        let all = dependents
+            .iter()
+            .filter_map(|id| self.activities[id].scheduled.step.as_ref());
+        all.collect()
+    }
+
+    /// The steps' own words.
+    pub(super) fn step_specs(&self) -> impl Iterator<Item = &'a StepSpec> {
+        self.steps().map(|(_, spec)| spec)
+    }
+
     /// Compensations: at most one for each step, not before the step has ended, and not before everything that builds on
     /// it and may have happened is undone. `may_have_happened` knows what really went on.
     pub(super) fn check_order(&self, may_have_happened: &dyn Fn(EventId) -> bool) {

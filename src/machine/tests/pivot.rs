@@ -65,6 +65,12 @@ fn the_last_word_of_a_pivot_counts() {
     run.at(3)
         .fails("p", declined(), [fail("Declined")])
         .expect_running("a/undo#1");
+    // One that was not reached the second time says nothing about the first.
+    let mut run = at_the_pivot(pivot("p").attempts(2));
+    run.fails("p", busy(), []);
+    run.at(3)
+        .fails("p", unreachable(), [fail("Sorry")])
+        .expect_status(RunStatus::Stuck);
 }
 
 #[test]

@@ -1,0 +1,479 @@
+//! The simulated world: a queue of happenings on a virtual clock, the process that may die, and the journal. Must not live
+//! here: what participants do, and the shape of sagas.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::chance::Chance;
+use super::participants::{Effect, Participants};
+use crate::machine::tests::oracle::Oracle;
+use crate::machine::tests::plan::{Plan, PlanDecider};
+use crate::machine::tests::scenario::{cancel_request, signal};
+use crate::machine::tests::text::{history_text, seconds};
+use crate::machine::{Rejection, Reply, RunState, decide, park};
+use crate::model::*;
+
+/// Faults happen up to this time; afterwards all is well.
+const CALM_AFTER: Timestamp = Timestamp::from_micros(600_000_000);
+
+/// More than any world needs that does not spin.
+const HAPPENINGS_MAX: u32 = 20_000;
+
+/// Something that is going to happen. What belongs to a process is forgotten with it: `life` says to which.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// A client sends its request, again if need be.
+    Sends(usize),
+    /// The turns decided so far become durable.
+    Commits {
+        life: u64,
+    },
+    /// The run asked to be looked at.
+    Wakes {
+        life: u64,
+    },
+    /// A request reaches its participant, whatever became of its sender.
+    Arrives {
+        request: Request,
+    },
+    /// The sender hears how an attempt went.
+    Answers {
+        request: Request,
+        outcome: AttemptOutcome,
+    },
+    Dies,
+    Restarts,
+}
+
+#[derive(Clone, Debug)]
+struct Request {
+    token: AttemptToken,
+    step: String,
+    undoes: bool,
+    life: u64,
+}
+
+/// A client's request: it insists until it is acknowledged.
+struct Wish {
+    input: Input,
+    acknowledged: Option<Reply>,
+}
+
+/// What dies with the process.
+struct Process {
+    state: RunState,
+    undurable: Vec<Turn>,
+    out: BTreeSet<AttemptToken>,
+    /// When it is going to be woken.
+    alarms: BTreeSet<Timestamp>,
+    /// Answers to clients that wait for these turns to be durable.
+    answers: Vec<(u64, usize, Reply)>,
+}
+
+pub(super) struct World<'a> {
+    seed: u64,
+    plan: &'a Plan,
+    chance: Chance,
+    now: Timestamp,
+    queue: BTreeMap<(Timestamp, u64), Happening>,
+    happened: u64,
+    life: u64,
+    process: Option<Process>,
+    journal: Vec<Turn>,
+    participants: Participants,
+    wishes: Vec<Wish>,
+    left: BTreeSet<AttemptToken>,
+    pub(super) trace: Vec<String>,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(seed: u64, plan: &'a Plan, chance: Chance) -> Self {
+        let mut world = Self {
+            seed,
+            plan,
+            chance,
+            now: Timestamp::EPOCH,
+            queue: BTreeMap::new(),
+            happened: 0,
+            life: 0,
+            process: None,
+            journal: Vec::new(),
+            participants: Participants::default(),
+            wishes: Vec::new(),
+            left: BTreeSet::new(),
+            trace: Vec::new(),
+        };
+        world.soon(0, Happening::Restarts);
+        world.wish(0, Input::Start(Box::new(plan.start())));
+        for number in 0..world.chance.below(4) {
+            let when = world.chance.below(120_000);
+            world.wish(when, signal("s", &format!("r{number}")));
+        }
+        if world.chance.one_in(5) {
+            let when = world.chance.below(60_000);
+            world.wish(when, cancel_request());
+        }
+        if world.chance.one_in(20) {
+            let when = world.chance.below(60_000);
+            let identity = "operator".to_owned();
+            let reason = "enough".to_owned();
+            world.wish(when, Input::Terminate { reason, identity });
+        }
+        for _ in 0..world.chance.below(8) {
+            let when = world.chance.below(90_000);
+            world.soon(when, Happening::Dies);
+        }
+        world
+    }
+
+    fn wish(&mut self, millis: u64, input: Input) {
+        self.wishes.push(Wish {
+            input,
+            acknowledged: None,
+        });
+        self.soon(millis, Happening::Sends(self.wishes.len() - 1));
+    }
+
+    fn soon(&mut self, millis: u64, what: Happening) {
+        let when = self.now.after(Duration::from_millis(millis));
+        self.at(when, what);
+    }
+
+    fn at(&mut self, when: Timestamp, what: Happening) {
+        self.happened += 1;
+        self.queue.insert((when.max(self.now), self.happened), what);
+    }
+
+    fn is_calm(&self) -> bool {
+        self.now >= CALM_AFTER
+    }
+
+    /// Until nothing is going to happen any more.
+    pub(super) fn run(&mut self) {
+        for _ in 0..HAPPENINGS_MAX {
+            let Some(((when, _), what)) = self.queue.pop_first() else {
+                return;
+            };
+            self.now = when;
+            self.trace.push(format!("{} {what:?}", seconds(when)));
+            self.happens(what);
+        }
+        panic!("the world does not come to rest");
+    }
+
+    fn happens(&mut self, what: Happening) {
+        match what {
+            Happening::Sends(which) => self.client_sends(which),
+            Happening::Commits { life } if life == self.life => self.commit(),
+            Happening::Wakes { life } if life == self.life => self.wakes(),
+            Happening::Arrives { request } => self.request_arrives(request),
+            Happening::Answers { request, outcome } if request.life == self.life => self.hear(&request, outcome),
+            Happening::Dies if !self.is_calm() => self.die(),
+            Happening::Restarts if self.process.is_none() => self.restart(),
+            _ => {}
+        }
+    }
+
+    fn client_sends(&mut self, which: usize) {
+        if self.wishes[which].acknowledged.is_some() {
+            return;
+        }
+        self.soon(5_000, Happening::Sends(which));
+        if self.process.is_some() {
+            let input = self.wishes[which].input.clone();
+            self.turn(vec![input], Some(which));
+        }
+    }
+
+    /// Decides; nothing leaves yet.
+    fn turn(&mut self, inputs: Vec<Input>, client: Option<usize>) {
+        let trips = !self.is_calm() && self.chance.one_in(40);
+        let mut decider = PlanDecider { plan: self.plan, trips };
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        let decision = decide(&mut process.state, inputs, self.now, &mut decider);
+        process.undurable.extend(decision.turn);
+        if decision.task_failure.is_some() && self.chance.one_in(3) {
+            process
+                .undurable
+                .extend(park(&mut process.state, decision.task_failure.clone(), self.now));
+        }
+        // Even an answer that changed nothing may rest on a turn that is not durable yet.
+        let rests_on = process.state.turns();
+        if let (Some(which), Some(reply)) = (client, decision.replies.into_iter().next()) {
+            process.answers.push((rests_on, which, reply));
+        }
+        let life = self.life;
+        if decision.task_failure.is_some() {
+            self.soon(1_000, Happening::Wakes { life });
+        }
+        let delay = self.chance.below(50);
+        if self.chance.one_in(40) {
+            let sooner = self.chance.below(delay + 1);
+            self.soon(sooner, Happening::Dies);
+        }
+        self.soon(delay, Happening::Commits { life });
+    }
+
+    /// What was decided is durable: answers and attempts may leave.
+    fn commit(&mut self) {
+        let is_calm = self.is_calm();
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        self.journal.append(&mut process.undurable);
+        if !is_calm && self.chance.one_in(50) {
+            return self.die();
+        }
+        for (rests_on, which, reply) in std::mem::take(&mut process.answers) {
+            assert!(rests_on <= self.journal.len() as u64, "answered before it was durable");
+            self.wishes[which].acknowledged = Some(reply);
+        }
+        process.out.retain(|token| process.state.wants_attempt(*token));
+        let due: Vec<(AttemptToken, String, bool)> = process
+            .state
+            .attempts_due(self.now)
+            .filter(|activity| !process.out.contains(&activity.token()))
+            .map(|activity| {
+                let id = activity.attributes.activity_id.to_string();
+                let step = id.trim_end_matches("/undo").to_owned();
+                (activity.token(), step, activity.is_compensation())
+            })
+            .collect();
+        let cancelled: Vec<AttemptToken> = process
+            .out
+            .iter()
+            .copied()
+            .filter(|token| process.state.cancels_attempt(*token))
+            .collect();
+        let wake = process.state.next_wake(self.now);
+        process.out.extend(due.iter().map(|(token, ..)| *token));
+        for (token, step, undoes) in due {
+            self.send(token, step, undoes);
+        }
+        for token in cancelled {
+            self.heed(token);
+        }
+        if let Some(wake) = wake {
+            self.arm(wake);
+        }
+    }
+
+    fn arm(&mut self, wake: Timestamp) {
+        let process = self.process.as_mut();
+        if process.is_some_and(|process| process.alarms.insert(wake)) {
+            let life = self.life;
+            self.at(wake, Happening::Wakes { life });
+        }
+    }
+
+    fn wakes(&mut self) {
+        let now = self.now;
+        if let Some(process) = &mut self.process {
+            process.alarms.retain(|alarm| *alarm > now);
+        }
+        self.turn(vec![Input::Wake], None);
+    }
+
+    fn send(&mut self, token: AttemptToken, step: String, undoes: bool) {
+        let life = self.life;
+        assert!(self.left.insert(token), "{step} {token:?} leaves a second time");
+        let request = Request {
+            token,
+            step,
+            undoes,
+            life,
+        };
+        let timeout = Err(Failure::timeout(TimeoutKind::StartToClose));
+        let late = Happening::Answers {
+            request: request.clone(),
+            outcome: timeout,
+        };
+        self.soon(60_000, late);
+        let delay = match self.chance.below(20) {
+            0 if !self.is_calm() => self.chance.below(300_000),
+            _ => self.chance.below(2_000),
+        };
+        let is_lost = !self.is_calm() && self.chance.one_in(20);
+        if !is_lost {
+            self.soon(delay, Happening::Arrives { request });
+        }
+    }
+
+    /// An attempt that is asked to stop does so, sometimes; what it has sent is on its way.
+    fn heed(&mut self, token: AttemptToken) {
+        if self.chance.one_in(2) {
+            let request = Request {
+                token,
+                step: String::new(),
+                undoes: false,
+                life: self.life,
+            };
+            let outcome = Err(Failure::canceled(""));
+            let delay = self.chance.below(3_000);
+            self.soon(delay, Happening::Answers { request, outcome });
+        }
+    }
+
+    fn request_arrives(&mut self, request: Request) {
+        let calm = self.is_calm();
+        let Request {
+            token, step, undoes, ..
+        } = &request;
+        let outcome = match undoes {
+            true => self.participants.undo(step, &mut self.chance, calm),
+            false if step == "plain" => Ok(Payload::null()),
+            false => self.participants.forward(step, token.scheduled, &mut self.chance, calm),
+        };
+        let is_lost = !calm && self.chance.one_in(15);
+        if !is_lost {
+            let delay = self.chance.below(2_000);
+            self.soon(delay, Happening::Answers { request, outcome });
+        }
+    }
+
+    fn hear(&mut self, request: &Request, outcome: AttemptOutcome) {
+        let token = request.token;
+        let Some(process) = &mut self.process else {
+            return;
+        };
+        if process.out.remove(&token) {
+            self.turn(vec![Input::AttemptEnded { token, outcome }], None);
+        }
+    }
+
+    /// Memory is gone; of what was not durable, any prefix may have reached the disk.
+    fn die(&mut self) {
+        let Some(process) = self.process.take() else {
+            return;
+        };
+        let kept = self.chance.below(process.undurable.len() as u64 + 1);
+        let kept = usize::try_from(kept).unwrap_or(0);
+        self.journal.extend(process.undurable.into_iter().take(kept));
+        let down = self.chance.below(40_000);
+        self.soon(down, Happening::Restarts);
+    }
+
+    fn restart(&mut self) {
+        self.life += 1;
+        let state = RunState::fold(&self.journal).expect("what is durable can be read");
+        let wake = state.wake_after_restart(self.now);
+        self.process = Some(Process {
+            state,
+            undurable: Vec::new(),
+            out: BTreeSet::new(),
+            alarms: BTreeSet::new(),
+            answers: Vec::new(),
+        });
+        match wake {
+            Some(wake) if wake == Timestamp::EPOCH => self.turn(vec![Input::Recovered], None),
+            Some(wake) => self.arm(wake),
+            None => {}
+        }
+    }
+
+    /// What participants and clients saw, against what the history says.
+    pub(super) fn check(&mut self) {
+        let state = RunState::fold(&self.journal).expect("what is durable can be read");
+        let oracle = Oracle::read(&self.journal);
+        oracle.check_timers();
+        // Who may be late is not asked: what left counts, whether or not it arrived.
+        let has_left = |scheduled| {
+            let from = AttemptToken { scheduled, attempt: 0 };
+            self.left
+                .range(from..)
+                .next()
+                .is_some_and(|token| token.scheduled == scheduled)
+        };
+        let applied = |scheduled: EventId| has_left(scheduled) && self.applied(scheduled);
+        oracle.check_order(&applied);
+        oracle.check_amends(&applied);
+        self.check_effects(&oracle, &state);
+        self.check_clients(&oracle, &state);
+        assert!(
+            state.is_closed() || oracle.says_stuck(),
+            "neither ended nor stuck: {:?}\n{oracle}",
+            state.status()
+        );
+        self.trace.push(state.status().to_string());
+    }
+
+    fn applied(&self, scheduled: EventId) -> bool {
+        let events = self.journal.iter().flat_map(|turn| &turn.events);
+        let mut scheduling = events.filter(|event| event.id == scheduled);
+        scheduling.any(|event| match &event.attributes {
+            EventAttributes::ActivityTaskScheduled(what) => self.participants.has_applied(what.activity_id.as_str()),
+            _ => false,
+        })
+    }
+
+    fn check_effects(&self, oracle: &Oracle<'_>, state: &RunState) {
+        let effects = &self.participants.effects;
+        for spec in oracle.step_specs() {
+            let name = spec.name.as_str();
+            let (applied, undone) = (self.participants.has_applied(name), self.participants.has_undone(name));
+            match state.status() {
+                RunStatus::Completed => assert!(applied && !undone, "completed without {name}\n{oracle}"),
+                RunStatus::Amended if spec.compensation.is_some() => {
+                    assert!(!applied || undone, "{name} is left behind\n{oracle}");
+                }
+                RunStatus::Amended => {
+                    let left_behind = applied && spec.kind == StepKind::Pivot;
+                    assert!(!left_behind, "the pivot {name} is left behind\n{oracle}");
+                }
+                _ => {}
+            }
+        }
+        for (at, effect) in effects.iter().enumerate() {
+            let Effect::Undone(name) = effect else {
+                continue;
+            };
+            for dependent in oracle.dependents_of(name) {
+                let other = dependent.name.to_string();
+                let before = &effects[..at];
+                let stands = before.contains(&Effect::Applied(other.clone()))
+                    && !before.contains(&Effect::Undone(other.clone()))
+                    && dependent.compensation.is_some();
+                assert!(!stands, "{name} was undone before {other}\n{oracle}");
+            }
+        }
+    }
+
+    fn check_clients(&self, oracle: &Oracle<'_>, state: &RunState) {
+        let events = || self.journal.iter().flat_map(|turn| &turn.events);
+        for wish in &self.wishes {
+            let reply = wish.acknowledged.as_ref().expect("a client that insists is answered");
+            let taken = *reply != Reply::Rejected(Rejection::Closed) && !matches!(reply, Reply::Rejected(_));
+            let found = match &wish.input {
+                Input::Signal { request_id, .. } => events()
+                    .filter(|event| matches!(&event.attributes, EventAttributes::WorkflowExecutionSignaled(signal) if signal.request_id == *request_id))
+                    .count(),
+                Input::Terminate { .. } => usize::from(state.status() == RunStatus::Terminated),
+                Input::Start(_) => usize::from(state.started().is_some()),
+                _ => continue,
+            };
+            assert!(
+                found <= 1 && (found == 1 || !taken),
+                "{:?}: {reply:?}, found {found}\n{oracle}",
+                wish.input
+            );
+        }
+    }
+}
+
+impl Drop for World<'_> {
+    /// A world that fails says how to see it again.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let from = self.trace.len().saturating_sub(30);
+            println!(
+                "\nSEED={} fails at {}\n{}",
+                self.seed,
+                seconds(self.now),
+                self.trace[from..].join("\n")
+            );
+            println!("{:#?}\n{}", self.plan, history_text(&self.journal));
+        }
+    }
+}
