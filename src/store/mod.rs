@@ -15,7 +15,6 @@ pub mod sled;
 pub use memory::MemoryStore;
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -277,8 +276,6 @@ pub struct StoreStats {
     pub bytes_written: u64,
     /// Bytes on disk now, if the store has a disk.
     pub bytes_on_disk: u64,
-    /// Time spent inside commits.
-    pub commit_time: Duration,
 }
 
 /// Why a store could not do what was asked. Never a user's failure, never journaled, never a reason to compensate.

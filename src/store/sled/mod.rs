@@ -32,8 +32,6 @@ mod state;
 mod verify;
 
 #[cfg(test)]
-mod damage;
-#[cfg(test)]
 mod tests;
 
 use std::fs::File;

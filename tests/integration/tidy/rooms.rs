@@ -13,7 +13,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("sdk", &["model"]),
     ("replay", &["model", "machine", "sdk"]),
     ("runtime", &["model", "definition", "machine", "store", "sdk", "replay"]),
-    ("engine", &["model", "definition", "store", "sdk", "runtime"]),
+    ("engine", &["model", "definition", "machine", "store", "sdk", "runtime"]),
     ("config", &["model", "engine"]),
     ("server", &["model", "engine", "config"]),
     (

@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::Path;
 
-use super::tests::{commit, open, options};
 use super::*;
 use crate::model::RunStatus;
 use crate::testing::store_conformance::{run_id, turn};

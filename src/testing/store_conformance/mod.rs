@@ -1,0 +1,147 @@
+//! The store's contract as a test suite: every store passes it, and whoever writes one runs it. Lives here: what can be
+//! seen through the `Store` trait. Must not live here: any store's own format, crashes or damaged disks.
+//!
+//! ```
+//! # use amends::{store::{MemoryStore, Store}, testing::store_conformance::{self, Open}};
+//! let mut shared = MemoryStore::new();
+//! store_conformance::check(&mut |open| {
+//!     if open == Open::Fresh {
+//!         shared = MemoryStore::new();
+//!     }
+//!     Box::new(shared.clone())
+//! });
+//! ```
+
+mod finding;
+mod histories;
+mod life;
+
+use bytes::Bytes;
+
+use crate::model::{DefinitionDigest, RunId, RunStatus, Timestamp, WorkflowId, WorkflowType};
+use crate::store::{CommitBatch, Epoch, Error, ListQuery, NewRun, RunHead, Store, StoredTurn, TurnRecord};
+
+/// Which store the suite asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// A new, empty one.
+    Fresh,
+    /// The one that was handed out last, opened again. It has been dropped before.
+    Again,
+}
+
+/// Hands out stores to the suite.
+pub type OpenStore<'a> = &'a mut dyn FnMut(Open) -> Box<dyn Store>;
+
+/// Runs the whole suite.
+///
+/// # Panics
+/// When the store breaks the contract; the message says how.
+pub fn check(open: OpenStore<'_>) {
+    histories::an_empty_store_has_nothing(open);
+    histories::histories_come_back_as_committed(open);
+    histories::large_turns_come_back_as_committed(open);
+    histories::refused_batches_change_nothing(open);
+    finding::the_newest_run_of_an_id_is_found(open);
+    finding::open_runs_and_wakes_survive(open);
+    finding::pages_are_newest_first_and_complete(open);
+    finding::definitions_are_kept_once(open);
+    life::passivated_runs_go_on(open);
+    life::deleted_runs_are_gone(open);
+    life::earlier_owners_are_fenced(open);
+    life::many_commits_survive_reopening(open);
+}
+
+/// The run number `number` of the suite; later numbers are newer.
+#[must_use]
+pub fn run_id(number: u64) -> RunId {
+    RunId::from_parts(1_700_000_000_000 + number, &[0x5a; 10])
+}
+
+/// Turn `seq` of run `number`, with a content of `bytes` bytes that no other turn has; turn 1 opens the run.
+#[must_use]
+pub fn turn(number: u64, seq: u64, bytes: usize, status: RunStatus) -> TurnRecord {
+    let opens = (seq == 1).then(|| NewRun {
+        workflow_id: WorkflowId::from_trusted(format!("order-{number}")),
+        workflow_type: WorkflowType::from_trusted("place_order"),
+    });
+    TurnRecord {
+        run_id: run_id(number),
+        seq,
+        time: Timestamp::from_micros(i64::try_from(number * 1_000 + seq).unwrap_or(0)),
+        bytes: content(number, seq, bytes),
+        status,
+        next_event: seq * 3,
+        wake: None,
+        opens,
+    }
+}
+
+fn content(number: u64, seq: u64, bytes: usize) -> Bytes {
+    let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ seq;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes().first().copied().unwrap_or(0)
+    };
+    std::iter::repeat_with(next).take(bytes).collect::<Vec<u8>>().into()
+}
+
+fn commit(store: &dyn Store, epoch: Epoch, turns: Vec<TurnRecord>) {
+    let batch = CommitBatch {
+        turns,
+        definitions: Vec::new(),
+    };
+    store.commit(epoch, &batch).expect("the batch is valid");
+}
+
+fn refuse(store: &dyn Store, epoch: Epoch, turns: Vec<TurnRecord>, why: &str) {
+    let definitions = vec![(DefinitionDigest([1; 32]), Bytes::from_static(b"must not be stored"))];
+    let result = store.commit(epoch, &CommitBatch { turns, definitions });
+    assert!(matches!(result, Err(Error::Refused(_))), "{why}: {result:?}");
+}
+
+fn expect_history(store: &dyn Store, number: u64, sizes: &[usize]) {
+    let history = store.history(run_id(number)).expect("readable");
+    let expected: Vec<StoredTurn> = (1..)
+        .zip(sizes)
+        .map(|(seq, bytes)| StoredTurn {
+            seq,
+            bytes: content(number, seq, *bytes),
+        })
+        .collect();
+    // Not `assert_eq`: megabytes of bytes make no useful message.
+    let turns = history.as_ref().map(Vec::len);
+    assert!(
+        history == Some(expected),
+        "history of run {number} differs ({turns:?} turns)"
+    );
+}
+
+fn expect_sound(store: &dyn Store) {
+    let report = store.verify(&mut |_| {}).expect("can be checked");
+    assert_eq!(report.problems, Vec::new());
+}
+
+fn head(store: &dyn Store, number: u64) -> RunHead {
+    let head = store.head(run_id(number)).expect("readable");
+    head.expect("the run was committed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn the_memory_store_conforms() {
+        let mut shared = MemoryStore::new();
+        check(&mut |open| {
+            if open == Open::Fresh {
+                shared = MemoryStore::new();
+            }
+            Box::new(shared.clone())
+        });
+    }
+}
