@@ -12,16 +12,18 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 
 use crate::machine::{Decider, PendingActivity, Reply, RunState, decide, park};
-use crate::model::{AttemptToken, Failure, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId};
+use crate::model::{AttemptToken, Failure, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
 use crate::sdk::{ActivityInfo, idempotency_key};
 use crate::store::record::encode_turn;
-use crate::store::{NewRun, TurnRecord};
+use crate::store::{Epoch, NewRun, TurnRecord};
 
 use super::attempt::{AttemptHandle, AttemptOrder, panic_message};
 use super::error::RequestError;
 use super::journal::CommitJob;
-use super::messages::{Abandon, AttemptEnded, Delivered, Durable, FromRun, Letter, PassivateIfIdle, RunNews, Take};
-use super::recovery::ParkedDecider;
+use super::messages::{
+    Abandon, AttemptEnded, Delivered, Durable, FromRun, Incarnation, Letter, PassivateIfIdle, RunNews, Take,
+};
+use super::recovery::{Draining, ParkedDecider};
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
 
@@ -32,6 +34,11 @@ pub(super) struct RunAddress {
     pub(super) shard_index: usize,
     pub(super) workflow_id: WorkflowId,
     pub(super) run_id: RunId,
+    pub(super) incarnation: Incarnation,
+    /// Of the opening of the store that it was made live from.
+    pub(super) epoch: Epoch,
+    /// An actor of this run has failed before.
+    pub(super) has_failed: bool,
 }
 
 /// One live run.
@@ -48,7 +55,18 @@ pub(super) struct RunActor {
     next: Option<Next>,
     /// It has failed too often: whatever is wrong parks it.
     given_up: bool,
+    /// It does nothing any more but answer or drop what still arrives.
+    over: Option<Over>,
     busy: Option<BusyGuard>,
+}
+
+/// Why an actor does nothing any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// Its run has ended, durably.
+    Closed,
+    /// It has failed: its state means nothing.
+    Failed,
 }
 
 /// What follows the turn in progress.
@@ -70,6 +88,7 @@ impl RunActor {
             wake: None,
             next: None,
             given_up: false,
+            over: None,
             busy: None,
         }
     }
@@ -85,33 +104,59 @@ impl RunActor {
     fn tell_shard(&self, news: RunNews) {
         self.at.shard.do_send(FromRun {
             workflow_id: self.at.workflow_id.clone(),
-            run_id: self.at.run_id,
+            incarnation: self.at.incarnation,
             news,
         });
     }
 
     /// One round, if none is in progress and there is something to do.
     fn pump(&mut self, ctx: &mut Context<Self>) {
-        if self.committing.is_some() {
-            return;
-        }
-        if !self.inbox.is_empty() {
+        while self.may_decide() && !self.inbox.is_empty() {
             self.decide_inbox(ctx);
         }
-        if self.committing.is_none() {
+        if self.committing.is_none() && self.over.is_none() {
             self.follow_up(ctx);
         }
     }
 
+    /// Requests that reach a run right after its end are still decided: only the machine knows how to refuse them.
+    fn may_decide(&self) -> bool {
+        self.committing.is_none() && self.over != Some(Over::Failed)
+    }
+
+    /// The letters of one turn: all that there are, unless they are too large together.
+    fn take_letters(&mut self) -> Vec<Letter> {
+        let mut bytes = 0_usize;
+        let taken = self.inbox.iter().take_while(|letter| {
+            let fits = bytes < limits::TURN_INPUT_BYTES_FULL;
+            bytes = bytes.saturating_add(letter.input.payload_bytes());
+            fits
+        });
+        let taken = taken.count();
+        let rest = self.inbox.split_off(taken);
+        let letters = std::mem::replace(&mut self.inbox, rest);
+        for letter in &letters {
+            // Not before: as long as the state does not know that it ended, it would ask for it again.
+            if let Input::AttemptEnded { token, .. } = &letter.input {
+                self.attempts.remove(token);
+            }
+        }
+        letters
+    }
+
     fn decide_inbox(&mut self, ctx: &mut Context<Self>) {
-        let mut letters = std::mem::take(&mut self.inbox);
+        let mut letters = self.take_letters();
         let inputs = letters
             .iter_mut()
             .map(|letter| std::mem::replace(&mut letter.input, Input::Wake))
             .collect();
         let now = self.at.shared.clock.now();
+        let draining = self.at.shared.is_draining();
         let (state, decider) = (&mut self.state, &mut *self.decider);
-        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| decide(state, inputs, now, decider)));
+        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| match draining {
+            true => decide(state, inputs, now, &mut Draining(decider)),
+            false => decide(state, inputs, now, decider),
+        }));
         let decision = match decided {
             Ok(decision) => decision,
             Err(panic) => {
@@ -120,7 +165,7 @@ impl RunActor {
                 return self.fail(ctx, ParkReason::Panicked { message }, false);
             }
         };
-        if let Some(reason) = decision.task_failure {
+        if let Some(reason) = decision.task_failure.filter(|_| !draining) {
             self.task_failed(reason);
         }
         let answers = letters.into_iter().zip(decision.replies).collect();
@@ -164,6 +209,7 @@ impl RunActor {
         self.at.shared.journal.commit(CommitJob {
             shard: self.at.shard_index,
             run: ctx.address(),
+            epoch: self.at.epoch,
             record: TurnRecord {
                 run_id: self.at.run_id,
                 seq: turn.seq,
@@ -197,11 +243,9 @@ impl RunActor {
         if let Some(outcome) = self.state.outcome() {
             let outcome = outcome.clone();
             self.attempts.clear();
-            for letter in self.inbox.drain(..) {
-                letter.answer(Err(RequestError::Rejected(crate::machine::Rejection::Closed)));
-            }
+            self.over = Some(Over::Closed);
+            // The actor ends when the shard lets go of it: until then letters may be on their way.
             self.tell_shard(RunNews::Closed(outcome));
-            ctx.stop();
             return;
         }
         match self.next.take() {
@@ -228,13 +272,15 @@ impl RunActor {
             }
         }
         let now = self.at.shared.clock.now();
-        if !self.at.shared.is_draining() {
-            for activity in self.state.attempts_due(now) {
-                let token = activity.token();
-                if !self.attempts.contains_key(&token) {
-                    let attempt = self.launch(activity, ctx.address());
-                    self.attempts.insert(token, attempt);
-                }
+        let draining = self.at.shared.is_draining();
+        for activity in self.state.attempts_due(now) {
+            let token = activity.token();
+            // A step that was scheduled just before the engine began to drain is begun all the same: the next engine would
+            // have to take its first attempt for lost.
+            let may_begin = !draining || (activity.attempt == 1 && !activity.is_compensation());
+            if may_begin && !self.attempts.contains_key(&token) {
+                let attempt = self.launch(activity, ctx.address());
+                self.attempts.insert(token, attempt);
             }
         }
         let wake = self.state.next_wake(now);
@@ -287,6 +333,7 @@ impl RunActor {
     fn fail(&mut self, ctx: &mut Context<Self>, reason: ParkReason, hopeless: bool) {
         tracing::warn!(workflow_id = %self.at.workflow_id, run_id = %self.at.run_id, %reason, "the run's actor stops");
         self.attempts.clear();
+        self.over = Some(Over::Failed);
         self.tell_shard(RunNews::Failed { reason, hopeless });
         ctx.stop();
     }
@@ -318,6 +365,10 @@ impl Handler<Take> for RunActor {
     type Result = ();
 
     fn handle(&mut self, Take(letter): Take, ctx: &mut Self::Context) {
+        if matches!(letter.input, Input::Wake) {
+            // The shard has taken the time out of its list: whatever is next must be told again, the same time included.
+            self.wake = None;
+        }
         self.inbox.push(letter);
         self.pump(ctx);
         self.count_busy();
@@ -329,7 +380,6 @@ impl Handler<AttemptEnded> for RunActor {
 
     fn handle(&mut self, ended: AttemptEnded, ctx: &mut Self::Context) {
         let AttemptEnded { token, outcome } = ended;
-        self.attempts.remove(&token);
         self.inbox
             .push(Letter::internal(Input::AttemptEnded { token, outcome }));
         self.pump(ctx);
@@ -341,20 +391,19 @@ impl Handler<Durable> for RunActor {
     type Result = ();
 
     fn handle(&mut self, _: Durable, ctx: &mut Self::Context) {
-        if let Some(answers) = self.committing.take() {
-            self.answer(answers);
+        let Some(answers) = self.committing.take() else {
+            return;
+        };
+        self.answer(answers);
+        if self.at.has_failed && self.next.is_none() && self.state.parked().is_none() {
+            self.at.has_failed = false;
+            self.tell_shard(RunNews::Sound);
         }
         self.follow_up(ctx);
-        self.pump_if_waiting(ctx);
-        self.count_busy();
-    }
-}
-
-impl RunActor {
-    fn pump_if_waiting(&mut self, ctx: &mut Context<Self>) {
-        if !self.inbox.is_empty() && !ctx.state().stopping() {
+        if !self.inbox.is_empty() {
             self.pump(ctx);
         }
+        self.count_busy();
     }
 }
 
@@ -363,6 +412,8 @@ impl Handler<PassivateIfIdle> for RunActor {
 
     fn handle(&mut self, _: PassivateIfIdle, ctx: &mut Self::Context) {
         match self.is_idle() {
+            // The shard hears of the end first, and lets go.
+            true if self.over.is_some() => {}
             true => {
                 self.tell_shard(RunNews::Idle);
                 ctx.stop();
@@ -377,6 +428,9 @@ impl Handler<Abandon> for RunActor {
 
     /// Callers that wait hear "interrupted" by their reply being dropped.
     fn handle(&mut self, _: Abandon, ctx: &mut Self::Context) {
+        if self.over.is_some() {
+            return;
+        }
         let message = "the journal did not take its turn".to_owned();
         self.fail(ctx, ParkReason::BadCommand { message }, false);
     }

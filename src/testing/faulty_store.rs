@@ -267,12 +267,7 @@ mod tests {
             let store = faults.wrap(Box::new(memory.clone())).unwrap();
             let epoch = store.claim().unwrap();
             let batch = CommitBatch {
-                turns: vec![store_conformance::turn(
-                    1,
-                    1,
-                    10,
-                    crate::model::RunStatus::Running,
-                )],
+                turns: vec![store_conformance::turn(1, 1, 10, crate::model::RunStatus::Running)],
                 definitions: Vec::new(),
             };
             assert!(matches!(store.commit(epoch, &batch), Err(Error::Io(_))));
