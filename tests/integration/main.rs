@@ -12,6 +12,8 @@
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod engine;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod equivalence;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod isolation;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod store_failure;
