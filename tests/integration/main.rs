@@ -10,6 +10,8 @@
 )]
 
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod embed;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod engine;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod equivalence;
