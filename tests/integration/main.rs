@@ -9,6 +9,8 @@
     reason = "helpers of tests are test code too, which clippy cannot know here"
 )]
 
+#[cfg(all(unix, feature = "sled", feature = "macros", feature = "testing"))]
+mod crash;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod embed;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
