@@ -1,5 +1,50 @@
 //! amends: an embeddable, actor-based saga coordinator and durable-execution engine.
+//!
+//! A saga either *completes*, or *makes amends* for every step that may have taken effect; `kill -9` loses nothing. See
+//! [`Amends`] for the shortest thing that works.
 
+pub mod definition;
+#[cfg(feature = "runtime")]
+pub mod engine;
 pub mod machine;
 pub mod model;
+pub mod replay;
+#[cfg(feature = "runtime")]
+pub mod runtime;
+pub mod sdk;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+// What a user needs, without having to know the rooms.
+pub use definition::SagaDefinition;
+#[cfg(feature = "runtime")]
+pub use engine::{Amends, AmendsBuilder, Client, Error, ResultError, RunHandle};
+pub use model::{ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStatus, Timestamp, Undo};
+pub use sdk::{
+    Activity, ActivityContext, ActivityDefinition, CancelFlag, CompensationDefinition, Execution, Registry,
+    RegistryError, Saga, SharedState, Workflow, WorkflowContext, WorkflowDefinition,
+};
+#[cfg(feature = "macros")]
+pub use sdk::{activity, workflow};
+pub use store::Durability;
+
+/// What the attributes' expansions refer to. Not a part of the public API.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __private {
+    pub use std::time::Duration;
+
+    pub use inventory;
+
+    pub use crate::model::ActivityOptions;
+    pub use crate::sdk::{
+        ActivityMetadata, WorkflowMetadata, activity_function_id, compensation_of, workflow_function_id,
+    };
+}
+
+// The attributes' expansions say `::amends`, also in this crate's own tests.
+#[cfg(all(test, feature = "macros"))]
+extern crate self as amends;

@@ -1,7 +1,9 @@
 //! Folding: what an event means for the state. The only place that changes a `RunState`, used live and on recovery
 //! alike. Must not live here: deciding whether something may happen.
 
-use crate::model::{Event, EventAttributes, EventId, Failure, Outcome, PendingChange, Timestamp, Turn, UnwindCause};
+use crate::model::{
+    Event, EventAttributes, EventId, Failure, Outcome, PendingChange, RetryState, Timestamp, Turn, UnwindCause,
+};
 
 use super::saga::says_not_applied;
 use super::state::{PendingActivity, PendingTimer, Phase, RunState};
@@ -181,18 +183,26 @@ impl RunState {
                 let activity = self.close_activity(*scheduled)?;
                 self.saga.on_completed(event.id, &activity, result);
             }
-            E::ActivityTaskFailed { scheduled, failure, .. } => {
-                let activity = self.close_activity(*scheduled)?;
-                self.saga.on_failed(event.id, &activity, failure);
+            E::ActivityTaskFailed {
+                scheduled,
+                failure,
+                retry_state,
+                ..
             }
-            E::ActivityTaskTimedOut { scheduled, failure, .. } => {
+            | E::ActivityTaskTimedOut {
+                scheduled,
+                failure,
+                retry_state,
+                ..
+            } => {
                 let activity = self.close_activity(*scheduled)?;
-                self.saga.on_failed(event.id, &activity, failure);
+                self.saga.on_failed(event.id, &activity, failure, *retry_state);
             }
             E::ActivityTaskCanceled { scheduled, .. } => {
                 let activity = self.close_activity(*scheduled)?;
                 let failure = Failure::canceled("the activity was canceled");
-                self.saga.on_failed(event.id, &activity, &failure);
+                self.saga
+                    .on_failed(event.id, &activity, &failure, RetryState::CancelRequested);
             }
             _ => return Err(self.misfit("not an activity event")),
         }

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     ActivityScheduled, Application, CompensationInput, CompensationSpec, EventAttributes, EventId, Failure,
-    FailureKind, Payload, StepKind, StepName, StepSpec, StuckReason, UnwindCause,
+    FailureKind, Payload, RetryState, StepKind, StepName, StepSpec, StuckReason, UnwindCause,
 };
 
 use super::decider::{Decider, undo_payload};
@@ -62,6 +62,8 @@ pub enum StepState {
     Failed {
         /// How its last attempt failed.
         failure: Failure,
+        /// Why it was not tried again.
+        retry_state: RetryState,
         /// Whether it may have had an effect all the same.
         may_have_applied: bool,
     },
@@ -174,7 +176,13 @@ impl SagaLedger {
         }
     }
 
-    pub(super) fn on_failed(&mut self, id: EventId, activity: &PendingActivity, failure: &Failure) {
+    pub(super) fn on_failed(
+        &mut self,
+        id: EventId,
+        activity: &PendingActivity,
+        failure: &Failure,
+        retry_state: RetryState,
+    ) {
         // Only forward steps end in failure; a compensation that fails for good stays pending, stuck.
         let Some(step) = self.steps.get_mut(&activity.scheduled) else {
             return;
@@ -188,6 +196,7 @@ impl SagaLedger {
         }
         step.state = StepState::Failed {
             failure: failure.clone(),
+            retry_state,
             may_have_applied,
         };
     }
@@ -213,6 +222,7 @@ impl SagaLedger {
                 StepState::Failed {
                     failure,
                     may_have_applied,
+                    ..
                 } => *may_have_applied && !is_final_refusal(failure),
             };
             step.kind == StepKind::Pivot && step.compensation.is_none() && took_effect

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{ActivityId, ActivityType, Payload, limits};
+use super::{ActivityId, ActivityType, Payload, PayloadError, limits};
 
 /// A failure in the user's domain: journaled, may be retried, may start compensation.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,6 +149,26 @@ impl Failure {
         }
     }
 
+    /// What a decider is told when an activity failed for good: which one, why it was not tried (again), and as the cause
+    /// how its last attempt failed.
+    #[must_use]
+    pub fn of_activity(
+        activity_id: ActivityId,
+        activity_type: ActivityType,
+        retry_state: RetryState,
+        cause: Failure,
+    ) -> Self {
+        Self {
+            message: format!("activity {activity_type} failed"),
+            kind: FailureKind::Activity {
+                activity_id,
+                activity_type,
+                retry_state,
+            },
+            cause: Some(Box::new(cause)),
+        }
+    }
+
     /// The same failure, to be retried after `delay` instead of after the policy's interval.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
@@ -248,6 +268,13 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+impl From<PayloadError> for Failure {
+    /// Not retryable: the same value will not fit the next time either.
+    fn from(error: PayloadError) -> Self {
+        Self::non_retryable("InvalidPayload", error.to_string())
+    }
+}
+
 impl fmt::Display for TimeoutKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -266,21 +293,23 @@ mod tests {
     #[test]
     fn questions_look_through_the_chain() {
         let declined = Failure::not_applied("CardDeclined", "insufficient funds");
-        let failure = Failure {
-            message: "activity charge_card failed".to_owned(),
-            kind: FailureKind::Activity {
-                activity_id: ActivityId::from_trusted("charge"),
-                activity_type: ActivityType::from_trusted("charge_card"),
-                retry_state: RetryState::NonRetryable,
-            },
-            cause: None,
-        }
-        .caused_by(declined);
+        let failure = Failure::of_activity(
+            ActivityId::from_trusted("charge"),
+            ActivityType::from_trusted("charge_card"),
+            RetryState::NonRetryable,
+            declined,
+        );
         assert!(failure.is_type("CardDeclined") && failure.is_not_applied() && !failure.is_canceled());
         assert_eq!(
             failure.to_string(),
             "activity charge_card failed: CardDeclined: insufficient funds"
         );
+    }
+
+    #[test]
+    fn failures_are_small_enough_to_be_returned_by_value() {
+        // From 128 bytes on clippy warns about every function of the users' that returns one.
+        assert!(size_of::<Failure>() < 128, "{} bytes", size_of::<Failure>());
     }
 
     #[test]

@@ -35,6 +35,10 @@ pub const TURN_FAILURES_MAX: u32 = 3;
 /// Tasks of one run in one turn. One is usual; more are needed only when commands end something at once.
 pub const TASKS_PER_TURN_MAX: u32 = 100;
 
+/// Polls of workflow code in one turn: code that wakes itself oftener would hold its shard's thread for ever. Enforced by
+/// `replay`.
+pub const POLLS_PER_TURN_MAX: u32 = 100_000;
+
 /// The longest an attempt may run when nobody said otherwise. Temporal makes users choose; a default that ends beats
 /// one that hangs.
 pub const START_TO_CLOSE_DEFAULT: Duration = Duration::from_secs(60);
@@ -56,3 +60,18 @@ pub const BLOCKING_ATTEMPTS_MAX: usize = 64;
 
 /// Logical shards: a run lives on `hash(WorkflowId) % 256`, for ever, so that shards can move between owners.
 pub const LOGICAL_SHARDS: u16 = 256;
+
+/// Elements that one evaluation of a definition's mapping may iterate over, nested iterations multiplied.
+/// Expressions always end, but they run on an engine's thread, which has other runs to serve. Enforced by `definition`.
+pub const EXPRESSION_ITERATIONS_MAX: u64 = 100_000;
+
+/// Bytes of one expression: what is longer is a program and belongs into an activity. Enforced by `definition`.
+pub const EXPRESSION_BYTES_MAX: usize = 1024;
+
+/// Levels of nesting of one expression. Its evaluation recurses on an engine's thread; in a debug build 50 levels fit
+/// a thread's 2 MiB of stack and 100 do not. Enforced by `definition`.
+pub const EXPRESSION_DEPTH_MAX: usize = 32;
+
+/// Levels of nesting of a definition's mapping. serde_json reads 128, and the canonical form needs some of its own.
+/// Enforced by `definition`.
+pub const MAPPING_DEPTH_MAX: usize = 64;

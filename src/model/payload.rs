@@ -13,15 +13,11 @@ use super::limits;
 /// A value of the user's: bytes that amends stores and hands on without looking inside, and what they are.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
-    encoding: Encoding,
+    /// Empty and without an encoding of its own: no value (there is no empty JSON).
     data: Bytes,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-enum Encoding {
-    Json,
-    Null,
-    Other(Arc<str>),
+    /// `None`: JSON. A thin pointer, because a payload is a part of every `Failure`, and that of the `Result` of every
+    /// function of the users'.
+    other: Option<Arc<Box<str>>>,
 }
 
 const JSON: &str = "json/plain";
@@ -61,8 +57,8 @@ impl Payload {
     #[must_use]
     pub const fn null() -> Self {
         Self {
-            encoding: Encoding::Null,
             data: Bytes::new(),
+            other: None,
         }
     }
 
@@ -81,23 +77,21 @@ impl Payload {
     /// When larger than 2 MiB.
     pub fn json_bytes(data: impl Into<Bytes>) -> Result<Self, PayloadError> {
         Self {
-            encoding: Encoding::Json,
             data: data.into(),
+            other: None,
         }
         .checked()
     }
 
-    /// Bytes with an encoding of the caller's.
+    /// Bytes with an encoding of the caller's. The null encoding has no bytes.
     #[must_use]
     pub fn from_parts(encoding: &str, data: impl Into<Bytes>) -> Self {
-        let encoding = match encoding {
-            JSON => Encoding::Json,
-            NULL => Encoding::Null,
-            other => Encoding::Other(Arc::from(other)),
-        };
+        if encoding == NULL {
+            return Self::null();
+        }
         Self {
-            encoding,
             data: data.into(),
+            other: (encoding != JSON).then(|| Arc::new(Box::from(encoding))),
         }
     }
 
@@ -112,10 +106,10 @@ impl Payload {
                 source,
             })
         };
-        match &self.encoding {
-            Encoding::Json => decode(&self.data),
-            Encoding::Null => decode(b"null"),
-            Encoding::Other(found) => Err(PayloadError::NotJson {
+        match &self.other {
+            None if self.is_null() => decode(b"null"),
+            None => decode(&self.data),
+            Some(found) => Err(PayloadError::NotJson {
                 found: found.to_string(),
             }),
         }
@@ -124,10 +118,10 @@ impl Payload {
     /// What the bytes are, in Temporal's words: `json/plain`, `binary/null`, or the user's own.
     #[must_use]
     pub fn encoding(&self) -> &str {
-        match &self.encoding {
-            Encoding::Json => JSON,
-            Encoding::Null => NULL,
-            Encoding::Other(other) => other,
+        match &self.other {
+            None if self.is_null() => NULL,
+            None => JSON,
+            Some(other) => other,
         }
     }
 
@@ -140,7 +134,7 @@ impl Payload {
     /// Whether there is no value.
     #[must_use]
     pub fn is_null(&self) -> bool {
-        self.encoding == Encoding::Null
+        self.data.is_empty() && self.other.is_none()
     }
 
     /// The payload itself if it is within the size limit.
@@ -148,8 +142,9 @@ impl Payload {
     /// # Errors
     /// [`PayloadError::TooLarge`].
     pub fn checked(self) -> Result<Self, PayloadError> {
-        if self.data.len() > limits::PAYLOAD_BYTES_MAX {
-            return Err(PayloadError::TooLarge { bytes: self.data.len() });
+        let bytes = self.data.len();
+        if bytes > limits::PAYLOAD_BYTES_MAX {
+            return Err(PayloadError::TooLarge { bytes });
         }
         Ok(self)
     }
@@ -164,9 +159,9 @@ impl Default for Payload {
 impl fmt::Debug for Payload {
     /// JSON is shown up to 200 bytes, anything else only by size: logs are not a place for user data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.encoding, std::str::from_utf8(&self.data)) {
-            (Encoding::Null, _) => f.write_str("null"),
-            (Encoding::Json, Ok(text)) if text.len() <= 200 => f.write_str(text),
+        match std::str::from_utf8(&self.data) {
+            _ if self.is_null() => f.write_str("null"),
+            Ok(text) if self.other.is_none() && text.len() <= 200 => f.write_str(text),
             _ => write!(f, "<{} bytes of {}>", self.data.len(), self.encoding()),
         }
     }

@@ -5,6 +5,15 @@
 //! over the whole batch and durable when it returns, and that it never serves a history that is shorter than, or
 //! different from, what was committed: damage is an error that names the run and the place.
 
+mod head;
+mod memory;
+#[cfg(any(feature = "runtime", feature = "sled"))]
+pub mod record;
+#[cfg(feature = "sled")]
+pub mod sled;
+
+pub use memory::MemoryStore;
+
 use std::fmt;
 use std::time::Duration;
 

@@ -12,10 +12,12 @@
 //! `AMENDS_SIM_SEEDS=n` tries n seeds, `SEED=n` one, with its trace.
 
 mod chance;
+mod check;
 mod participants;
 mod world;
 
 use super::plan::{Plan, PlanStep};
+use super::variable;
 use chance::Chance;
 use world::World;
 
@@ -24,7 +26,6 @@ const SEEDS: u64 = 200;
 
 #[test]
 fn every_seed_keeps_the_promises() {
-    let variable = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     if let Some(seed) = variable("SEED") {
         let trace = run(seed);
         println!("{}", trace.join("\n"));

@@ -1,0 +1,328 @@
+//! What an expression refers to, found without running it. Lives here: the variables that mappings have, and which of
+//! them a mapping may use. Must not live here: their values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
+use serde_json::Value;
+
+use super::super::problem::did_you_mean;
+use super::dialect::{FUNCTIONS, NAMESPACES, TYPES};
+
+/// The variables; also the names that a local variable cannot have.
+const ROOTS: [&str; 5] = ["input", "steps", "undo", "config", "run"];
+
+/// One value that an expression refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::definition) enum Reference {
+    /// `input`: the saga's.
+    Input,
+    /// `steps.<name>.input` or `.output`.
+    Step(usize, StepSide),
+    /// `undo.input`, `.output` or `.failure`.
+    Undo(UndoPart),
+    /// `config`.
+    Config,
+    /// `run.workflow_id`.
+    WorkflowId,
+    /// `run.run_id`.
+    RunId,
+}
+
+/// Which value of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::definition) enum StepSide {
+    /// What it was given.
+    Input,
+    /// What it returned.
+    Output,
+}
+
+/// Which value of the step that is being undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::definition) enum UndoPart {
+    /// What it was given.
+    Input,
+    /// What it returned; null when it never answered.
+    Output,
+    /// How it failed, as text; null when it did not.
+    Failure,
+}
+
+/// What a mapping may refer to.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::definition) struct Names<'a> {
+    /// Every step's index by its name.
+    pub(in crate::definition) steps: &'a BTreeMap<String, usize>,
+    /// The steps that have certainly completed when the mapping is evaluated; `None`: all of them.
+    pub(in crate::definition) completed: Option<&'a BTreeSet<usize>>,
+    /// The step that the mapping belongs to.
+    pub(in crate::definition) this_step: Option<usize>,
+    /// Whether the mapping is a compensation's.
+    pub(in crate::definition) in_compensation: bool,
+    /// The definition's config.
+    pub(in crate::definition) config: &'a BTreeMap<String, Value>,
+}
+
+/// Something wrong with what an expression refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Issue {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+    /// How many bytes into the expression, when that is known.
+    pub(super) offset: Option<usize>,
+}
+
+impl Issue {
+    pub(super) fn new(message: impl Into<String>, hint: Option<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint,
+            offset: None,
+        }
+    }
+}
+
+/// A selection such as `steps.charge.output["id"]`: where it begins and what is selected, outermost last.
+pub(super) struct Chain<'e> {
+    pub(super) root: &'e str,
+    pub(super) keys: Vec<&'e str>,
+    /// Whether it is nothing but selections: no `has`, no optional ones.
+    pub(super) plain: bool,
+}
+
+impl<'e> Chain<'e> {
+    /// The expression as a chain, if it is one.
+    pub(super) fn of(expression: &'e IdedExpr) -> Option<Self> {
+        let mut keys = Vec::new();
+        let mut plain = true;
+        let mut expression = expression;
+        loop {
+            match &expression.expr {
+                Expr::Ident(root) => {
+                    keys.reverse();
+                    return Some(Self { root, keys, plain });
+                }
+                Expr::Select(select) => {
+                    plain &= !select.test;
+                    keys.push(select.field.as_str());
+                    expression = &select.operand;
+                }
+                Expr::Call(call) => {
+                    let (operand, key) = selection(call)?;
+                    plain &= call.func_name == operators::INDEX;
+                    keys.push(key);
+                    expression = operand;
+                }
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// `a["b"]`, `a.?b` and `a[?"b"]` as a selection.
+fn selection(call: &CallExpr) -> Option<(&IdedExpr, &str)> {
+    let selects = [operators::INDEX, operators::OPT_INDEX, operators::OPT_SELECT].contains(&call.func_name.as_str());
+    match (call.args.as_slice(), selects) {
+        ([operand, key], true) => match &key.expr {
+            Expr::Literal(LiteralValue::String(key)) => Some((operand, key.inner())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+impl Names<'_> {
+    /// The values that a chain of selections refers to, and how many of its keys name them.
+    pub(super) fn resolve(&self, chain: &Chain<'_>) -> Result<(Vec<Reference>, usize), Issue> {
+        let key = chain.keys.first().copied();
+        match chain.root {
+            "input" => Ok((vec![Reference::Input], 0)),
+            "config" => self.config(key).map(|()| (vec![Reference::Config], 0)),
+            "steps" => self.step(chain).map(|reference| (vec![reference], 2)),
+            "undo" => self.undo(key),
+            "run" => match key {
+                None => Ok((vec![Reference::WorkflowId, Reference::RunId], 0)),
+                Some("workflow_id") => Ok((vec![Reference::WorkflowId], 1)),
+                Some("run_id") => Ok((vec![Reference::RunId], 1)),
+                Some(other) => Err(Issue::new(
+                    format!("`run` has no `{other}`"),
+                    Some("use `run.workflow_id` or `run.run_id`".to_owned()),
+                )),
+            },
+            other => {
+                let hint = did_you_mean(other, ROOTS).unwrap_or_else(|| format!("variables: {}", ROOTS.join(", ")));
+                Err(Issue::new(format!("unknown variable `{other}`"), Some(hint)))
+            }
+        }
+    }
+
+    fn config(&self, key: Option<&str>) -> Result<(), Issue> {
+        let Some(key) = key.filter(|key| !self.config.contains_key(*key)) else {
+            return Ok(());
+        };
+        let hint = did_you_mean(key, self.config.keys().map(String::as_str))
+            .unwrap_or_else(|| format!("add `{key}` with its default value to the [config] table"));
+        Err(Issue::new(format!("unknown config key `{key}`"), Some(hint)))
+    }
+
+    fn undo(&self, key: Option<&str>) -> Result<(Vec<Reference>, usize), Issue> {
+        if !self.in_compensation {
+            let hint = "`undo` is the step being undone; only its compensation has it";
+            return Err(Issue::new("`undo` outside a compensation", Some(hint.to_owned())));
+        }
+        let part = match key {
+            None => {
+                let parts = [UndoPart::Input, UndoPart::Output, UndoPart::Failure];
+                return Ok((parts.map(Reference::Undo).to_vec(), 0));
+            }
+            Some("input") => UndoPart::Input,
+            Some("output") => UndoPart::Output,
+            Some("failure") => UndoPart::Failure,
+            Some(other) => {
+                return Err(Issue::new(
+                    format!("`undo` has no `{other}`"),
+                    Some("use `undo.input`, `undo.output` or `undo.failure`".to_owned()),
+                ));
+            }
+        };
+        Ok((vec![Reference::Undo(part)], 1))
+    }
+
+    fn step(&self, chain: &Chain<'_>) -> Result<Reference, Issue> {
+        let Some(name) = chain.keys.first().copied() else {
+            let hint = "write `steps.<name>.output`, or `steps[\"<name>\"].output`".to_owned();
+            return Err(Issue::new("`steps` without a step's name", Some(hint)));
+        };
+        let Some(step) = self.steps.get(name).copied() else {
+            let hint = did_you_mean(name, self.steps.keys().map(String::as_str));
+            return Err(Issue::new(format!("unknown step `{name}`"), hint));
+        };
+        let side = match chain.keys.get(1).copied() {
+            Some("output") => StepSide::Output,
+            Some("input") => StepSide::Input,
+            other => {
+                let message = match other {
+                    Some(other) => format!("`steps.{name}` has no `{other}`"),
+                    None => format!("`steps.{name}` is not a value"),
+                };
+                let hint = format!("use `steps.{name}.output` or `steps.{name}.input`");
+                return Err(Issue::new(message, Some(hint)));
+            }
+        };
+        if Some(step) == self.this_step {
+            let hint = match (self.in_compensation, side) {
+                (true, StepSide::Output) => "a compensation sees its own step as `undo.output`",
+                (true, StepSide::Input) => "a compensation sees its own step as `undo.input`",
+                (false, _) => "a step's input comes from the steps before it",
+            };
+            return Err(Issue::new(
+                format!("step `{name}` refers to itself"),
+                Some(hint.to_owned()),
+            ));
+        }
+        if self.completed.is_some_and(|completed| !completed.contains(&step)) {
+            let hint = format!("add \"{name}\" to this step's `after`");
+            let message = format!("step `{name}` may not have completed when this is evaluated");
+            return Err(Issue::new(message, Some(hint)));
+        }
+        Ok(Reference::Step(step, side))
+    }
+}
+
+/// Everything that an expression refers to.
+pub(super) fn references(expression: &IdedExpr, names: &Names<'_>) -> (BTreeSet<Reference>, Vec<Issue>) {
+    let mut walk = Walk {
+        names,
+        locals: Vec::new(),
+        references: BTreeSet::new(),
+        issues: Vec::new(),
+    };
+    walk.expression(expression);
+    (walk.references, walk.issues)
+}
+
+struct Walk<'a> {
+    names: &'a Names<'a>,
+    locals: Vec<String>,
+    references: BTreeSet<Reference>,
+    issues: Vec<Issue>,
+}
+
+impl Walk<'_> {
+    fn expression(&mut self, expression: &IdedExpr) {
+        if let Some(chain) = Chain::of(expression) {
+            return self.chain(&chain);
+        }
+        match &expression.expr {
+            Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+            Expr::Select(select) => self.expression(&select.operand),
+            Expr::List(list) => list.elements.iter().for_each(|element| self.expression(element)),
+            Expr::Call(call) => self.call(call),
+            Expr::Map(map) => map.entries.iter().for_each(|entry| self.entry(&entry.expr)),
+            Expr::Struct(structure) => {
+                let message = format!("unknown type `{}`", structure.type_name);
+                let hint = "write a map: {'key': value}".to_owned();
+                self.issues.push(Issue::new(message, Some(hint)));
+            }
+            Expr::Comprehension(comprehension) => {
+                self.expression(&comprehension.iter_range);
+                let outer = self.locals.len();
+                self.local(&comprehension.iter_var);
+                comprehension.iter_var2.iter().for_each(|name| self.local(name));
+                self.local(&comprehension.accu_var);
+                self.expression(&comprehension.accu_init);
+                self.expression(&comprehension.loop_cond);
+                self.expression(&comprehension.loop_step);
+                self.expression(&comprehension.result);
+                self.locals.truncate(outer);
+            }
+        }
+    }
+
+    fn chain(&mut self, chain: &Chain<'_>) {
+        let local = self.locals.iter().any(|local| local == chain.root);
+        if local || (chain.keys.is_empty() && TYPES.contains(&chain.root)) {
+            return;
+        }
+        match self.names.resolve(chain) {
+            Ok((references, _)) => self.references.extend(references),
+            Err(issue) => self.issues.push(issue),
+        }
+    }
+
+    fn call(&mut self, call: &CallExpr) {
+        let operator = call.func_name.starts_with(['_', '@', '!', '-']);
+        if !operator && !FUNCTIONS.contains(&call.func_name.as_str()) {
+            let hint = did_you_mean(&call.func_name, FUNCTIONS.iter().copied());
+            let message = format!("unknown function `{}`", call.func_name);
+            self.issues.push(Issue::new(message, hint));
+        }
+        if let Some(target) = &call.target {
+            let namespace = matches!(&target.expr, Expr::Ident(name) if NAMESPACES.contains(&name.as_str()));
+            if !namespace {
+                self.expression(target);
+            }
+        }
+        call.args.iter().for_each(|argument| self.expression(argument));
+    }
+
+    fn entry(&mut self, entry: &EntryExpr) {
+        match entry {
+            EntryExpr::StructField(field) => self.expression(&field.value),
+            EntryExpr::MapEntry(entry) => {
+                self.expression(&entry.key);
+                self.expression(&entry.value);
+            }
+        }
+    }
+
+    fn local(&mut self, name: &str) {
+        if ROOTS.contains(&name) {
+            let hint = "give the local variable another name".to_owned();
+            let message = format!("the local variable `{name}` hides the variable of that name");
+            self.issues.push(Issue::new(message, Some(hint)));
+        }
+        self.locals.push(name.to_owned());
+    }
+}

@@ -1,0 +1,218 @@
+//! Files that are right: the ones that amends ships, and what defaults and inheritance make of small ones.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::{
+    HTTP_ACTIVITY, HttpBuilder, HttpRequest, HttpVerdict, ParseOptions, SagaDefinition, Step, UndoScope,
+};
+use super::{Run, parse};
+use crate::model::{ActivityOptions, CompensationInput, Failure, Payload, RetryPolicy, StepKind, TimeoutKind};
+
+const PLACE_ORDER: &str = include_str!("../../../sagas/place-order.toml");
+const BOOK_TRIP: &str = include_str!("../../../sagas/book-trip.toml");
+const PROVISION_TENANT: &str = include_str!("../../../sagas/provision-tenant.toml");
+
+#[test]
+fn shipped_sagas_have_no_problems_at_all() {
+    for text in [PLACE_ORDER, BOOK_TRIP, PROVISION_TENANT] {
+        let (definition, report) = parse(text);
+        assert_eq!(report.problems, [], "{}", definition.name());
+    }
+}
+
+#[test]
+fn the_readmes_first_saga_is_right() {
+    let readme = include_str!("../../../sagas/README.md");
+    let (_, from_block) = readme.split_once("```toml\n").unwrap();
+    let (block, _) = from_block.split_once("```").unwrap();
+    let (saga, report) = parse(block);
+    assert_eq!((saga.steps().len(), report.problems), (2, Vec::new()));
+}
+
+#[test]
+fn place_order_sends_these_requests() {
+    let (saga, _) = parse(PLACE_ORDER);
+    let input = json!({"customer": "c1", "items": [{"sku": "A", "quantity": 2}], "amount": 4200});
+    let run = Run::new(&input).output(2, &json!({"parcel": 9}));
+    let request = |step: usize| saga.step_input(step, &run).unwrap().to::<HttpRequest>().unwrap();
+
+    let reserve = request(0);
+    assert_eq!(
+        (reserve.method.as_str(), reserve.url.as_str()),
+        ("POST", "http://127.0.0.1:8081/reservations")
+    );
+    assert_eq!(
+        reserve.body,
+        Some(json!({"order_id": "order-42", "items": [{"sku": "A", "quantity": 2}]}))
+    );
+    assert_eq!(reserve.verdict(422), HttpVerdict::NotApplied);
+    assert_eq!(reserve.verdict(409), HttpVerdict::Failed);
+
+    let kinds: Vec<StepKind> = saga.steps().iter().map(|step| step.spec().kind).collect();
+    use StepKind::{Compensatable, Pivot, Retriable};
+    assert_eq!(kinds, [Compensatable, Compensatable, Pivot, Retriable]);
+    let notify = saga.steps().get(3).unwrap();
+    assert_eq!((notify.dependencies(), notify.dependents()), (&[2][..], &[][..]));
+    assert_eq!(notify.activity_type().as_str(), HTTP_ACTIVITY);
+    assert_eq!(
+        notify.options().retry.maximum_attempts,
+        0,
+        "retriable: until it succeeds"
+    );
+    assert_eq!(
+        notify.options().retry.initial_interval,
+        Duration::from_millis(200),
+        "inherited"
+    );
+
+    let output: Value = saga.output(&run).unwrap().to().unwrap();
+    assert_eq!(
+        output,
+        json!({"order_id": "order-42", "charged": 4200, "shipment": {"parcel": 9}})
+    );
+    assert_eq!(saga.run_timeout(), Some(Duration::from_secs(900)));
+}
+
+#[test]
+fn place_order_can_undo_a_step_that_never_answered() {
+    let (saga, _) = parse(PLACE_ORDER);
+    let run = Run::new(&json!({"customer": "c1", "items": [], "amount": 1}));
+    let input = Payload::null();
+    let failure = Failure::timeout(TimeoutKind::StartToClose);
+    let undo = UndoScope {
+        scope: &run,
+        input: &input,
+        output: None,
+        failure: Some(&failure),
+    };
+    let release: HttpRequest = saga.compensation_input(0, &undo).unwrap().to().unwrap();
+    assert_eq!(release.url, "http://127.0.0.1:8081/reservations/order-42");
+    assert_eq!(release.verdict(404), HttpVerdict::Success, "nothing there to release");
+    let refund: HttpRequest = saga.compensation_input(1, &undo).unwrap().to().unwrap();
+    assert_eq!(refund.body.unwrap()["reason"], json!("charge not confirmed"));
+    let spec = saga.steps().first().unwrap().spec().compensation.clone().unwrap();
+    assert_eq!(spec.input, CompensationInput::Mapped);
+    assert_eq!(
+        spec.options,
+        ActivityOptions {
+            retry: RetryPolicy {
+                maximum_interval: Some(Duration::from_secs(60)),
+                ..RetryPolicy::default()
+            },
+            ..ActivityOptions::default()
+        }
+    );
+}
+
+#[test]
+fn parallel_branches_join_where_after_says_so() {
+    let (saga, _) = parse(BOOK_TRIP);
+    let dependencies: Vec<&[usize]> = saga.steps().iter().map(Step::dependencies).collect();
+    assert_eq!(dependencies, [&[][..], &[][..], &[0, 1][..], &[2][..]]);
+    let travellers = json!([{"email": "a@x"}, {"email": "b@x"}, {"email": "c@x"}]);
+    let run = Run::new(&json!({"to": "Porto", "nights": 2, "travellers": travellers, "card": "tok"}))
+        .output(0, &json!({"cents": 100}))
+        .output(1, &json!({"cents": 250}));
+    let input = |step: usize| saga.step_input(step, &run).unwrap().to::<Value>().unwrap();
+    assert_eq!(
+        input(1),
+        json!({"booking": "order-42-hotel", "city": "Porto", "nights": 2, "rooms": 2})
+    );
+    assert_eq!(input(2), json!({"card": "tok", "cents": 350}));
+    assert_eq!(input(3)["to"], json!(["a@x", "b@x", "c@x"]));
+    let compensation = saga.steps().first().unwrap().spec().compensation.clone().unwrap();
+    assert_eq!(compensation.input, CompensationInput::Undo);
+}
+
+#[test]
+fn overrides_replace_config_before_anything_else() {
+    let config = [("payments".to_owned(), "https://pay.internal".to_owned())].into();
+    let options = ParseOptions {
+        config: Some(&config),
+        ..ParseOptions::default()
+    };
+    let (saga, _) = SagaDefinition::parse("x", PLACE_ORDER, &options).unwrap();
+    let run = Run::new(&json!({"customer": 1, "items": [], "amount": 1}));
+    let charge: HttpRequest = saga.step_input(1, &run).unwrap().to().unwrap();
+    assert_eq!(charge.url, "https://pay.internal/charges");
+    assert_ne!(saga.digest(), parse(PLACE_ORDER).0.digest());
+}
+
+#[test]
+fn a_saga_built_in_rust_is_the_same_as_its_file() {
+    let file = r#"
+        name = "order"
+        version = "2"
+        run_timeout = "1h"
+        output = "${ steps.ship.output.id }"
+        [config]
+        shop = "http://shop"
+        [defaults]
+        start_to_close = "5s"
+        [[step]]
+        name = "reserve"
+        activity = "reserve_inventory"
+        input = { sku = "${ input.sku }" }
+        compensation = { activity = "release_inventory" }
+        [[step]]
+        name = "charge"
+        after = []
+        http = { url = "${ config.shop }/charges", headers = { X-Run = "${ run.run_id }" }, body = "${ input }" }
+        compensation = { http = { method = "DELETE", url = "${ config.shop }/charges/${ run.workflow_id }" } }
+        [[step]]
+        name = "ship"
+        kind = "pivot"
+        after = ["reserve", "charge"]
+        activity = "ship"
+        [[step]]
+        name = "mail"
+        kind = "retriable"
+        activity = "mail"
+    "#;
+    let defaults = ActivityOptions {
+        start_to_close: Duration::from_secs(5),
+        ..ActivityOptions::default()
+    };
+    let charge = HttpBuilder::new("POST", "${ config.shop }/charges")
+        .header("X-Run", "${ run.run_id }")
+        .body("${ input }");
+    let refund = HttpBuilder::new("DELETE", "${ config.shop }/charges/${ run.workflow_id }");
+    let built = SagaDefinition::builder("order")
+        .version("2")
+        .run_timeout(Duration::from_secs(3_600))
+        .config("shop", "http://shop")
+        .defaults(&defaults)
+        .step(
+            Step::activity("reserve", "reserve_inventory")
+                .input(json!({"sku": "${ input.sku }"}))
+                .compensate("release_inventory"),
+        )
+        .step(Step::http("charge", charge).after::<&str>([]).compensate(refund))
+        .step(Step::activity("ship", "ship").pivot().after(["reserve", "charge"]))
+        .step(Step::activity("mail", "mail").retriable())
+        .output("${ steps.ship.output.id }")
+        .build()
+        .unwrap();
+    assert_eq!(built.canonical_json(), parse(file).0.canonical_json());
+}
+
+#[test]
+fn a_builder_reports_every_problem_by_its_place() {
+    let error = SagaDefinition::builder("")
+        .step(Step::activity("a", "x").after(["b"]).start_to_close(Duration::ZERO))
+        .step(Step::activity("a", "").input(json!({"x": ["${ nope }"]})).retriable())
+        .build()
+        .unwrap_err();
+    let expected = "\
+: error: name: must not be empty
+: error: step[0].start_to_close: must be longer than zero
+: error: step[1].activity: must not be empty
+: error: step[1].name: step name `a` is taken by step number 1
+: error: step[0].after[0]: unknown step `b`
+: error: step[1].kind: retriable step `a` does not come after a pivot; before the pivot a step is compensatable; add the pivot to its `after`
+: error: step[1].input.x[0]: in `${ nope }`: unknown variable `nope`; variables: input, steps, undo, config, run
+: warning: step[0]: step `a` has no compensation; add [step.compensation], or compensation = \"none\" if there is nothing to undo";
+    assert_eq!(error.to_string(), expected);
+}

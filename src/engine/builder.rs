@@ -1,0 +1,372 @@
+//! Describing and starting an engine. Must not live here: anything after the start.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::definition::{DefinitionError, HTTP_ACTIVITY, ParseOptions, Problem, SagaDefinition, Severity};
+use crate::model::WorkflowType;
+use crate::runtime::{Clock, Runtime, RuntimeOptions, SystemClock};
+use crate::sdk::{
+    ActivityDefinition, ActivityFunction, Registry, RegistryError, SharedState, WorkflowDefinition, WorkflowFunction,
+};
+use crate::store::{self, Durability, MemoryStore, Store};
+
+use super::error::Error;
+use super::{Amends, Inner};
+
+/// Opens a store; called again when the store has failed and is to be reopened.
+type OpenStore = Box<dyn Fn() -> Result<Box<dyn Store>, store::Error> + Send + Sync>;
+
+/// Sagas by name, as the engine was started with them.
+pub(super) type Sagas = BTreeMap<String, SagaDefinition>;
+
+/// Describes an engine. What is wrong with the description is reported by [`AmendsBuilder::start`], all of it at once.
+#[must_use = "an engine begins with `start`"]
+pub struct AmendsBuilder {
+    open_store: Option<StoreChoice>,
+    durability: Durability,
+    registry: Registry,
+    registry_errors: Vec<RegistryError>,
+    saga_paths: Vec<PathBuf>,
+    sagas: Vec<SagaDefinition>,
+    settings: BTreeMap<String, String>,
+    state: SharedState,
+    clock: Arc<dyn Clock>,
+    shards: usize,
+    passivate_after: Duration,
+    admission_timeout: Duration,
+    identity: String,
+}
+
+enum StoreChoice {
+    Memory,
+    #[cfg(feature = "sled")]
+    Sled(PathBuf),
+    Other(OpenStore),
+}
+
+impl AmendsBuilder {
+    pub(super) fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            open_store: None,
+            durability: Durability::default(),
+            registry: Registry::new(),
+            registry_errors: Vec::new(),
+            saga_paths: Vec::new(),
+            sagas: Vec::new(),
+            settings: BTreeMap::new(),
+            state: SharedState::new(),
+            clock: Arc::new(SystemClock),
+            shards: cores,
+            passivate_after: Duration::from_secs(10),
+            admission_timeout: Duration::from_secs(1),
+            identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
+        }
+    }
+
+    /// Keeps everything in this directory, in an embedded sled store. It is made if it does not exist.
+    #[cfg(feature = "sled")]
+    pub fn sled(mut self, directory: impl AsRef<Path>) -> Self {
+        self.open_store = Some(StoreChoice::Sled(directory.as_ref().to_owned()));
+        self
+    }
+
+    /// Keeps everything in memory only: for tests and experiments.
+    pub fn memory(mut self) -> Self {
+        self.open_store = Some(StoreChoice::Memory);
+        self
+    }
+
+    /// Keeps everything in a store of the caller's. The function is called again to reopen the store after it failed.
+    pub fn store(mut self, open: impl Fn() -> Result<Box<dyn Store>, store::Error> + Send + Sync + 'static) -> Self {
+        self.open_store = Some(StoreChoice::Other(Box::new(open)));
+        self
+    }
+
+    /// What an acknowledged request survives; for [`AmendsBuilder::sled`]. Power cuts, when not said otherwise.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Gives activities a shared value, to be asked for with `ActivityContext::state::<T>()`.
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.state = self.state.with(value);
+        self
+    }
+
+    /// Registers an activity function.
+    pub fn activity<M, F: ActivityFunction<M>>(self, function: F) -> Self {
+        let definition = ActivityDefinition::of(function);
+        self.add_activity(definition)
+    }
+
+    /// Registers an activity that was described by hand.
+    pub fn activity_definition(self, definition: ActivityDefinition) -> Self {
+        self.add_activity(Ok(definition))
+    }
+
+    fn add_activity(mut self, definition: Result<ActivityDefinition, RegistryError>) -> Self {
+        let added = definition.and_then(|definition| self.registry.add_activity(definition));
+        self.registry_errors.extend(added.err());
+        self
+    }
+
+    /// Registers a workflow function.
+    pub fn workflow<M, F: WorkflowFunction<M>>(self, function: F) -> Self {
+        let definition = WorkflowDefinition::of(function);
+        self.add_workflow(definition)
+    }
+
+    /// Registers a workflow that was described by hand.
+    pub fn workflow_definition(self, definition: WorkflowDefinition) -> Self {
+        self.add_workflow(Ok(definition))
+    }
+
+    fn add_workflow(mut self, definition: Result<WorkflowDefinition, RegistryError>) -> Self {
+        let added = definition.and_then(|definition| self.registry.add_workflow(definition));
+        self.registry_errors.extend(added.err());
+        self
+    }
+
+    /// Loads a saga definition file, or every `*.toml` file of a directory.
+    pub fn sagas(mut self, path: impl AsRef<Path>) -> Self {
+        self.saga_paths.push(path.as_ref().to_owned());
+        self
+    }
+
+    /// Adds a saga definition that was built in Rust.
+    pub fn saga(mut self, definition: SagaDefinition) -> Self {
+        self.sagas.push(definition);
+        self
+    }
+
+    /// Overrides a value of the definitions' `[config]` tables.
+    pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.insert(key.into(), value.into());
+        self
+    }
+
+    /// How many threads run workflows; one per core when not said otherwise.
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = shards;
+        self
+    }
+
+    /// The clock that every timer and timeout reads.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long a run may be idle before its memory is returned; 10 s when not said otherwise.
+    pub fn passivate_after(mut self, idle: Duration) -> Self {
+        self.passivate_after = idle;
+        self
+    }
+
+    /// How long a request may wait for a place in a full queue before it is refused as overloaded; 1 s when not said
+    /// otherwise.
+    pub fn admission_timeout(mut self, timeout: Duration) -> Self {
+        self.admission_timeout = timeout;
+        self
+    }
+
+    /// Who this engine is, as recorded with what it starts and sends.
+    pub fn identity(mut self, identity: impl Into<String>) -> Self {
+        self.identity = identity.into();
+        self
+    }
+
+    /// Opens the store, begins to recover what was open, and takes requests.
+    ///
+    /// # Errors
+    /// Everything that is wrong with activities, workflows or definitions; a store that cannot be opened.
+    pub async fn start(mut self) -> Result<Amends, Error> {
+        self.add_http_activity();
+        let mut errors = std::mem::take(&mut self.registry_errors);
+        errors.extend(self.registry.check().err().into_iter().flatten());
+        if !errors.is_empty() {
+            return Err(Error::Registry(errors));
+        }
+        let sagas = self.load_sagas()?;
+        let options = RuntimeOptions {
+            open_store: opener(self.open_store.take(), self.durability),
+            registry: self.registry,
+            definitions: sagas.values().cloned().collect(),
+            state: self.state,
+            clock: self.clock,
+            shards: self.shards,
+            passivate_after: self.passivate_after,
+            admission_timeout: self.admission_timeout,
+        };
+        let runtime = start_off_thread(options).await?;
+        Ok(Amends {
+            inner: Arc::new(Inner {
+                runtime,
+                sagas,
+                identity: self.identity,
+            }),
+        })
+    }
+
+    #[cfg(feature = "http")]
+    fn add_http_activity(&mut self) {
+        if self.registry.activity(crate::definition::HTTP_ACTIVITY).is_none() {
+            let added = crate::runtime::http::activity_definition().and_then(|http| self.registry.add_activity(http));
+            self.registry_errors.extend(added.err());
+        }
+    }
+
+    #[cfg(not(feature = "http"))]
+    fn add_http_activity(&mut self) {}
+
+    fn load_sagas(&mut self) -> Result<Sagas, Error> {
+        let known: BTreeSet<String> = self
+            .registry
+            .activities()
+            .map(|activity| activity.activity_type().to_string())
+            .collect();
+        let mut errors = Vec::new();
+        let mut sagas = Sagas::new();
+        let files = self.saga_files()?;
+        let settings = std::mem::take(&mut self.settings);
+        let options = ParseOptions {
+            config: Some(&settings),
+            known_activities: Some(&known),
+        };
+        for (file, text) in files {
+            match SagaDefinition::parse(&file, &text, &options) {
+                Ok((saga, report)) => {
+                    if report.warnings() > 0 {
+                        tracing::warn!("{report}");
+                    }
+                    self.add_saga(&mut sagas, saga);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        for saga in std::mem::take(&mut self.sagas) {
+            errors.extend(unknown_activities(&saga, &known));
+            self.add_saga(&mut sagas, saga);
+        }
+        if !errors.is_empty() {
+            return Err(Error::Definition(errors));
+        }
+        match std::mem::take(&mut self.registry_errors) {
+            errors if errors.is_empty() => Ok(sagas),
+            errors => Err(Error::Registry(errors)),
+        }
+    }
+
+    fn add_saga(&mut self, sagas: &mut Sagas, saga: SagaDefinition) {
+        let name = saga.name().to_string();
+        if sagas.contains_key(&name) || self.registry.workflow(&name).is_some() {
+            let workflow_type = WorkflowType::from_trusted(name);
+            self.registry_errors
+                .push(RegistryError::DuplicateWorkflow(workflow_type));
+        } else {
+            sagas.insert(name, saga);
+        }
+    }
+
+    /// The definition files and their texts.
+    fn saga_files(&self) -> Result<Vec<(String, String)>, Error> {
+        let mut files = Vec::new();
+        for path in &self.saga_paths {
+            let unreadable = |path: &Path, error: &std::io::Error| Error::File {
+                path: path.display().to_string(),
+                reason: error.to_string(),
+            };
+            let mut paths = vec![path.clone()];
+            if path.is_dir() {
+                let entries = std::fs::read_dir(path).map_err(|error| unreadable(path, &error))?;
+                paths = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+                paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+                paths.sort();
+            }
+            for path in paths {
+                let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+                files.push((path.display().to_string(), text));
+            }
+        }
+        Ok(files)
+    }
+}
+
+impl std::fmt::Debug for AmendsBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AmendsBuilder")
+            .field("shards", &self.shards)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A definition from a file is checked while its positions are known; one built in Rust is checked here.
+fn unknown_activities(saga: &SagaDefinition, known: &BTreeSet<String>) -> Option<DefinitionError> {
+    let named = saga.steps().iter().flat_map(|step| {
+        let compensation = step
+            .spec()
+            .compensation
+            .as_ref()
+            .map(|compensation| &compensation.activity_type);
+        std::iter::once(step.activity_type())
+            .chain(compensation)
+            .map(move |activity| (step.name(), activity))
+    });
+    let unknown =
+        named.filter(|(_, activity)| !known.contains(activity.as_str()) && activity.as_str() != HTTP_ACTIVITY);
+    let problems: Vec<Problem> = unknown
+        .map(|(step, activity)| Problem {
+            severity: Severity::Error,
+            position: None,
+            place: format!("step {step}"),
+            message: format!("no activity {activity:?} is registered"),
+            hint: Some("register it with `AmendsBuilder::activity`".to_owned()),
+        })
+        .collect();
+    (!problems.is_empty()).then(|| DefinitionError {
+        file: saga.name().to_string(),
+        problems,
+    })
+}
+
+fn opener(choice: Option<StoreChoice>, durability: Durability) -> OpenStore {
+    match choice {
+        Some(StoreChoice::Other(open)) => open,
+        #[cfg(feature = "sled")]
+        Some(StoreChoice::Sled(directory)) => Box::new(move || {
+            let options = store::sled::SledOptions {
+                durability,
+                ..store::sled::SledOptions::default()
+            };
+            Ok(Box::new(store::sled::SledStore::open(&directory, options)?) as Box<dyn Store>)
+        }),
+        _ => {
+            let _ = durability;
+            let memory = MemoryStore::new();
+            Box::new(move || Ok(Box::new(memory.clone()) as Box<dyn Store>))
+        }
+    }
+}
+
+/// Opening a store blocks, for seconds if it is large: not on the caller's async thread.
+async fn start_off_thread(options: RuntimeOptions) -> Result<Runtime, Error> {
+    let host = tokio::runtime::Handle::try_current().ok();
+    let (done, started) = tokio::sync::oneshot::channel();
+    let start = move || {
+        // The runtime asks where it is to run activities: on the host's threads, if it has some.
+        let _guard = host.as_ref().map(tokio::runtime::Handle::enter);
+        let _ = done.send(Runtime::start(options));
+    };
+    let thread = std::thread::Builder::new().name("amends-start".to_owned()).spawn(start);
+    thread.map_err(|error| Error::Store(store::Error::Io(error.to_string())))?;
+    let started = started
+        .await
+        .map_err(|_| Error::Store(store::Error::Io("the engine's start was cut off".to_owned())))?;
+    Ok(started?)
+}

@@ -1,0 +1,148 @@
+//! Talking to runs that exist. Must not live here: how they react.
+
+use serde::Serialize;
+
+use crate::model::{Event, Input, Payload, RequestId, RunId, SignalName, WorkflowId};
+use crate::runtime::{fold, load_turns};
+use crate::store::{ListQuery, RunHead, StoreStats, VerifyProgress, VerifyReport};
+
+use super::{Amends, Error, RunDescription};
+
+/// Lists, shows and moves runs. Cheap to make.
+#[derive(Clone)]
+pub struct Client {
+    engine: Amends,
+}
+
+/// How a signal is sent.
+#[derive(Clone, Debug, Default)]
+pub struct SignalOptions {
+    /// Only to this run.
+    pub run_id: Option<RunId>,
+    /// Makes the signal repeatable: a second one with the same request id changes nothing.
+    pub request_id: Option<String>,
+}
+
+impl Client {
+    pub(super) fn new(engine: Amends) -> Self {
+        Self { engine }
+    }
+
+    /// A page of runs, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {
+        Ok(self.engine.runtime().store()?.list(query)?)
+    }
+
+    /// The newest run with this id, step by step.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be read.
+    pub async fn describe(&self, workflow_id: &str) -> Result<RunDescription, Error> {
+        let head = self.head(workflow_id)?;
+        self.describe_run(head.run_id).await
+    }
+
+    /// One run, step by step.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be read.
+    pub async fn describe_run(&self, run_id: RunId) -> Result<RunDescription, Error> {
+        let store = self.engine.runtime().store()?;
+        let state = fold(run_id, &load_turns(&*store, run_id)?)?;
+        Ok(RunDescription::of(&state))
+    }
+
+    /// The history of the newest run with this id.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be read.
+    pub async fn history(&self, workflow_id: &str) -> Result<Vec<Event>, Error> {
+        let head = self.head(workflow_id)?;
+        let turns = load_turns(&*self.engine.runtime().store()?, head.run_id)?;
+        Ok(turns.into_iter().flat_map(|turn| turn.events).collect())
+    }
+
+    /// Sends a signal to the open run with this id. It is durable when this returns.
+    ///
+    /// # Errors
+    /// When there is no open run, or the signal cannot be made durable.
+    pub async fn signal<T: Serialize + ?Sized>(&self, workflow_id: &str, name: &str, input: &T) -> Result<(), Error> {
+        self.signal_with(workflow_id, name, input, SignalOptions::default())
+            .await
+    }
+
+    /// Sends a signal, with options.
+    ///
+    /// # Errors
+    /// As for [`Client::signal`].
+    pub async fn signal_with<T: Serialize + ?Sized>(
+        &self,
+        workflow_id: &str,
+        name: &str,
+        input: &T,
+        options: SignalOptions,
+    ) -> Result<(), Error> {
+        let signal = Input::Signal {
+            name: SignalName::new(name)?,
+            input: Payload::json(input)?,
+            request_id: options.request_id.map(RequestId::new).transpose()?,
+            identity: self.engine.identity(),
+        };
+        self.deliver(workflow_id, options.run_id, signal).await
+    }
+
+    /// Asks the open run with this id to end, undoing what it did.
+    ///
+    /// # Errors
+    /// When there is no open run, or its saga has reached its pivot.
+    pub async fn cancel(&self, workflow_id: &str, reason: &str) -> Result<(), Error> {
+        let cancel = Input::RequestCancel {
+            reason: reason.to_owned(),
+            identity: self.engine.identity(),
+        };
+        self.deliver(workflow_id, None, cancel).await
+    }
+
+    /// Ends the open run with this id at once, undoing nothing.
+    ///
+    /// # Errors
+    /// When there is no open run.
+    pub async fn terminate(&self, workflow_id: &str, reason: &str) -> Result<(), Error> {
+        let terminate = Input::Terminate {
+            reason: reason.to_owned(),
+            identity: self.engine.identity(),
+        };
+        self.deliver(workflow_id, None, terminate).await
+    }
+
+    /// Reads and checks everything that is stored.
+    ///
+    /// # Errors
+    /// When the check cannot be made; damage is in the report.
+    pub async fn verify(&self, progress: &mut dyn FnMut(VerifyProgress)) -> Result<VerifyReport, Error> {
+        Ok(self.engine.runtime().store()?.verify(progress)?)
+    }
+
+    /// Counters of the store.
+    ///
+    /// # Errors
+    /// When the store has failed.
+    pub fn store_stats(&self) -> Result<StoreStats, Error> {
+        Ok(self.engine.runtime().store()?.stats())
+    }
+
+    async fn deliver(&self, workflow_id: &str, run_id: Option<RunId>, input: Input) -> Result<(), Error> {
+        let workflow_id = WorkflowId::new(workflow_id)?;
+        self.engine.runtime().deliver(workflow_id, run_id, input).await?;
+        Ok(())
+    }
+
+    fn head(&self, workflow_id: &str) -> Result<RunHead, Error> {
+        let workflow_id = WorkflowId::new(workflow_id)?;
+        let head = self.engine.runtime().store()?.find(&workflow_id)?;
+        head.ok_or(Error::NotFound(workflow_id))
+    }
+}

@@ -1,0 +1,141 @@
+//! What can go wrong when an engine is asked for something: typed, with stable codes. Must not live here: failures of
+//! users' code (those are `Failure`s).
+
+use crate::definition::DefinitionError;
+use crate::machine::Rejection;
+use crate::model::{IdError, PayloadError, RunId, RunStatus, WorkflowId};
+use crate::runtime::RequestError;
+use crate::sdk::RegistryError;
+use crate::store;
+
+/// Why the engine could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An id is not valid.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// A value cannot be a payload.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// Activities or workflows are not registered as they should be.
+    #[error("{}", list(.0))]
+    Registry(Vec<RegistryError>),
+    /// Saga definitions have errors.
+    #[error("{}", list(.0))]
+    Definition(Vec<DefinitionError>),
+    /// A definition file cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    File {
+        /// The file or directory.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// No workflow or saga of this name is known to the engine.
+    #[error("no workflow or saga {name:?} is known to this engine{}", known_names(.known))]
+    UnknownWorkflow {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// A run with this workflow id exists already.
+    #[error("workflow {workflow_id} has already been started (run {run_id}, {status})")]
+    AlreadyStarted {
+        /// The id.
+        workflow_id: WorkflowId,
+        /// Its run.
+        run_id: RunId,
+        /// How that run stands.
+        status: RunStatus,
+    },
+    /// There is no such run.
+    #[error("workflow {0} not found")]
+    NotFound(WorkflowId),
+    /// The run refused the request.
+    #[error(transparent)]
+    Rejected(Rejection),
+    /// Too many requests are waiting; try again later.
+    #[error("overloaded: too many requests are waiting; try again later")]
+    Overloaded,
+    /// The engine is shutting down.
+    #[error("the engine is shutting down")]
+    ShuttingDown,
+    /// Whether the request was taken is not known; repeat it with the same request id.
+    #[error("interrupted before an answer was certain; repeat the request with the same request id")]
+    Interrupted,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// A stable number for each kind of [`Error`], for scripts, alerts and documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ErrorCode(pub u16);
+
+impl std::fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "E{:04}", self.0)
+    }
+}
+
+impl Error {
+    /// The error's code; never reused, never changed.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        ErrorCode(match self {
+            Error::Id(_) => 1,
+            Error::Payload(_) => 2,
+            Error::Registry(_) => 3,
+            Error::Definition(_) => 4,
+            Error::File { .. } => 5,
+            Error::UnknownWorkflow { .. } => 6,
+            Error::AlreadyStarted { .. } => 7,
+            Error::NotFound(_) => 8,
+            Error::Rejected(_) => 9,
+            Error::Overloaded => 10,
+            Error::ShuttingDown => 11,
+            Error::Interrupted => 12,
+            Error::Store(store::Error::InUse { .. }) => 20,
+            Error::Store(store::Error::Unusable { .. }) => 21,
+            Error::Store(store::Error::Format { .. }) => 22,
+            Error::Store(store::Error::Corrupt { .. }) => 23,
+            Error::Store(store::Error::Full(_)) => 24,
+            Error::Store(_) => 25,
+        })
+    }
+}
+
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::AlreadyStarted {
+                workflow_id,
+                run_id,
+                status,
+            } => Error::AlreadyStarted {
+                workflow_id,
+                run_id,
+                status,
+            },
+            RequestError::NotFound(workflow_id) => Error::NotFound(workflow_id),
+            RequestError::Rejected(rejection) => Error::Rejected(rejection),
+            RequestError::Overloaded => Error::Overloaded,
+            RequestError::ShuttingDown => Error::ShuttingDown,
+            RequestError::Interrupted => Error::Interrupted,
+            RequestError::Store(error) => Error::Store(error),
+        }
+    }
+}
+
+fn list<T: std::fmt::Display>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn known_names(names: &[String]) -> String {
+    match names {
+        [] => "; register one with the builder".to_owned(),
+        names => format!(" (known: {})", names.join(", ")),
+    }
+}

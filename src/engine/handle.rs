@@ -1,0 +1,185 @@
+//! A handle on one run. Must not live here: how runs are found or started.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use crate::model::{Failure, Outcome, RunId, WorkflowId};
+use crate::runtime::{fold, load_turns};
+
+use super::{Amends, Client, Error, RunDescription, SignalOptions};
+
+/// One run, and the type of its result.
+pub struct RunHandle<O> {
+    engine: Amends,
+    workflow_id: WorkflowId,
+    run_id: RunId,
+    /// Armed when the run was started, so that waiting for the result costs no further request.
+    watch: Mutex<Option<oneshot::Receiver<Outcome>>>,
+    output: PhantomData<fn() -> O>,
+}
+
+/// Why a run gave no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResultError {
+    /// It failed, and everything that may have had an effect was compensated.
+    #[error("amended: {0}")]
+    Amended(Failure),
+    /// It failed.
+    #[error("failed: {0}")]
+    Failed(Failure),
+    /// It was cancelled.
+    #[error("canceled: {0}")]
+    Canceled(Failure),
+    /// An operator terminated it.
+    #[error("terminated: {reason}")]
+    Terminated {
+        /// The operator's reason.
+        reason: String,
+    },
+    /// Its time was up.
+    #[error("the run's time was up")]
+    TimedOut,
+    /// The result cannot be had, or does not fit the type.
+    #[error(transparent)]
+    Engine(#[from] Error),
+}
+
+impl<O> RunHandle<O> {
+    pub(super) fn new(
+        engine: Amends,
+        workflow_id: WorkflowId,
+        run_id: RunId,
+        watch: Option<oneshot::Receiver<Outcome>>,
+    ) -> Self {
+        Self {
+            engine,
+            workflow_id,
+            run_id,
+            watch: Mutex::new(watch),
+            output: PhantomData,
+        }
+    }
+
+    /// The caller's id.
+    #[must_use]
+    pub fn workflow_id(&self) -> &WorkflowId {
+        &self.workflow_id
+    }
+
+    /// The execution.
+    #[must_use]
+    pub fn run_id(&self) -> RunId {
+        self.run_id
+    }
+
+    /// Waits until the run has ended.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the engine stops before the run ends.
+    pub async fn outcome(&self) -> Result<Outcome, Error> {
+        loop {
+            let armed = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let watch = match armed {
+                Some(watch) => watch,
+                None => self.engine.runtime().watch(self.workflow_id.clone(), self.run_id)?,
+            };
+            if let Ok(outcome) = watch.await {
+                return Ok(outcome);
+            }
+            // Not open (any more), or the engine lost its memory of it: the journal knows.
+            if let Some(outcome) = self.recorded_outcome()? {
+                return Ok(outcome);
+            }
+            let clock = self.engine.runtime().clock();
+            clock
+                .sleep_until(clock.now().after(std::time::Duration::from_millis(50)))
+                .await;
+            if self.engine.runtime().is_stopping() {
+                return Err(Error::ShuttingDown);
+            }
+        }
+    }
+
+    fn recorded_outcome(&self) -> Result<Option<Outcome>, Error> {
+        let store = self.engine.runtime().store()?;
+        match store.head(self.run_id)? {
+            None => Err(Error::NotFound(self.workflow_id.clone())),
+            Some(head) if !head.status.is_closed() => Ok(None),
+            Some(_) => {
+                let state = fold(self.run_id, &load_turns(&*store, self.run_id)?)?;
+                Ok(state.outcome().cloned())
+            }
+        }
+    }
+
+    /// How the run stands, step by step.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn describe(&self) -> Result<RunDescription, Error> {
+        self.client().describe_run(self.run_id).await
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When the run has ended, or the signal cannot be made durable.
+    pub async fn signal<T: Serialize + ?Sized>(&self, name: &str, input: &T) -> Result<(), Error> {
+        let options = SignalOptions {
+            run_id: Some(self.run_id),
+            ..SignalOptions::default()
+        };
+        self.client()
+            .signal_with(self.workflow_id.as_str(), name, input, options)
+            .await
+    }
+
+    /// Asks the run to end, undoing what it did.
+    ///
+    /// # Errors
+    /// When the run has ended, or its saga has reached its pivot.
+    pub async fn cancel(&self, reason: &str) -> Result<(), Error> {
+        self.client().cancel(self.workflow_id.as_str(), reason).await
+    }
+
+    /// Ends the run at once, undoing nothing.
+    ///
+    /// # Errors
+    /// When the run has ended.
+    pub async fn terminate(&self, reason: &str) -> Result<(), Error> {
+        self.client().terminate(self.workflow_id.as_str(), reason).await
+    }
+
+    fn client(&self) -> Client {
+        self.engine.client()
+    }
+}
+
+impl<O: DeserializeOwned> RunHandle<O> {
+    /// Waits for the run's result.
+    ///
+    /// # Errors
+    /// How else the run ended.
+    pub async fn result(&self) -> Result<O, ResultError> {
+        match self.outcome().await? {
+            Outcome::Completed(payload) => Ok(payload.to().map_err(Error::from)?),
+            Outcome::Amended(failure) => Err(ResultError::Amended(failure)),
+            Outcome::Failed(failure) => Err(ResultError::Failed(failure)),
+            Outcome::Canceled(failure) => Err(ResultError::Canceled(failure)),
+            Outcome::Terminated { reason } => Err(ResultError::Terminated { reason }),
+            Outcome::TimedOut => Err(ResultError::TimedOut),
+        }
+    }
+}
+
+impl<O> fmt::Debug for RunHandle<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RunHandle({}, {})", self.workflow_id, self.run_id)
+    }
+}

@@ -1,0 +1,124 @@
+//! What users call: the engine, its builder, clients and handles. Lives here: the public surface of a running engine.
+//! Must not live here: decisions about runs, or anything that knows of actors.
+
+mod builder;
+mod client;
+mod error;
+mod handle;
+mod starter;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{WorkflowId, WorkflowType};
+use crate::runtime::Runtime;
+use crate::sdk::{WorkflowDefinition, WorkflowFunction};
+
+pub use builder::AmendsBuilder;
+pub use client::{Client, SignalOptions};
+pub use error::{Error, ErrorCode};
+pub use handle::{ResultError, RunHandle};
+pub use starter::Starter;
+pub use view::{ActivityView, RunDescription, StepView};
+
+/// A running engine. Cheap to clone; the engine ends when [`Amends::shutdown`] is called or the last clone is dropped.
+///
+/// ```
+/// use amends::{ActivityContext, Amends, Failure, WorkflowContext};
+///
+/// async fn greet(_cx: ActivityContext, name: String) -> Result<String, Failure> {
+///     Ok(format!("Hello, {name}"))
+/// }
+///
+/// async fn welcome(cx: WorkflowContext, name: String) -> Result<String, Failure> {
+///     cx.activity(greet, &name).await
+/// }
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let amends = Amends::builder().memory().activity(greet).workflow(welcome).start().await?;
+/// let greeting = amends.workflow(welcome).id("welcome-1").start(&"Ada".to_owned()).await?.result().await?;
+/// assert_eq!(greeting, "Hello, Ada");
+/// amends.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Amends {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    runtime: Runtime,
+    sagas: builder::Sagas,
+    identity: String,
+}
+
+impl Amends {
+    /// Begins to describe an engine.
+    pub fn builder() -> AmendsBuilder {
+        AmendsBuilder::new()
+    }
+
+    /// Begins to start a run of a workflow function.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a function item is a typed name; a reference to it reads badly"
+    )]
+    pub fn workflow<M, F>(&self, function: F) -> Starter<F::Input, F::Output>
+    where
+        F: WorkflowFunction<M>,
+    {
+        let workflow_type = WorkflowDefinition::type_of(&function).map_err(|error| Error::Registry(vec![error]));
+        Starter::new(self.clone(), workflow_type)
+    }
+
+    /// Begins to start a run of a saga definition, or of a workflow known by its name only.
+    pub fn workflow_by_name(&self, name: &str) -> Starter<serde_json::Value, serde_json::Value> {
+        let workflow_type = WorkflowType::new(name).map_err(Error::from);
+        Starter::new(self.clone(), workflow_type)
+    }
+
+    /// Talks to runs that exist.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.clone())
+    }
+
+    /// A handle on the newest run with this id.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be read.
+    pub async fn find(&self, workflow_id: &str) -> Result<RunHandle<serde_json::Value>, Error> {
+        let workflow_id = WorkflowId::new(workflow_id)?;
+        let head = self.inner.runtime.store()?.find(&workflow_id)?;
+        let head = head.ok_or(Error::NotFound(workflow_id))?;
+        Ok(RunHandle::new(self.clone(), head.workflow_id, head.run_id, None))
+    }
+
+    /// Stops the engine: no new requests, no new attempts; running attempts get `grace` to end and be recorded. Runs that
+    /// have not ended go on when an engine is started on the same store.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.inner.runtime.shutdown(grace).await;
+    }
+
+    fn runtime(&self) -> &Runtime {
+        &self.inner.runtime
+    }
+
+    fn identity(&self) -> String {
+        self.inner.identity.clone()
+    }
+}
+
+/// Waits for a future on this thread: for programs without an async runtime of their own.
+///
+/// # Panics
+/// When called from inside an async runtime: use `.await` there.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime on the calling thread needs nothing that could be missing")
+        .block_on(future)
+}

@@ -1,0 +1,140 @@
+//! Starting a run. Must not live here: what happens once it is started.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::{Payload, RequestId, RunId, StartRun, WorkflowId, WorkflowType};
+use crate::runtime::Entropy;
+
+use super::{Amends, Error, RunHandle};
+
+/// Describes the start of a run.
+#[must_use = "a run begins with `start`"]
+pub struct Starter<I, O> {
+    engine: Amends,
+    workflow_type: Result<WorkflowType, Error>,
+    id: Option<String>,
+    request_id: Option<String>,
+    run_timeout: Option<Duration>,
+    types: PhantomData<fn(I) -> O>,
+}
+
+impl<I, O> Starter<I, O> {
+    pub(super) fn new(engine: Amends, workflow_type: Result<WorkflowType, Error>) -> Self {
+        Self {
+            engine,
+            workflow_type,
+            id: None,
+            request_id: None,
+            run_timeout: None,
+            types: PhantomData,
+        }
+    }
+
+    /// The caller's name for this run, under which it is started once and never again. Made up when not given.
+    pub fn id(mut self, workflow_id: impl Into<String>) -> Self {
+        self.id = Some(workflow_id.into());
+        self
+    }
+
+    /// Makes the start repeatable: a start with the same workflow id and request id gives the same run instead of an
+    /// error.
+    pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
+        self.request_id = Some(request_id.into());
+        self
+    }
+
+    /// How long the run may take; then it ends, undoing its saga steps. No limit when not given.
+    pub fn run_timeout(mut self, timeout: Duration) -> Self {
+        self.run_timeout = Some(timeout);
+        self
+    }
+
+    /// Starts the run; it is durable when this returns.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyStarted`] when the id is taken, [`Error::UnknownWorkflow`], [`Error::Payload`] for an input that
+    /// is too large, [`Error::Overloaded`], and errors of the store.
+    pub async fn start(self, input: &I) -> Result<RunHandle<O>, Error>
+    where
+        I: Serialize,
+    {
+        let input = Payload::json(input)?;
+        self.start_payload(input).await
+    }
+
+    /// Starts the run with an input that is a payload already.
+    ///
+    /// # Errors
+    /// As for [`Starter::start`].
+    pub async fn start_payload(self, input: Payload) -> Result<RunHandle<O>, Error> {
+        let workflow_type = self.workflow_type?;
+        let saga = self.engine.inner.sagas.get(workflow_type.as_str());
+        if saga.is_none()
+            && self
+                .engine
+                .runtime()
+                .registry()
+                .workflow(workflow_type.as_str())
+                .is_none()
+        {
+            return Err(self.engine.unknown(&workflow_type));
+        }
+        let workflow_id = match &self.id {
+            Some(id) => WorkflowId::new(id)?,
+            None => WorkflowId::new(Entropy.run_id(self.engine.runtime().clock().now()).to_string())?,
+        };
+        let start = StartRun {
+            workflow_id: workflow_id.clone(),
+            run_id: RunId::from_bytes([0; 16]),
+            definition: saga.map(|saga| saga.digest()),
+            run_timeout: self.run_timeout.or_else(|| saga.and_then(|saga| saga.run_timeout())),
+            workflow_type,
+            input: input.checked()?,
+            request_id: self.request_id.map(RequestId::new).transpose()?,
+            identity: self.engine.identity(),
+        };
+        let (delivered, outcome) = self.engine.runtime().begin(start).await.map_err(|error| match error {
+            // The run itself answers "already started"; the caller wants to know which, and how it stands.
+            crate::runtime::RequestError::Rejected(crate::machine::Rejection::AlreadyStarted { run_id }) => {
+                Error::AlreadyStarted {
+                    workflow_id: workflow_id.clone(),
+                    run_id,
+                    status: self.engine.status_of(run_id),
+                }
+            }
+            other => other.into(),
+        })?;
+        Ok(RunHandle::new(
+            self.engine,
+            workflow_id,
+            delivered.run_id,
+            Some(outcome),
+        ))
+    }
+}
+
+impl Amends {
+    fn unknown(&self, workflow_type: &WorkflowType) -> Error {
+        let workflows = self
+            .runtime()
+            .registry()
+            .workflows()
+            .map(|known| known.workflow_type().to_string());
+        let mut known: Vec<String> = workflows.chain(self.inner.sagas.keys().cloned()).collect();
+        known.sort();
+        Error::UnknownWorkflow {
+            name: workflow_type.to_string(),
+            known,
+        }
+    }
+
+    fn status_of(&self, run_id: RunId) -> crate::model::RunStatus {
+        let head = self.runtime().store().and_then(|store| store.head(run_id));
+        head.ok()
+            .flatten()
+            .map_or(crate::model::RunStatus::Running, |head| head.status)
+    }
+}

@@ -1,0 +1,213 @@
+//! Comparing what the code asks for with what the history recorded, in words for the person who reads the difference at
+//! three in the morning. Must not live here: the order in which things are compared (`decider`).
+//!
+//! Compared is what decides who is meant: kinds, ids, types, step names. Not compared: inputs, options, durations,
+//! results and messages. Changing those in the code does not lead a run astray, because the recorded ones count.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    ActivityId, ActivityType, Command, Event, EventAttributes, EventId, Failure, StepKind, StepSpec, StuckReason,
+    TimerId, UnwindCause,
+};
+
+/// A command as far as it is compared.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Expected {
+    Schedule {
+        id: ActivityId,
+        activity_type: ActivityType,
+        step: Option<(StepKind, String)>,
+    },
+    CancelActivity(ActivityId),
+    StartTimer(TimerId),
+    CancelTimer(TimerId),
+    Marker(String),
+    Complete,
+    /// With the failure as text, for the reader only.
+    Fail(String),
+    Cancel,
+}
+
+/// The ids of activities by their scheduling events: some events name only those.
+pub(super) type ActivityIds = BTreeMap<EventId, ActivityId>;
+
+impl From<&Command> for Expected {
+    fn from(command: &Command) -> Self {
+        match command {
+            Command::ScheduleActivity(schedule) => Expected::Schedule {
+                id: schedule.activity_id.clone(),
+                activity_type: schedule.activity_type.clone(),
+                step: schedule.step.as_ref().map(step_key),
+            },
+            Command::RequestCancelActivity { activity_id } => Expected::CancelActivity(activity_id.clone()),
+            Command::StartTimer { timer_id, .. } => Expected::StartTimer(timer_id.clone()),
+            Command::CancelTimer { timer_id } => Expected::CancelTimer(timer_id.clone()),
+            Command::RecordMarker { name, .. } => Expected::Marker(name.clone()),
+            Command::CompleteWorkflow { .. } => Expected::Complete,
+            Command::FailWorkflow { failure } => Expected::Fail(failure.to_string()),
+            Command::CancelWorkflow { .. } => Expected::Cancel,
+        }
+    }
+}
+
+impl Expected {
+    /// Whether this event is what the command leads to.
+    pub(super) fn fits(&self, event: &Event, ids: &ActivityIds) -> bool {
+        use EventAttributes as E;
+        match (self, &event.attributes) {
+            (
+                Expected::Schedule {
+                    id,
+                    activity_type,
+                    step,
+                },
+                E::ActivityTaskScheduled(scheduled),
+            ) => {
+                *id == scheduled.activity_id
+                    && *activity_type == scheduled.activity_type
+                    && *step == scheduled.step.as_ref().map(step_key)
+            }
+            (Expected::CancelActivity(id), E::ActivityTaskCancelRequested { scheduled }) => {
+                ids.get(scheduled) == Some(id)
+            }
+            (Expected::StartTimer(id), E::TimerStarted { timer_id, .. })
+            | (Expected::CancelTimer(id), E::TimerCanceled { timer_id, .. }) => id == timer_id,
+            (Expected::Marker(expected), E::MarkerRecorded { name, .. }) => expected == name,
+            (Expected::Complete, E::WorkflowExecutionCompleted { .. })
+            | (Expected::Fail(_), E::WorkflowExecutionFailed { .. })
+            | (Expected::Cancel, E::WorkflowExecutionCanceled { .. }) => true,
+            (Expected::Fail(_), E::SagaUnwindStarted(unwind)) => matches!(unwind.cause, UnwindCause::Failed(_)),
+            (Expected::Cancel, E::SagaUnwindStarted(unwind)) => matches!(unwind.cause, UnwindCause::Canceled(_)),
+            // After the pivot there is no way back: the machine calls a person instead.
+            (Expected::Fail(_) | Expected::Cancel, E::SagaStuck(stuck)) => {
+                stuck.reason == StuckReason::FailedAfterPivot
+            }
+            // The machine does not complete a run over a step in flight.
+            (Expected::Complete, other) => verdict(other).is_some_and(|failure| failure.is_type("StepInFlight")),
+            _ => false,
+        }
+    }
+
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Expected::Schedule {
+                id,
+                activity_type,
+                step,
+            } => {
+                format!(
+                    "ScheduleActivityTask {activity_type} {}",
+                    activity_detail(id, step.as_ref())
+                )
+            }
+            Expected::CancelActivity(id) => format!("RequestCancelActivityTask (id {id})"),
+            Expected::StartTimer(id) => format!("StartTimer (id {id})"),
+            Expected::CancelTimer(id) => format!("CancelTimer (id {id})"),
+            Expected::Marker(name) => format!("RecordMarker {name}"),
+            Expected::Complete => "CompleteWorkflowExecution".to_owned(),
+            Expected::Fail(failure) => format!("FailWorkflowExecution ({failure})"),
+            Expected::Cancel => "CancelWorkflowExecution".to_owned(),
+        }
+    }
+}
+
+/// Whether the event is what a command of code leads to (or the machine's own doing, which only happens once the saga
+/// turns back).
+pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
+    use EventAttributes as E;
+    match attributes {
+        E::ActivityTaskScheduled(scheduled) => scheduled.undoes.is_none(),
+        E::ActivityTaskCancelRequested { .. }
+        | E::TimerStarted { .. }
+        | E::TimerCanceled { .. }
+        | E::MarkerRecorded { .. }
+        | E::WorkflowExecutionCompleted { .. }
+        | E::WorkflowExecutionFailed { .. }
+        | E::WorkflowExecutionCanceled { .. }
+        | E::SagaUnwindStarted(_)
+        | E::SagaStuck(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether the machine ended the run instead of obeying its code, because its history had become too long.
+pub(super) fn overrules_the_code(attributes: &EventAttributes) -> bool {
+    verdict(attributes).is_some_and(|failure| failure.is_type("HistoryTooLong"))
+}
+
+/// The failure that the run ends with, unwinds with, or waits for a person with.
+fn verdict(attributes: &EventAttributes) -> Option<&Failure> {
+    match attributes {
+        EventAttributes::WorkflowExecutionFailed { failure, .. } => Some(failure),
+        EventAttributes::SagaStuck(stuck) => Some(&stuck.failure),
+        EventAttributes::SagaUnwindStarted(unwind) => match &unwind.cause {
+            UnwindCause::Failed(failure) => Some(failure),
+            UnwindCause::Canceled(_) | UnwindCause::TimedOut => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether from this event on the run is the machine's alone. A stuck saga is not: when a person decides that it goes
+/// forward, so does its code.
+pub(super) fn ends_the_codes_part(attributes: &EventAttributes) -> bool {
+    matches!(attributes, EventAttributes::SagaUnwindStarted(_)) || attributes.closes()
+}
+
+/// Whether the machine may do this without being asked by the code: because time was up, or
+/// otherwise as an answer to something that arrived since the last task.
+pub(super) fn may_be_the_machines_own(attributes: &EventAttributes, something_arrived: bool) -> bool {
+    use EventAttributes as E;
+    match attributes {
+        E::SagaUnwindStarted(unwind) => unwind.cause == UnwindCause::TimedOut || something_arrived,
+        E::WorkflowExecutionFailed { .. } | E::WorkflowExecutionCanceled { .. } => something_arrived,
+        _ => false,
+    }
+}
+
+pub(super) fn describe(event: &Event, ids: &ActivityIds) -> String {
+    use EventAttributes as E;
+    let kind = event.attributes.kind();
+    let id_of = |scheduled: &EventId| match ids.get(scheduled) {
+        Some(id) => format!("id {id}"),
+        None => format!("scheduled by event {scheduled}"),
+    };
+    match &event.attributes {
+        E::ActivityTaskScheduled(scheduled) => {
+            let step = scheduled.step.as_ref().map(step_key);
+            let detail = activity_detail(&scheduled.activity_id, step.as_ref());
+            format!("{kind} {} {detail}", scheduled.activity_type)
+        }
+        E::ActivityTaskCancelRequested { scheduled }
+        | E::ActivityTaskCompleted { scheduled, .. }
+        | E::ActivityTaskFailed { scheduled, .. }
+        | E::ActivityTaskTimedOut { scheduled, .. }
+        | E::ActivityTaskCanceled { scheduled, .. } => format!("{kind} ({})", id_of(scheduled)),
+        E::TimerStarted { timer_id, .. } | E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => {
+            format!("{kind} (id {timer_id})")
+        }
+        E::MarkerRecorded { name, .. } => format!("{kind} {name}"),
+        E::WorkflowExecutionSignaled(signal) => format!("{kind} {}", signal.name),
+        E::WorkflowExecutionFailed { failure, .. } => format!("{kind} ({failure})"),
+        E::SagaUnwindStarted(unwind) => match &unwind.cause {
+            UnwindCause::Failed(failure) => format!("{kind} (failed: {failure})"),
+            UnwindCause::Canceled(_) => format!("{kind} (canceled)"),
+            UnwindCause::TimedOut => format!("{kind} (timed out)"),
+        },
+        _ => kind.to_owned(),
+    }
+}
+
+fn step_key(step: &StepSpec) -> (StepKind, String) {
+    (step.kind, step.name.to_string())
+}
+
+fn activity_detail(id: &ActivityId, step: Option<&(StepKind, String)>) -> String {
+    match step {
+        None => format!("(id {id})"),
+        Some((StepKind::Compensatable, name)) => format!("(id {id}, step {name})"),
+        Some((StepKind::Pivot, name)) => format!("(id {id}, pivot {name})"),
+        Some((StepKind::Retriable, name)) => format!("(id {id}, retriable step {name})"),
+    }
+}

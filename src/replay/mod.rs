@@ -1,0 +1,71 @@
+//! Runs workflow code against a history: feeds it what happened, collects what it asks for, and compares that with what
+//! was recorded. Must not live here: what commands mean (`machine`), I/O, clocks, randomness.
+//!
+//! The code of a run is a future. It is polled only inside of [`CodeDecider::decide`](crate::machine::Decider::decide),
+//! between which it stands still; everything it awaits is resolved from events. So a future that has seen the same events
+//! in the same portions is in the same place, and replaying is nothing but running it again: each `WorkflowTask` event of
+//! a history ends the portion that one earlier call was given.
+
+mod decider;
+mod matching;
+mod root_waker;
+#[cfg(test)]
+mod tests;
+
+pub use decider::CodeDecider;
+
+use crate::model::{Event, EventAttributes, ParkReason};
+use crate::sdk::Registry;
+
+/// Checks that the registered workflow code still decides what a recorded history says: the test to run on saved
+/// histories before new code meets open runs.
+///
+/// ```
+/// use amends::model::{Event, EventAttributes, EventId, RunId, RunStarted, WorkflowId, WorkflowType, WorkflowTask};
+/// use amends::replay::replay_history;
+/// use amends::{Failure, Payload, Registry, Timestamp, WorkflowContext, WorkflowDefinition};
+///
+/// async fn hello(_cx: WorkflowContext, name: String) -> Result<String, Failure> {
+///     Ok(format!("Hello, {name}"))
+/// }
+///
+/// let mut registry = Registry::new();
+/// registry.add_workflow(WorkflowDefinition::of(hello)?)?;
+/// let started = RunStarted {
+///     workflow_id: WorkflowId::new("hello-1")?,
+///     run_id: RunId::from_bytes([1; 16]),
+///     workflow_type: WorkflowType::new("hello")?,
+///     definition: None,
+///     input: Payload::json("Ada")?,
+///     request_id: None,
+///     run_timeout: None,
+///     identity: String::new(),
+/// };
+/// let event = |id, attributes| Event { id: EventId(id), time: Timestamp::EPOCH, attributes };
+/// let mut history = vec![
+///     event(1, EventAttributes::WorkflowExecutionStarted(Box::new(started))),
+///     event(2, EventAttributes::WorkflowTask(WorkflowTask::default())),
+///     event(5, EventAttributes::WorkflowExecutionCompleted { result: Payload::json("Hello, Ada")? }),
+/// ];
+/// assert!(replay_history(&registry, &history).is_ok());
+/// history.pop(); // the code completes, the history does not
+/// assert!(replay_history(&registry, &history).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The reason for which the engine would park the run: nondeterminism with the place and both sides, a panic, a foreign
+/// future, or a workflow type that is not registered.
+pub fn replay_history(registry: &Registry, history: &[Event]) -> Result<(), ParkReason> {
+    let workflow_type = match history.first().map(|event| &event.attributes) {
+        Some(EventAttributes::WorkflowExecutionStarted(started)) => &started.workflow_type,
+        _ => return Err(decider::no_beginning()),
+    };
+    let definition = registry
+        .workflow(workflow_type.as_str())
+        .ok_or_else(|| ParkReason::UnknownWorkflow {
+            workflow_type: workflow_type.to_string(),
+        })?;
+    let workflow = definition.workflow().clone();
+    CodeDecider::replay(workflow, history)?.check_rest(history)
+}

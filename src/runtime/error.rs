@@ -1,0 +1,39 @@
+//! Why a request to a run could not be met. Must not live here: error codes for users (that is `engine`).
+
+use crate::machine::Rejection;
+use crate::model::{RunId, RunStatus, WorkflowId};
+use crate::store;
+
+/// Why a request to a run could not be met.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RequestError {
+    /// A run with this workflow id exists.
+    #[error("workflow {workflow_id} has already been started (run {run_id}, {status})")]
+    AlreadyStarted {
+        /// The id.
+        workflow_id: WorkflowId,
+        /// Its run.
+        run_id: RunId,
+        /// How that run stands.
+        status: RunStatus,
+    },
+    /// No run with this workflow id (or run id) exists.
+    #[error("workflow {0} not found")]
+    NotFound(WorkflowId),
+    /// The run refused.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// Too many requests are waiting.
+    #[error("overloaded: too many requests are waiting; try again later")]
+    Overloaded,
+    /// The engine is shutting down.
+    #[error("the engine is shutting down")]
+    ShuttingDown,
+    /// The run's actor was lost before it could answer. The request may or may not have been taken: repeat it with the
+    /// same request id.
+    #[error("interrupted before an answer was certain; repeat the request with the same request id")]
+    Interrupted,
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}

@@ -1,0 +1,234 @@
+//! The journal writer: one thread that turns everybody's turns into commits. Group commit comes by itself: while one
+//! batch syncs, the next one gathers. Must not live here: what a turn means, or how a store keeps it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::time::Duration;
+
+use actix::Addr;
+use backoff::backoff::Backoff;
+use bytes::Bytes;
+
+use crate::model::{DefinitionDigest, limits};
+use crate::store::{CommitBatch, Error, TurnRecord};
+
+use super::messages::{Abandon, Committed, Recover, StoreFailed};
+use super::run::RunActor;
+use super::shard::ShardActor;
+use super::shared::shard_of;
+use super::store_slot::StoreSlot;
+
+/// One turn to be made durable, and who waits for it.
+pub(super) struct CommitJob {
+    pub(super) shard: usize,
+    pub(super) run: Addr<RunActor>,
+    pub(super) record: TurnRecord,
+    /// With a run's first turn: the definition that it follows.
+    pub(super) definition: Option<(DefinitionDigest, Bytes)>,
+}
+
+enum Job {
+    Commit(Box<CommitJob>),
+    Stop,
+}
+
+/// The way to the journal writer. A full queue blocks the sender: that is the back-pressure on shards.
+#[derive(Clone)]
+pub(super) struct Journal {
+    sender: SyncSender<Job>,
+}
+
+/// The journal writer before it runs.
+pub(super) struct JournalWriter {
+    receiver: Receiver<Job>,
+    store: Arc<StoreSlot>,
+    shards: Vec<Addr<ShardActor>>,
+    stored_definitions: HashSet<DefinitionDigest>,
+}
+
+impl Journal {
+    /// A queue and its writer, to be started with [`JournalWriter::run`] once the shards are known.
+    pub(super) fn new(store: Arc<StoreSlot>) -> (Self, JournalWriter) {
+        let (sender, receiver) = sync_channel(limits::COMMIT_QUEUE_MAX);
+        let writer = JournalWriter {
+            receiver,
+            store,
+            shards: Vec::new(),
+            stored_definitions: HashSet::new(),
+        };
+        (Self { sender }, writer)
+    }
+
+    /// Hands a turn over. Lost only if the writer is gone, and then nobody acknowledges anything any more.
+    pub(super) fn commit(&self, job: CommitJob) {
+        let _ = self.sender.send(Job::Commit(Box::new(job)));
+    }
+
+    /// Ends the writer after everything that was handed over before.
+    pub(super) fn stop(&self) {
+        let _ = self.sender.send(Job::Stop);
+    }
+}
+
+/// Why the writer's loop ended.
+enum Ended {
+    Stopped,
+}
+
+impl JournalWriter {
+    /// The thread's body: commits until it is stopped.
+    pub(super) fn run(mut self, shards: Vec<Addr<ShardActor>>) {
+        self.shards = shards;
+        loop {
+            let (jobs, stop) = match self.gather() {
+                Ok(gathered) => gathered,
+                Err(Ended::Stopped) => return,
+            };
+            self.commit(jobs);
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// Waits for a turn and takes along everything that is there by then.
+    fn gather(&self) -> Result<(Vec<CommitJob>, bool), Ended> {
+        let mut jobs = Vec::new();
+        match self.receiver.recv() {
+            Ok(Job::Commit(job)) => jobs.push(*job),
+            Ok(Job::Stop) | Err(_) => return Err(Ended::Stopped),
+        }
+        while jobs.len() < limits::COMMIT_TURNS_MAX {
+            match self.receiver.try_recv() {
+                Ok(Job::Commit(job)) => jobs.push(*job),
+                Ok(Job::Stop) => return Ok((jobs, true)),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        Ok((jobs, false))
+    }
+
+    fn commit(&mut self, jobs: Vec<CommitJob>) {
+        let mut batch = CommitBatch::default();
+        let mut waiting: Vec<Vec<Addr<RunActor>>> = self.shards.iter().map(|_| Vec::new()).collect();
+        let mut new_definitions = Vec::new();
+        for job in jobs {
+            if let Some((digest, bytes)) = job.definition
+                && !self.stored_definitions.contains(&digest)
+            {
+                new_definitions.push(digest);
+                batch.definitions.push((digest, bytes));
+            }
+            batch.turns.push(job.record);
+            if let Some(waiting) = waiting.get_mut(job.shard) {
+                waiting.push(job.run);
+            }
+        }
+        match self.try_commit(&batch) {
+            Ok(()) => {
+                self.stored_definitions.extend(new_definitions);
+                self.notify(waiting);
+            }
+            Err(Error::Refused(reason)) => self.commit_one_by_one(batch, waiting, &reason),
+            Err(error) => self.store_failed(&error),
+        }
+    }
+
+    fn try_commit(&self, batch: &CommitBatch) -> Result<(), Error> {
+        let (store, epoch) = self.store.get_for_commit()?;
+        store.commit(epoch, batch)
+    }
+
+    fn notify(&self, waiting: Vec<Vec<Addr<RunActor>>>) {
+        for (shard, runs) in self.shards.iter().zip(waiting) {
+            if !runs.is_empty() {
+                shard.do_send(Committed(runs));
+            }
+        }
+    }
+
+    /// One run's turn does not fit what is stored: a bug of ours, which must not hurt the other runs of its batch.
+    fn commit_one_by_one(&self, batch: CommitBatch, waiting: Vec<Vec<Addr<RunActor>>>, reason: &str) {
+        tracing::error!(
+            reason,
+            turns = batch.turns.len(),
+            "a batch was refused; its runs are rebuilt from the journal"
+        );
+        let definitions = CommitBatch {
+            turns: Vec::new(),
+            definitions: batch.definitions,
+        };
+        let definitions_kept = self.try_commit(&definitions);
+        for record in batch.turns {
+            let single = CommitBatch {
+                turns: vec![record],
+                definitions: Vec::new(),
+            };
+            // Whatever comes of it is seen when the run is rebuilt; a failed store is noticed with the next batch.
+            if definitions_kept.is_ok()
+                && let Err(error) = self.try_commit(&single)
+            {
+                tracing::error!(%error, "a turn was refused");
+            }
+        }
+        waiting.into_iter().flatten().for_each(|run| run.do_send(Abandon));
+    }
+
+    /// Nothing may be assumed about the last batch. Everybody forgets what was in memory; the store is opened again, with
+    /// backoff, for as long as it takes.
+    fn store_failed(&mut self, error: &Error) {
+        tracing::error!(%error, "the store failed; nothing is acknowledged until it is open again");
+        self.store.fail(error);
+        self.stored_definitions.clear();
+        for shard in &self.shards {
+            shard.do_send(StoreFailed(error.clone()));
+        }
+        let mut backoff = backoff::ExponentialBackoffBuilder::new()
+            .with_initial_interval(Duration::from_millis(100))
+            .with_max_interval(Duration::from_secs(10))
+            .with_max_elapsed_time(None)
+            .build();
+        loop {
+            let delay = backoff.next_backoff().unwrap_or(Duration::from_secs(10));
+            if self.discard_for(delay).is_err() {
+                return;
+            }
+            match self.store.reopen().and_then(|()| self.store.get()?.open_runs()) {
+                Ok(open_runs) => {
+                    tracing::info!(runs = open_runs.len(), "the store is open again");
+                    return send_recover(&self.shards, open_runs);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the store cannot be opened again yet");
+                    self.store.fail(&error);
+                }
+            }
+        }
+    }
+
+    /// Waits, dropping turns of runs that do not know yet that their memory is void.
+    fn discard_for(&self, delay: Duration) -> Result<(), Ended> {
+        loop {
+            match self.receiver.recv_timeout(delay) {
+                Ok(Job::Commit(_)) => {}
+                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return Err(Ended::Stopped),
+                Err(RecvTimeoutError::Timeout) => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Tells each shard which of these open runs are its own.
+pub(super) fn send_recover(shards: &[Addr<ShardActor>], open_runs: Vec<crate::store::RunHead>) {
+    let mut parts: Vec<Vec<crate::store::RunHead>> = shards.iter().map(|_| Vec::new()).collect();
+    for head in open_runs {
+        let shard = shard_of(&head.workflow_id, shards.len());
+        if let Some(part) = parts.get_mut(shard) {
+            part.push(head);
+        }
+    }
+    for (shard, part) in shards.iter().zip(parts) {
+        shard.do_send(Recover(part));
+    }
+}

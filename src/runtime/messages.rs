@@ -1,0 +1,167 @@
+//! Every message between callers, shards, runs and the journal: the closed lists of what can wake an actor. Must not live
+//! here: handlers.
+
+use actix::{Addr, Message};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::model::{AttemptOutcome, AttemptToken, Input, Outcome, ParkReason, RunId, StartRun, Timestamp, WorkflowId};
+use crate::store;
+
+use super::error::RequestError;
+use super::run::RunActor;
+
+/// Where the answer to a request goes. A dropped receiver is no reason to undo anything.
+pub(crate) type ReplyTo<T> = oneshot::Sender<Result<T, RequestError>>;
+
+/// A request was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    /// By which run.
+    pub(crate) run_id: RunId,
+    /// It had been taken before, under the same request id.
+    pub(crate) duplicate: bool,
+}
+
+/// Caller to shard: begin a run.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Start {
+    pub(crate) start: Box<StartRun>,
+    pub(crate) reply: ReplyTo<Delivered>,
+    /// Told when the run ends.
+    pub(crate) watch: oneshot::Sender<Outcome>,
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// Caller to shard: an input for an open run.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Deliver {
+    pub(crate) workflow_id: WorkflowId,
+    pub(crate) run_id: Option<RunId>,
+    pub(crate) input: Input,
+    pub(crate) reply: ReplyTo<Delivered>,
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// Caller to shard: tell me when the run ends. Not answered with an error; a closed run is looked up by the caller.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Watch {
+    pub(crate) workflow_id: WorkflowId,
+    pub(crate) run_id: RunId,
+    pub(crate) watch: oneshot::Sender<Outcome>,
+}
+
+/// One input on its way to a run's actor, with whoever waits for the answer.
+pub(super) struct Letter {
+    pub(super) input: Input,
+    pub(super) reply: Option<ReplyTo<Delivered>>,
+    /// Held until the answer is given: what bounds the number of waiting requests.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Letter {
+    pub(super) fn internal(input: Input) -> Self {
+        Self {
+            input,
+            reply: None,
+            permit: None,
+        }
+    }
+
+    pub(super) fn answer(self, answer: Result<Delivered, RequestError>) {
+        let Letter { reply, permit, .. } = self;
+        if let Some(reply) = reply {
+            // The caller may have gone away; that is the caller's business.
+            let _ = reply.send(answer);
+        }
+        drop(permit);
+    }
+}
+
+/// Shard to run: take these inputs.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Take(pub(super) Letter);
+
+/// Shard to run: your turn is durable.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Durable;
+
+/// Shard to run: stop if there is nothing to do; answer with [`RunNews::Idle`] or [`RunNews::Busy`].
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct PassivateIfIdle;
+
+/// Shard or journal to run: a commit failed, your memory is not to be trusted any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Abandon;
+
+/// Attempt to run: it ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct AttemptEnded {
+    pub(super) token: AttemptToken,
+    pub(super) outcome: AttemptOutcome,
+}
+
+/// Run to shard: what became of it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct FromRun {
+    pub(super) workflow_id: WorkflowId,
+    pub(super) run_id: RunId,
+    pub(super) news: RunNews,
+}
+
+/// What a run tells its shard.
+pub(super) enum RunNews {
+    /// It wants to be woken then.
+    Wake(Option<Timestamp>),
+    /// It has ended, durably; its actor is gone.
+    Closed(Outcome),
+    /// It has nothing to do; its actor is gone.
+    Idle,
+    /// It has something to do.
+    Busy,
+    /// Its actor is gone: it panicked, or its code could not decide. To be rebuilt from the journal.
+    Failed {
+        /// The reason for parking, if it happens too often.
+        reason: ParkReason,
+        /// Rebuilding cannot help: park now.
+        hopeless: bool,
+    },
+}
+
+/// Journal to shard: these runs' turns are durable.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Committed(pub(super) Vec<Addr<RunActor>>);
+
+/// Journal to shard: the store failed. Forget everything in memory; a [`Recover`] follows when it is open again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct StoreFailed(pub(super) store::Error);
+
+/// Engine or journal to shard: these are your open runs; begin with them.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Recover(pub(super) Vec<store::RunHead>);
+
+/// Shard to itself: some timers are due.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Tick;
+
+/// Shard to itself: look for runs that have been idle for a while.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Sweep;
+
+/// Engine to shard: end your thread.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Stop;

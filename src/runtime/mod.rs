@@ -1,0 +1,35 @@
+//! The actors that make the pure machine live: shards, runs, the journal writer, timers, attempts. Thin: a mailbox and
+//! one call into the pure part. Must not live here: what an input means, or how a definition or code decides.
+//!
+//! ```text
+//!  callers --admission--> ShardActor --Deliver--> RunActor --turn--> journal thread --commit--> Store
+//!                           ^   |                   |  ^                  |
+//!                 due timers+   +<---Committed------+--+------------------+   (one message per shard and commit)
+//!                                                   |
+//!                                  launch attempt   +--> tokio / blocking pool --AttemptEnded--> RunActor
+//! ```
+//!
+//! Every arrow into an actor is a message; nobody waits for an actor while holding anything. Nothing leaves a run (an
+//! attempt, a reply, an outcome) before the turn that caused it is durable.
+
+mod attempt;
+pub mod clock;
+mod entropy;
+mod error;
+mod journal;
+mod messages;
+mod recovery;
+mod run;
+mod shard;
+mod shared;
+mod store_slot;
+mod timers;
+
+#[cfg(feature = "http")]
+pub(crate) mod http;
+
+pub use clock::{Clock, SystemClock};
+pub(crate) use entropy::Entropy;
+pub use error::RequestError;
+pub(crate) use recovery::{fold, load_turns};
+pub(crate) use shared::{Runtime, RuntimeOptions};

@@ -1,0 +1,89 @@
+//! Making a run live: from its first request, or from its journal. Must not live here: actors.
+
+use std::sync::Arc;
+
+use crate::machine::{Decider, DefinitionDecider, NoDecider, Phase, RunState, Task};
+use crate::model::{Command, DefinitionDigest, Event, ParkReason, RunId, StartRun, Turn, WorkflowType};
+use crate::replay::CodeDecider;
+use crate::store::Error;
+use crate::store::record::decode_turn;
+
+use super::shared::Shared;
+
+/// Stands in for code that cannot decide: the run is (or will be) parked for this reason.
+pub(super) struct ParkedDecider(pub(super) ParkReason);
+
+impl Decider for ParkedDecider {
+    fn decide(&mut self, _: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
+        Err(self.0.clone())
+    }
+}
+
+/// The decider of a run that begins.
+pub(super) fn decider_of_new(shared: &Shared, start: &StartRun) -> Result<Box<dyn Decider>, Error> {
+    decider(shared, &start.workflow_type, start.definition, &[])
+}
+
+/// A run as its journal has it, and who decides for it.
+pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<(RunState, Box<dyn Decider>), Error> {
+    let turns = load_turns(&*shared.store.get()?, run_id)?;
+    let state = fold(run_id, &turns)?;
+    let Some(started) = state.started() else {
+        return Err(corrupt(run_id, "its history does not begin with a start".to_owned()));
+    };
+    let by_code = started.definition.is_none();
+    // Code that has had its last word is not needed any more, and could not be asked either.
+    if by_code && *state.phase() != Phase::Running {
+        return Ok((state, Box::new(NoDecider)));
+    }
+    let history: Vec<Event> = match by_code {
+        true => turns.into_iter().flat_map(|turn| turn.events).collect(),
+        false => Vec::new(),
+    };
+    let decider = decider(shared, &started.workflow_type, started.definition, &history)?;
+    Ok((state, decider))
+}
+
+/// All turns of a run, decoded.
+pub(crate) fn load_turns(store: &dyn crate::store::Store, run_id: RunId) -> Result<Vec<Turn>, Error> {
+    let stored = store.history(run_id)?;
+    let stored = stored.ok_or_else(|| corrupt(run_id, "it has no history".to_owned()))?;
+    let decoded = stored
+        .iter()
+        .map(|turn| decode_turn(&turn.bytes).map_err(|error| corrupt(run_id, format!("turn {}: {error}", turn.seq))));
+    decoded.collect()
+}
+
+/// The state that these turns of a run fold to.
+pub(crate) fn fold(run_id: RunId, turns: &[Turn]) -> Result<RunState, Error> {
+    RunState::fold(turns).map_err(|error| corrupt(run_id, error.to_string()))
+}
+
+fn decider(
+    shared: &Shared,
+    workflow_type: &WorkflowType,
+    definition: Option<DefinitionDigest>,
+    history: &[Event],
+) -> Result<Box<dyn Decider>, Error> {
+    if let Some(digest) = definition {
+        let definition = shared.definitions.get(digest, &shared.store)?;
+        return Ok(Box::new(DefinitionDecider::new(definition)));
+    }
+    let Some(workflow) = shared.registry.workflow(workflow_type.as_str()) else {
+        return Ok(Box::new(ParkedDecider(ParkReason::UnknownWorkflow {
+            workflow_type: workflow_type.to_string(),
+        })));
+    };
+    let workflow = Arc::clone(workflow.workflow());
+    Ok(match CodeDecider::replay(workflow, history) {
+        Ok(decider) => Box::new(decider),
+        Err(reason) => Box::new(ParkedDecider(reason)),
+    })
+}
+
+fn corrupt(run_id: RunId, what: String) -> Error {
+    Error::Corrupt {
+        run: Some(run_id),
+        what,
+    }
+}

@@ -1,0 +1,390 @@
+//! The actor of one live run: a mailbox, one call into the machine, and the effects of durable turns. Must not live here:
+//! anything about the business; finding or restarting runs (that is `shard`).
+//!
+//! The run works in rounds: take what has arrived, decide it as one turn, hand the turn to the journal, wait until it is
+//! durable, only then answer callers and bring about what the state asks for. What arrives in between waits for the next
+//! round, so a burst becomes one turn.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
+
+use crate::machine::{Decider, PendingActivity, Reply, RunState, decide, park};
+use crate::model::{AttemptToken, Failure, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId};
+use crate::sdk::{ActivityInfo, idempotency_key};
+use crate::store::record::encode_turn;
+use crate::store::{NewRun, TurnRecord};
+
+use super::attempt::{AttemptHandle, AttemptOrder, panic_message};
+use super::error::RequestError;
+use super::journal::CommitJob;
+use super::messages::{Abandon, AttemptEnded, Delivered, Durable, FromRun, Letter, PassivateIfIdle, RunNews, Take};
+use super::recovery::ParkedDecider;
+use super::shard::ShardActor;
+use super::shared::{BusyGuard, Shared};
+
+/// Who the run is and whom it talks to.
+pub(super) struct RunAddress {
+    pub(super) shared: Arc<Shared>,
+    pub(super) shard: Addr<ShardActor>,
+    pub(super) shard_index: usize,
+    pub(super) workflow_id: WorkflowId,
+    pub(super) run_id: RunId,
+}
+
+/// One live run.
+pub(super) struct RunActor {
+    at: RunAddress,
+    state: RunState,
+    decider: Box<dyn Decider>,
+    inbox: Vec<Letter>,
+    committing: Option<Vec<(Letter, Reply)>>,
+    attempts: BTreeMap<AttemptToken, AttemptHandle>,
+    /// The wake-up time that the shard knows of.
+    wake: Option<Timestamp>,
+    /// Decided, but only to be done once the turn in progress is durable.
+    next: Option<Next>,
+    /// It has failed too often: whatever is wrong parks it.
+    given_up: bool,
+    busy: Option<BusyGuard>,
+}
+
+/// What follows the turn in progress.
+enum Next {
+    Park(ParkReason),
+    Fail(ParkReason),
+}
+
+impl RunActor {
+    /// A run with this state, which takes the letters first.
+    pub(super) fn new(at: RunAddress, state: RunState, decider: Box<dyn Decider>, inbox: Vec<Letter>) -> Self {
+        Self {
+            at,
+            state,
+            decider,
+            inbox,
+            committing: None,
+            attempts: BTreeMap::new(),
+            wake: None,
+            next: None,
+            given_up: false,
+            busy: None,
+        }
+    }
+
+    /// The run has failed too often: its code is not asked any more, it is set aside for this reason.
+    pub(super) fn parking(mut self, reason: ParkReason) -> Self {
+        self.decider = Box::new(ParkedDecider(reason.clone()));
+        self.next = Some(Next::Park(reason));
+        self.given_up = true;
+        self
+    }
+
+    fn tell_shard(&self, news: RunNews) {
+        self.at.shard.do_send(FromRun {
+            workflow_id: self.at.workflow_id.clone(),
+            run_id: self.at.run_id,
+            news,
+        });
+    }
+
+    /// One round, if none is in progress and there is something to do.
+    fn pump(&mut self, ctx: &mut Context<Self>) {
+        if self.committing.is_some() {
+            return;
+        }
+        if !self.inbox.is_empty() {
+            self.decide_inbox(ctx);
+        }
+        if self.committing.is_none() {
+            self.follow_up(ctx);
+        }
+    }
+
+    fn decide_inbox(&mut self, ctx: &mut Context<Self>) {
+        let mut letters = std::mem::take(&mut self.inbox);
+        let inputs = letters
+            .iter_mut()
+            .map(|letter| std::mem::replace(&mut letter.input, Input::Wake))
+            .collect();
+        let now = self.at.shared.clock.now();
+        let (state, decider) = (&mut self.state, &mut *self.decider);
+        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| decide(state, inputs, now, decider)));
+        let decision = match decided {
+            Ok(decision) => decision,
+            Err(panic) => {
+                // The state may be half changed: nothing of it is used any more.
+                let message = panic_message(&*panic);
+                return self.fail(ctx, ParkReason::Panicked { message }, false);
+            }
+        };
+        if let Some(reason) = decision.task_failure {
+            self.task_failed(reason);
+        }
+        let answers = letters.into_iter().zip(decision.replies).collect();
+        match decision.turn {
+            Some(turn) => self.commit(ctx, &turn, answers),
+            None => self.answer(answers),
+        }
+    }
+
+    /// A panic may have been an accident: the run is rebuilt and tried again a few times. Everything else stays as it is
+    /// until the code changes.
+    fn task_failed(&mut self, reason: ParkReason) {
+        if self.state.parked() == Some(&reason) {
+            return;
+        }
+        self.next = Some(match reason {
+            ParkReason::Panicked { .. } if !self.given_up => Next::Fail(reason),
+            reason => Next::Park(reason),
+        });
+    }
+
+    fn commit(&mut self, ctx: &mut Context<Self>, turn: &Turn, answers: Vec<(Letter, Reply)>) {
+        let bytes = match encode_turn(turn) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::error!(run_id = %self.at.run_id, %error, "a turn cannot be written");
+                let message = format!("a turn cannot be written: {error}");
+                return self.fail(ctx, ParkReason::BadCommand { message }, true);
+            }
+        };
+        let started = self.state.started().filter(|_| turn.seq == 1);
+        let opens = started.map(|started| NewRun {
+            workflow_id: started.workflow_id.clone(),
+            workflow_type: started.workflow_type.clone(),
+        });
+        let digest = started.and_then(|started| started.definition);
+        let definition = digest.and_then(|digest| {
+            let definition = self.at.shared.definitions.get(digest, &self.at.shared.store).ok()?;
+            Some((digest, definition.canonical_json().clone()))
+        });
+        self.at.shared.journal.commit(CommitJob {
+            shard: self.at.shard_index,
+            run: ctx.address(),
+            record: TurnRecord {
+                run_id: self.at.run_id,
+                seq: turn.seq,
+                time: turn.time,
+                bytes,
+                status: self.state.status(),
+                next_event: self.state.next_event().0,
+                wake: self.state.wake_after_restart(turn.time),
+                opens,
+            },
+            definition,
+        });
+        self.committing = Some(answers);
+    }
+
+    fn answer(&self, answers: Vec<(Letter, Reply)>) {
+        for (letter, reply) in answers {
+            let duplicate = reply == Reply::Duplicate;
+            letter.answer(match reply {
+                Reply::Accepted | Reply::Duplicate => Ok(Delivered {
+                    run_id: self.at.run_id,
+                    duplicate,
+                }),
+                Reply::Rejected(rejection) => Err(RequestError::Rejected(rejection)),
+            });
+        }
+    }
+
+    /// Everything decided so far is durable: let it take effect.
+    fn follow_up(&mut self, ctx: &mut Context<Self>) {
+        if let Some(outcome) = self.state.outcome() {
+            let outcome = outcome.clone();
+            self.attempts.clear();
+            for letter in self.inbox.drain(..) {
+                letter.answer(Err(RequestError::Rejected(crate::machine::Rejection::Closed)));
+            }
+            self.tell_shard(RunNews::Closed(outcome));
+            ctx.stop();
+            return;
+        }
+        match self.next.take() {
+            Some(Next::Fail(reason)) => return self.fail(ctx, reason, false),
+            Some(Next::Park(reason)) => {
+                tracing::warn!(workflow_id = %self.at.workflow_id, run_id = %self.at.run_id, %reason, "parked");
+                let now = self.at.shared.clock.now();
+                if let Some(turn) = park(&mut self.state, Some(reason), now) {
+                    return self.commit(ctx, &turn, Vec::new());
+                }
+            }
+            None => {}
+        }
+        self.bring_about(ctx);
+    }
+
+    /// Effects are asked from the state: what should be running runs, what should not is stopped.
+    fn bring_about(&mut self, ctx: &mut Context<Self>) {
+        let state = &self.state;
+        self.attempts.retain(|token, _| state.wants_attempt(*token));
+        for (token, attempt) in &self.attempts {
+            if state.cancels_attempt(*token) {
+                attempt.cancel();
+            }
+        }
+        let now = self.at.shared.clock.now();
+        if !self.at.shared.is_draining() {
+            for activity in self.state.attempts_due(now) {
+                let token = activity.token();
+                if !self.attempts.contains_key(&token) {
+                    let attempt = self.launch(activity, ctx.address());
+                    self.attempts.insert(token, attempt);
+                }
+            }
+        }
+        let wake = self.state.next_wake(now);
+        if wake != self.wake {
+            self.wake = wake;
+            self.tell_shard(RunNews::Wake(wake));
+        }
+    }
+
+    fn launch(&self, activity: &PendingActivity, run: Addr<RunActor>) -> AttemptHandle {
+        let done = move |token, outcome| run.do_send(AttemptEnded { token, outcome });
+        let activity_type = &activity.attributes.activity_type;
+        let Some(definition) = self.at.shared.registry.activity(activity_type.as_str()) else {
+            let failure = Failure::non_retryable(
+                "UnknownActivity",
+                format!("no activity {activity_type:?} is registered with this engine"),
+            );
+            return self.at.shared.attempts.refuse(activity.token(), failure, done);
+        };
+        let options = &activity.attributes.options;
+        let order = AttemptOrder {
+            token: activity.token(),
+            activity: Arc::clone(definition.activity()),
+            info: self.info(activity),
+            input: activity.attributes.input.clone(),
+            due: activity.due,
+            schedule_to_start: options.schedule_to_start,
+            start_to_close: options.start_to_close,
+            heartbeat: options.heartbeat,
+        };
+        self.at.shared.attempts.launch(order, done)
+    }
+
+    fn info(&self, activity: &PendingActivity) -> ActivityInfo {
+        let workflow_type = self.state.started().map(|started| started.workflow_type.clone());
+        ActivityInfo {
+            workflow_id: self.at.workflow_id.clone(),
+            run_id: self.at.run_id,
+            workflow_type: workflow_type.unwrap_or_else(|| crate::model::WorkflowType::from_trusted("")),
+            activity_id: activity.attributes.activity_id.clone(),
+            activity_type: activity.attributes.activity_type.clone(),
+            attempt: activity.attempt,
+            idempotency_key: idempotency_key(self.at.run_id, &activity.attributes.activity_id),
+            scheduled_at: activity.scheduled_at,
+            is_compensation: activity.is_compensation(),
+        }
+    }
+
+    /// Ends this actor; the shard rebuilds the run from the journal.
+    fn fail(&mut self, ctx: &mut Context<Self>, reason: ParkReason, hopeless: bool) {
+        tracing::warn!(workflow_id = %self.at.workflow_id, run_id = %self.at.run_id, %reason, "the run's actor stops");
+        self.attempts.clear();
+        self.tell_shard(RunNews::Failed { reason, hopeless });
+        ctx.stop();
+    }
+
+    fn is_idle(&self) -> bool {
+        self.inbox.is_empty() && self.committing.is_none() && self.attempts.is_empty()
+    }
+
+    /// Keeps the engine's count of busy runs, which a draining engine waits for.
+    fn count_busy(&mut self) {
+        match (self.is_idle(), self.busy.is_some()) {
+            (true, true) => self.busy = None,
+            (false, false) => self.busy = Some(self.at.shared.busy()),
+            _ => {}
+        }
+    }
+}
+
+impl Actor for RunActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.pump(ctx);
+        self.count_busy();
+    }
+}
+
+impl Handler<Take> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, Take(letter): Take, ctx: &mut Self::Context) {
+        self.inbox.push(letter);
+        self.pump(ctx);
+        self.count_busy();
+    }
+}
+
+impl Handler<AttemptEnded> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, ended: AttemptEnded, ctx: &mut Self::Context) {
+        let AttemptEnded { token, outcome } = ended;
+        self.attempts.remove(&token);
+        self.inbox
+            .push(Letter::internal(Input::AttemptEnded { token, outcome }));
+        self.pump(ctx);
+        self.count_busy();
+    }
+}
+
+impl Handler<Durable> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Durable, ctx: &mut Self::Context) {
+        if let Some(answers) = self.committing.take() {
+            self.answer(answers);
+        }
+        self.follow_up(ctx);
+        self.pump_if_waiting(ctx);
+        self.count_busy();
+    }
+}
+
+impl RunActor {
+    fn pump_if_waiting(&mut self, ctx: &mut Context<Self>) {
+        if !self.inbox.is_empty() && !ctx.state().stopping() {
+            self.pump(ctx);
+        }
+    }
+}
+
+impl Handler<PassivateIfIdle> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, _: PassivateIfIdle, ctx: &mut Self::Context) {
+        match self.is_idle() {
+            true => {
+                self.tell_shard(RunNews::Idle);
+                ctx.stop();
+            }
+            false => self.tell_shard(RunNews::Busy),
+        }
+    }
+}
+
+impl Handler<Abandon> for RunActor {
+    type Result = ();
+
+    /// Callers that wait hear "interrupted" by their reply being dropped.
+    fn handle(&mut self, _: Abandon, ctx: &mut Self::Context) {
+        let message = "the journal did not take its turn".to_owned();
+        self.fail(ctx, ParkReason::BadCommand { message }, false);
+    }
+}
+
+/// Answers letters that no run will take.
+pub(super) fn refuse(letters: impl IntoIterator<Item = Letter>, error: &RequestError) {
+    for letter in letters {
+        letter.answer(Err(error.clone()));
+    }
+}

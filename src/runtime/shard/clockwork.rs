@@ -1,0 +1,97 @@
+//! A shard and time: waking runs when they are due, and finding those that sleep. Must not live here: what a run does when
+//! it wakes.
+
+use actix::{AsyncContext, Context, WrapFuture};
+
+use crate::model::{Input, limits};
+
+use super::super::messages::{Letter, PassivateIfIdle, Sweep, Tick};
+use super::entry::Presence;
+use super::{ACTIVATIONS_AT_ONCE, ShardActor};
+
+impl ShardActor {
+    /// Wakes what is due, a bounded number at a time.
+    pub(super) fn tick(&mut self, ctx: &mut Context<Self>) {
+        self.alarm = None;
+        let now = self.shared.clock.now();
+        for workflow_id in self.timers.take_due(now, ACTIVATIONS_AT_ONCE) {
+            let Some(entry) = self.entries.get_mut(&workflow_id) else {
+                continue;
+            };
+            match &mut entry.actor {
+                Presence::Restarting(letters) => {
+                    let letters = std::mem::take(letters);
+                    let exhausted = entry
+                        .restarts
+                        .as_ref()
+                        .filter(|tries| tries.count >= limits::TURN_FAILURES_MAX);
+                    let park = exhausted.map(|tries| tries.reason.clone());
+                    self.activate(&workflow_id, letters, park, ctx);
+                }
+                _ => self.hand_over(&workflow_id, Letter::internal(Input::Wake), ctx),
+            }
+        }
+        self.set_alarm(ctx);
+    }
+
+    /// Makes sure that a tick comes when the earliest timer is due.
+    pub(super) fn set_alarm(&mut self, ctx: &mut Context<Self>) {
+        let Some(at) = self.timers.next() else {
+            return;
+        };
+        if let Some((alarm_at, alarm)) = &self.alarm {
+            if *alarm_at <= at {
+                return;
+            }
+            ctx.cancel_future(*alarm);
+        }
+        let shard = ctx.address();
+        let sleep = self.shared.clock.sleep_until(at);
+        let alarm = async move {
+            sleep.await;
+            shard.do_send(Tick);
+        };
+        self.alarm = Some((at, ctx.spawn(alarm.into_actor(self))));
+    }
+
+    /// Asks every live run that nobody spoke to since the last sweep whether it is idle.
+    pub(super) fn sweep(&mut self, ctx: &mut Context<Self>) {
+        let mut quiet = Vec::new();
+        for (workflow_id, spoken_to) in &mut self.live {
+            if !std::mem::replace(spoken_to, false) {
+                quiet.push(workflow_id.clone());
+            }
+        }
+        for workflow_id in quiet {
+            if let Some(entry) = self.entries.get_mut(&workflow_id)
+                && let Presence::Live(actor) = &entry.actor
+            {
+                let actor = actor.clone();
+                match actor.connected() {
+                    true => {
+                        actor.do_send(PassivateIfIdle);
+                        entry.actor = Presence::Passivating(actor, Vec::new());
+                    }
+                    false => {
+                        entry.attempts_lost = true;
+                        self.activate(&workflow_id, Vec::new(), None, ctx);
+                    }
+                }
+            }
+        }
+        self.plan_sweep(ctx);
+    }
+
+    pub(super) fn plan_sweep(&self, ctx: &mut Context<Self>) {
+        let shard = ctx.address();
+        let sleep = self
+            .shared
+            .clock
+            .sleep_until(self.shared.clock.now().after(self.shared.passivate_after));
+        let later = async move {
+            sleep.await;
+            shard.do_send(Sweep);
+        };
+        ctx.spawn(later.into_actor(self));
+    }
+}

@@ -1,0 +1,73 @@
+//! What a shard knows of an open run. Must not live here: doing anything with it.
+
+use actix::Addr;
+use tokio::sync::oneshot;
+
+use crate::model::{Outcome, ParkReason, RunId};
+use crate::store::Error;
+
+use super::super::messages::Letter;
+use super::super::run::RunActor;
+
+/// An open run.
+pub(super) struct Entry {
+    pub(super) run_id: RunId,
+    pub(super) actor: Presence,
+    pub(super) watchers: Vec<oneshot::Sender<Outcome>>,
+    /// Attempts may have been running in a process (or an actor) that is gone.
+    pub(super) attempts_lost: bool,
+    pub(super) restarts: Option<Restarts>,
+}
+
+/// How a run is present in memory.
+pub(super) enum Presence {
+    /// Not at all; the journal has everything.
+    Passive,
+    Live(Addr<RunActor>),
+    /// Was asked whether it is idle; letters wait for the answer.
+    Passivating(Addr<RunActor>, Vec<Letter>),
+    /// Waits for its restart; letters wait with it.
+    Restarting(Vec<Letter>),
+    /// Cannot be made live: its data is damaged.
+    Broken(Error),
+}
+
+/// How often a run's actor failed in a row, and how long to wait before the next try.
+pub(super) struct Restarts {
+    pub(super) count: u32,
+    pub(super) backoff: backoff::ExponentialBackoff,
+    pub(super) reason: ParkReason,
+}
+
+impl Entry {
+    pub(super) fn new(run_id: RunId, actor: Presence) -> Self {
+        Self {
+            run_id,
+            actor,
+            watchers: Vec::new(),
+            attempts_lost: false,
+            restarts: None,
+        }
+    }
+
+    pub(super) fn take_letters(&mut self) -> Vec<Letter> {
+        match &mut self.actor {
+            Presence::Passivating(_, letters) | Presence::Restarting(letters) => std::mem::take(letters),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Restarts {
+    pub(super) fn new(reason: ParkReason) -> Self {
+        let backoff = backoff::ExponentialBackoffBuilder::new()
+            .with_initial_interval(std::time::Duration::from_millis(50))
+            .with_max_elapsed_time(None)
+            .build();
+        Self {
+            count: 0,
+            backoff,
+            reason,
+        }
+    }
+}

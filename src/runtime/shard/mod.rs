@@ -1,0 +1,310 @@
+//! The actor of one shard: finds runs, makes them live, restarts and passivates them, wakes them in time. Must not live
+//! here: what a run does with its inputs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
+use tokio::sync::oneshot;
+
+use crate::machine::{Rejection, RunState};
+use crate::model::{Input, Outcome, RunId, StartRun, Timestamp, WorkflowId};
+use crate::store::{Error, RunHead};
+
+mod clockwork;
+mod entry;
+mod presence;
+
+use self::entry::{Entry, Presence};
+use super::error::RequestError;
+use super::messages::{
+    Committed, Deliver, Durable, FromRun, Letter, Recover, RunNews, Start, Stop, StoreFailed, Sweep, Take, Tick, Watch,
+};
+use super::recovery::{decider_of_new, rebuild};
+use super::run::refuse;
+use super::shared::Shared;
+use super::timers::TimerQueue;
+
+/// Runs made live in one go before the shard looks at its mailbox again.
+const ACTIVATIONS_AT_ONCE: usize = 64;
+
+/// One shard.
+pub(super) struct ShardActor {
+    index: usize,
+    shared: Arc<Shared>,
+    /// Every open run of this shard.
+    entries: HashMap<WorkflowId, Entry>,
+    /// Those that have an actor; `true`: they were spoken to since the last sweep.
+    live: HashMap<WorkflowId, bool>,
+    timers: TimerQueue,
+    alarm: Option<(Timestamp, SpawnHandle)>,
+    /// Why nothing is accepted: the store has failed, and is not open again.
+    failed: Option<Error>,
+    /// Who waited for runs when the store failed.
+    stranded: Vec<(WorkflowId, RunId, oneshot::Sender<Outcome>)>,
+}
+
+impl ShardActor {
+    pub(super) fn new(index: usize, shared: Arc<Shared>) -> Self {
+        Self {
+            index,
+            shared,
+            entries: HashMap::new(),
+            live: HashMap::new(),
+            timers: TimerQueue::default(),
+            alarm: None,
+            failed: None,
+            stranded: Vec::new(),
+        }
+    }
+
+    fn refusal(&self) -> Option<RequestError> {
+        if self.shared.is_draining() {
+            return Some(RequestError::ShuttingDown);
+        }
+        self.failed.clone().map(RequestError::Store)
+    }
+
+    fn begin(&mut self, start: Start, ctx: &mut Context<Self>) {
+        let Start {
+            start,
+            reply,
+            watch,
+            permit,
+        } = start;
+        let workflow_id = start.workflow_id.clone();
+        let request_id = start.request_id.clone();
+        let letter = |start: Box<StartRun>| Letter {
+            input: Input::Start(start),
+            reply: Some(reply),
+            permit: Some(permit),
+        };
+        if let Some(entry) = self.entries.get_mut(&workflow_id) {
+            // The run itself knows whether this is the same request again.
+            entry.watchers.retain(|watcher| !watcher.is_closed());
+            entry.watchers.push(watch);
+            return self.hand_over(&workflow_id, letter(start), ctx);
+        }
+        let closed = self.shared.store.get().and_then(|store| store.find(&workflow_id));
+        let decider = match closed {
+            Ok(None) => decider_of_new(&self.shared, &start),
+            Ok(Some(head)) => {
+                let answer = self.started_before(head, request_id.as_ref());
+                return letter(start).answer(answer);
+            }
+            Err(error) => Err(error),
+        };
+        match decider {
+            Ok(decider) => {
+                let run_id = start.run_id;
+                let letters = vec![letter(start)];
+                let actor = self.spawn(&workflow_id, run_id, (RunState::default(), decider), letters, None, ctx);
+                let mut entry = Entry::new(run_id, Presence::Live(actor));
+                entry.watchers.push(watch);
+                self.entries.insert(workflow_id, entry);
+            }
+            Err(error) => letter(start).answer(Err(error.into())),
+        }
+    }
+
+    /// The answer to the start of a run that has ended: yes to the same request, no to any other.
+    fn started_before(
+        &self,
+        head: RunHead,
+        request_id: Option<&crate::model::RequestId>,
+    ) -> Result<super::messages::Delivered, RequestError> {
+        if request_id.is_some() {
+            let (state, _) = rebuild(&self.shared, head.run_id)?;
+            if state.started().and_then(|started| started.request_id.as_ref()) == request_id {
+                return Ok(super::messages::Delivered {
+                    run_id: head.run_id,
+                    duplicate: true,
+                });
+            }
+        }
+        Err(RequestError::AlreadyStarted {
+            workflow_id: head.workflow_id,
+            run_id: head.run_id,
+            status: head.status,
+        })
+    }
+
+    fn hear(&mut self, from: FromRun, ctx: &mut Context<Self>) {
+        let FromRun {
+            workflow_id,
+            run_id,
+            news,
+        } = from;
+        let Some(entry) = self
+            .entries
+            .get_mut(&workflow_id)
+            .filter(|entry| entry.run_id == run_id)
+        else {
+            return;
+        };
+        match news {
+            RunNews::Wake(at) => {
+                self.timers.set(&workflow_id, at);
+                self.set_alarm(ctx);
+            }
+            RunNews::Closed(outcome) => {
+                for watcher in entry.watchers.drain(..) {
+                    let _ = watcher.send(outcome.clone());
+                }
+                if let Presence::Passivating(_, letters) = &mut entry.actor {
+                    refuse(letters.drain(..), &Rejection::Closed.into());
+                }
+                self.entries.remove(&workflow_id);
+                self.live.remove(&workflow_id);
+                self.timers.set(&workflow_id, None);
+            }
+            RunNews::Idle => {
+                entry.restarts = None;
+                let before = std::mem::replace(&mut entry.actor, Presence::Passive);
+                self.live.remove(&workflow_id);
+                match before {
+                    Presence::Passivating(_, letters) if !letters.is_empty() => {
+                        self.activate(&workflow_id, letters, None, ctx);
+                    }
+                    _ => {
+                        if let Ok(store) = self.shared.store.get() {
+                            store.passivate(run_id);
+                        }
+                    }
+                }
+            }
+            RunNews::Busy => {
+                if let Presence::Passivating(actor, letters) = &mut entry.actor {
+                    letters.drain(..).for_each(|letter| actor.do_send(Take(letter)));
+                    entry.actor = Presence::Live(actor.clone());
+                }
+            }
+            RunNews::Failed { reason, hopeless } => self.restart(&workflow_id, reason, hopeless, ctx),
+        }
+    }
+}
+
+impl Actor for ShardActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.plan_sweep(ctx);
+    }
+}
+
+impl Handler<Start> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, start: Start, ctx: &mut Self::Context) {
+        match self.refusal() {
+            Some(refusal) => drop(start.reply.send(Err(refusal))),
+            None => self.begin(start, ctx),
+        }
+    }
+}
+
+impl Handler<Deliver> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) {
+        let Deliver {
+            workflow_id,
+            run_id,
+            input,
+            reply,
+            permit,
+        } = deliver;
+        let letter = Letter {
+            input,
+            reply: Some(reply),
+            permit: Some(permit),
+        };
+        if let Some(refusal) = self.refusal() {
+            return letter.answer(Err(refusal));
+        }
+        let entry = self.entries.get(&workflow_id);
+        if entry.is_some_and(|entry| run_id.is_none_or(|wanted| wanted == entry.run_id)) {
+            return self.hand_over(&workflow_id, letter, ctx);
+        }
+        let stored = self.shared.store.get().and_then(|store| match run_id {
+            Some(run_id) => store.head(run_id),
+            None => store.find(&workflow_id),
+        });
+        letter.answer(Err(match stored {
+            Ok(Some(_)) => Rejection::Closed.into(),
+            Ok(None) => RequestError::NotFound(workflow_id),
+            Err(error) => error.into(),
+        }));
+    }
+}
+
+impl Handler<Watch> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, watch: Watch, _: &mut Self::Context) {
+        let entry = self.entries.get_mut(&watch.workflow_id);
+        if let Some(entry) = entry.filter(|entry| entry.run_id == watch.run_id) {
+            entry.watchers.retain(|watcher| !watcher.is_closed());
+            entry.watchers.push(watch.watch);
+        } else if self.failed.is_some() {
+            self.stranded.push((watch.workflow_id, watch.run_id, watch.watch));
+        }
+    }
+}
+
+impl Handler<FromRun> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, from: FromRun, ctx: &mut Self::Context) {
+        self.hear(from, ctx);
+    }
+}
+
+impl Handler<Committed> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, Committed(runs): Committed, _: &mut Self::Context) {
+        runs.into_iter().for_each(|run| run.do_send(Durable));
+    }
+}
+
+impl Handler<StoreFailed> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, StoreFailed(error): StoreFailed, _: &mut Self::Context) {
+        self.forget_everything(error);
+    }
+}
+
+impl Handler<Recover> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, Recover(open_runs): Recover, ctx: &mut Self::Context) {
+        self.recover(open_runs, ctx);
+    }
+}
+
+impl Handler<Tick> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        self.tick(ctx);
+    }
+}
+
+impl Handler<Sweep> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Sweep, ctx: &mut Self::Context) {
+        self.sweep(ctx);
+    }
+}
+
+impl Handler<Stop> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+        actix::System::current().stop();
+    }
+}

@@ -1,0 +1,206 @@
+//! Making runs live, restarting them, and beginning again from the store. Must not live here: time (that is `clockwork`).
+
+use std::sync::Arc;
+
+use actix::{Actor, Addr, AsyncContext, Context};
+use backoff::backoff::Backoff;
+
+use crate::machine::{Decider, RunState};
+use crate::model::{Input, ParkReason, RunId, WorkflowId, limits};
+use crate::store::{Error, RunHead};
+
+use super::super::attempt::panic_message;
+use super::super::error::RequestError;
+use super::super::messages::{Abandon, Letter, Take};
+use super::super::recovery::rebuild;
+use super::super::run::{RunActor, RunAddress, refuse};
+use super::super::shared::Shared;
+use super::super::timers::TimerQueue;
+use super::ShardActor;
+use super::entry::{Entry, Presence, Restarts};
+
+impl ShardActor {
+    pub(super) fn spawn(
+        &mut self,
+        workflow_id: &WorkflowId,
+        run_id: RunId,
+        (state, decider): (RunState, Box<dyn Decider>),
+        letters: Vec<Letter>,
+        park: Option<ParkReason>,
+        ctx: &mut Context<Self>,
+    ) -> Addr<RunActor> {
+        let at = RunAddress {
+            shared: Arc::clone(&self.shared),
+            shard: ctx.address(),
+            shard_index: self.index,
+            workflow_id: workflow_id.clone(),
+            run_id,
+        };
+        self.live.insert(workflow_id.clone(), true);
+        let run = RunActor::new(at, state, decider, letters);
+        match park {
+            Some(reason) => run.parking(reason).start(),
+            None => run.start(),
+        }
+    }
+
+    /// Gives a letter to a run, making it live if need be.
+    pub(super) fn hand_over(&mut self, workflow_id: &WorkflowId, letter: Letter, ctx: &mut Context<Self>) {
+        let Some(entry) = self.entries.get_mut(workflow_id) else {
+            return letter.answer(Err(RequestError::NotFound(workflow_id.clone())));
+        };
+        match &mut entry.actor {
+            Presence::Live(actor) if actor.connected() => {
+                self.live.insert(workflow_id.clone(), true);
+                actor.do_send(Take(letter));
+            }
+            Presence::Passivating(_, letters) | Presence::Restarting(letters) => letters.push(letter),
+            Presence::Broken(error) => letter.answer(Err(error.clone().into())),
+            // An actor that is gone without a word has panicked outside its turn.
+            Presence::Live(_) => {
+                entry.attempts_lost = true;
+                self.activate(workflow_id, vec![letter], None, ctx);
+            }
+            Presence::Passive => self.activate(workflow_id, vec![letter], None, ctx),
+        }
+    }
+
+    /// Makes a run live from its journal. Damage isolates this run only.
+    pub(super) fn activate(
+        &mut self,
+        workflow_id: &WorkflowId,
+        mut letters: Vec<Letter>,
+        park: Option<ParkReason>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(entry) = self.entries.get_mut(workflow_id) else {
+            return;
+        };
+        let run_id = entry.run_id;
+        match rebuild_isolated(&self.shared, run_id) {
+            Ok(rebuilt) => {
+                if std::mem::take(&mut entry.attempts_lost) {
+                    letters.insert(0, Letter::internal(Input::Recovered));
+                }
+                if letters.is_empty() {
+                    letters.push(Letter::internal(Input::Wake));
+                }
+                let actor = self.spawn(workflow_id, run_id, rebuilt, letters, park, ctx);
+                if let Some(entry) = self.entries.get_mut(workflow_id) {
+                    entry.actor = Presence::Live(actor);
+                }
+            }
+            // Its very first turn was not taken: there is no such run.
+            Err(_) if is_unknown(&self.shared, run_id) => {
+                self.entries.remove(workflow_id);
+                self.live.remove(workflow_id);
+            }
+            Err(error) => {
+                tracing::error!(%workflow_id, %run_id, %error, "the run cannot be made live; the others go on");
+                refuse(letters, &error.clone().into());
+                entry.actor = Presence::Broken(error);
+                self.live.remove(workflow_id);
+                self.timers.set(workflow_id, None);
+            }
+        }
+    }
+
+    /// Supervision: a failed run is rebuilt after a backoff; after a bound it is parked instead of tried for ever.
+    pub(super) fn restart(
+        &mut self,
+        workflow_id: &WorkflowId,
+        reason: ParkReason,
+        hopeless: bool,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(entry) = self.entries.get_mut(workflow_id) else {
+            return;
+        };
+        entry.attempts_lost = true;
+        let letters = entry.take_letters();
+        entry.actor = Presence::Restarting(letters);
+        self.live.remove(workflow_id);
+        let restarts = entry.restarts.get_or_insert_with(|| Restarts::new(reason.clone()));
+        restarts.count += 1;
+        restarts.reason = reason;
+        if restarts.count > limits::TURN_FAILURES_MAX {
+            // Not even parking it works: left alone until the engine is started anew.
+            let what = format!("the run fails whatever is done: {}", restarts.reason);
+            let run = Some(entry.run_id);
+            refuse(
+                entry.take_letters(),
+                &Error::Corrupt {
+                    run,
+                    what: what.clone(),
+                }
+                .into(),
+            );
+            entry.actor = Presence::Broken(Error::Corrupt { run, what });
+            return;
+        }
+        let delay = match hopeless || restarts.count >= limits::TURN_FAILURES_MAX {
+            true => std::time::Duration::ZERO,
+            false => restarts.backoff.next_backoff().unwrap_or_default(),
+        };
+        if hopeless {
+            restarts.count = limits::TURN_FAILURES_MAX;
+        }
+        let at = self.shared.clock.now().after(delay);
+        self.timers.set(workflow_id, Some(at));
+        self.set_alarm(ctx);
+    }
+
+    pub(super) fn forget_everything(&mut self, error: Error) {
+        self.failed = Some(error);
+        for (workflow_id, mut entry) in self.entries.drain() {
+            // Letters that wait here are dropped: their senders hear "interrupted".
+            if let Presence::Live(actor) | Presence::Passivating(actor, _) = &entry.actor {
+                actor.do_send(Abandon);
+            }
+            let run_id = entry.run_id;
+            let watchers = entry
+                .watchers
+                .drain(..)
+                .map(|watcher| (workflow_id.clone(), run_id, watcher));
+            self.stranded.extend(watchers);
+        }
+        self.live.clear();
+        self.timers = TimerQueue::default();
+    }
+
+    pub(super) fn recover(&mut self, open_runs: Vec<RunHead>, ctx: &mut Context<Self>) {
+        self.failed = None;
+        for head in open_runs {
+            let mut entry = Entry::new(head.run_id, Presence::Passive);
+            entry.attempts_lost = true;
+            self.timers.set(&head.workflow_id, head.wake);
+            self.entries.insert(head.workflow_id, entry);
+        }
+        for (workflow_id, run_id, watcher) in std::mem::take(&mut self.stranded) {
+            // Whose run is not open any more: the watcher is dropped, and its owner looks into the store.
+            if let Some(entry) = self
+                .entries
+                .get_mut(&workflow_id)
+                .filter(|entry| entry.run_id == run_id)
+            {
+                entry.watchers.push(watcher);
+            }
+        }
+        self.set_alarm(ctx);
+    }
+}
+
+/// Rebuilding runs user code (replay): a panic in it is this run's problem only.
+fn rebuild_isolated(shared: &Shared, run_id: RunId) -> Result<(RunState, Box<dyn Decider>), Error> {
+    let rebuilt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| rebuild(shared, run_id)));
+    rebuilt.unwrap_or_else(|panic| {
+        Err(Error::Corrupt {
+            run: Some(run_id),
+            what: format!("rebuilding panicked: {}", panic_message(&*panic)),
+        })
+    })
+}
+
+fn is_unknown(shared: &Shared, run_id: RunId) -> bool {
+    matches!(shared.store.get().and_then(|store| store.head(run_id)), Ok(None))
+}

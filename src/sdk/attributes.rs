@@ -1,0 +1,101 @@
+//! The attributes, with their documentation. Must not live here: their code (the `amends-macros` crate).
+
+/// Says how a function is run as an activity: its name, timeouts and retries, and the activity that undoes it.
+///
+/// The function stays as it is: an ordinary function that can be called, tested and passed on. Without the attribute it
+/// can be an activity too, under its own name and with the defaults of [`ActivityOptions`](crate::ActivityOptions).
+///
+/// | Option | Meaning |
+/// |---|---|
+/// | `name = "..."` | The activity type; without it, the function's name. |
+/// | `start_to_close = "10s"` | The longest that one attempt may take. |
+/// | `schedule_to_close = "1h"` | The longest from being scheduled to the end of the last attempt. |
+/// | `schedule_to_start = "5m"` | The longest that it may wait for an attempt to be started. |
+/// | `heartbeat = "30s"` | The longest between two heartbeats of an attempt. |
+/// | `retry(initial_interval = "1s", coefficient = 2.0, maximum_interval = "1m", max_attempts = 5, non_retryable("A", "B"))` | When failed attempts are tried again. |
+/// | `compensate = function` | The activity that undoes this one, when it is a step of a saga. It takes [`Undo`](crate::Undo) of this function's input and output. |
+///
+/// Durations are written `"500ms"`, `"10s"`, `"5m"`, `"1h 30m"`, `"1d"`.
+///
+/// ```
+/// use amends::{ActivityContext, ActivityDefinition, Failure, Undo, activity};
+///
+/// #[activity(start_to_close = "10s", retry(max_attempts = 5, non_retryable("NoSuchItem")), compensate = release_inventory)]
+/// async fn reserve_inventory(_cx: ActivityContext, sku: String) -> Result<u32, Failure> {
+///     Ok(u32::try_from(sku.len()).unwrap_or(0))
+/// }
+///
+/// // Compensations are tried until they succeed, unless their own attribute says otherwise.
+/// #[activity]
+/// async fn release_inventory(_cx: ActivityContext, undo: Undo<String, u32>) -> Result<(), Failure> {
+///     // `output` is `None` when nobody knows whether the reservation was made.
+///     let _reservation: Option<u32> = undo.output;
+///     Ok(())
+/// }
+///
+/// let definition = ActivityDefinition::of(reserve_inventory)?;
+/// assert_eq!(definition.compensation().unwrap().activity_type.as_str(), "release_inventory");
+/// # Ok::<(), amends::RegistryError>(())
+/// ```
+///
+/// A compensation of the wrong type does not compile:
+///
+/// ```compile_fail,E0631
+/// # use amends::{ActivityContext, Failure, Undo, activity};
+/// #[activity(compensate = release)]
+/// async fn reserve(_cx: ActivityContext, sku: String) -> Result<u32, Failure> { Ok(1) }
+/// async fn release(_cx: ActivityContext, undo: Undo<String, String>) -> Result<(), Failure> { Ok(()) }
+/// ```
+///
+/// Nor does a future that cannot be sent to the thread that runs it:
+///
+/// ```compile_fail,E0277
+/// # use amends::{ActivityContext, Failure, activity};
+/// #[activity]
+/// async fn local(_cx: ActivityContext) -> Result<(), Failure> {
+///     let shared = std::rc::Rc::new(1);
+///     std::future::ready(()).await;
+///     drop(shared);
+///     Ok(())
+/// }
+/// ```
+///
+/// Nor does an option that does not exist (`timeout`), or a time that is none:
+///
+/// ```compile_fail
+/// # use amends::{ActivityContext, Failure, activity};
+/// #[activity(timeout = "1s")]
+/// async fn charge(_cx: ActivityContext) -> Result<(), Failure> { Ok(()) }
+/// ```
+/// ```compile_fail
+/// # use amends::{ActivityContext, Failure, activity};
+/// #[activity(start_to_close = "soon")]
+/// async fn charge(_cx: ActivityContext) -> Result<(), Failure> { Ok(()) }
+/// ```
+pub use amends_macros::activity;
+
+/// Says how a function is registered as a workflow: `#[workflow]`, or `#[workflow(name = "...")]`.
+///
+/// The function stays as it is. Without the attribute it can be a workflow too, under its own name.
+///
+/// ```
+/// use amends::{Failure, WorkflowContext, WorkflowDefinition, workflow};
+///
+/// #[workflow(name = "place-order")]
+/// async fn place_order(cx: WorkflowContext, order: u32) -> Result<u32, Failure> {
+///     cx.sleep(std::time::Duration::from_secs(60)).await?;
+///     Ok(order)
+/// }
+///
+/// assert_eq!(WorkflowDefinition::of(place_order)?.workflow_type().as_str(), "place-order");
+/// # Ok::<(), amends::RegistryError>(())
+/// ```
+///
+/// Its first parameter is the context:
+///
+/// ```compile_fail,E0277
+/// # use amends::{Failure, workflow};
+/// #[workflow]
+/// async fn place_order(order: u32) -> Result<u32, Failure> { Ok(order) }
+/// ```
+pub use amends_macros::workflow;

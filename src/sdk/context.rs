@@ -1,0 +1,253 @@
+//! What an activity sees of the engine. Lives here: `ActivityContext`, its builder, and idempotency keys. Must not live
+//! here: how heartbeats travel or who cancels (they are injected).
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::model::{ActivityId, ActivityType, Failure, Payload, RunId, Timestamp, WorkflowId, WorkflowType};
+
+use super::{CancelFlag, Canceled, SharedState};
+
+/// Takes a heartbeat's details to the engine.
+pub type HeartbeatSink = Arc<dyn Fn(Payload) + Send + Sync>;
+
+/// Which attempt of which activity of which run this is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActivityInfo {
+    /// The caller's id of the workflow.
+    pub workflow_id: WorkflowId,
+    /// The execution.
+    pub run_id: RunId,
+    /// Which workflow.
+    pub workflow_type: WorkflowType,
+    /// The activity's id in its run.
+    pub activity_id: ActivityId,
+    /// Which activity.
+    pub activity_type: ActivityType,
+    /// The attempt's number, 1 for the first: the fencing token. It only ever grows, so a participant that remembers the
+    /// highest one it saw can refuse a late attempt.
+    pub attempt: u32,
+    /// Names the intent rather than the attempt: the same for every attempt of this step in this direction. Hand it to
+    /// the participant, so that it can recognise a repeated request.
+    pub idempotency_key: String,
+    /// When the activity was scheduled.
+    pub scheduled_at: Timestamp,
+    /// Whether this undoes a step.
+    pub is_compensation: bool,
+}
+
+/// The idempotency key of an activity: the same for all of its attempts. A step and its compensation are two activities
+/// (`reserve` and `reserve/undo`), so the key also tells the direction.
+#[must_use]
+pub fn idempotency_key(run_id: RunId, activity_id: &ActivityId) -> String {
+    format!("{run_id}/{activity_id}")
+}
+
+/// What an activity sees of the engine. Cheap to clone.
+///
+/// ```
+/// use amends::{ActivityContext, Failure};
+///
+/// async fn charge_card(cx: ActivityContext, cents: u64) -> Result<String, Failure> {
+///     let rate = cx.state::<u64>().ok_or_else(|| Failure::non_retryable("NoRate", "give the engine a rate"))?;
+///     Ok(format!("{} charged under {}", cents * *rate, cx.info().idempotency_key))
+/// }
+///
+/// // In a unit test an activity is an ordinary function.
+/// use futures_util::FutureExt;
+/// let cx = ActivityContext::for_test().state(2_u64).idempotency_key("key-1").build();
+/// let receipt = charge_card(cx, 500).now_or_never().expect("it waits for nothing");
+/// assert_eq!(receipt.unwrap(), "1000 charged under key-1");
+/// ```
+#[derive(Clone)]
+pub struct ActivityContext {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    info: ActivityInfo,
+    state: SharedState,
+    cancel: CancelFlag,
+    heartbeat: Option<HeartbeatSink>,
+}
+
+impl ActivityContext {
+    /// A context with these parts; heartbeats go nowhere when there is no sink.
+    #[must_use]
+    pub fn new(info: ActivityInfo, state: SharedState, cancel: CancelFlag, heartbeat: Option<HeartbeatSink>) -> Self {
+        let inner = Inner {
+            info,
+            state,
+            cancel,
+            heartbeat,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A context for unit tests of activities: a first attempt of made-up names, to be changed as needed.
+    pub fn for_test() -> ActivityContextBuilder {
+        ActivityContextBuilder::new()
+    }
+
+    /// Which attempt this is.
+    #[must_use]
+    pub fn info(&self) -> &ActivityInfo {
+        &self.inner.info
+    }
+
+    /// The shared value of this type that the engine was given; `None` when it was given none.
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.inner.state.get()
+    }
+
+    /// Whether the attempt should stop: its run was cancelled, its time is up, or the engine shuts down. Its result is
+    /// recorded only if it still counts.
+    #[must_use]
+    pub fn is_canceled(&self) -> bool {
+        self.inner.cancel.is_raised()
+    }
+
+    /// Waits until the attempt should stop. Meant for a `select!` beside the work.
+    pub fn canceled(&self) -> Canceled {
+        self.inner.cancel.raised()
+    }
+
+    /// Says that the attempt is alive, with details of how far it got. Without a heartbeat timeout this does nothing.
+    ///
+    /// # Errors
+    /// A failure of type `InvalidHeartbeat` when the details have no JSON form or are larger than 2 MiB.
+    pub fn heartbeat<T: Serialize + ?Sized>(&self, details: &T) -> Result<(), Failure> {
+        let details = Payload::json(details).map_err(|error| {
+            let message = format!("the heartbeat's details cannot be sent: {error}");
+            Failure::non_retryable("InvalidHeartbeat", message)
+        })?;
+        if let Some(sink) = &self.inner.heartbeat {
+            sink(details);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ActivityContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActivityContext")
+            .field("info", &self.inner.info)
+            .field("canceled", &self.is_canceled())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds an [`ActivityContext`] for a unit test.
+#[derive(Clone)]
+#[must_use = "call `build`"]
+pub struct ActivityContextBuilder {
+    info: ActivityInfo,
+    state: SharedState,
+    cancel: CancelFlag,
+    heartbeat: Option<HeartbeatSink>,
+}
+
+impl ActivityContextBuilder {
+    fn new() -> Self {
+        let run_id = RunId::from_bytes([0; 16]);
+        let activity_id = ActivityId::from_trusted("1");
+        Self {
+            info: ActivityInfo {
+                workflow_id: WorkflowId::from_trusted("test-workflow"),
+                run_id,
+                workflow_type: WorkflowType::from_trusted("test_workflow"),
+                idempotency_key: idempotency_key(run_id, &activity_id),
+                activity_id,
+                activity_type: ActivityType::from_trusted("test_activity"),
+                attempt: 1,
+                scheduled_at: Timestamp::EPOCH,
+                is_compensation: false,
+            },
+            state: SharedState::new(),
+            cancel: CancelFlag::new(),
+            heartbeat: None,
+        }
+    }
+
+    /// Everything that the activity may ask about itself.
+    pub fn info(mut self, info: ActivityInfo) -> Self {
+        self.info = info;
+        self
+    }
+
+    /// The attempt's number, 1 for the first.
+    pub fn attempt(mut self, attempt: u32) -> Self {
+        self.info.attempt = attempt;
+        self
+    }
+
+    /// The idempotency key.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.info.idempotency_key = key.into();
+        self
+    }
+
+    /// Adds a shared value.
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.state = self.state.with(value);
+        self
+    }
+
+    /// The flag that tells the activity to stop; keep a clone to raise it.
+    pub fn cancel_flag(mut self, flag: CancelFlag) -> Self {
+        self.cancel = flag;
+        self
+    }
+
+    /// Where heartbeats go.
+    pub fn on_heartbeat(mut self, sink: impl Fn(Payload) + Send + Sync + 'static) -> Self {
+        self.heartbeat = Some(Arc::new(sink));
+        self
+    }
+
+    /// The context.
+    #[must_use]
+    pub fn build(self) -> ActivityContext {
+        ActivityContext::new(self.info, self.state, self.cancel, self.heartbeat)
+    }
+}
+
+impl fmt::Debug for ActivityContextBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActivityContextBuilder")
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn heartbeats_reach_the_sink_and_cancel_reaches_the_activity() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let flag = CancelFlag::new();
+        let sink = seen.clone();
+        let cx = ActivityContext::for_test()
+            .cancel_flag(flag.clone())
+            .on_heartbeat(move |details| sink.lock().unwrap().push(details))
+            .build();
+        cx.heartbeat(&3).unwrap();
+        assert_eq!(*seen.lock().unwrap(), [Payload::json(&3).unwrap()]);
+        assert!(!cx.is_canceled());
+        flag.raise();
+        assert!(cx.clone().is_canceled());
+    }
+
+    #[test]
+    fn keys_differ_by_direction_only() {
+        let (run, id) = (RunId::from_bytes([1; 16]), ActivityId::from_trusted("2"));
+        assert_eq!(idempotency_key(run, &id), format!("{run}/2"));
+    }
+}

@@ -1,0 +1,38 @@
+//! What users implement and call from inside their code: activities, workflows, their contexts, and the registry that
+//! holds them. Must not live here: running any of it (that is `runtime`), replaying it (that is `replay`), I/O, clocks,
+//! randomness. Imports `model` only.
+
+mod activity;
+#[cfg(all(test, feature = "macros"))]
+mod attribute_tests;
+#[cfg(feature = "macros")]
+mod attributes;
+mod cancel;
+mod context;
+mod definition;
+mod function;
+mod metadata;
+mod names;
+mod registry;
+mod shared_state;
+mod workflow;
+
+pub use activity::{Activity, Execution};
+#[cfg(feature = "macros")]
+pub use attributes::{activity, workflow};
+pub use cancel::{CancelFlag, Canceled};
+pub use context::{ActivityContext, ActivityContextBuilder, ActivityInfo, HeartbeatSink, idempotency_key};
+pub use definition::{ActivityDefinition, CompensationDefinition, WorkflowDefinition};
+pub use function::{ActivityFunction, WorkflowFunction};
+pub use names::FunctionNameError;
+pub use registry::{Registry, RegistryError};
+pub use shared_state::SharedState;
+pub use workflow::{
+    ActivityCall, RunCanceled, Saga, SignalReceive, SignalReceiver, Sleep, StepCall, Workflow, WorkflowContext,
+};
+
+pub(crate) use workflow::{Core, RunIdentity};
+
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use metadata::{ActivityMetadata, WorkflowMetadata, activity_function_id, compensation_of, workflow_function_id};

@@ -1,0 +1,180 @@
+//! The set of registered activities and workflows. Lives here: adding, checking, looking up. Must not live here: what
+//! one of them is (`definition`), saga definition files (`definition` room).
+
+use std::collections::BTreeMap;
+
+use crate::model::{ActivityType, IdError, WorkflowType};
+
+use super::{ActivityDefinition, FunctionNameError, WorkflowDefinition};
+
+/// Why something cannot be registered, or a registry cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// Two activities have one name.
+    #[error("two activities are registered as {0:?}: give one of them another name (`#[activity(name = \"...\")]`)")]
+    DuplicateActivity(ActivityType),
+    /// Two workflows have one name.
+    #[error("two workflows are registered as {0:?}: give one of them another name (`#[workflow(name = \"...\")]`)")]
+    DuplicateWorkflow(WorkflowType),
+    /// A compensation is named but not registered.
+    #[error("activity {activity:?} is undone by {compensation:?}, which is not registered: register it too")]
+    MissingCompensation {
+        /// The activity to be undone.
+        activity: ActivityType,
+        /// The one that is missing.
+        compensation: ActivityType,
+    },
+    /// A function has no name of its own.
+    #[error(transparent)]
+    Name(#[from] FunctionNameError),
+    /// A name cannot be used.
+    #[error(transparent)]
+    Id(#[from] IdError),
+}
+
+/// The activities and workflows that an engine can run.
+///
+/// ```
+/// use amends::{ActivityContext, ActivityDefinition, Failure, Registry, WorkflowContext, WorkflowDefinition};
+///
+/// async fn greet(_cx: ActivityContext, name: String) -> Result<String, Failure> {
+///     Ok(format!("Hello, {name}"))
+/// }
+/// async fn welcome(cx: WorkflowContext, name: String) -> Result<String, Failure> {
+///     cx.activity(greet, &name).await
+/// }
+///
+/// let mut registry = Registry::new();
+/// registry.add_activity(ActivityDefinition::of(greet)?)?;
+/// registry.add_workflow(WorkflowDefinition::of(welcome)?)?;
+/// assert!(registry.activity("greet").is_some() && registry.check().is_ok());
+/// # Ok::<(), amends::RegistryError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    activities: BTreeMap<ActivityType, ActivityDefinition>,
+    workflows: BTreeMap<WorkflowType, WorkflowDefinition>,
+}
+
+impl Registry {
+    /// Nothing registered.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Registers an activity.
+    ///
+    /// # Errors
+    /// [`RegistryError::DuplicateActivity`]; the earlier one stays.
+    pub fn add_activity(&mut self, definition: ActivityDefinition) -> Result<(), RegistryError> {
+        let name = definition.activity_type().clone();
+        if self.activities.contains_key(&name) {
+            return Err(RegistryError::DuplicateActivity(name));
+        }
+        self.activities.insert(name, definition);
+        Ok(())
+    }
+
+    /// Registers a workflow.
+    ///
+    /// # Errors
+    /// [`RegistryError::DuplicateWorkflow`]; the earlier one stays.
+    pub fn add_workflow(&mut self, definition: WorkflowDefinition) -> Result<(), RegistryError> {
+        let name = definition.workflow_type().clone();
+        if self.workflows.contains_key(&name) {
+            return Err(RegistryError::DuplicateWorkflow(name));
+        }
+        self.workflows.insert(name, definition);
+        Ok(())
+    }
+
+    /// The activity of this name.
+    #[must_use]
+    pub fn activity(&self, activity_type: &str) -> Option<&ActivityDefinition> {
+        self.activities.get(activity_type)
+    }
+
+    /// The workflow of this name.
+    #[must_use]
+    pub fn workflow(&self, workflow_type: &str) -> Option<&WorkflowDefinition> {
+        self.workflows.get(workflow_type)
+    }
+
+    /// Every activity, by name.
+    pub fn activities(&self) -> impl Iterator<Item = &ActivityDefinition> {
+        self.activities.values()
+    }
+
+    /// Every workflow, by name.
+    pub fn workflows(&self) -> impl Iterator<Item = &WorkflowDefinition> {
+        self.workflows.values()
+    }
+
+    /// Checks that the registered things fit together, once all of them are there.
+    ///
+    /// # Errors
+    /// Everything that is wrong: each compensation that is not registered.
+    pub fn check(&self) -> Result<(), Vec<RegistryError>> {
+        let missing: Vec<_> = self
+            .activities()
+            .filter_map(|definition| {
+                let compensation = &definition.compensation()?.activity_type;
+                (!self.activities.contains_key(compensation)).then(|| RegistryError::MissingCompensation {
+                    activity: definition.activity_type().clone(),
+                    compensation: compensation.clone(),
+                })
+            })
+            .collect();
+        if missing.is_empty() { Ok(()) } else { Err(missing) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Failure;
+    use crate::sdk::{ActivityContext, CompensationDefinition, WorkflowContext};
+
+    async fn reserve(_cx: ActivityContext, order: u32) -> Result<u32, Failure> {
+        Ok(order)
+    }
+
+    fn release(_cx: ActivityContext) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn order(_cx: WorkflowContext) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    #[test]
+    fn duplicates_are_refused_and_missing_compensations_are_listed() {
+        let mut registry = Registry::new();
+        let undone_by_release = ActivityDefinition::of(reserve)
+            .unwrap()
+            .with_compensation(CompensationDefinition::of(release).unwrap());
+        registry.add_activity(undone_by_release.clone()).unwrap();
+        assert!(matches!(
+            registry.add_activity(undone_by_release),
+            Err(RegistryError::DuplicateActivity(name)) if name.as_str() == "reserve"
+        ));
+        let problems = registry.check().unwrap_err();
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].to_string().contains("\"release\""), "{}", problems[0]);
+        registry.add_activity(ActivityDefinition::of(release).unwrap()).unwrap();
+        registry.check().unwrap();
+        registry.add_workflow(WorkflowDefinition::of(order).unwrap()).unwrap();
+        assert!(registry.add_workflow(WorkflowDefinition::of(order).unwrap()).is_err());
+        assert_eq!((registry.activities().count(), registry.workflows().count()), (2, 1));
+    }
+
+    #[test]
+    fn closures_are_refused_by_name() {
+        let refused = ActivityDefinition::of(|_cx: ActivityContext, n: u32| async move { Ok::<_, Failure>(n) });
+        assert!(matches!(
+            refused,
+            Err(RegistryError::Name(FunctionNameError::Closure { .. }))
+        ));
+    }
+}

@@ -1,0 +1,355 @@
+//! The state behind a `WorkflowContext`: what the code asked for and has not got yet. One side of it is called by the
+//! code's futures, the other (`arrivals`) by `replay`. Must not live here: anything about histories.
+//!
+//! Nothing of the user's may run while the core is borrowed: wakers are handed out to be called, and dropped, outside.
+
+mod arrivals;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use crate::model::{
+    ActivityId, ActivityOptions, ActivityType, Command, EventId, Failure, Payload, RunId, ScheduleActivity, SignalName,
+    StepKind, StepName, StepSpec, TimerId, Timestamp, WorkflowId, WorkflowType,
+};
+use crate::model::{CompensationSpec, RunStarted};
+
+use super::random::Random;
+use super::run_canceled;
+
+/// Which run this is.
+#[derive(Clone, Debug)]
+pub(crate) struct RunIdentity {
+    pub(crate) workflow_id: WorkflowId,
+    pub(crate) run_id: RunId,
+    pub(crate) workflow_type: WorkflowType,
+}
+
+impl From<&RunStarted> for RunIdentity {
+    fn from(started: &RunStarted) -> Self {
+        Self {
+            workflow_id: started.workflow_id.clone(),
+            run_id: started.run_id,
+            workflow_type: started.workflow_type.clone(),
+        }
+    }
+}
+
+/// Names one operation, signal reception or other wait of the code, in the order in which they began.
+pub(super) type Key = u64;
+
+/// An activity as the code asked for it.
+#[derive(Debug)]
+pub(super) struct ActivityRequest {
+    pub(super) activity_type: ActivityType,
+    pub(super) input: Payload,
+    pub(super) options: ActivityOptions,
+    pub(super) id: Option<ActivityId>,
+    pub(super) step: Option<StepRequest>,
+}
+
+/// A saga step as the code asked for it.
+#[derive(Debug)]
+pub(super) struct StepRequest {
+    pub(super) name: Option<StepName>,
+    pub(super) kind: StepKind,
+    pub(super) compensation: Option<CompensationSpec>,
+}
+
+/// What the code waits for, or no longer waits for but the engine has not ended yet.
+#[derive(Debug)]
+struct Operation {
+    what: What,
+    outcome: Option<Result<Payload, Failure>>,
+    waker: Option<Waker>,
+    /// The future was dropped: nobody will ask for the outcome.
+    abandoned: bool,
+}
+
+#[derive(Debug)]
+enum What {
+    Activity {
+        id: ActivityId,
+        activity_type: ActivityType,
+        scheduled: Option<EventId>,
+        is_pivot: bool,
+    },
+    Timer(TimerId),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Core {
+    identity: RunIdentity,
+    now: Timestamp,
+    random: Random,
+    /// What the code asked for in this turn.
+    commands: Vec<Command>,
+    next_key: Key,
+    next_activity: u64,
+    next_timer: u64,
+    activity_ids: BTreeSet<ActivityId>,
+    /// With the highest number that was appended to each.
+    step_names: BTreeMap<StepName, u64>,
+    operations: BTreeMap<Key, Operation>,
+    by_activity_id: BTreeMap<ActivityId, Key>,
+    by_scheduled: BTreeMap<EventId, Key>,
+    by_timer_id: BTreeMap<TimerId, Key>,
+    signals: BTreeMap<SignalName, VecDeque<Payload>>,
+    /// Everybody who waits for a signal or for the run's cancellation.
+    waiting: BTreeMap<Key, (WaitFor, Waker)>,
+    /// To be woken as soon as the core is not borrowed any more.
+    to_wake: Vec<Waker>,
+    cancel_requested: bool,
+    pivot_passed: bool,
+    ended: bool,
+}
+
+#[derive(Debug, PartialEq)]
+enum WaitFor {
+    Signal(SignalName),
+    Cancel,
+}
+
+/// What the code's futures call.
+impl Core {
+    pub(crate) fn new(identity: RunIdentity) -> Self {
+        let random = Random::of_run(identity.run_id);
+        Self {
+            identity,
+            now: Timestamp::EPOCH,
+            random,
+            commands: Vec::new(),
+            next_key: 0,
+            next_activity: 0,
+            next_timer: 0,
+            activity_ids: BTreeSet::new(),
+            step_names: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            by_activity_id: BTreeMap::new(),
+            by_scheduled: BTreeMap::new(),
+            by_timer_id: BTreeMap::new(),
+            signals: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            to_wake: Vec::new(),
+            cancel_requested: false,
+            pivot_passed: false,
+            ended: false,
+        }
+    }
+
+    pub(super) fn identity(&self) -> &RunIdentity {
+        &self.identity
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub(super) fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
+    pub(super) fn record_marker(&mut self, name: String, details: Payload) {
+        self.commands.push(Command::RecordMarker { name, details });
+    }
+
+    pub(super) fn schedule_activity(&mut self, request: ActivityRequest) -> Result<Key, Failure> {
+        if self.cancel_requested {
+            return Err(run_canceled());
+        }
+        let activity_id = self.unused_activity_id(request.id)?;
+        let is_pivot = request.step.as_ref().is_some_and(|step| step.kind == StepKind::Pivot);
+        let mut options = request.options;
+        let step = request.step.map(|step| {
+            if step.kind == StepKind::Retriable {
+                // Forward is the only way left: it is tried until it succeeds.
+                options.retry.maximum_attempts = 0;
+            }
+            let wanted = step
+                .name
+                .unwrap_or_else(|| StepName::from_trusted(request.activity_type.as_str()));
+            StepSpec {
+                name: self.unused_step_name(&wanted),
+                kind: step.kind,
+                after: None,
+                compensation: step.compensation,
+            }
+        });
+        let key = self.begin(What::Activity {
+            id: activity_id.clone(),
+            activity_type: request.activity_type.clone(),
+            scheduled: None,
+            is_pivot,
+        });
+        self.by_activity_id.insert(activity_id.clone(), key);
+        self.commands.push(Command::ScheduleActivity(Box::new(ScheduleActivity {
+            activity_id,
+            activity_type: request.activity_type,
+            input: request.input,
+            options,
+            step,
+        })));
+        Ok(key)
+    }
+
+    pub(super) fn start_timer(&mut self, after: Duration) -> Result<Key, Failure> {
+        if self.cancel_requested {
+            return Err(run_canceled());
+        }
+        self.next_timer += 1;
+        let timer_id = TimerId::from_trusted(self.next_timer.to_string());
+        let key = self.begin(What::Timer(timer_id.clone()));
+        self.by_timer_id.insert(timer_id.clone(), key);
+        self.commands.push(Command::StartTimer { timer_id, after });
+        Ok(key)
+    }
+
+    /// The operation's outcome, or a promise to wake. Returns the waker that was replaced, to be dropped outside.
+    pub(super) fn poll_operation(&mut self, key: Key, waker: Waker) -> (Poll<Result<Payload, Failure>>, Option<Waker>) {
+        let Some(operation) = self.operations.get_mut(&key) else {
+            return (Poll::Pending, None);
+        };
+        match operation.outcome.take() {
+            Some(outcome) => {
+                self.forget(key);
+                (Poll::Ready(outcome), None)
+            }
+            None => (Poll::Pending, operation.waker.replace(waker)),
+        }
+    }
+
+    /// The code dropped the operation's future: ask for it to stop, unless it has ended.
+    pub(super) fn abandon(&mut self, key: Key) -> Option<Waker> {
+        let operation = self.operations.get_mut(&key)?;
+        let waker = operation.waker.take();
+        if operation.outcome.is_some() || self.ended {
+            self.forget(key);
+            return waker;
+        }
+        operation.abandoned = true;
+        self.stop(key);
+        waker
+    }
+
+    pub(super) fn take_signal(&mut self, name: &SignalName) -> Option<Payload> {
+        self.signals.get_mut(name)?.pop_front()
+    }
+
+    pub(super) fn wait_for_signal(&mut self, name: &SignalName, key: &mut Option<Key>, waker: Waker) -> Option<Waker> {
+        self.wait(WaitFor::Signal(name.clone()), key, waker)
+    }
+
+    pub(super) fn wait_for_cancel(&mut self, key: &mut Option<Key>, waker: Waker) -> Option<Waker> {
+        self.wait(WaitFor::Cancel, key, waker)
+    }
+
+    pub(super) fn stop_waiting(&mut self, key: Key) -> Option<Waker> {
+        self.waiting.remove(&key).map(|(_, waker)| waker)
+    }
+
+    pub(super) fn is_cancel_requested(&self) -> bool {
+        self.cancel_requested
+    }
+}
+
+impl Core {
+    fn begin(&mut self, what: What) -> Key {
+        let key = self.take_key();
+        let operation = Operation {
+            what,
+            outcome: None,
+            waker: None,
+            abandoned: false,
+        };
+        self.operations.insert(key, operation);
+        key
+    }
+
+    fn take_key(&mut self) -> Key {
+        self.next_key += 1;
+        self.next_key
+    }
+
+    /// Asks the engine to stop an operation; one that was asked for in this same turn is not asked for at all.
+    fn stop(&mut self, key: Key) {
+        let Some(operation) = self.operations.get(&key) else {
+            return;
+        };
+        let command = match &operation.what {
+            What::Activity { id, .. } => Command::RequestCancelActivity {
+                activity_id: id.clone(),
+            },
+            What::Timer(id) => Command::CancelTimer { timer_id: id.clone() },
+        };
+        let started_in_this_turn = self.commands.iter().position(|given| match (&operation.what, given) {
+            (What::Activity { id, .. }, Command::ScheduleActivity(schedule)) => schedule.activity_id == *id,
+            (What::Timer(id), Command::StartTimer { timer_id, .. }) => timer_id == id,
+            _ => false,
+        });
+        // A stopped timer ends at once; a stopped activity only when its attempt has.
+        let ends_at_once = matches!(operation.what, What::Timer(_)) && operation.abandoned;
+        match started_in_this_turn {
+            Some(at) => {
+                self.commands.remove(at);
+            }
+            None => self.commands.push(command),
+        }
+        if started_in_this_turn.is_some() || ends_at_once {
+            self.forget(key);
+        }
+    }
+
+    fn forget(&mut self, key: Key) {
+        match self.operations.remove(&key).map(|operation| operation.what) {
+            Some(What::Activity { id, scheduled, .. }) => {
+                self.by_activity_id.remove(&id);
+                if let Some(scheduled) = scheduled {
+                    self.by_scheduled.remove(&scheduled);
+                }
+            }
+            Some(What::Timer(id)) => {
+                self.by_timer_id.remove(&id);
+            }
+            None => {}
+        }
+    }
+
+    fn wait(&mut self, wait_for: WaitFor, key: &mut Option<Key>, waker: Waker) -> Option<Waker> {
+        let key = *key.get_or_insert_with(|| self.take_key());
+        self.waiting
+            .insert(key, (wait_for, waker))
+            .map(|(_, replaced)| replaced)
+    }
+
+    fn unused_activity_id(&mut self, wanted: Option<ActivityId>) -> Result<ActivityId, Failure> {
+        let id = match wanted {
+            Some(id) if self.activity_ids.contains(&id) => {
+                let message = format!("two activities of this run have the id {id:?}");
+                return Err(Failure::non_retryable("DuplicateActivityId", message));
+            }
+            Some(id) => id,
+            None => loop {
+                self.next_activity += 1;
+                let id = ActivityId::from_trusted(self.next_activity.to_string());
+                if !self.activity_ids.contains(&id) {
+                    break id;
+                }
+            },
+        };
+        self.activity_ids.insert(id.clone());
+        Ok(id)
+    }
+
+    fn unused_step_name(&mut self, wanted: &StepName) -> StepName {
+        let mut name = wanted.clone();
+        while self.step_names.contains_key(&name) {
+            let number = self.step_names.entry(wanted.clone()).or_insert(1);
+            *number += 1;
+            name = StepName::from_trusted(format!("{wanted}#{number}"));
+        }
+        self.step_names.insert(name.clone(), 1);
+        name
+    }
+}

@@ -1,0 +1,274 @@
+//! What workflow code sees of the engine: time, randomness, activities, timers, signals, sagas. Lives here: the
+//! `Workflow` trait and the `WorkflowContext`. Must not live here: matching commands with a history (`replay`).
+
+mod call;
+mod core;
+mod random;
+mod saga;
+mod signal;
+mod timer;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::model::{Failure, Payload, RunId, Timestamp, WorkflowId, WorkflowType};
+
+use super::function::{ActivityFunction, encode};
+
+pub use call::ActivityCall;
+pub use saga::{Saga, StepCall};
+pub use signal::{SignalReceive, SignalReceiver};
+pub use timer::Sleep;
+
+pub(crate) use self::core::{Core, RunIdentity};
+
+/// A durable function. Most workflows are plain functions (see [`WorkflowFunction`](super::WorkflowFunction)); implement
+/// the trait for a workflow that carries state in `self`.
+///
+/// The future is replayed from the history whenever the run is brought back to memory, so it must decide the same every
+/// time: no clocks, randomness, I/O or shared mutable state but those of its [`WorkflowContext`].
+///
+/// ```
+/// use amends::{Failure, Payload, Workflow, WorkflowContext, WorkflowDefinition};
+/// use futures_util::future::{FutureExt, LocalBoxFuture};
+///
+/// struct Nightly { at: std::time::Duration }
+///
+/// impl Workflow for Nightly {
+///     fn start(&self, cx: WorkflowContext, _input: Payload) -> LocalBoxFuture<'static, Result<Payload, Failure>> {
+///         let at = self.at;
+///         async move {
+///             cx.sleep(at).await?;
+///             Ok(Payload::null())
+///         }
+///         .boxed_local()
+///     }
+/// }
+///
+/// WorkflowDefinition::new("nightly", Nightly { at: std::time::Duration::from_secs(3600) })?;
+/// # Ok::<(), amends::RegistryError>(())
+/// ```
+pub trait Workflow: Send + Sync + 'static {
+    /// Makes the run's future. Called once for each time that the run is brought to memory; the future need not be
+    /// `Send`.
+    fn start(&self, cx: WorkflowContext, input: Payload) -> LocalBoxFuture<'static, Result<Payload, Failure>>;
+}
+
+/// What workflow code sees of the engine. Cheap to clone; clones are the same run.
+///
+/// Its futures are lazy, like all futures: an activity is scheduled and a timer is started when its future is first
+/// polled, and in the order of those polls. They work in `join!`, `select` and `FuturesUnordered`. **Dropping** one before
+/// it has resolved asks the activity to stop, or forgets the timer. To await anything else (a socket, another runtime's
+/// timer) parks the run: nobody would wake it after a crash. Such things belong into activities.
+///
+/// When somebody cancels the run, outstanding calls, sleeps and signal receptions fail with a cancellation, and so do all
+/// later ones: `?` leads out of the function, and the engine then undoes the saga's steps by itself. Once the pivot of a
+/// saga has succeeded a cancellation does not reach the code any more.
+///
+/// ```
+/// use std::time::Duration;
+/// use amends::{ActivityContext, Failure, WorkflowContext};
+/// use futures_util::{future::select, future::Either, pin_mut};
+///
+/// async fn ask(_cx: ActivityContext, question: String) -> Result<(), Failure> { Ok(()) }
+///
+/// async fn approval(cx: WorkflowContext, question: String) -> Result<bool, Failure> {
+///     cx.activity(ask, &question).start_to_close(Duration::from_secs(5)).await?;
+///     let approved = cx.signal::<bool>("approve");
+///     let (answer, deadline) = (approved.recv(), cx.sleep(Duration::from_secs(86_400)));
+///     pin_mut!(answer, deadline);
+///     match select(answer, deadline).await {
+///         Either::Left((answer, _)) => answer,
+///         Either::Right((slept, _)) => slept.map(|()| false),
+///     }
+/// }
+/// # let _ = amends::WorkflowDefinition::of(approval);
+/// ```
+#[derive(Clone)]
+pub struct WorkflowContext {
+    core: Rc<RefCell<Core>>,
+}
+
+impl WorkflowContext {
+    pub(crate) fn new(core: Rc<RefCell<Core>>) -> Self {
+        Self { core }
+    }
+
+    /// This execution.
+    #[must_use]
+    pub fn run_id(&self) -> RunId {
+        self.core.borrow().identity().run_id
+    }
+
+    /// The caller's id.
+    #[must_use]
+    pub fn workflow_id(&self) -> WorkflowId {
+        self.core.borrow().identity().workflow_id.clone()
+    }
+
+    /// Which workflow this is.
+    #[must_use]
+    pub fn workflow_type(&self) -> WorkflowType {
+        self.core.borrow().identity().workflow_type.clone()
+    }
+
+    /// The time of the present turn: recorded, so the same on replay. Stands still between awaits.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.core.borrow().now()
+    }
+
+    /// A number that looks random and is the same on replay: a sequence seeded from the run's id. Not for secrets.
+    #[must_use]
+    pub fn random(&self) -> u64 {
+        self.core.borrow_mut().random().next_u64()
+    }
+
+    /// Such a number below `bound`, all equally likely; 0 when `bound` is 0.
+    #[must_use]
+    pub fn random_below(&self, bound: u64) -> u64 {
+        self.core.borrow_mut().random().below(bound)
+    }
+
+    /// A version 4 UUID as text, the same on replay. Not for secrets.
+    #[must_use]
+    pub fn uuid(&self) -> String {
+        self.core.borrow_mut().random().uuid()
+    }
+
+    /// Waits for this long, across restarts, rounded to microseconds.
+    ///
+    /// # Errors
+    /// Resolves to a cancellation when the run is cancelled.
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        Sleep::new(self.core.clone(), duration)
+    }
+
+    /// Runs an activity, by its function. Set options on what this returns, then await it.
+    ///
+    /// # Errors
+    /// Resolves to the activity's failure when it failed for good, to a cancellation when the run is cancelled, or to a
+    /// failure of type `InvalidInput` or `InvalidOutput` when a value has no JSON form, is too large, or does not fit.
+    pub fn activity<M, F>(&self, function: F, input: &F::Input) -> ActivityCall<F::Output>
+    where
+        F: ActivityFunction<M>,
+        F::Input: Serialize,
+        F::Output: DeserializeOwned,
+    {
+        ActivityCall::of_function(self.core.clone(), function, input)
+    }
+
+    /// Runs an activity by its name.
+    ///
+    /// # Errors
+    /// As [`activity`](Self::activity); also when the name cannot be one.
+    pub fn activity_by_name<O: DeserializeOwned>(
+        &self,
+        activity_type: impl AsRef<str>,
+        input: &(impl Serialize + ?Sized),
+    ) -> ActivityCall<O> {
+        ActivityCall::by_name(self.core.clone(), activity_type.as_ref(), input)
+    }
+
+    /// Receives the signals of this name, in the order of their arrival, also those that came before. Several receivers
+    /// of a name share its signals: each is received once.
+    #[must_use]
+    pub fn signal<T: DeserializeOwned>(&self, name: impl AsRef<str>) -> SignalReceiver<T> {
+        SignalReceiver::new(self.core.clone(), name.as_ref())
+    }
+
+    /// Writes a note into the run's history, for people and tools; it does nothing else.
+    ///
+    /// # Errors
+    /// A failure of type `InvalidInput` when the details have no JSON form or are larger than 2 MiB.
+    pub fn record_marker(&self, name: impl Into<String>, details: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
+        let details = encode(details).map_err(|error| invalid_input("the marker's details", &error))?;
+        self.core.borrow_mut().record_marker(name.into(), details);
+        Ok(())
+    }
+
+    /// Whether somebody asked the run to end.
+    #[must_use]
+    pub fn is_cancel_requested(&self) -> bool {
+        self.core.borrow().is_cancel_requested()
+    }
+
+    /// Waits until somebody asks the run to end.
+    pub fn canceled(&self) -> RunCanceled {
+        RunCanceled {
+            core: self.core.clone(),
+            waiting: None,
+        }
+    }
+
+    /// The run's saga: steps that are undone when the run fails or is cancelled. There is one per run; every handle is
+    /// the same.
+    #[must_use]
+    pub fn saga(&self) -> Saga {
+        Saga::new(self.core.clone())
+    }
+}
+
+impl fmt::Debug for WorkflowContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("WorkflowContext");
+        if let Ok(core) = self.core.try_borrow() {
+            debug.field("run", core.identity()).field("now", &core.now());
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// Resolves when somebody asks the run to end; see [`WorkflowContext::canceled`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct RunCanceled {
+    core: Rc<RefCell<Core>>,
+    waiting: Option<u64>,
+}
+
+impl Future for RunCanceled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.core.borrow().is_cancel_requested() {
+            return Poll::Ready(());
+        }
+        let waker = cx.waker().clone();
+        let replaced = this.core.borrow_mut().wait_for_cancel(&mut this.waiting, waker);
+        drop(replaced);
+        Poll::Pending
+    }
+}
+
+impl Drop for RunCanceled {
+    fn drop(&mut self) {
+        if let Some(key) = self.waiting {
+            let removed = self.core.borrow_mut().stop_waiting(key);
+            drop(removed);
+        }
+    }
+}
+
+impl fmt::Debug for RunCanceled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunCanceled").finish_non_exhaustive()
+    }
+}
+
+fn invalid_input(what: &str, error: &crate::model::PayloadError) -> Failure {
+    Failure::non_retryable("InvalidInput", format!("{what} cannot be sent: {error}"))
+}
+
+fn run_canceled() -> Failure {
+    Failure::canceled("the workflow was asked to end")
+}

@@ -1,0 +1,4 @@
+//! The binary's facades. Lives here: what stands between the outside and the engine. Must not live here: decisions about
+//! runs.
+
+pub mod participants;

@@ -1,0 +1,360 @@
+//! From the wire to the model: owns everything, checks what the wire's types cannot. Must not live here: the bytes
+//! themselves.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::RecordError;
+use super::encode::FAILURE_CHAIN_MAX;
+use super::v1 as wire;
+use crate::model::{
+    ActivityId, ActivityOptions, ActivityScheduled, ActivityType, Application, CompensationInput, CompensationSpec,
+    DefinitionDigest, Event, EventAttributes, EventId, Failure, FailureKind, ParkReason, Payload, PendingChange,
+    RequestId, RetryPolicy, RetryState, RunId, RunStarted, SagaStuck, SagaUnwindStarted, SignalName, StepKind,
+    StepName, StepSpec, StuckReason, TimeoutKind, TimerId, Timestamp, Turn, UnwindCause, WorkflowId, WorkflowSignaled,
+    WorkflowTask, WorkflowType,
+};
+
+type Decoded<T> = Result<T, RecordError>;
+
+fn damaged<T>(what: &str) -> Decoded<T> {
+    Err(RecordError::Damaged(what.to_owned()))
+}
+
+pub(super) fn turn(turn: wire::Turn<'_>) -> Decoded<Turn> {
+    Ok(Turn {
+        seq: turn.seq,
+        time: Timestamp::from_micros(turn.time),
+        events: turn.events.into_iter().map(event).collect::<Decoded<_>>()?,
+        pending: turn.pending.into_iter().map(pending).collect::<Decoded<_>>()?,
+    })
+}
+
+fn event(event: wire::Event<'_>) -> Decoded<Event> {
+    Ok(Event {
+        id: EventId(event.id),
+        time: Timestamp::from_micros(event.time),
+        attributes: attributes(event.attributes)?,
+    })
+}
+
+/// One long match, as in `encode`.
+fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
+    use EventAttributes as E;
+    use wire::Attributes as W;
+    Ok(match attributes {
+        W::WorkflowExecutionStarted(started) => E::WorkflowExecutionStarted(Box::new(run_started(&started)?)),
+        W::WorkflowExecutionCompleted { result } => E::WorkflowExecutionCompleted {
+            result: payload(&result),
+        },
+        W::WorkflowExecutionFailed { failure, amended } => E::WorkflowExecutionFailed {
+            failure: chain(failure)?,
+            amended,
+        },
+        W::WorkflowExecutionTimedOut { amended } => E::WorkflowExecutionTimedOut { amended },
+        W::WorkflowExecutionCanceled { failure, amended } => E::WorkflowExecutionCanceled {
+            failure: chain(failure)?,
+            amended,
+        },
+        W::WorkflowExecutionTerminated { reason, identity } => E::WorkflowExecutionTerminated {
+            reason: reason.to_owned(),
+            identity: identity.to_owned(),
+        },
+        W::WorkflowExecutionCancelRequested { reason, identity } => E::WorkflowExecutionCancelRequested {
+            reason: reason.to_owned(),
+            identity: identity.to_owned(),
+        },
+        W::WorkflowExecutionSignaled {
+            name,
+            input,
+            request_id,
+            identity,
+        } => E::WorkflowExecutionSignaled(Box::new(WorkflowSignaled {
+            name: SignalName::from_trusted(name),
+            input: payload(&input),
+            request_id: request_id.map(RequestId::from_trusted),
+            identity: identity.to_owned(),
+        })),
+        W::WorkflowTask { identity } => E::WorkflowTask(WorkflowTask {
+            identity: identity.to_owned(),
+        }),
+        W::ActivityTaskScheduled(activity) => E::ActivityTaskScheduled(Box::new(scheduled_activity(*activity)?)),
+        W::ActivityTaskStarted {
+            scheduled,
+            attempt,
+            last_failure,
+        } => E::ActivityTaskStarted {
+            scheduled: EventId(scheduled),
+            attempt,
+            last_failure: last_failure.map(chain).transpose()?,
+        },
+        W::ActivityTaskCompleted {
+            scheduled,
+            started,
+            result,
+        } => E::ActivityTaskCompleted {
+            scheduled: EventId(scheduled),
+            started: EventId(started),
+            result: payload(&result),
+        },
+        W::ActivityTaskFailed {
+            scheduled,
+            started,
+            failure,
+            retry_state: state,
+        } => E::ActivityTaskFailed {
+            scheduled: EventId(scheduled),
+            started: EventId(started),
+            failure: chain(failure)?,
+            retry_state: retry_state(&state),
+        },
+        W::ActivityTaskTimedOut {
+            scheduled,
+            started,
+            failure,
+            retry_state: state,
+        } => E::ActivityTaskTimedOut {
+            scheduled: EventId(scheduled),
+            started: started.map(EventId),
+            failure: chain(failure)?,
+            retry_state: retry_state(&state),
+        },
+        W::ActivityTaskCancelRequested { scheduled } => E::ActivityTaskCancelRequested {
+            scheduled: EventId(scheduled),
+        },
+        W::ActivityTaskCanceled { scheduled, started } => E::ActivityTaskCanceled {
+            scheduled: EventId(scheduled),
+            started: started.map(EventId),
+        },
+        W::TimerStarted { timer_id, fire_at } => E::TimerStarted {
+            timer_id: TimerId::from_trusted(timer_id),
+            fire_at: Timestamp::from_micros(fire_at),
+        },
+        W::TimerFired { timer_id, started } => E::TimerFired {
+            timer_id: TimerId::from_trusted(timer_id),
+            started: EventId(started),
+        },
+        W::TimerCanceled { timer_id, started } => E::TimerCanceled {
+            timer_id: TimerId::from_trusted(timer_id),
+            started: EventId(started),
+        },
+        W::MarkerRecorded { name, details } => E::MarkerRecorded {
+            name: name.to_owned(),
+            details: payload(&details),
+        },
+        W::SagaUnwindStarted { cause } => E::SagaUnwindStarted(Box::new(SagaUnwindStarted {
+            cause: unwind_cause(cause)?,
+        })),
+        W::SagaStuck { step, reason, failure } => E::SagaStuck(Box::new(SagaStuck {
+            step: step.map(EventId),
+            reason: stuck_reason(&reason),
+            failure: chain(failure)?,
+        })),
+    })
+}
+
+fn run_started(started: &wire::RunStarted<'_>) -> Decoded<RunStarted> {
+    Ok(RunStarted {
+        workflow_id: WorkflowId::from_trusted(started.workflow_id),
+        run_id: RunId::from_bytes(started.run_id),
+        workflow_type: WorkflowType::from_trusted(started.workflow_type),
+        definition: started.definition.map(DefinitionDigest),
+        input: payload(&started.input),
+        request_id: started.request_id.map(RequestId::from_trusted),
+        run_timeout: started.run_timeout.map(duration).transpose()?,
+        identity: started.identity.to_owned(),
+    })
+}
+
+fn scheduled_activity(activity: wire::ActivityScheduled<'_>) -> Decoded<ActivityScheduled> {
+    Ok(ActivityScheduled {
+        activity_id: ActivityId::from_trusted(activity.activity_id),
+        activity_type: ActivityType::from_trusted(activity.activity_type),
+        input: payload(&activity.input),
+        options: options(&activity.options)?,
+        step: activity.step.map(step).transpose()?,
+        undoes: activity.undoes.map(EventId),
+    })
+}
+
+fn step(step: wire::StepSpec<'_>) -> Decoded<StepSpec> {
+    let compensation = |spec: wire::CompensationSpec<'_>| -> Decoded<CompensationSpec> {
+        Ok(CompensationSpec {
+            activity_type: ActivityType::from_trusted(spec.activity_type),
+            input: match spec.input {
+                wire::CompensationInput::Undo => CompensationInput::Undo,
+                wire::CompensationInput::Mapped => CompensationInput::Mapped,
+            },
+            options: options(&spec.options)?,
+        })
+    };
+    Ok(StepSpec {
+        name: StepName::from_trusted(step.name),
+        kind: match step.kind {
+            wire::StepKind::Compensatable => StepKind::Compensatable,
+            wire::StepKind::Pivot => StepKind::Pivot,
+            wire::StepKind::Retriable => StepKind::Retriable,
+        },
+        after: step
+            .after
+            .map(|names| names.into_iter().map(StepName::from_trusted).collect()),
+        compensation: step.compensation.map(compensation).transpose()?,
+    })
+}
+
+fn options(options: &wire::ActivityOptions<'_>) -> Decoded<ActivityOptions> {
+    Ok(ActivityOptions {
+        schedule_to_close: options.schedule_to_close.map(duration).transpose()?,
+        schedule_to_start: options.schedule_to_start.map(duration).transpose()?,
+        start_to_close: duration(options.start_to_close)?,
+        heartbeat: options.heartbeat.map(duration).transpose()?,
+        retry: RetryPolicy {
+            initial_interval: duration(options.initial_interval)?,
+            backoff_coefficient: options.backoff_coefficient,
+            maximum_interval: options.maximum_interval.map(duration).transpose()?,
+            maximum_attempts: options.maximum_attempts,
+            non_retryable_types: options
+                .non_retryable_types
+                .iter()
+                .map(|&name| name.to_owned())
+                .collect(),
+        },
+    })
+}
+
+fn payload(payload: &wire::Payload<'_>) -> Payload {
+    let encoding = match payload.encoding {
+        wire::Encoding::Json => "json/plain",
+        wire::Encoding::Null => "binary/null",
+        wire::Encoding::Other(other) => other,
+    };
+    Payload::from_parts(encoding, Bytes::copy_from_slice(payload.data.0))
+}
+
+fn chain(failure: wire::Failure<'_>) -> Decoded<Failure> {
+    if failure.0.len() > FAILURE_CHAIN_MAX {
+        return damaged("a failure with too many causes");
+    }
+    let mut built: Option<Failure> = None;
+    for one in failure.0.into_iter().rev() {
+        built = Some(Failure {
+            message: one.message.to_owned(),
+            kind: failure_kind(one.kind)?,
+            cause: built.map(Box::new),
+        });
+    }
+    built.map_or_else(|| damaged("a failure without content"), Ok)
+}
+
+fn failure_kind(kind: wire::FailureKind<'_>) -> Decoded<FailureKind> {
+    use wire::FailureKind as W;
+    Ok(match kind {
+        W::Application {
+            type_name,
+            non_retryable,
+            not_applied,
+            next_retry_delay,
+            details,
+        } => FailureKind::Application(Application {
+            type_name: type_name.to_owned(),
+            non_retryable,
+            not_applied,
+            next_retry_delay: next_retry_delay.map(duration).transpose()?,
+            details: details.as_ref().map(payload),
+        }),
+        W::Timeout(kind) => FailureKind::Timeout(match kind {
+            wire::TimeoutKind::ScheduleToClose => TimeoutKind::ScheduleToClose,
+            wire::TimeoutKind::ScheduleToStart => TimeoutKind::ScheduleToStart,
+            wire::TimeoutKind::StartToClose => TimeoutKind::StartToClose,
+            wire::TimeoutKind::Heartbeat => TimeoutKind::Heartbeat,
+        }),
+        W::Canceled => FailureKind::Canceled,
+        W::Terminated => FailureKind::Terminated,
+        W::WorkerLost => FailureKind::WorkerLost,
+        W::Activity {
+            activity_id,
+            activity_type,
+            retry_state: state,
+        } => FailureKind::Activity {
+            activity_id: ActivityId::from_trusted(activity_id),
+            activity_type: ActivityType::from_trusted(activity_type),
+            retry_state: retry_state(&state),
+        },
+    })
+}
+
+fn retry_state(state: &wire::RetryState) -> RetryState {
+    match state {
+        wire::RetryState::NonRetryable => RetryState::NonRetryable,
+        wire::RetryState::Timeout => RetryState::Timeout,
+        wire::RetryState::MaximumAttemptsReached => RetryState::MaximumAttemptsReached,
+        wire::RetryState::RetryPolicyNotSet => RetryState::RetryPolicyNotSet,
+        wire::RetryState::CancelRequested => RetryState::CancelRequested,
+    }
+}
+
+fn unwind_cause(cause: wire::UnwindCause<'_>) -> Decoded<UnwindCause> {
+    Ok(match cause {
+        wire::UnwindCause::Failed(failure) => UnwindCause::Failed(chain(failure)?),
+        wire::UnwindCause::Canceled(failure) => UnwindCause::Canceled(chain(failure)?),
+        wire::UnwindCause::TimedOut => UnwindCause::TimedOut,
+    })
+}
+
+fn stuck_reason(reason: &wire::StuckReason) -> StuckReason {
+    match reason {
+        wire::StuckReason::CompensationFailed => StuckReason::CompensationFailed,
+        wire::StuckReason::CompensationInput => StuckReason::CompensationInput,
+        wire::StuckReason::RetriableFailed => StuckReason::RetriableFailed,
+        wire::StuckReason::FailedAfterPivot => StuckReason::FailedAfterPivot,
+    }
+}
+
+fn pending(change: wire::Pending<'_>) -> Decoded<PendingChange> {
+    Ok(match change {
+        wire::Pending::RetryScheduled {
+            scheduled,
+            failed_attempt,
+            failure,
+            due,
+        } => PendingChange::RetryScheduled {
+            scheduled: EventId(scheduled),
+            failed_attempt,
+            failure: chain(failure)?,
+            due: Timestamp::from_micros(due),
+        },
+        wire::Pending::Parked { reason } => PendingChange::Parked {
+            reason: park_reason(&reason),
+        },
+        wire::Pending::Unparked => PendingChange::Unparked,
+    })
+}
+
+fn park_reason(reason: &wire::ParkReason<'_>) -> ParkReason {
+    use wire::ParkReason as W;
+    match *reason {
+        W::Nondeterminism { at, expected, recorded } => ParkReason::Nondeterminism {
+            at,
+            expected: expected.to_owned(),
+            recorded: recorded.to_owned(),
+        },
+        W::Panicked { message } => ParkReason::Panicked {
+            message: message.to_owned(),
+        },
+        W::ForeignFuture => ParkReason::ForeignFuture,
+        W::UnknownWorkflow { workflow_type } => ParkReason::UnknownWorkflow {
+            workflow_type: workflow_type.to_owned(),
+        },
+        W::BadCommand { message } => ParkReason::BadCommand {
+            message: message.to_owned(),
+        },
+    }
+}
+
+fn duration(span: wire::Span) -> Decoded<Duration> {
+    if span.nanos >= 1_000_000_000 {
+        return damaged("a duration with a second or more of nanoseconds");
+    }
+    Ok(Duration::new(span.seconds, span.nanos))
+}

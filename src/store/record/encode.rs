@@ -1,0 +1,314 @@
+//! From the model to the wire: borrows everything, copies nothing. Must not live here: the bytes themselves.
+
+use std::time::Duration;
+
+use super::v1 as wire;
+use crate::model::{
+    ActivityOptions, ActivityScheduled, CompensationInput, Event, EventAttributes, Failure, FailureKind, ParkReason,
+    Payload, PendingChange, RequestId, RetryState, RunStarted, StepKind, StepName, StepSpec, StuckReason, TimeoutKind,
+    Turn, UnwindCause,
+};
+
+/// How many failures of a chain are written. More than `limits::FAILURE_CAUSES_MAX` and what the engine wraps around
+/// it; a bound for readers, who build and drop the chain again.
+pub(super) const FAILURE_CHAIN_MAX: usize = 64;
+
+pub(super) fn turn(turn: &Turn) -> wire::Turn<'_> {
+    wire::Turn {
+        seq: turn.seq,
+        time: turn.time.as_micros(),
+        events: turn.events.iter().map(event).collect(),
+        pending: turn.pending.iter().map(pending).collect(),
+    }
+}
+
+fn event(event: &Event) -> wire::Event<'_> {
+    wire::Event {
+        id: event.id.0,
+        time: event.time.as_micros(),
+        attributes: attributes(&event.attributes),
+    }
+}
+
+/// One long match instead of several short ones: the compiler then knows that no event is forgotten.
+fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
+    use EventAttributes as E;
+    use wire::Attributes as W;
+    match attributes {
+        E::WorkflowExecutionStarted(started) => W::WorkflowExecutionStarted(Box::new(run_started(started))),
+        E::WorkflowExecutionCompleted { result } => W::WorkflowExecutionCompleted {
+            result: payload(result),
+        },
+        E::WorkflowExecutionFailed { failure, amended } => W::WorkflowExecutionFailed {
+            failure: chain(failure),
+            amended: *amended,
+        },
+        E::WorkflowExecutionTimedOut { amended } => W::WorkflowExecutionTimedOut { amended: *amended },
+        E::WorkflowExecutionCanceled { failure, amended } => W::WorkflowExecutionCanceled {
+            failure: chain(failure),
+            amended: *amended,
+        },
+        E::WorkflowExecutionTerminated { reason, identity } => W::WorkflowExecutionTerminated { reason, identity },
+        E::WorkflowExecutionCancelRequested { reason, identity } => {
+            W::WorkflowExecutionCancelRequested { reason, identity }
+        }
+        E::WorkflowExecutionSignaled(signal) => W::WorkflowExecutionSignaled {
+            name: signal.name.as_str(),
+            input: payload(&signal.input),
+            request_id: signal.request_id.as_ref().map(RequestId::as_str),
+            identity: &signal.identity,
+        },
+        E::WorkflowTask(task) => W::WorkflowTask {
+            identity: &task.identity,
+        },
+        E::ActivityTaskScheduled(activity) => W::ActivityTaskScheduled(Box::new(scheduled_activity(activity))),
+        E::ActivityTaskStarted {
+            scheduled,
+            attempt,
+            last_failure,
+        } => W::ActivityTaskStarted {
+            scheduled: scheduled.0,
+            attempt: *attempt,
+            last_failure: last_failure.as_ref().map(chain),
+        },
+        E::ActivityTaskCompleted {
+            scheduled,
+            started,
+            result,
+        } => W::ActivityTaskCompleted {
+            scheduled: scheduled.0,
+            started: started.0,
+            result: payload(result),
+        },
+        E::ActivityTaskFailed {
+            scheduled,
+            started,
+            failure,
+            retry_state: state,
+        } => W::ActivityTaskFailed {
+            scheduled: scheduled.0,
+            started: started.0,
+            failure: chain(failure),
+            retry_state: retry_state(*state),
+        },
+        E::ActivityTaskTimedOut {
+            scheduled,
+            started,
+            failure,
+            retry_state: state,
+        } => W::ActivityTaskTimedOut {
+            scheduled: scheduled.0,
+            started: started.map(|id| id.0),
+            failure: chain(failure),
+            retry_state: retry_state(*state),
+        },
+        E::ActivityTaskCancelRequested { scheduled } => W::ActivityTaskCancelRequested { scheduled: scheduled.0 },
+        E::ActivityTaskCanceled { scheduled, started } => W::ActivityTaskCanceled {
+            scheduled: scheduled.0,
+            started: started.map(|id| id.0),
+        },
+        E::TimerStarted { timer_id, fire_at } => W::TimerStarted {
+            timer_id: timer_id.as_str(),
+            fire_at: fire_at.as_micros(),
+        },
+        E::TimerFired { timer_id, started } => W::TimerFired {
+            timer_id: timer_id.as_str(),
+            started: started.0,
+        },
+        E::TimerCanceled { timer_id, started } => W::TimerCanceled {
+            timer_id: timer_id.as_str(),
+            started: started.0,
+        },
+        E::MarkerRecorded { name, details } => W::MarkerRecorded {
+            name,
+            details: payload(details),
+        },
+        E::SagaUnwindStarted(unwind) => W::SagaUnwindStarted {
+            cause: unwind_cause(&unwind.cause),
+        },
+        E::SagaStuck(stuck) => W::SagaStuck {
+            step: stuck.step.map(|id| id.0),
+            reason: stuck_reason(stuck.reason),
+            failure: chain(&stuck.failure),
+        },
+    }
+}
+
+fn run_started(started: &RunStarted) -> wire::RunStarted<'_> {
+    wire::RunStarted {
+        workflow_id: started.workflow_id.as_str(),
+        run_id: *started.run_id.as_bytes(),
+        workflow_type: started.workflow_type.as_str(),
+        definition: started.definition.map(|digest| digest.0),
+        input: payload(&started.input),
+        request_id: started.request_id.as_ref().map(RequestId::as_str),
+        run_timeout: started.run_timeout.map(span),
+        identity: &started.identity,
+    }
+}
+
+fn scheduled_activity(activity: &ActivityScheduled) -> wire::ActivityScheduled<'_> {
+    wire::ActivityScheduled {
+        activity_id: activity.activity_id.as_str(),
+        activity_type: activity.activity_type.as_str(),
+        input: payload(&activity.input),
+        options: options(&activity.options),
+        step: activity.step.as_ref().map(step),
+        undoes: activity.undoes.map(|id| id.0),
+    }
+}
+
+fn step(step: &StepSpec) -> wire::StepSpec<'_> {
+    wire::StepSpec {
+        name: step.name.as_str(),
+        kind: match step.kind {
+            StepKind::Compensatable => wire::StepKind::Compensatable,
+            StepKind::Pivot => wire::StepKind::Pivot,
+            StepKind::Retriable => wire::StepKind::Retriable,
+        },
+        after: step
+            .after
+            .as_ref()
+            .map(|names| names.iter().map(StepName::as_str).collect()),
+        compensation: step.compensation.as_ref().map(|spec| wire::CompensationSpec {
+            activity_type: spec.activity_type.as_str(),
+            input: match spec.input {
+                CompensationInput::Undo => wire::CompensationInput::Undo,
+                CompensationInput::Mapped => wire::CompensationInput::Mapped,
+            },
+            options: options(&spec.options),
+        }),
+    }
+}
+
+fn options(options: &ActivityOptions) -> wire::ActivityOptions<'_> {
+    let retry = &options.retry;
+    wire::ActivityOptions {
+        schedule_to_close: options.schedule_to_close.map(span),
+        schedule_to_start: options.schedule_to_start.map(span),
+        start_to_close: span(options.start_to_close),
+        heartbeat: options.heartbeat.map(span),
+        initial_interval: span(retry.initial_interval),
+        backoff_coefficient: retry.backoff_coefficient,
+        maximum_interval: retry.maximum_interval.map(span),
+        maximum_attempts: retry.maximum_attempts,
+        non_retryable_types: retry.non_retryable_types.iter().map(String::as_str).collect(),
+    }
+}
+
+fn payload(payload: &Payload) -> wire::Payload<'_> {
+    wire::Payload {
+        encoding: match payload.encoding() {
+            "json/plain" => wire::Encoding::Json,
+            "binary/null" => wire::Encoding::Null,
+            other => wire::Encoding::Other(other),
+        },
+        data: wire::Raw(payload.data()),
+    }
+}
+
+fn chain(failure: &Failure) -> wire::Failure<'_> {
+    wire::Failure(failure.chain().take(FAILURE_CHAIN_MAX).map(one_failure).collect())
+}
+
+fn one_failure(failure: &Failure) -> wire::OneFailure<'_> {
+    use wire::FailureKind as W;
+    wire::OneFailure {
+        message: &failure.message,
+        kind: match &failure.kind {
+            FailureKind::Application(application) => W::Application {
+                type_name: &application.type_name,
+                non_retryable: application.non_retryable,
+                not_applied: application.not_applied,
+                next_retry_delay: application.next_retry_delay.map(span),
+                details: application.details.as_ref().map(payload),
+            },
+            FailureKind::Timeout(kind) => W::Timeout(match kind {
+                TimeoutKind::ScheduleToClose => wire::TimeoutKind::ScheduleToClose,
+                TimeoutKind::ScheduleToStart => wire::TimeoutKind::ScheduleToStart,
+                TimeoutKind::StartToClose => wire::TimeoutKind::StartToClose,
+                TimeoutKind::Heartbeat => wire::TimeoutKind::Heartbeat,
+            }),
+            FailureKind::Canceled => W::Canceled,
+            FailureKind::Terminated => W::Terminated,
+            FailureKind::WorkerLost => W::WorkerLost,
+            FailureKind::Activity {
+                activity_id,
+                activity_type,
+                retry_state: state,
+            } => W::Activity {
+                activity_id: activity_id.as_str(),
+                activity_type: activity_type.as_str(),
+                retry_state: retry_state(*state),
+            },
+        },
+    }
+}
+
+fn retry_state(state: RetryState) -> wire::RetryState {
+    match state {
+        RetryState::NonRetryable => wire::RetryState::NonRetryable,
+        RetryState::Timeout => wire::RetryState::Timeout,
+        RetryState::MaximumAttemptsReached => wire::RetryState::MaximumAttemptsReached,
+        RetryState::RetryPolicyNotSet => wire::RetryState::RetryPolicyNotSet,
+        RetryState::CancelRequested => wire::RetryState::CancelRequested,
+    }
+}
+
+fn unwind_cause(cause: &UnwindCause) -> wire::UnwindCause<'_> {
+    match cause {
+        UnwindCause::Failed(failure) => wire::UnwindCause::Failed(chain(failure)),
+        UnwindCause::Canceled(failure) => wire::UnwindCause::Canceled(chain(failure)),
+        UnwindCause::TimedOut => wire::UnwindCause::TimedOut,
+    }
+}
+
+fn stuck_reason(reason: StuckReason) -> wire::StuckReason {
+    match reason {
+        StuckReason::CompensationFailed => wire::StuckReason::CompensationFailed,
+        StuckReason::CompensationInput => wire::StuckReason::CompensationInput,
+        StuckReason::RetriableFailed => wire::StuckReason::RetriableFailed,
+        StuckReason::FailedAfterPivot => wire::StuckReason::FailedAfterPivot,
+    }
+}
+
+fn pending(change: &PendingChange) -> wire::Pending<'_> {
+    match change {
+        PendingChange::RetryScheduled {
+            scheduled,
+            failed_attempt,
+            failure,
+            due,
+        } => wire::Pending::RetryScheduled {
+            scheduled: scheduled.0,
+            failed_attempt: *failed_attempt,
+            failure: chain(failure),
+            due: due.as_micros(),
+        },
+        PendingChange::Parked { reason } => wire::Pending::Parked {
+            reason: park_reason(reason),
+        },
+        PendingChange::Unparked => wire::Pending::Unparked,
+    }
+}
+
+fn park_reason(reason: &ParkReason) -> wire::ParkReason<'_> {
+    match reason {
+        ParkReason::Nondeterminism { at, expected, recorded } => wire::ParkReason::Nondeterminism {
+            at: *at,
+            expected,
+            recorded,
+        },
+        ParkReason::Panicked { message } => wire::ParkReason::Panicked { message },
+        ParkReason::ForeignFuture => wire::ParkReason::ForeignFuture,
+        ParkReason::UnknownWorkflow { workflow_type } => wire::ParkReason::UnknownWorkflow { workflow_type },
+        ParkReason::BadCommand { message } => wire::ParkReason::BadCommand { message },
+    }
+}
+
+fn span(duration: Duration) -> wire::Span {
+    wire::Span {
+        seconds: duration.as_secs(),
+        nanos: duration.subsec_nanos(),
+    }
+}

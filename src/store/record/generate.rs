@@ -1,0 +1,326 @@
+//! Turns for tests: every event, change and failure there is. Must not live here: assertions.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::model::*;
+
+fn text() -> BoxedStrategy<String> {
+    prop_oneof![Just(String::new()), "[a-z]{1,12}", "\\PC{0,20}"].boxed()
+}
+
+fn duration() -> BoxedStrategy<Duration> {
+    prop_oneof![
+        Just(Duration::ZERO),
+        Just(Duration::MAX),
+        (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(seconds, nanos)| Duration::new(seconds, nanos)),
+    ]
+    .boxed()
+}
+
+fn time() -> BoxedStrategy<Timestamp> {
+    any::<i64>().prop_map(Timestamp::from_micros).boxed()
+}
+
+fn event_id() -> BoxedStrategy<EventId> {
+    any::<u64>().prop_map(EventId).boxed()
+}
+
+fn payload() -> BoxedStrategy<Payload> {
+    let encoding = prop_oneof![Just("json/plain"), Just("binary/null"), Just("binary/plain"), Just("")];
+    (encoding, proptest::collection::vec(any::<u8>(), 0..40))
+        .prop_map(|(encoding, data)| Payload::from_parts(encoding, data))
+        .boxed()
+}
+
+fn retry_state() -> BoxedStrategy<RetryState> {
+    use RetryState as R;
+    proptest::sample::select(vec![
+        R::NonRetryable,
+        R::Timeout,
+        R::MaximumAttemptsReached,
+        R::RetryPolicyNotSet,
+        R::CancelRequested,
+    ])
+    .boxed()
+}
+
+fn failure_kind() -> BoxedStrategy<FailureKind> {
+    use TimeoutKind as T;
+    let application = (
+        text(),
+        any::<bool>(),
+        any::<bool>(),
+        proptest::option::of(duration()),
+        proptest::option::of(payload()),
+    )
+        .prop_map(|(type_name, non_retryable, not_applied, next_retry_delay, details)| {
+            FailureKind::Application(Application {
+                type_name,
+                non_retryable,
+                not_applied,
+                next_retry_delay,
+                details,
+            })
+        });
+    prop_oneof![
+        application,
+        proptest::sample::select(vec![
+            T::ScheduleToClose,
+            T::ScheduleToStart,
+            T::StartToClose,
+            T::Heartbeat
+        ])
+        .prop_map(FailureKind::Timeout),
+        Just(FailureKind::Canceled),
+        Just(FailureKind::Terminated),
+        Just(FailureKind::WorkerLost),
+        (text(), text(), retry_state()).prop_map(|(id, kind, retry_state)| FailureKind::Activity {
+            activity_id: ActivityId::from_trusted(id),
+            activity_type: ActivityType::from_trusted(kind),
+            retry_state,
+        }),
+    ]
+    .boxed()
+}
+
+fn failure() -> BoxedStrategy<Failure> {
+    proptest::collection::vec((text(), failure_kind()), 1..4)
+        .prop_map(|chain| {
+            let wrap = |cause: Option<Failure>, (message, kind)| {
+                Some(Failure {
+                    message,
+                    kind,
+                    cause: cause.map(Box::new),
+                })
+            };
+            chain.into_iter().fold(None, wrap).unwrap()
+        })
+        .boxed()
+}
+
+fn options() -> BoxedStrategy<ActivityOptions> {
+    let limit = || proptest::option::of(duration());
+    let retry = (
+        duration(),
+        proptest::num::f64::NORMAL,
+        limit(),
+        any::<u32>(),
+        proptest::collection::vec(text(), 0..3),
+    )
+        .prop_map(
+            |(initial_interval, backoff_coefficient, maximum_interval, maximum_attempts, non_retryable_types)| {
+                RetryPolicy {
+                    initial_interval,
+                    backoff_coefficient,
+                    maximum_interval,
+                    maximum_attempts,
+                    non_retryable_types,
+                }
+            },
+        );
+    (limit(), limit(), duration(), limit(), retry)
+        .prop_map(
+            |(schedule_to_close, schedule_to_start, start_to_close, heartbeat, retry)| ActivityOptions {
+                schedule_to_close,
+                schedule_to_start,
+                start_to_close,
+                heartbeat,
+                retry,
+            },
+        )
+        .boxed()
+}
+
+fn step() -> BoxedStrategy<StepSpec> {
+    let input = prop_oneof![Just(CompensationInput::Undo), Just(CompensationInput::Mapped)];
+    let compensation = (text(), input, options()).prop_map(|(kind, input, options)| CompensationSpec {
+        activity_type: ActivityType::from_trusted(kind),
+        input,
+        options,
+    });
+    (
+        text(),
+        proptest::sample::select(vec![StepKind::Compensatable, StepKind::Pivot, StepKind::Retriable]),
+        proptest::option::of(proptest::collection::vec(text().prop_map(StepName::from_trusted), 0..3)),
+        proptest::option::of(compensation),
+    )
+        .prop_map(|(name, kind, after, compensation)| StepSpec {
+            name: StepName::from_trusted(name),
+            kind,
+            after,
+            compensation,
+        })
+        .boxed()
+}
+
+fn run_events() -> BoxedStrategy<EventAttributes> {
+    use EventAttributes as E;
+    let started = (
+        (
+            text(),
+            any::<[u8; 16]>(),
+            text(),
+            proptest::option::of(any::<[u8; 32]>()),
+        ),
+        (
+            payload(),
+            proptest::option::of(text()),
+            proptest::option::of(duration()),
+            text(),
+        ),
+    )
+        .prop_map(|((id, run, kind, digest), (input, request, run_timeout, identity))| {
+            E::WorkflowExecutionStarted(Box::new(RunStarted {
+                workflow_id: WorkflowId::from_trusted(id),
+                run_id: RunId::from_bytes(run),
+                workflow_type: WorkflowType::from_trusted(kind),
+                definition: digest.map(DefinitionDigest),
+                input,
+                request_id: request.map(RequestId::from_trusted),
+                run_timeout,
+                identity,
+            }))
+        });
+    let signaled = (text(), payload(), proptest::option::of(text()), text()).prop_map(|(name, input, id, identity)| {
+        E::WorkflowExecutionSignaled(Box::new(WorkflowSignaled {
+            name: SignalName::from_trusted(name),
+            input,
+            request_id: id.map(RequestId::from_trusted),
+            identity,
+        }))
+    });
+    prop_oneof![
+        started,
+        signaled,
+        payload().prop_map(|result| E::WorkflowExecutionCompleted { result }),
+        (failure(), any::<bool>()).prop_map(|(failure, amended)| E::WorkflowExecutionFailed { failure, amended }),
+        any::<bool>().prop_map(|amended| E::WorkflowExecutionTimedOut { amended }),
+        (failure(), any::<bool>()).prop_map(|(failure, amended)| E::WorkflowExecutionCanceled { failure, amended }),
+        (text(), text()).prop_map(|(reason, identity)| E::WorkflowExecutionTerminated { reason, identity }),
+        (text(), text()).prop_map(|(reason, identity)| E::WorkflowExecutionCancelRequested { reason, identity }),
+        text().prop_map(|identity| E::WorkflowTask(WorkflowTask { identity })),
+        (text(), payload()).prop_map(|(name, details)| E::MarkerRecorded { name, details }),
+        (text(), time()).prop_map(|(id, fire_at)| E::TimerStarted {
+            timer_id: TimerId::from_trusted(id),
+            fire_at
+        }),
+        (text(), event_id()).prop_map(|(id, started)| E::TimerFired {
+            timer_id: TimerId::from_trusted(id),
+            started
+        }),
+        (text(), event_id()).prop_map(|(id, started)| E::TimerCanceled {
+            timer_id: TimerId::from_trusted(id),
+            started
+        }),
+    ]
+    .boxed()
+}
+
+fn step_events() -> BoxedStrategy<EventAttributes> {
+    use EventAttributes as E;
+    use StuckReason as S;
+    let scheduled = (
+        text(),
+        text(),
+        payload(),
+        options(),
+        proptest::option::of(step()),
+        proptest::option::of(event_id()),
+    )
+        .prop_map(|(id, kind, input, options, step, undoes)| {
+            E::ActivityTaskScheduled(Box::new(ActivityScheduled {
+                activity_id: ActivityId::from_trusted(id),
+                activity_type: ActivityType::from_trusted(kind),
+                input,
+                options,
+                step,
+                undoes,
+            }))
+        });
+    let cause = prop_oneof![
+        failure().prop_map(UnwindCause::Failed),
+        failure().prop_map(UnwindCause::Canceled),
+        Just(UnwindCause::TimedOut),
+    ];
+    let reason = proptest::sample::select(vec![
+        S::CompensationFailed,
+        S::CompensationInput,
+        S::RetriableFailed,
+        S::FailedAfterPivot,
+    ]);
+    prop_oneof![
+        3 => scheduled,
+        1 => (event_id(), any::<u32>(), proptest::option::of(failure())).prop_map(
+            |(scheduled, attempt, last_failure)| E::ActivityTaskStarted { scheduled, attempt, last_failure }
+        ),
+        1 => (event_id(), event_id(), payload()).prop_map(
+            |(scheduled, started, result)| E::ActivityTaskCompleted { scheduled, started, result }
+        ),
+        1 => (event_id(), event_id(), failure(), retry_state()).prop_map(
+            |(scheduled, started, failure, retry_state)| E::ActivityTaskFailed {
+                scheduled, started, failure, retry_state
+            }
+        ),
+        1 => (event_id(), proptest::option::of(event_id()), failure(), retry_state()).prop_map(
+            |(scheduled, started, failure, retry_state)| E::ActivityTaskTimedOut {
+                scheduled, started, failure, retry_state
+            }
+        ),
+        1 => event_id().prop_map(|scheduled| E::ActivityTaskCancelRequested { scheduled }),
+        1 => (event_id(), proptest::option::of(event_id())).prop_map(
+            |(scheduled, started)| E::ActivityTaskCanceled { scheduled, started }
+        ),
+        1 => cause.prop_map(|cause| E::SagaUnwindStarted(Box::new(SagaUnwindStarted { cause }))),
+        1 => (proptest::option::of(event_id()), reason, failure()).prop_map(
+            |(step, reason, failure)| E::SagaStuck(Box::new(SagaStuck { step, reason, failure }))
+        ),
+    ]
+    .boxed()
+}
+
+fn pending() -> BoxedStrategy<PendingChange> {
+    let reason = prop_oneof![
+        (any::<u64>(), text(), text()).prop_map(|(at, expected, recorded)| ParkReason::Nondeterminism {
+            at,
+            expected,
+            recorded
+        }),
+        text().prop_map(|message| ParkReason::Panicked { message }),
+        Just(ParkReason::ForeignFuture),
+        text().prop_map(|workflow_type| ParkReason::UnknownWorkflow { workflow_type }),
+        text().prop_map(|message| ParkReason::BadCommand { message }),
+    ];
+    prop_oneof![
+        (event_id(), any::<u32>(), failure(), time()).prop_map(|(scheduled, failed_attempt, failure, due)| {
+            PendingChange::RetryScheduled {
+                scheduled,
+                failed_attempt,
+                failure,
+                due,
+            }
+        }),
+        reason.prop_map(|reason| PendingChange::Parked { reason }),
+        Just(PendingChange::Unparked),
+    ]
+    .boxed()
+}
+
+pub(super) fn turn() -> BoxedStrategy<Turn> {
+    let attributes = prop_oneof![run_events(), step_events()];
+    let event = (event_id(), time(), attributes).prop_map(|(id, time, attributes)| Event { id, time, attributes });
+    (
+        any::<u64>(),
+        time(),
+        proptest::collection::vec(event, 0..6),
+        proptest::collection::vec(pending(), 0..3),
+    )
+        .prop_map(|(seq, time, events, pending)| Turn {
+            seq,
+            time,
+            events,
+            pending,
+        })
+        .boxed()
+}

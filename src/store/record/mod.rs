@@ -1,0 +1,103 @@
+//! The wire form of turns. Lives here: versioned records and the mapping between them and the model; the only place
+//! that names bincode. Must not live here: where records are kept, or what they mean.
+//!
+//! A record is one version byte followed by bincode's form of that version's frozen types: fixed-width little-endian
+//! integers, lengths as `u64`, enum variants by position. A released version is never changed, not even by adding a
+//! field: it gets a successor, and stays readable forever. `tests/golden` holds one record of each version.
+
+mod decode;
+mod encode;
+mod v1;
+
+#[cfg(test)]
+mod generate;
+#[cfg(test)]
+mod tests;
+
+use bincode::Options;
+use bytes::Bytes;
+
+use crate::model::{Turn, limits};
+
+/// The version that is written.
+const VERSION: u8 = 1;
+
+/// Bytes of one record: a turn cannot be larger than the whole history that it is a part of.
+const RECORD_BYTES_MAX: u64 = limits::HISTORY_BYTES_MAX;
+
+/// Why a turn has no record, or a record no turn.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a newer version of amends, or not a record at all.
+    #[error("a turn record of version {found}; this version of amends reads up to {supported}; use a newer amends")]
+    Version {
+        /// The version that was found.
+        found: u8,
+        /// The newest version known here.
+        supported: u8,
+    },
+    /// The bytes are not a record of their version.
+    #[error("a damaged turn record: {0}")]
+    Damaged(String),
+    /// Larger than a whole history may be.
+    #[error("a turn record of {bytes} bytes, more than the limit of {RECORD_BYTES_MAX} (store large data elsewhere)")]
+    TooLarge {
+        /// The size it would have.
+        bytes: u64,
+    },
+}
+
+/// One set of options for all versions: lengths are checked before anything is allocated, and what is left over after
+/// a value is an error.
+fn options() -> impl Options {
+    bincode::DefaultOptions::new()
+        .with_fixint_encoding()
+        .with_limit(RECORD_BYTES_MAX)
+        .reject_trailing_bytes()
+}
+
+/// Writes a turn as a record of the current version.
+///
+/// Causes of a failure that are nested deeper than 64 are left out.
+///
+/// # Errors
+/// [`RecordError::TooLarge`] when it would have more than 50 MiB.
+pub fn encode_turn(turn: &Turn) -> Result<Bytes, RecordError> {
+    let wire = encode::turn(turn);
+    // The size first: one exact allocation, which the turn then keeps for as long as it is in memory.
+    let unlimited = options().with_no_limit();
+    let damaged = |error: bincode::Error| RecordError::Damaged(error.to_string());
+    let bytes = unlimited.serialized_size(&wire).map_err(damaged)?;
+    if bytes > RECORD_BYTES_MAX {
+        return Err(RecordError::TooLarge { bytes });
+    }
+    let mut record = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0).saturating_add(1));
+    record.push(VERSION);
+    unlimited_into(&mut record, &wire).map_err(damaged)?;
+    Ok(Bytes::from(record))
+}
+
+fn unlimited_into(record: &mut Vec<u8>, wire: &v1::Turn<'_>) -> bincode::Result<()> {
+    options().with_no_limit().serialize_into(record, wire)
+}
+
+/// Reads a turn from a record of any version.
+///
+/// # Errors
+/// [`RecordError::Version`] for a version that is not known here, [`RecordError::Damaged`] for everything else that is
+/// not a record: cut short, with bytes left over, or with values that no record has.
+pub fn decode_turn(record: &[u8]) -> Result<Turn, RecordError> {
+    match record.split_first() {
+        None => Err(RecordError::Damaged("it is empty".to_owned())),
+        Some((1, body)) => {
+            let wire: v1::Turn<'_> = options()
+                .deserialize(body)
+                .map_err(|error| RecordError::Damaged(error.to_string()))?;
+            decode::turn(wire)
+        }
+        Some((&found, _)) => Err(RecordError::Version {
+            found,
+            supported: VERSION,
+        }),
+    }
+}

@@ -1,0 +1,317 @@
+//! The record's promises: nothing is lost, nothing but a record is accepted, and what was released stays readable.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::*;
+
+const GOLDEN: &[u8] = include_bytes!("../../../tests/golden/turn-v1.bin");
+const GOLDEN_TEXT: &str = include_str!("../../../tests/golden/turn-v1.txt");
+
+fn chained() -> Failure {
+    Failure {
+        message: "activity charge_card failed".to_owned(),
+        kind: FailureKind::Activity {
+            activity_id: ActivityId::from_trusted("charge"),
+            activity_type: ActivityType::from_trusted("charge_card"),
+            retry_state: RetryState::NonRetryable,
+        },
+        cause: None,
+    }
+    .caused_by(
+        Failure::not_applied("CardDeclined", "insufficient funds")
+            .retry_after(Duration::new(3, 5))
+            .with_details(Payload::json(&7).unwrap()),
+    )
+}
+
+fn scheduled() -> EventAttributes {
+    let retry = RetryPolicy {
+        initial_interval: Duration::from_millis(250),
+        backoff_coefficient: 1.5,
+        maximum_interval: Some(Duration::from_secs(9)),
+        maximum_attempts: 4,
+        non_retryable_types: vec!["Invalid".to_owned()],
+    };
+    EventAttributes::ActivityTaskScheduled(Box::new(ActivityScheduled {
+        activity_id: ActivityId::from_trusted("reserve"),
+        activity_type: ActivityType::from_trusted("reserve_inventory"),
+        input: Payload::from_parts("binary/custom", vec![0, 255]),
+        options: ActivityOptions {
+            schedule_to_close: Some(Duration::from_secs(60)),
+            schedule_to_start: Some(Duration::from_secs(30)),
+            start_to_close: Duration::from_secs(10),
+            heartbeat: Some(Duration::from_nanos(1)),
+            retry,
+        },
+        step: Some(StepSpec {
+            name: StepName::from_trusted("reserve"),
+            kind: StepKind::Pivot,
+            after: Some(vec![StepName::from_trusted("check")]),
+            compensation: Some(CompensationSpec {
+                activity_type: ActivityType::from_trusted("release_inventory"),
+                input: CompensationInput::Mapped,
+                options: ActivityOptions::for_compensation(),
+            }),
+        }),
+        undoes: Some(EventId(5)),
+    }))
+}
+
+/// Every event and every change once, in the order of version 1's variants.
+fn every_kind() -> Turn {
+    use EventAttributes as E;
+    let text = str::to_owned;
+    let timer = || TimerId::from_trusted("cool-off");
+    let (scheduled_id, started) = (EventId(5), EventId(6));
+    let attributes = vec![
+        E::WorkflowExecutionStarted(Box::new(RunStarted {
+            workflow_id: WorkflowId::from_trusted("order-42"),
+            run_id: RunId::from_bytes([7; 16]),
+            workflow_type: WorkflowType::from_trusted("place_order"),
+            definition: Some(DefinitionDigest([9; 32])),
+            input: Payload::json("hello").unwrap(),
+            request_id: Some(RequestId::from_trusted("request-1")),
+            run_timeout: Some(Duration::from_secs(3_600)),
+            identity: text("client-a"),
+        })),
+        E::WorkflowExecutionCompleted {
+            result: Payload::null(),
+        },
+        E::WorkflowExecutionFailed {
+            failure: chained(),
+            amended: true,
+        },
+        E::WorkflowExecutionTimedOut { amended: false },
+        E::WorkflowExecutionCanceled {
+            failure: Failure::canceled("as asked"),
+            amended: true,
+        },
+        E::WorkflowExecutionTerminated {
+            reason: text("mistake"),
+            identity: text("operator"),
+        },
+        E::WorkflowExecutionCancelRequested {
+            reason: text("changed mind"),
+            identity: text("client-a"),
+        },
+        E::WorkflowExecutionSignaled(Box::new(WorkflowSignaled {
+            name: SignalName::from_trusted("paid"),
+            input: Payload::json(&[1, 2]).unwrap(),
+            request_id: Some(RequestId::from_trusted("request-2")),
+            identity: text("bank"),
+        })),
+        E::WorkflowTask(WorkflowTask {
+            identity: text("shop 1.2.3"),
+        }),
+        scheduled(),
+        E::ActivityTaskStarted {
+            scheduled: scheduled_id,
+            attempt: 2,
+            last_failure: Some(Failure::worker_lost()),
+        },
+        E::ActivityTaskCompleted {
+            scheduled: scheduled_id,
+            started,
+            result: Payload::json(&true).unwrap(),
+        },
+        E::ActivityTaskFailed {
+            scheduled: scheduled_id,
+            started,
+            failure: Failure::new("Busy", "later"),
+            retry_state: RetryState::MaximumAttemptsReached,
+        },
+        E::ActivityTaskTimedOut {
+            scheduled: scheduled_id,
+            started: None,
+            failure: Failure::timeout(TimeoutKind::Heartbeat),
+            retry_state: RetryState::Timeout,
+        },
+        E::ActivityTaskCancelRequested {
+            scheduled: scheduled_id,
+        },
+        E::ActivityTaskCanceled {
+            scheduled: scheduled_id,
+            started: Some(started),
+        },
+        E::TimerStarted {
+            timer_id: timer(),
+            fire_at: Timestamp::FOREVER,
+        },
+        E::TimerFired {
+            timer_id: timer(),
+            started,
+        },
+        E::TimerCanceled {
+            timer_id: timer(),
+            started,
+        },
+        E::MarkerRecorded {
+            name: text("version"),
+            details: Payload::json(&2).unwrap(),
+        },
+        E::SagaUnwindStarted(Box::new(SagaUnwindStarted {
+            cause: UnwindCause::Failed(chained()),
+        })),
+        E::SagaStuck(Box::new(SagaStuck {
+            step: Some(scheduled_id),
+            reason: StuckReason::FailedAfterPivot,
+            failure: Failure::new("Down", "no answer"),
+        })),
+    ];
+    let event = |(place, attributes)| Event {
+        id: EventId(place),
+        time: Timestamp::from_micros(1_700_000_000_000_000),
+        attributes,
+    };
+    Turn {
+        seq: 3,
+        time: Timestamp::from_micros(1_700_000_000_000_001),
+        events: (1_u64..).zip(attributes).map(event).collect(),
+        pending: vec![
+            PendingChange::RetryScheduled {
+                scheduled: scheduled_id,
+                failed_attempt: 1,
+                failure: Failure::timeout(TimeoutKind::StartToClose),
+                due: Timestamp::from_micros(1_700_000_001_000_000),
+            },
+            PendingChange::Parked {
+                reason: ParkReason::Nondeterminism {
+                    at: 9,
+                    expected: text("a timer"),
+                    recorded: text("an activity"),
+                },
+            },
+            PendingChange::Unparked,
+        ],
+    }
+}
+
+#[test]
+fn the_golden_record_of_version_1_reads_forever() {
+    let turn = decode_turn(GOLDEN).unwrap();
+    assert_eq!(format!("{turn:#?}\n"), GOLDEN_TEXT);
+    assert_eq!(turn, every_kind());
+}
+
+#[test]
+fn version_1_is_written_as_it_always_was() {
+    let record = encode_turn(&every_kind()).unwrap();
+    assert!(
+        record == GOLDEN,
+        "the bytes of version 1 changed: a released version is frozen, write a version 2 beside it"
+    );
+}
+
+#[test]
+fn every_kind_of_event_is_in_the_golden_record() {
+    let kinds: std::collections::BTreeSet<u32> = every_kind()
+        .events
+        .iter()
+        .map(|event| {
+            let bytes = encode_turn(&Turn {
+                events: vec![event.clone()],
+                pending: Vec::new(),
+                ..every_kind()
+            })
+            .unwrap();
+            // Version 1, seq 8, time 8, count 8, id 8, time 8, then the variant.
+            u32::from_le_bytes(bytes[41..45].try_into().unwrap())
+        })
+        .collect();
+    assert_eq!(kinds, (0..22).collect());
+}
+
+#[test]
+fn a_record_cut_anywhere_or_with_more_behind_is_refused() {
+    for end in 0..GOLDEN.len() {
+        assert!(decode_turn(&GOLDEN[..end]).is_err(), "cut at {end}");
+    }
+    let mut longer = GOLDEN.to_vec();
+    longer.push(0);
+    assert!(matches!(decode_turn(&longer), Err(RecordError::Damaged(_))));
+}
+
+#[test]
+fn a_newer_version_is_named() {
+    let expected = RecordError::Version { found: 2, supported: 1 };
+    assert_eq!(decode_turn(&[2, 0, 0]), Err(expected));
+}
+
+#[test]
+fn claimed_lengths_allocate_nothing() {
+    // A turn with 2^64-1 events, then one with 2^40: both end at once, for want of bytes.
+    for count in [u64::MAX, 1 << 40] {
+        let mut record = vec![1];
+        record.extend([0; 16]);
+        record.extend(count.to_le_bytes());
+        assert!(matches!(decode_turn(&record), Err(RecordError::Damaged(_))));
+    }
+}
+
+#[test]
+fn oversized_turns_are_refused_and_deep_causes_are_cut() {
+    let marker = |details| Turn {
+        events: vec![Event {
+            id: EventId::FIRST,
+            time: Timestamp::EPOCH,
+            attributes: EventAttributes::MarkerRecorded {
+                name: String::new(),
+                details,
+            },
+        }],
+        ..every_kind()
+    };
+    let huge = Payload::from_parts("json/plain", vec![b' '; 50 * 1024 * 1024]);
+    assert!(matches!(encode_turn(&marker(huge)), Err(RecordError::TooLarge { .. })));
+
+    let deep = (0..1_000).fold(Failure::new("T", "root"), |cause, _| {
+        Failure::new("T", "m").caused_by(cause)
+    });
+    let turn = Turn {
+        events: vec![Event {
+            id: EventId::FIRST,
+            time: Timestamp::EPOCH,
+            attributes: EventAttributes::WorkflowExecutionFailed {
+                failure: deep,
+                amended: false,
+            },
+        }],
+        ..every_kind()
+    };
+    let read = decode_turn(&encode_turn(&turn).unwrap()).unwrap();
+    let EventAttributes::WorkflowExecutionFailed { failure, .. } = &read.events[0].attributes else {
+        panic!("another event came back");
+    };
+    assert_eq!(failure.chain().count(), 64);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    #[test]
+    fn every_turn_survives(turn in generate::turn()) {
+        let record = encode_turn(&turn).unwrap();
+        prop_assert_eq!(decode_turn(&record).unwrap(), turn);
+    }
+
+    #[test]
+    fn damage_never_panics(turn in generate::turn(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut record = encode_turn(&turn).unwrap().to_vec();
+        let at = at.index(record.len());
+        record[at] = byte;
+        let _ = decode_turn(&record);
+        prop_assert!(decode_turn(&record[..at]).is_err());
+    }
+
+    #[test]
+    fn random_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = decode_turn(&bytes);
+        if let Some(first) = bytes.first_mut() {
+            *first = 1;
+        }
+        let _ = decode_turn(&bytes);
+    }
+}

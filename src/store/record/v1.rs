@@ -1,0 +1,338 @@
+//! Version 1 of the turn record: frozen types, borrowed from the turn when writing and from the bytes when reading.
+//! Must not live here: any change after a release (write a `v2`), or names of the model.
+//!
+//! Positions are the format: no field or variant may be added, removed or moved.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Turn<'a> {
+    pub(super) seq: u64,
+    pub(super) time: Micros,
+    #[serde(borrow)]
+    pub(super) events: Vec<Event<'a>>,
+    #[serde(borrow)]
+    pub(super) pending: Vec<Pending<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Event<'a> {
+    pub(super) id: u64,
+    pub(super) time: Micros,
+    #[serde(borrow)]
+    pub(super) attributes: Attributes<'a>,
+}
+
+/// Microseconds since 1970.
+pub(super) type Micros = i64;
+
+/// Seconds, and nanoseconds below a second: exact for every duration.
+#[derive(Serialize, Deserialize, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) seconds: u64,
+    pub(super) nanos: u32,
+}
+
+/// Bytes as one block instead of one element after the other.
+pub(super) struct Raw<'a>(pub(super) &'a [u8]);
+
+impl Serialize for Raw<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&'a [u8]>::deserialize(deserializer).map(Raw)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Payload<'a> {
+    #[serde(borrow)]
+    pub(super) encoding: Encoding<'a>,
+    #[serde(borrow)]
+    pub(super) data: Raw<'a>,
+}
+
+/// The two common encodings cost four bytes each.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Encoding<'a> {
+    Json,
+    Null,
+    Other(&'a str),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Attributes<'a> {
+    WorkflowExecutionStarted(#[serde(borrow)] Box<RunStarted<'a>>),
+    WorkflowExecutionCompleted {
+        #[serde(borrow)]
+        result: Payload<'a>,
+    },
+    WorkflowExecutionFailed {
+        #[serde(borrow)]
+        failure: Failure<'a>,
+        amended: bool,
+    },
+    WorkflowExecutionTimedOut {
+        amended: bool,
+    },
+    WorkflowExecutionCanceled {
+        #[serde(borrow)]
+        failure: Failure<'a>,
+        amended: bool,
+    },
+    WorkflowExecutionTerminated {
+        reason: &'a str,
+        identity: &'a str,
+    },
+    WorkflowExecutionCancelRequested {
+        reason: &'a str,
+        identity: &'a str,
+    },
+    WorkflowExecutionSignaled {
+        name: &'a str,
+        #[serde(borrow)]
+        input: Payload<'a>,
+        #[serde(borrow)]
+        request_id: Option<&'a str>,
+        identity: &'a str,
+    },
+    WorkflowTask {
+        identity: &'a str,
+    },
+    ActivityTaskScheduled(#[serde(borrow)] Box<ActivityScheduled<'a>>),
+    ActivityTaskStarted {
+        scheduled: u64,
+        attempt: u32,
+        #[serde(borrow)]
+        last_failure: Option<Failure<'a>>,
+    },
+    ActivityTaskCompleted {
+        scheduled: u64,
+        started: u64,
+        #[serde(borrow)]
+        result: Payload<'a>,
+    },
+    ActivityTaskFailed {
+        scheduled: u64,
+        started: u64,
+        #[serde(borrow)]
+        failure: Failure<'a>,
+        retry_state: RetryState,
+    },
+    ActivityTaskTimedOut {
+        scheduled: u64,
+        started: Option<u64>,
+        #[serde(borrow)]
+        failure: Failure<'a>,
+        retry_state: RetryState,
+    },
+    ActivityTaskCancelRequested {
+        scheduled: u64,
+    },
+    ActivityTaskCanceled {
+        scheduled: u64,
+        started: Option<u64>,
+    },
+    TimerStarted {
+        timer_id: &'a str,
+        fire_at: Micros,
+    },
+    TimerFired {
+        timer_id: &'a str,
+        started: u64,
+    },
+    TimerCanceled {
+        timer_id: &'a str,
+        started: u64,
+    },
+    MarkerRecorded {
+        name: &'a str,
+        #[serde(borrow)]
+        details: Payload<'a>,
+    },
+    SagaUnwindStarted {
+        #[serde(borrow)]
+        cause: UnwindCause<'a>,
+    },
+    SagaStuck {
+        step: Option<u64>,
+        reason: StuckReason,
+        #[serde(borrow)]
+        failure: Failure<'a>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct RunStarted<'a> {
+    pub(super) workflow_id: &'a str,
+    pub(super) run_id: [u8; 16],
+    pub(super) workflow_type: &'a str,
+    pub(super) definition: Option<[u8; 32]>,
+    #[serde(borrow)]
+    pub(super) input: Payload<'a>,
+    #[serde(borrow)]
+    pub(super) request_id: Option<&'a str>,
+    pub(super) run_timeout: Option<Span>,
+    pub(super) identity: &'a str,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ActivityScheduled<'a> {
+    pub(super) activity_id: &'a str,
+    pub(super) activity_type: &'a str,
+    #[serde(borrow)]
+    pub(super) input: Payload<'a>,
+    #[serde(borrow)]
+    pub(super) options: ActivityOptions<'a>,
+    #[serde(borrow)]
+    pub(super) step: Option<StepSpec<'a>>,
+    pub(super) undoes: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ActivityOptions<'a> {
+    pub(super) schedule_to_close: Option<Span>,
+    pub(super) schedule_to_start: Option<Span>,
+    pub(super) start_to_close: Span,
+    pub(super) heartbeat: Option<Span>,
+    pub(super) initial_interval: Span,
+    pub(super) backoff_coefficient: f64,
+    pub(super) maximum_interval: Option<Span>,
+    pub(super) maximum_attempts: u32,
+    #[serde(borrow)]
+    pub(super) non_retryable_types: Vec<&'a str>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StepSpec<'a> {
+    pub(super) name: &'a str,
+    pub(super) kind: StepKind,
+    #[serde(borrow)]
+    pub(super) after: Option<Vec<&'a str>>,
+    #[serde(borrow)]
+    pub(super) compensation: Option<CompensationSpec<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum StepKind {
+    Compensatable,
+    Pivot,
+    Retriable,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct CompensationSpec<'a> {
+    pub(super) activity_type: &'a str,
+    pub(super) input: CompensationInput,
+    #[serde(borrow)]
+    pub(super) options: ActivityOptions<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum CompensationInput {
+    Undo,
+    Mapped,
+}
+
+/// A failure and its causes, outermost first: flat, so that no record can make the reader recurse.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Failure<'a>(#[serde(borrow)] pub(super) Vec<OneFailure<'a>>);
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct OneFailure<'a> {
+    pub(super) message: &'a str,
+    #[serde(borrow)]
+    pub(super) kind: FailureKind<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum FailureKind<'a> {
+    Application {
+        type_name: &'a str,
+        non_retryable: bool,
+        not_applied: bool,
+        next_retry_delay: Option<Span>,
+        #[serde(borrow)]
+        details: Option<Payload<'a>>,
+    },
+    Timeout(TimeoutKind),
+    Canceled,
+    Terminated,
+    WorkerLost,
+    Activity {
+        activity_id: &'a str,
+        activity_type: &'a str,
+        retry_state: RetryState,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum TimeoutKind {
+    ScheduleToClose,
+    ScheduleToStart,
+    StartToClose,
+    Heartbeat,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum RetryState {
+    NonRetryable,
+    Timeout,
+    MaximumAttemptsReached,
+    RetryPolicyNotSet,
+    CancelRequested,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum UnwindCause<'a> {
+    Failed(#[serde(borrow)] Failure<'a>),
+    Canceled(#[serde(borrow)] Failure<'a>),
+    TimedOut,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum StuckReason {
+    CompensationFailed,
+    CompensationInput,
+    RetriableFailed,
+    FailedAfterPivot,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Pending<'a> {
+    RetryScheduled {
+        scheduled: u64,
+        failed_attempt: u32,
+        #[serde(borrow)]
+        failure: Failure<'a>,
+        due: Micros,
+    },
+    Parked {
+        #[serde(borrow)]
+        reason: ParkReason<'a>,
+    },
+    Unparked,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum ParkReason<'a> {
+    Nondeterminism {
+        at: u64,
+        expected: &'a str,
+        recorded: &'a str,
+    },
+    Panicked {
+        message: &'a str,
+    },
+    ForeignFuture,
+    UnknownWorkflow {
+        workflow_type: &'a str,
+    },
+    BadCommand {
+        message: &'a str,
+    },
+}

@@ -1,0 +1,146 @@
+//! Trials with a damaged database file: whatever happens to it, the store says so or serves what was committed. Must
+//! not live here: damage to single values (that is `tests`).
+
+use std::fs;
+use std::path::Path;
+
+use super::tests::{commit, open, options};
+use super::*;
+use crate::model::RunStatus;
+use crate::testing::store_conformance::{run_id, turn};
+
+const RUNS: u64 = 120;
+
+/// Enough for several of sled's segments, with runs that ended, runs that are open, and a log.
+fn build(directory: &Path) {
+    let store = open(directory);
+    store.claim().unwrap();
+    for number in 0..RUNS {
+        let status = if number % 3 == 0 {
+            RunStatus::Running
+        } else {
+            RunStatus::Completed
+        };
+        let bytes = 3_000 + usize::try_from(number).unwrap() * 50;
+        commit(&store, vec![turn(number, 1, bytes, RunStatus::Running)]);
+        commit(&store, vec![turn(number, 2, bytes, status)]);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+/// What came of it: `Err` when the store told, `Ok` when all was served; anything else fails the test.
+fn outcome(directory: &Path, what: &str) -> Result<(), Error> {
+    let store = SledStore::open(directory, options())?;
+    let report = store.verify(&mut |_| {})?;
+    let told = |error: Error| {
+        assert!(
+            !report.problems.is_empty(),
+            "{what}: verify saw nothing, but reading says {error}"
+        );
+        error
+    };
+    for number in 0..RUNS {
+        let run = run_id(number);
+        let bytes = 3_000 + usize::try_from(number).unwrap() * 50;
+        let history = store.history(run).map_err(told)?;
+        let served: Option<Vec<_>> = history.map(|turns| turns.into_iter().map(|turn| turn.bytes).collect());
+        let expected = [1, 2].map(|seq| turn(number, seq, bytes, RunStatus::Running).bytes);
+        assert!(
+            served.as_deref() == Some(&expected[..]),
+            "{what}: run {number} is served short or wrong"
+        );
+        let id = WorkflowId::from_trusted(format!("order-{number}"));
+        let found = store.find(&id).map_err(told)?;
+        assert_eq!(
+            found.map(|head| head.run_id),
+            Some(run),
+            "{what}: run {number} is not found"
+        );
+    }
+    match report.problems.first() {
+        Some(problem) => Err(Error::Corrupt {
+            run: problem.run,
+            what: problem.what.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// A generator of our own, so that every trial is the same every time.
+fn next(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+/// One trial for each seed; says how many of them the store noticed.
+fn trials(seeds: std::ops::Range<u64>, damage: impl Fn(&mut Vec<u8>, u64)) -> usize {
+    let original = tempfile::tempdir().unwrap();
+    build(original.path());
+    let mut noticed = 0;
+    for seed in seeds {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        next(&mut state);
+        let directory = tempfile::tempdir().unwrap();
+        copy(original.path(), directory.path());
+        let file = directory.path().join("db");
+        let mut bytes = fs::read(&file).unwrap();
+        damage(&mut bytes, next(&mut state));
+        fs::write(&file, bytes).unwrap();
+        match outcome(directory.path(), &format!("seed {seed}")) {
+            Ok(()) => {}
+            Err(Error::Corrupt { .. }) => noticed += 1,
+            Err(other) => panic!("seed {seed}: {other}"),
+        }
+    }
+    noticed
+}
+
+fn place(bytes: &[u8], random: u64) -> usize {
+    usize::try_from(random).unwrap() % bytes.len()
+}
+
+#[test]
+fn a_flipped_bit_is_noticed_or_harmless() {
+    let noticed = trials(0..24, |bytes, random| {
+        let at = place(bytes, random >> 3);
+        bytes[at] ^= 1 << (random % 8);
+    });
+    assert!(noticed > 0, "no trial hit anything");
+}
+
+#[test]
+fn a_zeroed_block_is_noticed_or_harmless() {
+    let noticed = trials(100..116, |bytes, random| {
+        let start = place(bytes, random) / 4_096 * 4_096;
+        let end = bytes.len().min(start + 4_096);
+        bytes[start..end].fill(0);
+    });
+    assert!(noticed > 0, "no trial hit anything");
+}
+
+#[test]
+fn a_cut_file_is_noticed_or_harmless() {
+    let noticed = trials(200..216, |bytes, random| {
+        let end = place(bytes, random);
+        bytes.truncate(end);
+    });
+    assert!(noticed > 0, "no trial hit anything");
+}
+
+#[test]
+fn a_zeroed_tail_is_noticed_or_harmless() {
+    let noticed = trials(300..312, |bytes, random| {
+        let start = bytes.len() - 1 - place(bytes, random) / 8;
+        bytes[start..].fill(0);
+    });
+    assert!(noticed > 0, "no trial hit anything");
+}

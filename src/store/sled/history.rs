@@ -1,0 +1,174 @@
+//! One run's turns as history chunks. Must not live here: when they are written, or the log.
+//!
+//! Turns are written in pieces of one or more chunks; a piece is a sequence of `seq(8) length(4) bytes`. Pieces are
+//! only ever added.
+
+use bytes::Bytes;
+
+use super::frame::{Chunks, Joined};
+use super::index::link;
+use super::keys::{self, Key};
+use crate::model::RunId;
+use crate::store::{Error, StoredTurn};
+
+const TURN_HEADER_BYTES: usize = 12;
+
+/// One piece: these turns, the first of which is turn `first_seq`, in chunks from `first_chunk` on.
+pub(super) fn piece(run: RunId, first_chunk: u32, first_seq: u64, turns: &[Bytes]) -> Vec<(Key, Vec<u8>)> {
+    let bytes: usize = turns.iter().map(|turn| turn.len() + TURN_HEADER_BYTES).sum();
+    let mut chunks = Chunks::new(bytes);
+    for (seq, turn) in (first_seq..).zip(turns) {
+        chunks.put(&seq.to_be_bytes());
+        chunks.put(&u32::try_from(turn.len()).unwrap_or(u32::MAX).to_be_bytes());
+        chunks.put(turn);
+    }
+    chunks.finish(|chunk| keys::history(run, first_chunk.saturating_add(chunk)))
+}
+
+/// What a run's history chunks must come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    pub(super) run: RunId,
+    pub(super) chunks: u32,
+    pub(super) turns: u64,
+    pub(super) chain: u32,
+}
+
+/// Why a history could not be read.
+pub(super) enum Unread {
+    /// A chunk is not there; a run that is being deleted looks the same.
+    Missing(Error),
+    /// Anything else.
+    Failed(Error),
+}
+
+/// Reads a run's turns back from its chunks and checks that they are all of them.
+///
+/// # Errors
+/// [`Error::Corrupt`] that names the run, and the chunk or the turn.
+pub(super) fn read(
+    expected: Expected,
+    mut get: impl FnMut(&[u8]) -> Result<Option<sled::IVec>, Error>,
+) -> Result<Vec<StoredTurn>, Unread> {
+    let mut turns = Vec::with_capacity(usize::try_from(expected.turns.min(1_024)).unwrap_or(0));
+    let mut chain = 0;
+    let corrupt = |what: String| Error::Corrupt {
+        run: Some(expected.run),
+        what,
+    };
+    let mut piece = Joined::default();
+    for chunk in 0..expected.chunks {
+        let place = |turns: &[StoredTurn], what: &str| {
+            let (after, of) = (turns.len(), expected.chunks);
+            corrupt(format!(
+                "history chunk {} of {of}, after turn {after}, {what}",
+                chunk + 1
+            ))
+        };
+        let key = keys::history(expected.run, chunk);
+        let Some(value) = get(&key).map_err(Unread::Failed)? else {
+            return Err(Unread::Missing(place(&turns, "is missing")));
+        };
+        let last = piece
+            .add(&key, &value)
+            .map_err(|what| Unread::Failed(place(&turns, what)))?;
+        if last && let Some(whole) = std::mem::take(&mut piece).whole() {
+            split(&whole, &mut turns, &mut chain).map_err(|what| Unread::Failed(corrupt(what)))?;
+        }
+    }
+    if u64::try_from(turns.len()) != Ok(expected.turns) {
+        let (found, of) = (turns.len(), expected.turns);
+        return Err(Unread::Failed(corrupt(format!("only {found} of {of} turns are there"))));
+    }
+    if chain != expected.chain {
+        let what = "the turns do not come to the run's checksum".to_owned();
+        return Err(Unread::Failed(corrupt(what)));
+    }
+    Ok(turns)
+}
+
+/// Cuts a piece into turns, without copying them.
+fn split(piece: &Bytes, turns: &mut Vec<StoredTurn>, chain: &mut u32) -> Result<(), String> {
+    let mut rest = piece.clone();
+    while !rest.is_empty() {
+        let next = u64::try_from(turns.len()).unwrap_or(u64::MAX).saturating_add(1);
+        let damaged = || format!("turn {next} is damaged");
+        let header = rest.first_chunk::<TURN_HEADER_BYTES>().ok_or_else(damaged)?;
+        let (seq, length) = header.split_first_chunk::<8>().ok_or_else(damaged)?;
+        let length = length.first_chunk::<4>().copied().map(u32::from_be_bytes);
+        let seq = u64::from_be_bytes(*seq);
+        if seq != next {
+            return Err(format!("turn {seq} is where turn {next} should be"));
+        }
+        let length = length
+            .and_then(|length| usize::try_from(length).ok())
+            .ok_or_else(damaged)?;
+        let end = TURN_HEADER_BYTES.checked_add(length).filter(|end| *end <= rest.len());
+        let bytes = rest.split_to(end.ok_or_else(damaged)?).split_off(TURN_HEADER_BYTES);
+        *chain = link(*chain, &bytes);
+        turns.push(StoredTurn { seq, bytes });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const RUN: RunId = RunId::from_bytes([1; 16]);
+
+    fn stored() -> (BTreeMap<Key, Vec<u8>>, Expected, Vec<Bytes>) {
+        let turns: Vec<Bytes> = [10, 5_000, 0, 9_000].map(|bytes| Bytes::from(vec![7; bytes])).to_vec();
+        let mut values: BTreeMap<_, _> = piece(RUN, 0, 1, &turns[..2]).into_iter().collect();
+        let chunks = u32::try_from(values.len()).unwrap();
+        values.extend(piece(RUN, chunks, 3, &turns[2..]));
+        let chain = turns.iter().fold(0, |chain, turn| link(chain, turn));
+        let chunks = u32::try_from(values.len()).unwrap();
+        let expected = Expected {
+            run: RUN,
+            chunks,
+            turns: 4,
+            chain,
+        };
+        (values, expected, turns)
+    }
+
+    fn read_from(values: &BTreeMap<Key, Vec<u8>>, expected: Expected) -> Result<Vec<StoredTurn>, String> {
+        let get = |key: &[u8]| Ok(values.get(key).map(|value| sled::IVec::from(&value[..])));
+        read(expected, get).map_err(|unread| match unread {
+            Unread::Missing(error) | Unread::Failed(error) => error.to_string(),
+        })
+    }
+
+    #[test]
+    fn pieces_come_back_as_turns() {
+        let (values, expected, turns) = stored();
+        let read: Vec<_> = read_from(&values, expected)
+            .unwrap()
+            .into_iter()
+            .map(|turn| turn.bytes)
+            .collect();
+        assert!(read == turns);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let (values, expected, _) = stored();
+        for chunk in 0..expected.chunks {
+            let mut fewer = values.clone();
+            fewer.remove(&keys::history(RUN, chunk));
+            let error = read_from(&fewer, expected).unwrap_err();
+            assert!(error.contains(&format!("history chunk {} of 5", chunk + 1)), "{error}");
+            assert!(error.contains("01010101"), "{error}");
+        }
+        let fewer = Expected { chunks: 2, ..expected };
+        assert_eq!(
+            read_from(&values, fewer).unwrap_err(),
+            format!("damaged data of run {RUN}: only 2 of 4 turns are there")
+        );
+        let other = Expected { chain: 1, ..expected };
+        assert!(read_from(&values, other).unwrap_err().contains("checksum"));
+    }
+}

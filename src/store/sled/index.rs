@@ -1,0 +1,220 @@
+//! Heads of runs as stored values, and the tallies that tell when one of them is missing. Must not live here: when they
+//! are written.
+
+use super::codec::{Cursor, put_optional_time, put_text, put_time, put_u32, put_u64};
+use super::state::Stored;
+use super::{frame, keys};
+use crate::model::{DefinitionDigest, RunId, RunStatus, WorkflowId, WorkflowType};
+use crate::store::{Error, RunHead};
+
+/// The head of a run as it is stored: the head, and what must be found under the run's history keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StoredHead {
+    pub(super) head: RunHead,
+    /// How many history chunks there are.
+    pub(super) chunks: u32,
+    /// What the chain of the run's turns comes to.
+    pub(super) chain: u32,
+}
+
+/// Goes on with the chain over a run's turns: a turn that is missing, changed or exchanged changes every later link.
+pub(super) fn link(chain: u32, turn: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&chain.to_be_bytes()), turn)
+}
+
+/// Numbers of the format: never changed, never used again.
+pub(super) fn status_code(status: RunStatus) -> u8 {
+    match status {
+        RunStatus::Running => 1,
+        RunStatus::Unwinding => 2,
+        RunStatus::Stuck => 3,
+        RunStatus::Parked => 4,
+        RunStatus::Completed => 5,
+        RunStatus::Amended => 6,
+        RunStatus::Failed => 7,
+        RunStatus::Canceled => 8,
+        RunStatus::Terminated => 9,
+        RunStatus::TimedOut => 10,
+    }
+}
+
+pub(super) fn read_status(code: u8) -> Option<RunStatus> {
+    RunStatus::ALL.into_iter().find(|status| status_code(*status) == code)
+}
+
+impl StoredHead {
+    /// What the run's history chunks hold.
+    pub(super) fn stored(&self) -> Stored {
+        Stored {
+            turns: self.head.turns,
+            chunks: self.chunks,
+            chain: self.chain,
+        }
+    }
+
+    pub(super) fn mark(&self) -> u64 {
+        head_mark(self.head.run_id, self.stored())
+    }
+
+    pub(super) fn encode(&self, key: &[u8]) -> Vec<u8> {
+        let head = &self.head;
+        let mut out = frame::begin(80 + head.workflow_id.as_str().len() + head.workflow_type.as_str().len());
+        put_text(&mut out, head.workflow_id.as_str());
+        put_text(&mut out, head.workflow_type.as_str());
+        out.push(status_code(head.status));
+        put_time(&mut out, head.started_at);
+        put_optional_time(&mut out, head.closed_at);
+        put_u64(&mut out, head.turns);
+        put_u64(&mut out, head.next_event);
+        put_optional_time(&mut out, head.wake);
+        put_u64(&mut out, head.history_bytes);
+        put_u32(&mut out, self.chunks);
+        put_u32(&mut out, self.chain);
+        frame::seal(key, out)
+    }
+
+    /// # Errors
+    /// [`Error::Corrupt`] that names the run.
+    pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<StoredHead, Error> {
+        let run = keys::run_at_end(key);
+        let corrupt = |what: &str| Error::Corrupt {
+            run,
+            what: format!("its head {what}"),
+        };
+        let content = frame::open(key, value).map_err(corrupt)?;
+        let read = run.and_then(|run| Self::read(run, &mut Cursor::new(content)));
+        read.ok_or_else(|| corrupt("cannot be read"))
+    }
+
+    fn read(run_id: RunId, from: &mut Cursor<'_>) -> Option<StoredHead> {
+        let head = RunHead {
+            workflow_id: WorkflowId::from_trusted(from.text()?),
+            run_id,
+            workflow_type: WorkflowType::from_trusted(from.text()?),
+            status: read_status(from.u8()?)?,
+            started_at: from.time()?,
+            closed_at: from.optional_time()?,
+            turns: from.u64()?,
+            next_event: from.u64()?,
+            wake: from.optional_time()?,
+            history_bytes: from.u64()?,
+        };
+        let (chunks, chain) = (from.u32()?, from.u32()?);
+        from.is_at_end().then_some(StoredHead { head, chunks, chain })
+    }
+}
+
+/// How many things of a kind are stored, and a sum over them. Every commit writes the tallies, so that losing a thing,
+/// or only its newest version, shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) count: u64,
+    pub(super) sum: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, mark: u64) {
+        self.count = self.count.wrapping_add(1);
+        self.sum = self.sum.wrapping_add(mark);
+    }
+
+    pub(super) fn remove(&mut self, mark: u64) {
+        self.count = self.count.wrapping_sub(1);
+        self.sum = self.sum.wrapping_sub(mark);
+    }
+}
+
+/// One tally for each kind of thing that could vanish unseen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tallies {
+    pub(super) heads: Tally,
+    pub(super) names: Tally,
+    pub(super) open: Tally,
+    pub(super) definitions: Tally,
+}
+
+/// A finalizer with good diffusion (MurmurHash3's), so that sums of marks do not cancel out.
+fn mix(mut word: u64) -> u64 {
+    word ^= word >> 33;
+    word = word.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    word ^= word >> 33;
+    word = word.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    word ^ (word >> 33)
+}
+
+fn mark(bytes: &[u8; 16]) -> u64 {
+    let whole = u128::from_be_bytes(*bytes);
+    let (high, low) = ((whole >> 64) as u64, whole as u64);
+    mix(mix(high) ^ low)
+}
+
+pub(super) fn run_mark(run: RunId) -> u64 {
+    mark(run.as_bytes())
+}
+
+/// Differs for each version of a run's head.
+pub(super) fn head_mark(run: RunId, stored: Stored) -> u64 {
+    let version = (u64::from(stored.chain) << 32) ^ stored.turns;
+    mix(run_mark(run) ^ version)
+}
+
+pub(super) fn definition_mark(digest: DefinitionDigest) -> u64 {
+    let first = digest.0.first_chunk::<16>();
+    first.map_or(0, mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    fn stored() -> StoredHead {
+        let head = RunHead {
+            workflow_id: WorkflowId::from_trusted("order-42"),
+            run_id: RunId::from_bytes([5; 16]),
+            workflow_type: WorkflowType::from_trusted("place_order"),
+            status: RunStatus::Stuck,
+            started_at: Timestamp::from_micros(-1),
+            closed_at: None,
+            turns: 3,
+            next_event: 12,
+            wake: Some(Timestamp::FOREVER),
+            history_bytes: 999,
+        };
+        StoredHead {
+            head,
+            chunks: 2,
+            chain: 0xdead_beef,
+        }
+    }
+
+    #[test]
+    fn heads_survive_and_damage_names_the_run() {
+        let key = keys::head(RunId::from_bytes([5; 16]));
+        let mut value = stored().encode(&key);
+        assert_eq!(StoredHead::decode(&key, &value).unwrap(), stored());
+        value[20] ^= 1;
+        let error = StoredHead::decode(&key, &value).unwrap_err().to_string();
+        assert!(error.contains("05050505-0505"), "{error}");
+    }
+
+    #[test]
+    fn every_status_has_its_own_number() {
+        for status in RunStatus::ALL {
+            assert_eq!(read_status(status_code(status)), Some(status));
+        }
+        assert_eq!(read_status(0), None);
+    }
+
+    #[test]
+    fn a_tally_tells_versions_apart_and_forgets_what_was_removed() {
+        let newer = StoredHead { chain: 1, ..stored() };
+        assert_ne!(stored().mark(), newer.mark());
+        let mut tally = Tally::default();
+        tally.add(stored().mark());
+        tally.add(run_mark(RunId::from_bytes([1; 16])));
+        tally.remove(stored().mark());
+        tally.remove(run_mark(RunId::from_bytes([1; 16])));
+        assert_eq!(tally, Tally::default());
+    }
+}

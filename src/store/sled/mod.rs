@@ -1,0 +1,218 @@
+//! The durable store on sled. Lives here: `SledStore`, its options and what holds its parts together. Must not live
+//! here: anything that another room would have to know about sled.
+//!
+//! ```text
+//! commit --> log block L (all turns of the commit)          one batch, one flush, one fdatasync
+//!            + tails of runs that ended or grew: H, R, W    (durable in the log already)
+//!            - log blocks that nobody needs any more
+//! ```
+//!
+//! A turn is written twice: at once and packed with all others into the log, and later, with the rest of its run, into
+//! history chunks. Only turns that are durable in the log go into history chunks, so that nothing can be read that is
+//! not durable, and a run is always whole: what its chunks have, and the log behind them.
+//!
+//! What sled 0.34 does not do itself is done here: it never syncs its file (we do, through our own handle), it takes
+//! damage for an unfinished write (checksums, chains, tallies and a witness tell), it panics on damaged files (errors
+//! here), and a kill while it opens makes it unopenable (`open` cleans up).
+
+mod block;
+mod codec;
+mod commit;
+mod frame;
+mod history;
+mod index;
+mod keys;
+mod mark;
+mod open;
+mod plan;
+mod quiet;
+mod read;
+mod recover;
+mod state;
+mod verify;
+
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bytes::Bytes;
+
+use self::quiet::quietly;
+use self::state::{Live, Writer};
+use super::{
+    CommitBatch, Durability, Epoch, Error, ListQuery, RunHead, Store, StoreStats, StoredTurn, VerifyProgress,
+    VerifyReport,
+};
+use crate::model::{DefinitionDigest, RunId, WorkflowId};
+
+/// Bytes of turns and definitions in one commit. A sled batch costs several times its size in memory until it is
+/// written; a single turn may have 50 MiB.
+pub const COMMIT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How a [`SledStore`] is opened.
+#[derive(Clone, Debug)]
+pub struct SledOptions {
+    /// What an acknowledged commit survives. Default: a power cut.
+    pub durability: Durability,
+    /// Memory for pages of the database, in bytes. Default 64 MiB.
+    pub cache_bytes: u64,
+    /// What is checked before anything is served. Default: the index of all runs.
+    pub check: OpenCheck,
+}
+
+/// What is checked when a store is opened, besides everything that recovery reads anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OpenCheck {
+    /// That the head and the name of every run are there: about a second for a million runs.
+    #[default]
+    Index,
+    /// Nothing more: damage to a closed run shows when it is read or by [`Store::verify`], except that a run whose
+    /// head and name are both lost is not found.
+    OpenRuns,
+}
+
+impl Default for SledOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            cache_bytes: 64 * 1024 * 1024,
+            check: OpenCheck::default(),
+        }
+    }
+}
+
+/// A durable store in a directory of its own, for one engine at a time.
+#[derive(Debug)]
+pub struct SledStore {
+    // First, so that sled lets go of its file before the lock is given back.
+    disk: Disk,
+    durability: Durability,
+    live: RwLock<Live>,
+    writer: Mutex<Writer>,
+    /// Why nothing is accepted any more.
+    poison: OnceLock<String>,
+    /// Runs that need not stay in memory.
+    idle: Mutex<Vec<RunId>>,
+    stats: Mutex<StoreStats>,
+    _lock: File,
+}
+
+/// The database, and our own handle on its file.
+#[derive(Debug)]
+struct Disk {
+    db: ::sled::Db,
+    file: File,
+    directory: PathBuf,
+}
+
+impl Disk {
+    fn get(&self, key: &[u8]) -> Result<Option<::sled::IVec>, Error> {
+        quietly("reading", || self.db.get(key))
+    }
+}
+
+/// Runs that wait to be passivated; more are forgotten, which only keeps them in memory.
+const IDLE_MAX: usize = 65_536;
+
+impl SledStore {
+    /// Opens the store in this directory, or makes a new one there.
+    ///
+    /// Everything that recovery needs is read and checked before this returns. It may take some seconds for a large
+    /// store.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] when another engine has it open, [`Error::Unusable`] when the directory cannot be created or
+    /// written, [`Error::Format`] when a newer version wrote it, [`Error::Corrupt`] when anything is missing or damaged,
+    /// [`Error::Full`] when there is no space.
+    pub fn open(directory: &Path, options: SledOptions) -> Result<SledStore, Error> {
+        open::open(directory, &options)
+    }
+
+    fn live(&self) -> RwLockReadGuard<'_, Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn live_mut(&self) -> RwLockWriteGuard<'_, Live> {
+        self.live.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The committing thread's half, if the store still commits.
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>, Error> {
+        let writer = self.writer.lock();
+        if let Some(reason) = self.poison.get() {
+            return Err(Error::Poisoned(reason.clone()));
+        }
+        writer.map_err(|_| Error::Poisoned("a commit panicked".to_owned()))
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        // What was acknowledged is durable; this only makes the witness as strong as it can be.
+        if let Ok(writer) = self.writer.get_mut() {
+            let _ = writer.mark.sync();
+        }
+    }
+}
+
+impl Store for SledStore {
+    fn commit(&self, epoch: Epoch, batch: &CommitBatch) -> Result<(), Error> {
+        self.commit_batch(epoch, batch)
+    }
+
+    fn claim(&self) -> Result<Epoch, Error> {
+        self.claim_epoch()
+    }
+
+    fn history(&self, run: RunId) -> Result<Option<Vec<StoredTurn>>, Error> {
+        self.read_history(run)
+    }
+
+    fn find(&self, workflow_id: &WorkflowId) -> Result<Option<RunHead>, Error> {
+        self.find_newest(workflow_id)
+    }
+
+    fn head(&self, run: RunId) -> Result<Option<RunHead>, Error> {
+        self.read_head(run)
+    }
+
+    fn open_runs(&self) -> Result<Vec<RunHead>, Error> {
+        let live = self.live();
+        let open = live.runs.values().map(|run| &run.head);
+        Ok(open.filter(|head| !head.status.is_closed()).cloned().collect())
+    }
+
+    fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {
+        self.list_runs(query)
+    }
+
+    fn definition(&self, digest: DefinitionDigest) -> Result<Option<Bytes>, Error> {
+        self.read_definition(digest)
+    }
+
+    fn passivate(&self, run: RunId) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX {
+            idle.push(run);
+        }
+    }
+
+    fn delete(&self, epoch: Epoch, runs: &[RunId]) -> Result<(), Error> {
+        self.delete_runs(epoch, runs)
+    }
+
+    fn verify(&self, progress: &mut dyn FnMut(VerifyProgress)) -> Result<VerifyReport, Error> {
+        self.verify_all(progress)
+    }
+
+    fn stats(&self) -> StoreStats {
+        let mut stats = *self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        stats.bytes_on_disk = self.disk.file.metadata().map_or(0, |file| file.len());
+        stats
+    }
+}

@@ -1,0 +1,152 @@
+//! Opening a store's directory: who may, what is cleaned up, and what is made durable before anything relies on it.
+//! Must not live here: reading what is stored (that is `recover`).
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fs4::FileExt;
+
+use super::mark::Mark;
+use super::quiet::{from_io, install, quietly};
+use super::{Disk, SledOptions, SledStore, recover};
+use crate::store::{Error, StoreStats};
+
+const LOCK_FILE: &str = "amends.lock";
+const MARK_FILE: &str = "amends.mark";
+const DATABASE_FILE: &str = "db";
+
+/// How long a database that was just closed in this process may keep its file; measured: 44 ms at the most.
+const RELEASE_WAIT: Duration = Duration::from_secs(5);
+const RELEASE_POLL: Duration = Duration::from_millis(2);
+
+pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<SledStore, Error> {
+    install();
+    let directory = make_directory(directory)?;
+    let lock = take_lock(&directory)?;
+    remove_unfinished_snapshots(&directory).map_err(|error| unusable(&directory, &error))?;
+    let (mark, acknowledged) = Mark::open(&directory.join(MARK_FILE)).map_err(|error| unusable(&directory, &error))?;
+    let db = open_database(&directory, options)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(directory.join(DATABASE_FILE));
+    let disk = Disk {
+        db,
+        file: file.map_err(|error| unusable(&directory, &error))?,
+        directory: directory.clone(),
+    };
+    sync_directory(&disk).map_err(|error| from_io("syncing the data directory", &error))?;
+    let (live, writer) = recover::recover(&disk, mark, acknowledged, options)?;
+    Ok(SledStore {
+        disk,
+        durability: options.durability,
+        live: RwLock::new(live),
+        writer: Mutex::new(writer),
+        poison: OnceLock::new(),
+        idle: Mutex::new(Vec::new()),
+        stats: Mutex::new(StoreStats::default()),
+        _lock: lock,
+    })
+}
+
+fn unusable(directory: &Path, error: &io::Error) -> Error {
+    if let full @ Error::Full(_) = from_io("opening the store", error) {
+        return full;
+    }
+    Error::Unusable {
+        path: directory.display().to_string(),
+        reason: error.to_string(),
+    }
+}
+
+/// Makes the directory if it is not there, for its owner only, and gives its absolute path.
+fn make_directory(directory: &Path) -> Result<PathBuf, Error> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(directory)
+        .map_err(|error| match fs::metadata(directory) {
+            Ok(found) if !found.is_dir() => Error::Unusable {
+                path: directory.display().to_string(),
+                reason: "it is a file; choose a directory".to_owned(),
+            },
+            _ => unusable(directory, &error),
+        })?;
+    fs::canonicalize(directory).map_err(|error| unusable(directory, &error))
+}
+
+/// Our own lock, because sled's does not say who holds it, nor which of its errors means that.
+fn take_lock(directory: &Path) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = options
+        .open(directory.join(LOCK_FILE))
+        .map_err(|error| unusable(directory, &error))?;
+    match FileExt::try_lock(&file) {
+        Ok(()) => Ok(file),
+        Err(fs4::TryLockError::WouldBlock) => Err(Error::InUse {
+            path: directory.display().to_string(),
+        }),
+        Err(fs4::TryLockError::Error(error)) => Err(unusable(directory, &error)),
+    }
+}
+
+/// A kill while sled opens leaves `snap.N.generating`, which sled then takes for its newest snapshot and never opens
+/// again.
+fn remove_unfinished_snapshots(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn open_database(directory: &Path, options: &SledOptions) -> Result<::sled::Db, Error> {
+    // The background flusher would sync now and then, and only log that it failed.
+    let config = ::sled::Config::new()
+        .path(directory)
+        .cache_capacity(options.cache_bytes)
+        .flush_every_ms(None);
+    let begun = Instant::now();
+    loop {
+        match quietly("opening", || config.open()) {
+            Ok(db) => return Ok(db),
+            Err(Error::Io(reason)) if reason.contains("could not acquire lock") => {
+                // We hold the directory's lock: it is a store of this process that is still being dropped.
+                if begun.elapsed() > RELEASE_WAIT {
+                    let path = directory.display().to_string();
+                    return Err(Error::InUse { path });
+                }
+                thread::sleep(RELEASE_POLL);
+            }
+            Err(Error::Io(reason)) => {
+                let path = directory.display().to_string();
+                return Err(Error::Unusable { path, reason });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// sled writes its settings and creates its files without syncing any of them.
+fn sync_directory(disk: &Disk) -> io::Result<()> {
+    disk.file.sync_all()?;
+    File::open(disk.directory.join("conf"))?.sync_all()?;
+    #[cfg(unix)]
+    {
+        File::open(&disk.directory)?.sync_all()?;
+        if let Some(parent) = disk.directory.parent() {
+            File::open(parent)?.sync_all()?;
+        }
+    }
+    Ok(())
+}
