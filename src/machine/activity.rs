@@ -14,7 +14,7 @@
 
 use crate::model::{
     AttemptOutcome, AttemptToken, EventAttributes, EventId, Failure, FailureKind, Payload, PendingChange,
-    RetryDecision, RetryState, StepKind, StuckReason, TimeoutKind,
+    RetryDecision, RetryState, StepKind, StuckReason, TimeoutKind, Timestamp,
 };
 
 use super::state::{PendingActivity, Phase};
@@ -35,10 +35,10 @@ impl TurnBuilder<'_> {
     }
 
     /// The process died: every attempt that was due may have been running, and nobody will tell how it went.
-    pub(super) fn recovered(&mut self) -> Reply {
+    pub(super) fn recovered(&mut self, at: Timestamp) -> Reply {
         let lost: Vec<EventId> = self
             .state
-            .attempts_due(self.now)
+            .attempts_due(at.min(self.now))
             .map(|activity| activity.scheduled)
             .filter(|scheduled| !self.is_new(*scheduled))
             .collect();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DefinitionDigest, EventId, Failure, Payload, RequestId, RunId, SignalName, WorkflowId, WorkflowType};
+use super::{DefinitionDigest, EventId, Failure, Payload, RequestId, RunId, SignalName, Timestamp, WorkflowId, WorkflowType};
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,8 +41,12 @@ pub enum Input {
         /// With what.
         outcome: AttemptOutcome,
     },
-    /// The engine came back from the dead: attempts that were running are lost.
-    Recovered,
+    /// The process (or the actor) that ran the attempts is gone, and another took over at this time: attempts that were
+    /// due by then are lost.
+    Recovered {
+        /// When it took over.
+        at: Timestamp,
+    },
     /// Time has passed: whatever is due by now is due.
     Wake,
 }

@@ -222,11 +222,6 @@ impl RunActor {
     fn bring_about(&mut self, ctx: &mut Context<Self>) {
         let state = &self.state;
         self.attempts.retain(|token, _| state.wants_attempt(*token));
-        for (token, attempt) in &self.attempts {
-            if state.cancels_attempt(*token) {
-                attempt.cancel();
-            }
-        }
         let now = self.at.shared.clock.now();
         if !self.at.shared.is_draining() {
             for activity in self.state.attempts_due(now) {
@@ -235,6 +230,11 @@ impl RunActor {
                     let attempt = self.launch(activity, ctx.address());
                     self.attempts.insert(token, attempt);
                 }
+            }
+        }
+        for (token, attempt) in &self.attempts {
+            if self.state.cancels_attempt(*token) {
+                attempt.cancel();
             }
         }
         let wake = self.state.next_wake(now);
@@ -248,7 +248,7 @@ impl RunActor {
         let done = move |token, outcome| run.do_send(AttemptEnded { token, outcome });
         let activity_type = &activity.attributes.activity_type;
         let Some(definition) = self.at.shared.registry.activity(activity_type.as_str()) else {
-            let failure = Failure::non_retryable(
+            let failure = Failure::not_applied(
                 "UnknownActivity",
                 format!("no activity {activity_type:?} is registered with this engine"),
             );

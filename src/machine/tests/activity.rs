@@ -274,7 +274,22 @@ fn attempts_are_lost_with_their_process_and_tried_again_at_once() {
 #[test]
 fn a_process_that_dies_twice_loses_nothing_that_was_not_handed_out() {
     let mut run = Scenario::start([activity("a").attempts(2)]);
-    run.at(1).inputs([Input::Recovered, Input::Recovered], []);
+    let recovered = || Input::Recovered {
+        at: Timestamp::from_micros(1_000_000),
+    };
+    run.at(1).inputs([recovered(), recovered()], []);
+    run.expect_running("a#2");
+}
+
+#[test]
+fn a_retry_that_came_due_only_after_the_process_was_back_is_not_lost() {
+    let mut run = Scenario::start([activity("a").attempts(2)]);
+    run.fails("a", busy(), []).crash([]).expect_running("");
+    // Looked at only when the retry is due: the attempts that a crash lost were those due when it was over.
+    let recovered = Input::Recovered {
+        at: Timestamp::from_micros(500_000),
+    };
+    run.at(1).inputs([recovered, Input::Wake], []);
     run.expect_running("a#2");
 }
 

@@ -89,7 +89,7 @@ impl<'a> World<'a> {
             Interlude::Crash => {
                 self.state = RunState::fold(&self.journal).expect("what was written can be read");
                 self.out.clear();
-                inputs.push(Input::Recovered);
+                inputs.push(Input::Recovered { at: self.now });
             }
             Interlude::Park => self
                 .journal

@@ -366,7 +366,7 @@ impl<'a> World<'a> {
             answers: Vec::new(),
         });
         match wake {
-            Some(wake) if wake == Timestamp::EPOCH => self.turn(vec![Input::Recovered], None),
+            Some(wake) if wake == Timestamp::EPOCH => self.turn(vec![Input::Recovered { at: self.now }], None),
             Some(wake) => self.arm(wake),
             None => {}
         }
