@@ -17,7 +17,8 @@ use crate::model::{
     RetryDecision, RetryState, StepKind, StuckReason, TimeoutKind, Timestamp,
 };
 
-use super::state::{PendingActivity, Phase};
+use super::pending::PendingActivity;
+use super::state::Phase;
 use super::turn::{Rejection, Reply, TurnBuilder};
 
 impl TurnBuilder<'_> {

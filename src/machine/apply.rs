@@ -5,8 +5,9 @@ use crate::model::{
     Event, EventAttributes, EventId, Failure, Outcome, PendingChange, RetryState, Timestamp, Turn, UnwindCause,
 };
 
-use super::saga::says_not_applied;
-use super::state::{PendingActivity, PendingTimer, Phase, RunState};
+use super::ledger::says_not_applied;
+use super::pending::{PendingActivity, PendingTimer};
+use super::state::{Phase, RunState};
 
 /// An event that does not fit the state before it. For a decided event this cannot happen; for one that was read it
 /// means damage, or a journal written by a newer version.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{DefinitionDigest, EventId, Failure, Payload, RequestId, RunId, SignalName, Timestamp, WorkflowId, WorkflowType};
+use super::{
+    DefinitionDigest, EventId, Failure, Payload, RequestId, RunId, SignalName, Timestamp, WorkflowId, WorkflowType,
+};
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
 #[derive(Clone, Debug, PartialEq)]
