@@ -88,16 +88,13 @@ impl RunActor {
         });
     }
 
-    /// One round, if none is in progress and there is something to do.
+    /// Rounds, until one has to wait for the journal or nothing is left to do.
     fn pump(&mut self, ctx: &mut Context<Self>) {
-        if self.committing.is_some() {
-            return;
-        }
-        if !self.inbox.is_empty() {
+        while self.committing.is_none() && !self.inbox.is_empty() && !ctx.state().stopping() {
             self.decide_inbox(ctx);
-        }
-        if self.committing.is_none() {
-            self.follow_up(ctx);
+            if self.committing.is_none() && !ctx.state().stopping() {
+                self.follow_up(ctx);
+            }
         }
     }
 
@@ -207,19 +204,26 @@ impl RunActor {
     fn bring_about(&mut self, ctx: &mut Context<Self>) {
         let state = &self.state;
         self.attempts.retain(|token, _| state.wants_attempt(*token));
-        for (token, attempt) in &self.attempts {
-            if state.cancels_attempt(*token) {
-                attempt.cancel();
+        let now = self.at.shared.clock.now();
+        let mut held = Vec::new();
+        for activity in self.state.attempts_due(now) {
+            let token = activity.token();
+            if self.attempts.contains_key(&token) {
+                continue;
+            }
+            if self.at.shared.is_draining() {
+                held.push(token);
+            } else {
+                let attempt = self.launch(activity, ctx.address());
+                self.attempts.insert(token, attempt);
             }
         }
-        let now = self.at.shared.clock.now();
-        if !self.at.shared.is_draining() {
-            for activity in self.state.attempts_due(now) {
-                let token = activity.token();
-                if !self.attempts.contains_key(&token) {
-                    let attempt = self.launch(activity, ctx.address());
-                    self.attempts.insert(token, attempt);
-                }
+        if !held.is_empty() {
+            self.inbox.push(Letter::internal(Input::Hold { attempts: held }));
+        }
+        for (token, attempt) in &self.attempts {
+            if self.state.cancels_attempt(*token) {
+                attempt.cancel();
             }
         }
         let wake = self.state.next_wake(now);
@@ -233,7 +237,7 @@ impl RunActor {
         let done = move |token, outcome| run.do_send(AttemptEnded { token, outcome });
         let activity_type = &activity.attributes.activity_type;
         let Some(definition) = self.at.shared.registry.activity(activity_type.as_str()) else {
-            let failure = Failure::non_retryable(
+            let failure = Failure::not_applied(
                 "UnknownActivity",
                 format!("no activity {activity_type:?} is registered with this engine"),
             );
@@ -330,16 +334,8 @@ impl Handler<Durable> for RunActor {
             self.answer(answers);
         }
         self.follow_up(ctx);
-        self.pump_if_waiting(ctx);
+        self.pump(ctx);
         self.count_busy();
-    }
-}
-
-impl RunActor {
-    fn pump_if_waiting(&mut self, ctx: &mut Context<Self>) {
-        if !self.inbox.is_empty() && !ctx.state().stopping() {
-            self.pump(ctx);
-        }
     }
 }
 

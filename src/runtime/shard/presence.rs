@@ -58,7 +58,7 @@ impl ShardActor {
             Presence::Broken(error) => letter.answer(Err(error.clone().into())),
             // An actor that is gone without a word has panicked outside its turn.
             Presence::Live(_) => {
-                entry.attempts_lost = true;
+                entry.attempts_lost = Some(self.shared.clock.now());
                 self.activate(workflow_id, vec![letter], None, ctx);
             }
             Presence::Passive => self.activate(workflow_id, vec![letter], None, ctx),
@@ -79,8 +79,8 @@ impl ShardActor {
         let run_id = entry.run_id;
         match rebuild_isolated(&self.shared, run_id) {
             Ok(rebuilt) => {
-                if std::mem::take(&mut entry.attempts_lost) {
-                    letters.insert(0, Letter::internal(Input::Recovered));
+                if let Some(at) = entry.attempts_lost.take() {
+                    letters.insert(0, Letter::internal(Input::Recovered { at }));
                 }
                 if letters.is_empty() {
                     letters.push(Letter::internal(Input::Wake));
@@ -116,7 +116,7 @@ impl ShardActor {
         let Some(entry) = self.entries.get_mut(workflow_id) else {
             return;
         };
-        entry.attempts_lost = true;
+        entry.attempts_lost = Some(self.shared.clock.now());
         let letters = entry.take_letters();
         entry.actor = Presence::Restarting(letters);
         self.live.remove(workflow_id);
@@ -172,7 +172,7 @@ impl ShardActor {
         self.failed = None;
         for head in open_runs {
             let mut entry = Entry::new(head.run_id, Presence::Passive);
-            entry.attempts_lost = true;
+            entry.attempts_lost = Some(self.shared.clock.now());
             self.timers.set(&head.workflow_id, head.wake);
             self.entries.insert(head.workflow_id, entry);
         }

@@ -53,7 +53,7 @@ use crate::model::{DefinitionDigest, RunId, WorkflowId};
 pub const COMMIT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How a [`SledStore`] is opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct SledOptions {
     /// What an acknowledged commit survives. Default: a power cut.
     pub durability: Durability,
