@@ -18,7 +18,9 @@ use crate::sdk::{ActivityInfo, idempotency_key};
 use super::attempt::{AttemptHandle, AttemptOrder, panic_message};
 use super::error::RequestError;
 use super::journal::CommitJob;
-use super::messages::{Abandon, AttemptEnded, Delivered, Durable, FromRun, Letter, PassivateIfIdle, RunNews, Take};
+use super::messages::{
+    Abandon, AttemptEnded, Delivered, Durable, FromRun, Letter, PassivateIfIdle, Retire, RunNews, Take,
+};
 use super::recovery::{ParkedDecider, turn_record};
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
@@ -46,6 +48,8 @@ pub(super) struct RunActor {
     next: Option<Next>,
     /// It has failed too often: whatever is wrong parks it.
     given_up: bool,
+    /// The shard knows that the run has ended.
+    told_closed: bool,
     busy: Option<BusyGuard>,
 }
 
@@ -68,6 +72,7 @@ impl RunActor {
             wake: None,
             next: None,
             given_up: false,
+            told_closed: false,
             busy: None,
         }
     }
@@ -177,13 +182,12 @@ impl RunActor {
     /// Everything decided so far is durable: let it take effect.
     fn follow_up(&mut self, ctx: &mut Context<Self>) {
         if let Some(outcome) = self.state.outcome() {
-            let outcome = outcome.clone();
-            self.attempts.clear();
-            for letter in self.inbox.drain(..) {
-                letter.answer(Err(RequestError::Rejected(crate::machine::Rejection::Closed)));
+            // Once: later letters are answered by the state, and the shard retires this actor after the last of them.
+            if !std::mem::replace(&mut self.told_closed, true) {
+                let outcome = outcome.clone();
+                self.attempts.clear();
+                self.tell_shard(RunNews::Closed(outcome));
             }
-            self.tell_shard(RunNews::Closed(outcome));
-            ctx.stop();
             return;
         }
         match self.next.take() {
@@ -343,6 +347,10 @@ impl Handler<PassivateIfIdle> for RunActor {
     type Result = ();
 
     fn handle(&mut self, _: PassivateIfIdle, ctx: &mut Self::Context) {
+        if self.told_closed {
+            // The shard is about to hear of it, and retires this actor.
+            return;
+        }
         match self.is_idle() {
             true => {
                 self.tell_shard(RunNews::Idle);
@@ -350,6 +358,14 @@ impl Handler<PassivateIfIdle> for RunActor {
             }
             false => self.tell_shard(RunNews::Busy),
         }
+    }
+}
+
+impl Handler<Retire> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 

@@ -18,10 +18,10 @@ mod presence;
 use self::entry::{Entry, Presence};
 use super::error::RequestError;
 use super::messages::{
-    Committed, Deliver, Durable, FromRun, Letter, Recover, RunNews, Start, Stop, StoreFailed, Sweep, Take, Tick, Watch,
+    Committed, Deliver, Durable, FromRun, Letter, Recover, Retire, RunNews, Start, Stop, StoreFailed, Sweep, Take,
+    Tick, Watch,
 };
 use super::recovery::{decider_of_new, rebuild};
-use super::run::refuse;
 use super::shared::Shared;
 use super::timers::TimerQueue;
 
@@ -151,8 +151,11 @@ impl ShardActor {
                 for watcher in entry.watchers.drain(..) {
                     let _ = watcher.send(outcome.clone());
                 }
-                if let Presence::Passivating(_, letters) = &mut entry.actor {
-                    refuse(letters.drain(..), &Rejection::Closed.into());
+                // The run answers what was on its way to it: a repeated start is still the same request.
+                let letters = entry.take_letters();
+                if let Presence::Live(actor) | Presence::Passivating(actor, _) = &entry.actor {
+                    letters.into_iter().for_each(|letter| actor.do_send(Take(letter)));
+                    actor.do_send(Retire);
                 }
                 self.entries.remove(&workflow_id);
                 self.live.remove(&workflow_id);
