@@ -87,7 +87,7 @@ impl Command {
     fn carry_out(self, console: &Console) -> Result<Exit, Refusal> {
         match self {
             Command::Demo(args) => demo::run(&args, console),
-            Command::Run(args) => run::run(args, console),
+            Command::Run(args) => run::run(&args, console),
             Command::Check(args) => check::run(&args, console),
             Command::List(args) => list::run(args, console),
             Command::Show(args) => show::run(&args, console),
@@ -102,9 +102,12 @@ impl Command {
     }
 }
 
+/// Warnings and worse; but when a demo participant drops a connection, which is its part, its server takes it for an error.
+const LOG_FILTER: &str = "warn,actix_http=off";
+
 /// Quiet unless RUST_LOG says otherwise.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

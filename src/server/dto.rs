@@ -10,6 +10,13 @@ use crate::model::{Failure, FailureKind, Outcome, ParkReason, Payload, Timestamp
 
 pub(super) use event::{event, event_text};
 
+/// Adds a field to an object.
+pub(super) fn put(object: &mut Value, key: &str, value: impl Into<Value>) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(key.to_owned(), value.into());
+    }
+}
+
 /// A payload as the JSON that it is; another encoding by its name and size.
 pub(super) fn payload(payload: &Payload) -> Value {
     payload
@@ -23,7 +30,7 @@ pub(super) fn time(time: Timestamp) -> Value {
 
 pub(super) fn failure(failure: &Failure) -> Value {
     let mut value = json!({"message": failure.message, "text": failure.to_string()});
-    let mut set = |key: &str, detail: Value| value[key] = detail;
+    let mut set = |key: &str, detail: Value| put(&mut value, key, detail);
     match &failure.kind {
         FailureKind::Application(application) => {
             set("kind", json!("application"));
@@ -111,9 +118,9 @@ pub(super) fn outcome(outcome: &Outcome) -> Value {
 fn parked(reason: &ParkReason) -> Value {
     let mut value = json!({"kind": reason.kind(), "text": reason.to_string()});
     if let ParkReason::Nondeterminism { at, expected, recorded } = reason {
-        value["at"] = json!(at);
-        value["expected"] = json!(expected);
-        value["recorded"] = json!(recorded);
+        put(&mut value, "at", json!(at));
+        put(&mut value, "expected", json!(expected));
+        put(&mut value, "recorded", json!(recorded));
     }
     value
 }

@@ -50,7 +50,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 type Handle = RunHandle<serde_json::Value>;
 
-pub(crate) fn run(args: RunArgs, console: &Console) -> Result<Exit, Refusal> {
+pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<Exit, Refusal> {
     let input = match &args.input {
         Some(text) => input::payload("--input", text)?,
         None => Payload::null(),
@@ -60,7 +60,7 @@ pub(crate) fn run(args: RunArgs, console: &Console) -> Result<Exit, Refusal> {
     }
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let tokio = tokio.map_err(|error| Refusal::failed(format!("no threads to run on: {error}")))?;
-    let outcome = tokio.block_on(start_and_wait(&args, input, console));
+    let outcome = tokio.block_on(start_and_wait(args, input, console));
     tokio.shutdown_background();
     outcome
 }
@@ -183,8 +183,8 @@ fn announce(run: &Handle, saga: &str, again: bool, args: &RunArgs, console: &Con
 fn conclude(run: &Handle, outcome: &Outcome, begun: Timestamp, console: &Console) {
     let status = outcome.status();
     let mut object = dto::outcome(outcome);
-    object["type"] = json!("ended");
-    object["workflow_id"] = json!(run.workflow_id().as_str());
+    dto::put(&mut object, "type", "ended");
+    dto::put(&mut object, "workflow_id", run.workflow_id().as_str());
     console.object(&object);
     let word = console.paint_error(style_of(status), status.as_str());
     let because = match outcome {
@@ -206,7 +206,7 @@ fn conclude(run: &Handle, outcome: &Outcome, begun: Timestamp, console: &Console
 /// Says what the run waits for, and how a person finds out more.
 fn stuck(run: &RunDescription, args: &RunArgs, console: &Console) -> Exit {
     let mut object = dto::description(run);
-    object["type"] = json!("waits");
+    dto::put(&mut object, "type", "waits");
     console.object(&object);
     let status = console.paint_error(style_of(run.status), run.status.as_str());
     console.note(format!("{} is {status} and waits for a person:", run.workflow_id));
@@ -253,7 +253,7 @@ impl StepLog {
                 let (word, rest) = change.split_at(change.find(':').unwrap_or(change.len()));
                 console.note(format!("  {name:<width$}  {}{rest}", console.paint_error(style, word)));
                 let mut object = dto::step(step);
-                object["type"] = json!("step");
+                dto::put(&mut object, "type", "step");
                 console.object(&object);
                 self.told.push(key);
             }

@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use crate::model::{Event, EventAttributes, EventId, RetryState, UnwindCause};
 
-use super::{failure, payload, time};
+use super::{failure, payload, put, time};
 
 /// An event with all its attributes.
 pub(in crate::server) fn event(event: &Event) -> Value {
     let mut value = attributes(&event.attributes);
-    value["id"] = json!(event.id.0);
-    value["time"] = time(event.time);
-    value["type"] = json!(event.attributes.kind());
+    put(&mut value, "id", event.id.0);
+    put(&mut value, "time", time(event.time));
+    put(&mut value, "type", event.attributes.kind());
     value
 }
 
