@@ -46,6 +46,22 @@ impl TurnBuilder<'_> {
         for scheduled in lost {
             self.attempt_failed(scheduled, Failure::worker_lost());
         }
+        let held = self.state.activities.values().filter(|activity| activity.held);
+        let held: Vec<EventId> = held.map(|activity| activity.scheduled).collect();
+        for scheduled in held {
+            self.change(PendingChange::Released { scheduled });
+        }
+        Reply::Accepted
+    }
+
+    /// The engine is stopping: what it did not hand out is remembered, so that it does not count as lost afterwards.
+    pub(super) fn hold(&mut self, attempts: Vec<AttemptToken>) -> Reply {
+        for AttemptToken { scheduled, attempt } in attempts {
+            let activity = self.state.activities.get(&scheduled);
+            if activity.is_some_and(|activity| activity.attempt == attempt && !activity.held && !activity.stuck) {
+                self.change(PendingChange::Held { scheduled });
+            }
+        }
         Reply::Accepted
     }
 

@@ -170,6 +170,7 @@ impl RunState {
                     may_have_applied: false,
                     cancel_requested: false,
                     stuck: false,
+                    held: false,
                     last_started: 0,
                 };
                 self.activities.insert(event.id, activity);
@@ -262,6 +263,8 @@ impl RunState {
                 activity.last_failure = Some(failure.clone());
                 activity.due = *due;
             }
+            PendingChange::Held { scheduled } => self.pending(*scheduled)?.held = true,
+            PendingChange::Released { scheduled } => self.pending(*scheduled)?.held = false,
             PendingChange::Parked { reason } => self.parked = Some(reason.clone()),
             PendingChange::Unparked => self.parked = None,
         }

@@ -23,6 +23,8 @@ pub struct PendingActivity {
     pub cancel_requested: bool,
     /// It failed for good and waits for a person.
     pub stuck: bool,
+    /// Its next attempt is due, but was not handed out because the engine was stopping.
+    pub held: bool,
     /// The last attempt that the history says was started; 0 for none. Said only right before the activity ends.
     pub(super) last_started: u32,
 }

@@ -158,7 +158,7 @@ impl RunState {
         let open = !self.is_closed();
         self.activities
             .values()
-            .filter(move |activity| open && !activity.stuck && activity.due <= now)
+            .filter(move |activity| open && !activity.stuck && !activity.held && activity.due <= now)
     }
 
     /// Whether this attempt should be running: it is still the activity's current one.
@@ -203,7 +203,8 @@ impl RunState {
         if self.is_closed() {
             return None;
         }
-        if self.parked.is_some() || self.task_due() || self.attempts_due(now).next().is_some() {
+        let held = self.activities.values().any(|activity| activity.held);
+        if self.parked.is_some() || self.task_due() || held || self.attempts_due(now).next().is_some() {
             return Some(Timestamp::EPOCH);
         }
         self.next_wake(now)

@@ -154,6 +154,7 @@ impl TurnBuilder<'_> {
             } => self.signal(name, input, request_id, identity),
             Input::RequestCancel { reason, identity } => self.request_cancel(reason, identity),
             Input::Terminate { reason, identity } => Ok(self.terminate(reason, identity)),
+            Input::Hold { attempts } => Ok(self.hold(attempts)),
             Input::AttemptEnded { token, outcome } => self.attempt_ended(token, outcome),
         };
         match result {

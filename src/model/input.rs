@@ -49,6 +49,11 @@ pub enum Input {
         /// When it took over.
         at: Timestamp,
     },
+    /// The engine is stopping and does not hand out these attempts. They are not lost when it comes back.
+    Hold {
+        /// The attempts that were due.
+        attempts: Vec<AttemptToken>,
+    },
     /// Time has passed: whatever is due by now is due.
     Wake,
 }

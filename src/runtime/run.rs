@@ -90,16 +90,13 @@ impl RunActor {
         });
     }
 
-    /// One round, if none is in progress and there is something to do.
+    /// Rounds, until one has to wait for the journal or nothing is left to do.
     fn pump(&mut self, ctx: &mut Context<Self>) {
-        if self.committing.is_some() {
-            return;
-        }
-        if !self.inbox.is_empty() {
+        while self.committing.is_none() && !self.inbox.is_empty() && !ctx.state().stopping() {
             self.decide_inbox(ctx);
-        }
-        if self.committing.is_none() {
-            self.follow_up(ctx);
+            if self.committing.is_none() && !ctx.state().stopping() {
+                self.follow_up(ctx);
+            }
         }
     }
 
@@ -223,14 +220,21 @@ impl RunActor {
         let state = &self.state;
         self.attempts.retain(|token, _| state.wants_attempt(*token));
         let now = self.at.shared.clock.now();
-        if !self.at.shared.is_draining() {
-            for activity in self.state.attempts_due(now) {
-                let token = activity.token();
-                if !self.attempts.contains_key(&token) {
-                    let attempt = self.launch(activity, ctx.address());
-                    self.attempts.insert(token, attempt);
-                }
+        let mut held = Vec::new();
+        for activity in self.state.attempts_due(now) {
+            let token = activity.token();
+            if self.attempts.contains_key(&token) {
+                continue;
             }
+            if self.at.shared.is_draining() {
+                held.push(token);
+            } else {
+                let attempt = self.launch(activity, ctx.address());
+                self.attempts.insert(token, attempt);
+            }
+        }
+        if !held.is_empty() {
+            self.inbox.push(Letter::internal(Input::Hold { attempts: held }));
         }
         for (token, attempt) in &self.attempts {
             if self.state.cancels_attempt(*token) {
@@ -345,16 +349,8 @@ impl Handler<Durable> for RunActor {
             self.answer(answers);
         }
         self.follow_up(ctx);
-        self.pump_if_waiting(ctx);
+        self.pump(ctx);
         self.count_busy();
-    }
-}
-
-impl RunActor {
-    fn pump_if_waiting(&mut self, ctx: &mut Context<Self>) {
-        if !self.inbox.is_empty() && !ctx.state().stopping() {
-            self.pump(ctx);
-        }
     }
 }
 

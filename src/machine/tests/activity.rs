@@ -405,3 +405,18 @@ fn a_retry_and_the_end_of_the_activity_in_one_turn_can_be_read_again() {
         ",
     );
 }
+
+#[test]
+fn what_a_stopping_engine_held_back_is_handed_out_afterwards_under_the_same_number() {
+    let mut run = Scenario::start([activity("a").attempts(1)]);
+    let attempts = run
+        .state
+        .attempts_due(run.now)
+        .map(crate::machine::PendingActivity::token)
+        .collect();
+    run.input(Input::Hold { attempts }, []).expect_running("");
+    run.at(9).crash([]).expect_running("a#1");
+    // Handed out now: from here on it counts.
+    run.crash([]).expect_running("");
+    run.expect_status(RunStatus::Running);
+}

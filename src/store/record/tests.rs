@@ -185,6 +185,8 @@ fn every_kind() -> Turn {
                 },
             },
             PendingChange::Unparked,
+            PendingChange::Held { scheduled: EventId(5) },
+            PendingChange::Released { scheduled: EventId(5) },
         ],
     }
 }
