@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::definition::SagaDefinition;
 use crate::machine::{Decider, DefinitionDecider, NoDecider, Phase, RunState, Task};
 use crate::model::{Command, DefinitionDigest, Event, ParkReason, RunId, StartRun, Turn, WorkflowType};
 use crate::replay::CodeDecider;
-use crate::store::Error;
-use crate::store::record::decode_turn;
+use crate::store::record::{RecordError, decode_turn, encode_turn};
+use crate::store::{Error, NewRun, TurnRecord};
 
 use super::shared::Shared;
 
@@ -80,6 +81,36 @@ pub(crate) fn load_turns(store: &dyn crate::store::Store, run_id: RunId) -> Resu
 /// The state that these turns of a run fold to.
 pub(crate) fn fold(run_id: RunId, turns: &[Turn]) -> Result<RunState, Error> {
     RunState::fold(turns).map_err(|error| corrupt(run_id, error.to_string()))
+}
+
+/// What the store gets for a turn; `state` is the run's after it.
+pub(super) fn turn_record(run_id: RunId, state: &RunState, turn: &Turn) -> Result<TurnRecord, RecordError> {
+    let opens = state.started().filter(|_| turn.seq == 1).map(|started| NewRun {
+        workflow_id: started.workflow_id.clone(),
+        workflow_type: started.workflow_type.clone(),
+    });
+    Ok(TurnRecord {
+        run_id,
+        seq: turn.seq,
+        time: turn.time,
+        bytes: encode_turn(turn)?,
+        status: state.status(),
+        next_event: state.next_event().0,
+        wake: state.wake_after_restart(turn.time),
+        opens,
+    })
+}
+
+/// A saga definition out of the store.
+pub(super) fn definition_from(
+    store: &dyn crate::store::Store,
+    digest: DefinitionDigest,
+) -> Result<SagaDefinition, Error> {
+    let corrupt = |what: String| Error::Corrupt { run: None, what };
+    let bytes = store.definition(digest)?;
+    let bytes = bytes.ok_or_else(|| corrupt(format!("the saga definition {digest} is missing")))?;
+    SagaDefinition::from_canonical_json(bytes)
+        .map_err(|error| corrupt(format!("the saga definition {digest} cannot be read: {error}")))
 }
 
 fn decider(

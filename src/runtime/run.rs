@@ -14,14 +14,12 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 use crate::machine::{Decider, PendingActivity, Reply, RunState, decide, park};
 use crate::model::{AttemptToken, Failure, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
 use crate::sdk::{ActivityInfo, idempotency_key};
-use crate::store::record::encode_turn;
-use crate::store::{NewRun, TurnRecord};
 
 use super::attempt::{AttemptHandle, AttemptOrder, panic_message};
 use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{Abandon, AttemptEnded, Delivered, Durable, FromRun, Letter, PassivateIfIdle, RunNews, Take};
-use super::recovery::{ParkedDecider, Rebuilt};
+use super::recovery::{ParkedDecider, Rebuilt, turn_record};
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
 
@@ -143,8 +141,8 @@ impl RunActor {
     }
 
     fn commit(&mut self, ctx: &mut Context<Self>, turn: &Turn, answers: Vec<(Letter, Reply)>) {
-        let bytes = match encode_turn(turn) {
-            Ok(bytes) => bytes,
+        let record = match turn_record(self.at.run_id, &self.state, turn) {
+            Ok(record) => record,
             Err(error) => {
                 tracing::error!(run_id = %self.at.run_id, %error, "a turn cannot be written");
                 let message = format!("a turn cannot be written: {error}");
@@ -153,10 +151,6 @@ impl RunActor {
         };
         self.count_history(bytes.len());
         let started = self.state.started().filter(|_| turn.seq == 1);
-        let opens = started.map(|started| NewRun {
-            workflow_id: started.workflow_id.clone(),
-            workflow_type: started.workflow_type.clone(),
-        });
         let digest = started.and_then(|started| started.definition);
         let definition = digest.and_then(|digest| {
             let definition = self.at.shared.definitions.get(digest, &self.at.shared.store).ok()?;
@@ -165,16 +159,7 @@ impl RunActor {
         self.at.shared.journal.commit(CommitJob {
             shard: self.at.shard_index,
             run: ctx.address(),
-            record: TurnRecord {
-                run_id: self.at.run_id,
-                seq: turn.seq,
-                time: turn.time,
-                bytes,
-                status: self.state.status(),
-                next_event: self.state.next_event().0,
-                wake: self.state.wake_after_restart(turn.time),
-                opens,
-            },
+            record,
             definition,
         });
         self.committing = Some(answers);

@@ -131,6 +131,12 @@ impl SledStore {
         open::open(directory, &options)
     }
 
+    /// Whether this directory holds a store. Reading commands ask, so that a mistyped path does not become a new one.
+    #[must_use]
+    pub fn is_at(directory: &Path) -> bool {
+        open::is_at(directory)
+    }
+
     fn live(&self) -> RwLockReadGuard<'_, Live> {
         self.live.read().unwrap_or_else(PoisonError::into_inner)
     }
