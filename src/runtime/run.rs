@@ -149,7 +149,7 @@ impl RunActor {
                 return self.fail(ctx, ParkReason::BadCommand { message }, true);
             }
         };
-        self.count_history(bytes.len());
+        self.count_history(record.bytes.len());
         let started = self.state.started().filter(|_| turn.seq == 1);
         let digest = started.and_then(|started| started.definition);
         let definition = digest.and_then(|digest| {
