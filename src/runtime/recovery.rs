@@ -20,14 +20,29 @@ impl Decider for ParkedDecider {
     }
 }
 
-/// The decider of a run that begins.
-pub(super) fn decider_of_new(shared: &Shared, start: &StartRun) -> Result<Box<dyn Decider>, Error> {
-    decider(shared, &start.workflow_type, start.definition, &[])
+/// A run that begins.
+pub(super) fn begin(shared: &Shared, start: &StartRun) -> Result<Rebuilt, Error> {
+    Ok(Rebuilt {
+        state: RunState::default(),
+        decider: decider(shared, &start.workflow_type, start.definition, &[])?,
+        history_bytes: 0,
+    })
 }
 
-/// A run as its journal has it, and who decides for it.
-pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<(RunState, Box<dyn Decider>), Error> {
-    let turns = load_turns(&*shared.store.get()?, run_id)?;
+/// A run in memory, and who decides for it.
+pub(super) struct Rebuilt {
+    pub(super) state: RunState,
+    pub(super) decider: Box<dyn Decider>,
+    /// The size of its encoded turns.
+    pub(super) history_bytes: u64,
+}
+
+/// A run as its journal has it.
+pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
+    let store = shared.store.get()?;
+    let history_bytes = store.head(run_id)?.map_or(0, |head| head.history_bytes);
+    let turns = load_turns(&*store, run_id)?;
+    drop(store);
     let state = fold(run_id, &turns)?;
     let Some(started) = state.started() else {
         return Err(corrupt(run_id, "its history does not begin with a start".to_owned()));
@@ -35,14 +50,22 @@ pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<(RunState, Box<d
     let by_code = started.definition.is_none();
     // Code that has had its last word is not needed any more, and could not be asked either.
     if by_code && *state.phase() != Phase::Running {
-        return Ok((state, Box::new(NoDecider)));
+        return Ok(Rebuilt {
+            state,
+            decider: Box::new(NoDecider),
+            history_bytes,
+        });
     }
     let history: Vec<Event> = match by_code {
         true => turns.into_iter().flat_map(|turn| turn.events).collect(),
         false => Vec::new(),
     };
     let decider = decider(shared, &started.workflow_type, started.definition, &history)?;
-    Ok((state, decider))
+    Ok(Rebuilt {
+        state,
+        decider,
+        history_bytes,
+    })
 }
 
 /// All turns of a run, decoded.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 
 use crate::machine::{Decider, PendingActivity, Reply, RunState, decide, park};
-use crate::model::{AttemptToken, Failure, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId};
+use crate::model::{AttemptToken, Failure, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
 use crate::sdk::{ActivityInfo, idempotency_key};
 
 use super::attempt::{AttemptHandle, AttemptOrder, panic_message};
@@ -21,7 +21,7 @@ use super::journal::CommitJob;
 use super::messages::{
     Abandon, AttemptEnded, Delivered, Durable, FromRun, Letter, PassivateIfIdle, Retire, RunNews, Take,
 };
-use super::recovery::{ParkedDecider, turn_record};
+use super::recovery::{ParkedDecider, Rebuilt, turn_record};
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
 
@@ -39,6 +39,8 @@ pub(super) struct RunActor {
     at: RunAddress,
     state: RunState,
     decider: Box<dyn Decider>,
+    /// The size of its encoded turns so far.
+    history_bytes: u64,
     inbox: Vec<Letter>,
     committing: Option<Vec<(Letter, Reply)>>,
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
@@ -61,11 +63,12 @@ enum Next {
 
 impl RunActor {
     /// A run with this state, which takes the letters first.
-    pub(super) fn new(at: RunAddress, state: RunState, decider: Box<dyn Decider>, inbox: Vec<Letter>) -> Self {
+    pub(super) fn new(at: RunAddress, run: Rebuilt, inbox: Vec<Letter>) -> Self {
         Self {
             at,
-            state,
-            decider,
+            state: run.state,
+            decider: run.decider,
+            history_bytes: run.history_bytes,
             inbox,
             committing: None,
             attempts: BTreeMap::new(),
@@ -151,6 +154,7 @@ impl RunActor {
                 return self.fail(ctx, ParkReason::BadCommand { message }, true);
             }
         };
+        self.count_history(record.bytes.len());
         let started = self.state.started().filter(|_| turn.seq == 1);
         let digest = started.and_then(|started| started.definition);
         let definition = digest.and_then(|digest| {
@@ -164,6 +168,21 @@ impl RunActor {
             definition,
         });
         self.committing = Some(answers);
+    }
+
+    /// A history that has grown too large ends like a cancelled run: what was done is undone, while it can still be read.
+    fn count_history(&mut self, bytes: usize) {
+        let before = self.history_bytes;
+        self.history_bytes = before.saturating_add(bytes as u64);
+        if before <= limits::HISTORY_BYTES_MAX && self.history_bytes > limits::HISTORY_BYTES_MAX {
+            self.inbox.push(Letter::internal(Input::RequestCancel {
+                reason: format!(
+                    "the history has reached its limit of {} bytes",
+                    limits::HISTORY_BYTES_MAX
+                ),
+                identity: env!("CARGO_PKG_NAME").to_owned(),
+            }));
+        }
     }
 
     fn answer(&self, answers: Vec<(Letter, Reply)>) {

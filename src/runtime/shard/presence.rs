@@ -5,14 +5,13 @@ use std::sync::Arc;
 use actix::{Actor, Addr, AsyncContext, Context};
 use backoff::backoff::Backoff;
 
-use crate::machine::{Decider, RunState};
 use crate::model::{Input, ParkReason, RunId, WorkflowId, limits};
 use crate::store::{Error, RunHead};
 
 use super::super::attempt::panic_message;
 use super::super::error::RequestError;
 use super::super::messages::{Abandon, Letter, Take};
-use super::super::recovery::rebuild;
+use super::super::recovery::{Rebuilt, rebuild};
 use super::super::run::{RunActor, RunAddress, refuse};
 use super::super::shared::Shared;
 use super::super::timers::TimerQueue;
@@ -24,7 +23,7 @@ impl ShardActor {
         &mut self,
         workflow_id: &WorkflowId,
         run_id: RunId,
-        (state, decider): (RunState, Box<dyn Decider>),
+        run: Rebuilt,
         letters: Vec<Letter>,
         park: Option<ParkReason>,
         ctx: &mut Context<Self>,
@@ -37,7 +36,7 @@ impl ShardActor {
             run_id,
         };
         self.live.insert(workflow_id.clone(), true);
-        let run = RunActor::new(at, state, decider, letters);
+        let run = RunActor::new(at, run, letters);
         match park {
             Some(reason) => run.parking(reason).start(),
             None => run.start(),
@@ -191,7 +190,7 @@ impl ShardActor {
 }
 
 /// Rebuilding runs user code (replay): a panic in it is this run's problem only.
-fn rebuild_isolated(shared: &Shared, run_id: RunId) -> Result<(RunState, Box<dyn Decider>), Error> {
+fn rebuild_isolated(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
     let rebuilt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| rebuild(shared, run_id)));
     rebuilt.unwrap_or_else(|panic| {
         Err(Error::Corrupt {
