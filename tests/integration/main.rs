@@ -9,4 +9,8 @@
     reason = "helpers of tests are test code too, which clippy cannot know here"
 )]
 
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod engine;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod support;
 mod tidy;
