@@ -11,13 +11,15 @@ use crate::store::{
     CommitBatch, Epoch, Error, ListQuery, RunHead, Store, StoreStats, StoredTurn, VerifyProgress, VerifyReport,
 };
 
-/// What becomes of a commit that fails. Its caller is told the same in both cases.
+/// What becomes of a commit that fails. Its caller is told the same whether it was lost or kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitFault {
     /// Nothing of it is kept.
     Lost,
     /// All of it is kept: only the answer was lost.
     Kept,
+    /// Nothing of it is kept, and the store panics.
+    Panics,
 }
 
 /// Decides when the stores that it wraps fail; keep a clone in the test.
@@ -180,8 +182,10 @@ impl FaultyStore {
             None => write(),
             Some(fault) => {
                 *poisoned = true;
-                if fault == CommitFault::Kept {
-                    write()?;
+                match fault {
+                    CommitFault::Lost => {}
+                    CommitFault::Kept => drop(write()?),
+                    CommitFault::Panics => panic!("the commit was to panic"),
                 }
                 Err(Error::Io("the commit was to fail".to_owned()))
             }
