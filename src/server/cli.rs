@@ -96,7 +96,7 @@ impl Command {
             Command::Signal(args) => deliver::signal(args, console),
             Command::Cancel(args) => deliver::cancel(&args, console),
             Command::Terminate(args) => deliver::terminate(&args, console),
-            Command::Participants(args) => participants::run(&args),
+            Command::Participants(args) => participants::run(&args, console),
             Command::DemoCoordinator(args) => demo::coordinate(&args, console),
         }
     }

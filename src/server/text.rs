@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anstyle::Style;
 
+use crate::model::{Failure, FailureKind};
+
 use super::console::Console;
 
 /// A cell of a table.
@@ -72,6 +74,14 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     match number {
         1 => format!("1 {noun}"),
         number => format!("{number} {noun}s"),
+    }
+}
+
+/// A failure on one line. Activities by their name in the run: every step of a saga may be an `http` activity.
+pub(crate) fn failure(failure: &Failure) -> String {
+    match (&failure.kind, &failure.cause) {
+        (FailureKind::Activity { activity_id, .. }, Some(cause)) => format!("{activity_id} failed: {cause}"),
+        _ => failure.to_string(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::server::console::Console;
 use crate::server::exit::{Exit, Refusal};
 use crate::server::participants::{Lifetime, Pace, run_participants};
 
@@ -26,12 +27,18 @@ pub(crate) struct ParticipantsArgs {
     until_stdin_closes: bool,
 }
 
-pub(crate) fn run(args: &ParticipantsArgs) -> Result<Exit, Refusal> {
+pub(crate) fn run(args: &ParticipantsArgs, console: &Console) -> Result<Exit, Refusal> {
     let bind = SocketAddr::from(([127, 0, 0, 1], args.port));
     let lifetime = match args.until_stdin_closes {
         true => Lifetime::UntilStdinCloses,
         false => Lifetime::UntilSignal,
     };
+    if !args.until_stdin_closes {
+        let dir = args.dir.display();
+        console.note(format!(
+            "participants on 127.0.0.1, ledgers in {dir}; Ctrl-C ends them; their port is"
+        ));
+    }
     run_participants(bind, &args.dir, Pace::default(), lifetime).map_err(|error| Refusal::failed(error.to_string()))?;
     Ok(Exit::Done)
 }

@@ -15,7 +15,7 @@ use crate::server::console::{BAD, Console, GOOD, OutputArgs, STRONG, WARN, style
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::{self, DataArgs, SettingArgs};
-use crate::server::text::duration;
+use crate::server::text::{self, duration};
 use crate::server::waiting::{End, interrupted, until_it_ends};
 
 /// Run a saga and wait for its end: amends run sagas/place-order.toml --input @order.json --id order-1
@@ -115,15 +115,17 @@ async fn drive(amends: &Amends, args: &RunArgs, input: Payload, console: &Consol
         Err(Error::AlreadyStarted { workflow_id, .. }) => (amends.find(workflow_id.as_str()).await?, true),
         Err(error) => return Err(error.into()),
     };
-    if again {
-        must_be_the_same(
-            &run.describe().await?,
-            &saga,
-            args.input.as_ref().map(|_| &input),
-            console,
-        )?;
+    let found = match again {
+        true => Some(run.describe().await?),
+        false => None,
+    };
+    if let Some(found) = &found {
+        must_be_of(&saga, found)?;
     }
     announce(&run, &saga, again, args, console);
+    if let Some(found) = found.filter(|_| args.input.is_some()) {
+        compare_inputs(&input, &found, console);
+    }
     let begun = SystemClock.now();
     let mut steps = StepLog::default();
     let end = tokio::select! {
@@ -141,26 +143,21 @@ async fn drive(amends: &Amends, args: &RunArgs, input: Payload, console: &Consol
 }
 
 /// A run that exists is waited for, if it can be the one that is meant.
-fn must_be_the_same(
-    run: &RunDescription,
-    saga: &str,
-    input: Option<&Payload>,
-    console: &Console,
-) -> Result<(), Refusal> {
-    if run.workflow_type.as_str() != saga {
-        let (id, other) = (&run.workflow_id, &run.workflow_type);
-        let message = format!("{id} is a run of {other:?}, not of {saga:?}");
-        return Err(Refusal::usage(message).hint("choose another --id"));
+fn must_be_of(saga: &str, run: &RunDescription) -> Result<(), Refusal> {
+    if run.workflow_type.as_str() == saga {
+        return Ok(());
     }
-    let same = |input: &Payload| dto::payload(input) == dto::payload(&run.input);
-    if !input.is_none_or(same) {
+    let (id, other) = (&run.workflow_id, &run.workflow_type);
+    let message = format!("{id} is a run of {other:?}, not of {saga:?}");
+    Err(Refusal::usage(message).hint("choose another --id"))
+}
+
+fn compare_inputs(input: &Payload, run: &RunDescription, console: &Console) {
+    if dto::payload(input) != dto::payload(&run.input) {
         let note = console.paint_error(WARN, "note:");
-        console.note(format!(
-            "{note} the run keeps the input that it was started with: {:?}",
-            run.input
-        ));
+        let kept = &run.input;
+        console.note(format!("{note} it keeps the input that it was started with: {kept:?}"));
     }
-    Ok(())
 }
 
 fn announce(run: &Handle, saga: &str, again: bool, args: &RunArgs, console: &Console) {
@@ -189,7 +186,9 @@ fn conclude(run: &Handle, outcome: &Outcome, begun: Timestamp, console: &Console
     let word = console.paint_error(style_of(status), status.as_str());
     let because = match outcome {
         Outcome::Completed(_) | Outcome::TimedOut => String::new(),
-        Outcome::Amended(failure) | Outcome::Failed(failure) | Outcome::Canceled(failure) => format!(": {failure}"),
+        Outcome::Amended(failure) | Outcome::Failed(failure) | Outcome::Canceled(failure) => {
+            format!(": {}", text::failure(failure))
+        }
         Outcome::Terminated { reason } => format!(": {reason}"),
     };
     let took = duration(SystemClock.now().since(begun));
@@ -243,36 +242,46 @@ struct StepLog {
 impl StepLog {
     fn show(&mut self, run: &RunDescription, console: &Console) {
         let width = run.steps.iter().map(|step| step.name.as_str().len()).max().unwrap_or(0);
-        for step in &run.steps {
-            for (change, style) in changes(step) {
-                let name = step.name.as_str();
-                let key = format!("{name} {change}");
-                if self.told.contains(&key) {
-                    continue;
-                }
-                let (word, rest) = change.split_at(change.find(':').unwrap_or(change.len()));
-                console.note(format!("  {name:<width$}  {}{rest}", console.paint_error(style, word)));
-                let mut object = dto::step(step);
-                dto::put(&mut object, "type", "step");
-                console.object(&object);
-                self.told.push(key);
+        // All steps forward, then the way back, as it happens.
+        let forward = run.steps.iter().map(|step| (step, outcome(step)));
+        let back = run.steps.iter().rev().map(|step| (step, undoing(step)));
+        for (step, change) in forward.chain(back) {
+            let Some((word, detail, style)) = change else {
+                continue;
+            };
+            let name = step.name.as_str();
+            let key = format!("{name} {word}");
+            if self.told.contains(&key) {
+                continue;
             }
+            self.told.push(key);
+            console.note(format!(
+                "  {name:<width$}  {}{detail}",
+                console.paint_error(style, word)
+            ));
+            let mut object = dto::step(step);
+            dto::put(&mut object, "type", "step");
+            dto::put(&mut object, "event", word);
+            console.object(&object);
         }
     }
 }
 
-/// What there is to tell of a step by now, in the order in which it happened.
-fn changes(step: &StepView) -> Vec<(String, anstyle::Style)> {
-    let mut changes = Vec::new();
+/// A word, what comes behind it, and how the word looks.
+type Change = Option<(&'static str, String, anstyle::Style)>;
+
+fn outcome(step: &StepView) -> Change {
     match &step.state {
-        StepState::Pending => {}
-        StepState::Completed { .. } => changes.push(("completed".to_owned(), GOOD)),
-        StepState::Failed { failure, .. } => changes.push((format!("failed: {failure}"), BAD)),
+        StepState::Pending => None,
+        StepState::Completed { .. } => Some(("completed", String::new(), GOOD)),
+        StepState::Failed { failure, .. } => Some(("failed", format!(": {failure}"), BAD)),
     }
+}
+
+fn undoing(step: &StepView) -> Change {
     match step.undo {
-        UndoState::Done => changes.push(("undone".to_owned(), WARN)),
-        UndoState::Stuck => changes.push(("cannot be undone".to_owned(), BAD)),
-        UndoState::NotOwed | UndoState::Owed | UndoState::Running(_) => {}
+        UndoState::Done => Some(("undone", String::new(), WARN)),
+        UndoState::Stuck => Some(("cannot be undone", String::new(), BAD)),
+        UndoState::NotOwed | UndoState::Owed | UndoState::Running(_) => None,
     }
-    changes
 }

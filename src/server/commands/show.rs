@@ -8,7 +8,7 @@ use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, WARN
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::DataArgs;
-use crate::server::text::{Cell, duration, table};
+use crate::server::text::{self, Cell, duration, table};
 
 /// Show how one run stands, step by step: amends show order-42 --data DIR
 ///
@@ -58,7 +58,7 @@ fn print(run: &RunDescription, console: &Console) {
     match &run.outcome {
         Some(Outcome::Completed(result)) => field("result", format!("{result:?}")),
         Some(Outcome::Amended(failure) | Outcome::Failed(failure) | Outcome::Canceled(failure)) => {
-            field("because", failure.to_string());
+            field("because", text::failure(failure));
         }
         Some(Outcome::Terminated { reason }) => field("because", reason.clone()),
         Some(Outcome::TimedOut) | None => {}

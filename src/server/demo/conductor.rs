@@ -11,6 +11,7 @@ use crate::engine::{Clock, SystemClock};
 use crate::model::Timestamp;
 use crate::server::console::{BAD, GOOD};
 use crate::server::exit::Refusal;
+use crate::server::text::count;
 
 use super::Stage;
 use super::process::{Coordinator, News, Participants, listen_for_interrupts};
@@ -45,6 +46,8 @@ pub(super) struct Conductor<'a> {
     say: Sender<News>,
     coordinator: Coordinator,
     started_at: Timestamp,
+    /// It has opened its journal.
+    is_open: bool,
     kills: VecDeque<Kill>,
     killed: u32,
     progress: Progress,
@@ -79,6 +82,7 @@ impl<'a> Conductor<'a> {
             say,
             coordinator,
             started_at: SystemClock.now(),
+            is_open: false,
             kills: KILLS.into(),
             killed: 0,
             progress: Progress::new(stage.orders.len()),
@@ -92,7 +96,7 @@ impl<'a> Conductor<'a> {
                 self.kill_and_restart()?;
             }
             match self.news.recv_timeout(self.patience()) {
-                Ok(News::Said(said)) => self.hear(&said),
+                Ok(News::Said(pid, said)) => self.hear(pid, &said),
                 Ok(News::Silent(pid)) if pid == self.coordinator.pid() => {
                     if self.coordinator.ended_well() {
                         break;
@@ -140,19 +144,26 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    fn hear(&mut self, said: &Value) {
-        if said.get("type").and_then(Value::as_str) == Some("open") && self.killed > 0 {
-            let runs = said.get("runs").and_then(Value::as_u64).unwrap_or_default();
-            let console = self.stage.console;
-            let pid = self.coordinator.pid();
-            let word = console.paint(GOOD, "recovered");
-            console.line(format!(
-                "  {word}: pid {pid} found {runs} open runs in its journal and goes on"
-            ));
-            console.object(&json!({"type": "recovered", "pid": pid, "open_runs": runs}));
+    fn hear(&mut self, pid: u32, said: &Value) {
+        let is_open = said.get("type").and_then(Value::as_str) == Some("open");
+        if is_open && pid == self.coordinator.pid() {
+            self.is_open = true;
+            self.announce_recovery(said);
         }
         self.progress.hear(said);
         self.progress.show(self.stage.console);
+    }
+
+    fn announce_recovery(&self, said: &Value) {
+        if self.killed == 0 {
+            return;
+        }
+        let runs = said.get("runs").and_then(Value::as_u64).unwrap_or_default();
+        let (console, pid) = (self.stage.console, self.coordinator.pid());
+        let word = console.paint(GOOD, "recovered");
+        let runs_text = count(runs, "open run");
+        console.line(format!("  {word} {pid}: found {runs_text} in its journal and goes on"));
+        console.object(&json!({"type": "recovered", "pid": pid, "open_runs": runs}));
     }
 
     fn kill_and_restart(&mut self) -> Result<(), Refusal> {
@@ -164,8 +175,12 @@ impl<'a> Conductor<'a> {
         self.coordinator.kill();
         self.coordinator = start(self.stage, self.participants, &self.say)?;
         self.started_at = SystemClock.now();
+        let was_open = std::mem::replace(&mut self.is_open, false);
         self.killed += 1;
         let when = match kill {
+            Some(Kill::AfterStart(delay)) if !was_open => {
+                format!("{} ms after its start, while it opens its journal", delay.as_millis())
+            }
             Some(Kill::AfterStart(delay)) => format!("{} ms after its start, while it recovers", delay.as_millis()),
             _ => format!("{closed} orders closed, {in_flight} under way"),
         };

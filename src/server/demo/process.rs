@@ -90,8 +90,8 @@ pub(super) struct Coordinator {
 
 /// What the conductor hears.
 pub(super) enum News {
-    /// A coordinator said something.
-    Said(Value),
+    /// The coordinator with this process id said something.
+    Said(u32, Value),
     /// The coordinator with this process id has nothing more to say: it has ended.
     Silent(u32),
     /// The user wants to stop.
@@ -130,7 +130,7 @@ impl Coordinator {
             // A kill may cut the last line short: that one was not said.
             let lines = stdout.lines().map_while(Result::ok);
             for said in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
-                if news.send(News::Said(said)).is_err() {
+                if news.send(News::Said(pid, said)).is_err() {
                     return;
                 }
             }

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::model::{Event, EventAttributes, EventId, RetryState, UnwindCause};
 
+use crate::server::text;
+
 use super::{failure, payload, put, time};
 
 /// An event with all its attributes.
@@ -110,7 +112,7 @@ pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
         E::WorkflowExecutionStarted(started) => format!("{} {:?}", started.workflow_type, started.input),
         E::WorkflowExecutionCompleted { result } => format!("{result:?}"),
         E::WorkflowExecutionFailed { failure, amended } | E::WorkflowExecutionCanceled { failure, amended } => {
-            format!("{}{failure}", amended_text(*amended))
+            format!("{}{}", amended_text(*amended), text::failure(failure))
         }
         E::WorkflowExecutionTimedOut { amended } => amended_text(*amended).trim_end_matches(": ").to_owned(),
         E::WorkflowExecutionTerminated { reason, identity }
@@ -144,8 +146,11 @@ pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
         E::TimerStarted { timer_id, fire_at } => format!("{timer_id} until {fire_at}"),
         E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => timer_id.to_string(),
         E::MarkerRecorded { name, details } => format!("{name} {details:?}"),
-        E::SagaUnwindStarted(unwind) => format!("{}: {}", unwind_cause(&unwind.cause), unwind.cause.failure()),
-        E::SagaStuck(stuck) => format!("{}: {}", stuck.reason, stuck.failure),
+        E::SagaUnwindStarted(unwind) => {
+            let failure = text::failure(&unwind.cause.failure());
+            format!("{}: {failure}", unwind_cause(&unwind.cause))
+        }
+        E::SagaStuck(stuck) => format!("{}: {}", stuck.reason, text::failure(&stuck.failure)),
     }
 }
 
