@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 use crate::model::{AttemptOutcome, AttemptToken, Failure, Payload, TimeoutKind, Timestamp, limits};
@@ -111,19 +111,18 @@ impl AttemptPool {
         };
         let wait_until = order.schedule_to_start.map(|limit| order.due.after(limit));
         let waiting = Arc::clone(slots).acquire_owned();
-        let Some(permit) = self.within(wait_until, waiting).await else {
-            return Err(Failure::timeout(TimeoutKind::ScheduleToStart));
+        let permit = match self.within(wait_until, waiting).await {
+            Some(Ok(permit)) => permit,
+            // The pools are never closed; if one were, nothing would have been started.
+            Some(Err(_)) => return Err(Failure::worker_lost()),
+            None => return Err(Failure::timeout(TimeoutKind::ScheduleToStart)),
         };
         let started = self.clock.now();
         let last_beat = Arc::new(AtomicI64::new(started.as_micros()));
         let cx = self.context(&order, cancel, Arc::clone(&last_beat));
         let deadline = Some(started.after(order.start_to_close));
         let heartbeat = order.heartbeat;
-        let work = async move {
-            let outcome = self.execute(order, cx).await;
-            drop(permit);
-            outcome
-        };
+        let work = self.execute(order, cx, permit);
         tokio::select! {
             biased;
             outcome = self.within(deadline, work) => {
@@ -139,12 +138,20 @@ impl AttemptPool {
         ActivityContext::new(order.info.clone(), self.state.clone(), cancel, Some(heartbeat))
     }
 
-    async fn execute(&self, order: AttemptOrder, cx: ActivityContext) -> AttemptOutcome {
+    async fn execute(&self, order: AttemptOrder, cx: ActivityContext, permit: OwnedSemaphorePermit) -> AttemptOutcome {
         let AttemptOrder { activity, input, .. } = order;
         let result = match activity.execution() {
-            Execution::Async => AssertUnwindSafe(activity.execute(cx, input)).catch_unwind().await,
+            Execution::Async => {
+                let result = AssertUnwindSafe(activity.execute(cx, input)).catch_unwind().await;
+                drop(permit);
+                result
+            }
             Execution::Blocking => {
-                let work = move || std::panic::catch_unwind(AssertUnwindSafe(|| activity.execute_blocking(cx, input)));
+                // A thread cannot be stopped: it keeps its place in the pool until it is done, whoever still listens.
+                let work = move || {
+                    let _permit = permit;
+                    std::panic::catch_unwind(AssertUnwindSafe(|| activity.execute_blocking(cx, input)))
+                };
                 match self.handle.spawn_blocking(work).await {
                     Ok(result) => result,
                     Err(_) => Ok(Err(Failure::worker_lost())),

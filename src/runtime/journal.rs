@@ -95,13 +95,20 @@ impl JournalWriter {
     /// Waits for a turn and takes along everything that is there by then.
     fn gather(&self) -> Result<(Vec<CommitJob>, bool), Ended> {
         let mut jobs = Vec::new();
+        let mut bytes = 0;
         match self.receiver.recv() {
-            Ok(Job::Commit(job)) => jobs.push(*job),
+            Ok(Job::Commit(job)) => {
+                bytes += job.record.bytes.len();
+                jobs.push(*job);
+            }
             Ok(Job::Stop) | Err(_) => return Err(Ended::Stopped),
         }
-        while jobs.len() < limits::COMMIT_TURNS_MAX {
+        while jobs.len() < limits::COMMIT_TURNS_MAX && bytes < limits::COMMIT_BYTES_MAX {
             match self.receiver.try_recv() {
-                Ok(Job::Commit(job)) => jobs.push(*job),
+                Ok(Job::Commit(job)) => {
+                    bytes += job.record.bytes.len();
+                    jobs.push(*job);
+                }
                 Ok(Job::Stop) => return Ok((jobs, true)),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }

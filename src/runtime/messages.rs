@@ -95,6 +95,11 @@ pub(super) struct Durable;
 #[rtype(result = "()")]
 pub(super) struct PassivateIfIdle;
 
+/// Shard to run: your run has ended, and no letter comes after this.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Retire;
+
 /// Shard or journal to run: a commit failed, your memory is not to be trusted any more.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -12,16 +12,16 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 
 use crate::machine::{Decider, PendingActivity, Reply, RunState, decide, park};
-use crate::model::{AttemptToken, Failure, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId};
+use crate::model::{AttemptToken, Failure, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
 use crate::sdk::{ActivityInfo, idempotency_key};
-use crate::store::record::encode_turn;
-use crate::store::{NewRun, TurnRecord};
 
 use super::attempt::{AttemptHandle, AttemptOrder, panic_message};
 use super::error::RequestError;
 use super::journal::CommitJob;
-use super::messages::{Abandon, AttemptEnded, Delivered, Durable, FromRun, Letter, PassivateIfIdle, RunNews, Take};
-use super::recovery::ParkedDecider;
+use super::messages::{
+    Abandon, AttemptEnded, Delivered, Durable, FromRun, Letter, PassivateIfIdle, Retire, RunNews, Take,
+};
+use super::recovery::{ParkedDecider, Rebuilt, turn_record};
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
 
@@ -39,6 +39,8 @@ pub(super) struct RunActor {
     at: RunAddress,
     state: RunState,
     decider: Box<dyn Decider>,
+    /// The size of its encoded turns so far.
+    history_bytes: u64,
     inbox: Vec<Letter>,
     committing: Option<Vec<(Letter, Reply)>>,
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
@@ -48,6 +50,8 @@ pub(super) struct RunActor {
     next: Option<Next>,
     /// It has failed too often: whatever is wrong parks it.
     given_up: bool,
+    /// The shard knows that the run has ended.
+    told_closed: bool,
     busy: Option<BusyGuard>,
 }
 
@@ -59,17 +63,19 @@ enum Next {
 
 impl RunActor {
     /// A run with this state, which takes the letters first.
-    pub(super) fn new(at: RunAddress, state: RunState, decider: Box<dyn Decider>, inbox: Vec<Letter>) -> Self {
+    pub(super) fn new(at: RunAddress, run: Rebuilt, inbox: Vec<Letter>) -> Self {
         Self {
             at,
-            state,
-            decider,
+            state: run.state,
+            decider: run.decider,
+            history_bytes: run.history_bytes,
             inbox,
             committing: None,
             attempts: BTreeMap::new(),
             wake: None,
             next: None,
             given_up: false,
+            told_closed: false,
             busy: None,
         }
     }
@@ -90,16 +96,13 @@ impl RunActor {
         });
     }
 
-    /// One round, if none is in progress and there is something to do.
+    /// Rounds, until one has to wait for the journal or nothing is left to do.
     fn pump(&mut self, ctx: &mut Context<Self>) {
-        if self.committing.is_some() {
-            return;
-        }
-        if !self.inbox.is_empty() {
+        while self.committing.is_none() && !self.inbox.is_empty() && !ctx.state().stopping() {
             self.decide_inbox(ctx);
-        }
-        if self.committing.is_none() {
-            self.follow_up(ctx);
+            if self.committing.is_none() && !ctx.state().stopping() {
+                self.follow_up(ctx);
+            }
         }
     }
 
@@ -143,19 +146,16 @@ impl RunActor {
     }
 
     fn commit(&mut self, ctx: &mut Context<Self>, turn: &Turn, answers: Vec<(Letter, Reply)>) {
-        let bytes = match encode_turn(turn) {
-            Ok(bytes) => bytes,
+        let record = match turn_record(self.at.run_id, &self.state, turn) {
+            Ok(record) => record,
             Err(error) => {
                 tracing::error!(run_id = %self.at.run_id, %error, "a turn cannot be written");
                 let message = format!("a turn cannot be written: {error}");
                 return self.fail(ctx, ParkReason::BadCommand { message }, true);
             }
         };
+        self.count_history(record.bytes.len());
         let started = self.state.started().filter(|_| turn.seq == 1);
-        let opens = started.map(|started| NewRun {
-            workflow_id: started.workflow_id.clone(),
-            workflow_type: started.workflow_type.clone(),
-        });
         let digest = started.and_then(|started| started.definition);
         let definition = digest.and_then(|digest| {
             let definition = self.at.shared.definitions.get(digest, &self.at.shared.store).ok()?;
@@ -164,19 +164,25 @@ impl RunActor {
         self.at.shared.journal.commit(CommitJob {
             shard: self.at.shard_index,
             run: ctx.address(),
-            record: TurnRecord {
-                run_id: self.at.run_id,
-                seq: turn.seq,
-                time: turn.time,
-                bytes,
-                status: self.state.status(),
-                next_event: self.state.next_event().0,
-                wake: self.state.wake_after_restart(turn.time),
-                opens,
-            },
+            record,
             definition,
         });
         self.committing = Some(answers);
+    }
+
+    /// A history that has grown too large ends like a cancelled run: what was done is undone, while it can still be read.
+    fn count_history(&mut self, bytes: usize) {
+        let before = self.history_bytes;
+        self.history_bytes = before.saturating_add(bytes as u64);
+        if before <= limits::HISTORY_BYTES_MAX && self.history_bytes > limits::HISTORY_BYTES_MAX {
+            self.inbox.push(Letter::internal(Input::RequestCancel {
+                reason: format!(
+                    "the history has reached its limit of {} bytes",
+                    limits::HISTORY_BYTES_MAX
+                ),
+                identity: env!("CARGO_PKG_NAME").to_owned(),
+            }));
+        }
     }
 
     fn answer(&self, answers: Vec<(Letter, Reply)>) {
@@ -195,13 +201,12 @@ impl RunActor {
     /// Everything decided so far is durable: let it take effect.
     fn follow_up(&mut self, ctx: &mut Context<Self>) {
         if let Some(outcome) = self.state.outcome() {
-            let outcome = outcome.clone();
-            self.attempts.clear();
-            for letter in self.inbox.drain(..) {
-                letter.answer(Err(RequestError::Rejected(crate::machine::Rejection::Closed)));
+            // Once: later letters are answered by the state, and the shard retires this actor after the last of them.
+            if !std::mem::replace(&mut self.told_closed, true) {
+                let outcome = outcome.clone();
+                self.attempts.clear();
+                self.tell_shard(RunNews::Closed(outcome));
             }
-            self.tell_shard(RunNews::Closed(outcome));
-            ctx.stop();
             return;
         }
         match self.next.take() {
@@ -222,19 +227,26 @@ impl RunActor {
     fn bring_about(&mut self, ctx: &mut Context<Self>) {
         let state = &self.state;
         self.attempts.retain(|token, _| state.wants_attempt(*token));
-        for (token, attempt) in &self.attempts {
-            if state.cancels_attempt(*token) {
-                attempt.cancel();
+        let now = self.at.shared.clock.now();
+        let mut held = Vec::new();
+        for activity in self.state.attempts_due(now) {
+            let token = activity.token();
+            if self.attempts.contains_key(&token) {
+                continue;
+            }
+            if self.at.shared.is_draining() {
+                held.push(token);
+            } else {
+                let attempt = self.launch(activity, ctx.address());
+                self.attempts.insert(token, attempt);
             }
         }
-        let now = self.at.shared.clock.now();
-        if !self.at.shared.is_draining() {
-            for activity in self.state.attempts_due(now) {
-                let token = activity.token();
-                if !self.attempts.contains_key(&token) {
-                    let attempt = self.launch(activity, ctx.address());
-                    self.attempts.insert(token, attempt);
-                }
+        if !held.is_empty() {
+            self.inbox.push(Letter::internal(Input::Hold { attempts: held }));
+        }
+        for (token, attempt) in &self.attempts {
+            if self.state.cancels_attempt(*token) {
+                attempt.cancel();
             }
         }
         let wake = self.state.next_wake(now);
@@ -248,7 +260,7 @@ impl RunActor {
         let done = move |token, outcome| run.do_send(AttemptEnded { token, outcome });
         let activity_type = &activity.attributes.activity_type;
         let Some(definition) = self.at.shared.registry.activity(activity_type.as_str()) else {
-            let failure = Failure::non_retryable(
+            let failure = Failure::not_applied(
                 "UnknownActivity",
                 format!("no activity {activity_type:?} is registered with this engine"),
             );
@@ -345,16 +357,8 @@ impl Handler<Durable> for RunActor {
             self.answer(answers);
         }
         self.follow_up(ctx);
-        self.pump_if_waiting(ctx);
+        self.pump(ctx);
         self.count_busy();
-    }
-}
-
-impl RunActor {
-    fn pump_if_waiting(&mut self, ctx: &mut Context<Self>) {
-        if !self.inbox.is_empty() && !ctx.state().stopping() {
-            self.pump(ctx);
-        }
     }
 }
 
@@ -362,6 +366,10 @@ impl Handler<PassivateIfIdle> for RunActor {
     type Result = ();
 
     fn handle(&mut self, _: PassivateIfIdle, ctx: &mut Self::Context) {
+        if self.told_closed {
+            // The shard is about to hear of it, and retires this actor.
+            return;
+        }
         match self.is_idle() {
             true => {
                 self.tell_shard(RunNews::Idle);
@@ -369,6 +377,14 @@ impl Handler<PassivateIfIdle> for RunActor {
             }
             false => self.tell_shard(RunNews::Busy),
         }
+    }
+}
+
+impl Handler<Retire> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 

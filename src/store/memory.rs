@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -112,7 +111,6 @@ impl Content {
 
 impl Store for MemoryStore {
     fn commit(&self, epoch: Epoch, batch: &CommitBatch) -> Result<(), Error> {
-        let begun = Instant::now();
         let mut content = self.write();
         content.check_epoch(epoch)?;
         content.check(&batch.turns)?;
@@ -123,7 +121,6 @@ impl Store for MemoryStore {
             content.apply(turn);
         }
         content.stats.commits += 1;
-        content.stats.commit_time += begun.elapsed();
         Ok(())
     }
 

@@ -15,7 +15,6 @@ pub mod sled;
 pub use memory::MemoryStore;
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -33,7 +32,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// After [`Error::Poisoned`], [`Error::Full`] or [`Error::Io`] nothing may be assumed about the batch: the store
-    /// refuses everything until it is reopened, and what was durable is seen then. [`Error::Fenced`] and
+    /// refuses every further change until it is reopened, and what was durable is seen then. Reads go on and see what
+    /// was committed before. [`Error::Fenced`] and
     /// [`Error::Refused`] leave the store as it was.
     fn commit(&self, epoch: Epoch, batch: &CommitBatch) -> Result<(), Error>;
 
@@ -277,8 +277,6 @@ pub struct StoreStats {
     pub bytes_written: u64,
     /// Bytes on disk now, if the store has a disk.
     pub bytes_on_disk: u64,
-    /// Time spent inside commits.
-    pub commit_time: Duration,
 }
 
 /// Why a store could not do what was asked. Never a user's failure, never journaled, never a reason to compensate.

@@ -3,7 +3,7 @@
 use actix::Addr;
 use tokio::sync::oneshot;
 
-use crate::model::{Outcome, ParkReason, RunId};
+use crate::model::{Outcome, ParkReason, RunId, Timestamp};
 use crate::store::Error;
 
 use super::super::messages::Letter;
@@ -14,8 +14,8 @@ pub(super) struct Entry {
     pub(super) run_id: RunId,
     pub(super) actor: Presence,
     pub(super) watchers: Vec<oneshot::Sender<Outcome>>,
-    /// Attempts may have been running in a process (or an actor) that is gone.
-    pub(super) attempts_lost: bool,
+    /// Attempts that were due by then may have been running in a process (or an actor) that is gone.
+    pub(super) attempts_lost: Option<Timestamp>,
     pub(super) restarts: Option<Restarts>,
 }
 
@@ -45,7 +45,7 @@ impl Entry {
             run_id,
             actor,
             watchers: Vec::new(),
-            attempts_lost: false,
+            attempts_lost: None,
             restarts: None,
         }
     }

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::time::Instant;
 
 use super::index::link;
 use super::plan::{self, Change, Deletion, Plan};
@@ -37,7 +36,6 @@ impl Disk {
 
 impl SledStore {
     pub(super) fn commit_batch(&self, epoch: Epoch, batch: &CommitBatch) -> Result<(), Error> {
-        let begun = Instant::now();
         let mut writer = self.writer()?;
         self.check_epoch(epoch)?;
         check_size(batch)?;
@@ -49,7 +47,7 @@ impl SledStore {
             definitions: &batch.definitions,
             deletions: Vec::new(),
         };
-        self.make_durable(&mut writer, &change, begun)
+        self.make_durable(&mut writer, &change)
     }
 
     pub(super) fn claim_epoch(&self) -> Result<Epoch, Error> {
@@ -59,7 +57,7 @@ impl SledStore {
             epoch,
             ..Change::default()
         };
-        self.make_durable(&mut writer, &change, Instant::now())?;
+        self.make_durable(&mut writer, &change)?;
         Ok(epoch)
     }
 
@@ -87,7 +85,7 @@ impl SledStore {
                     deletions,
                     ..Change::default()
                 };
-                self.make_durable(&mut writer, &change, Instant::now())?;
+                self.make_durable(&mut writer, &change)?;
             }
         }
         Ok(())
@@ -147,7 +145,7 @@ impl SledStore {
     }
 
     /// Writes a checked change; readers see it when it is durable. An error here is final.
-    fn make_durable(&self, writer: &mut Writer, change: &Change<'_>, begun: Instant) -> Result<(), Error> {
+    fn make_durable(&self, writer: &mut Writer, change: &Change<'_>) -> Result<(), Error> {
         self.queue_idle(writer);
         let mut plan = plan::build(writer, &self.live(), change);
         let batch = std::mem::take(&mut plan.batch);
@@ -166,7 +164,6 @@ impl SledStore {
             stats.turns += u64::try_from(change.turns.len()).unwrap_or(0);
             stats.syncs += u64::from(self.durability == Durability::PowerSafe);
             stats.bytes_written += u64::try_from(plan.bytes).unwrap_or(0);
-            stats.commit_time += begun.elapsed();
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, RwLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fs4::FileExt;
 
@@ -19,8 +19,9 @@ const LOCK_FILE: &str = "amends.lock";
 const MARK_FILE: &str = "amends.mark";
 const DATABASE_FILE: &str = "db";
 
-/// How long a database that was just closed in this process may keep its file; measured: 44 ms at the most.
-const RELEASE_WAIT: Duration = Duration::from_secs(5);
+/// How often to ask again for a database that was just closed in this process and still keeps its file; measured: 44 ms
+/// at the most, and this waits 5 s.
+const RELEASE_WAITS_MAX: u32 = 2_500;
 const RELEASE_POLL: Duration = Duration::from_millis(2);
 
 pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<SledStore, Error> {
@@ -51,6 +52,11 @@ pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<SledStore,
         stats: Mutex::new(StoreStats::default()),
         _lock: lock,
     })
+}
+
+/// The lock is the first file of ours in a new store's directory, and no other program's.
+pub(super) fn is_at(directory: &Path) -> bool {
+    directory.join(LOCK_FILE).is_file()
 }
 
 fn unusable(directory: &Path, error: &io::Error) -> Error {
@@ -116,17 +122,19 @@ fn open_database(directory: &Path, options: &SledOptions) -> Result<::sled::Db, 
         .path(directory)
         .cache_capacity(options.cache_bytes)
         .flush_every_ms(None);
-    let begun = Instant::now();
+    let mut waits = 0;
     loop {
         match quietly("opening", || config.open()) {
             Ok(db) => return Ok(db),
             Err(Error::Io(reason)) if reason.contains("could not acquire lock") => {
                 // We hold the directory's lock: it is a store of this process that is still being dropped.
-                if begun.elapsed() > RELEASE_WAIT {
+                waits += 1;
+                if waits > RELEASE_WAITS_MAX {
                     let path = directory.display().to_string();
                     return Err(Error::InUse { path });
                 }
-                thread::sleep(RELEASE_POLL);
+                // A thread of this store's own: nobody unparks it, so this is a pause.
+                thread::park_timeout(RELEASE_POLL);
             }
             Err(Error::Io(reason)) => {
                 let path = directory.display().to_string();

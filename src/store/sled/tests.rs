@@ -1,5 +1,7 @@
 //! What only a store with a disk can be asked: reopening, locking, unusable directories and damage.
 
+mod damage;
+
 use std::fs;
 use std::path::Path;
 

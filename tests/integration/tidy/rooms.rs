@@ -13,9 +13,9 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("sdk", &["model"]),
     ("replay", &["model", "machine", "sdk"]),
     ("runtime", &["model", "definition", "machine", "store", "sdk", "replay"]),
-    ("engine", &["model", "definition", "store", "sdk", "runtime"]),
+    ("engine", &["model", "definition", "machine", "store", "sdk", "runtime"]),
     ("config", &["model", "engine"]),
-    ("server", &["model", "definition", "sdk", "engine", "config"]),
+    ("server", &["model", "engine", "config"]),
     (
         "testing",
         &["model", "definition", "machine", "store", "sdk", "replay", "runtime"],

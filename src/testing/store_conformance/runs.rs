@@ -1,0 +1,247 @@
+//! Runs as a whole: looking them up, listing, deleting, owning. Must not live here: what their turns contain.
+
+use super::*;
+
+pub(super) fn an_empty_store_has_nothing(open: OpenStore<'_>) {
+    for which in [Open::Fresh, Open::Again] {
+        let store = open(which);
+        let id = WorkflowId::from_trusted("order-1");
+        assert_eq!(store.history(run_id(1)).expect("readable"), None);
+        assert_eq!(store.head(run_id(1)).expect("readable"), None);
+        assert_eq!(store.find(&id).expect("readable"), None);
+        assert_eq!(store.open_runs().expect("readable"), Vec::new());
+        assert_eq!(store.list(&ListQuery::default()).expect("readable"), Vec::new());
+        assert_eq!(store.definition(DefinitionDigest([1; 32])).expect("readable"), None);
+        expect_sound(&*store);
+    }
+}
+
+pub(super) fn the_newest_run_of_an_id_is_found(open: OpenStore<'_>) {
+    let store = open(Open::Fresh);
+    let epoch = store.claim().expect("claimed");
+    let named = |number: u64, name: &str, status| {
+        let mut first = turn(number, 1, 20, status);
+        if let Some(new) = &mut first.opens {
+            new.workflow_id = WorkflowId::from_trusted(name);
+        }
+        first
+    };
+    let newest = |store: &dyn Store, name: &str| {
+        let found = store.find(&WorkflowId::from_trusted(name)).expect("readable");
+        found.map(|head| head.run_id)
+    };
+    commit(&*store, epoch, vec![named(1, "a", RunStatus::Completed)]);
+    assert_eq!(newest(&*store, "a"), Some(run_id(1)));
+    commit(
+        &*store,
+        epoch,
+        vec![named(2, "a", RunStatus::Failed), named(3, "a\0", RunStatus::Failed)],
+    );
+    assert_eq!(newest(&*store, "a"), Some(run_id(2)));
+    // Ids that contain one another, and the longest one.
+    let long = "x".repeat(255);
+    commit(
+        &*store,
+        epoch,
+        vec![named(4, "ab", RunStatus::Failed), named(5, &long, RunStatus::Running)],
+    );
+    commit(&*store, epoch, vec![named(6, "a", RunStatus::Running)]);
+    let check = |store: &dyn Store| {
+        assert_eq!(newest(store, "a"), Some(run_id(6)));
+        assert_eq!(newest(store, "a\0"), Some(run_id(3)));
+        assert_eq!(newest(store, "ab"), Some(run_id(4)));
+        assert_eq!(newest(store, &long), Some(run_id(5)));
+        assert_eq!(newest(store, "b"), None);
+        assert_eq!(newest(store, ""), None);
+    };
+    check(&*store);
+    drop(store);
+    let store = open(Open::Again);
+    check(&*store);
+    let epoch = store.claim().expect("claimed");
+    commit(
+        &*store,
+        epoch,
+        vec![TurnRecord {
+            opens: None,
+            ..turn(6, 2, 5, RunStatus::Completed)
+        }],
+    );
+    commit(&*store, epoch, vec![named(8, "b", RunStatus::Running)]);
+    store.delete(epoch, &[run_id(6)]).expect("deleted");
+    assert_eq!(
+        newest(&*store, "a"),
+        Some(run_id(2)),
+        "the newest of those that are left"
+    );
+}
+
+pub(super) fn open_runs_and_wakes_survive(open: OpenStore<'_>) {
+    use RunStatus as S;
+    let store = open(Open::Fresh);
+    let epoch = store.claim().expect("claimed");
+    let due = Timestamp::from_micros(5_000_000);
+    let sleeping = TurnRecord {
+        wake: Some(due),
+        ..turn(1, 1, 30, S::Running)
+    };
+    commit(
+        &*store,
+        epoch,
+        vec![sleeping, turn(2, 1, 30, S::Stuck), turn(3, 1, 30, S::Running)],
+    );
+    commit(
+        &*store,
+        epoch,
+        vec![turn(3, 2, 30, S::Canceled), turn(4, 1, 30, S::Parked)],
+    );
+    let check = |store: &dyn Store| {
+        let mut open_runs = store.open_runs().expect("readable");
+        open_runs.sort_by_key(|head| head.run_id);
+        let found: Vec<_> = open_runs
+            .iter()
+            .map(|head| (head.run_id, head.status, head.wake))
+            .collect();
+        let expected = [(1, S::Running, Some(due)), (2, S::Stuck, None), (4, S::Parked, None)];
+        assert_eq!(
+            found,
+            expected.map(|(number, status, wake)| (run_id(number), status, wake))
+        );
+    };
+    check(&*store);
+    drop(store);
+    let store = open(Open::Again);
+    check(&*store);
+    let epoch = store.claim().expect("claimed");
+    commit(&*store, epoch, vec![turn(1, 2, 30, S::Running)]);
+    assert_eq!(head(&*store, 1).wake, None, "a wake-up holds until the next turn");
+}
+
+pub(super) fn pages_are_newest_first_and_complete(open: OpenStore<'_>) {
+    let store = open(Open::Fresh);
+    let epoch = store.claim().expect("claimed");
+    // Even runs end; every third one has another type.
+    let make = |number: u64| {
+        let status = if number.is_multiple_of(2) {
+            RunStatus::Completed
+        } else {
+            RunStatus::Running
+        };
+        let mut first = turn(number, 1, 10, status);
+        if let Some(new) = first.opens.as_mut().filter(|_| number.is_multiple_of(3)) {
+            new.workflow_type = WorkflowType::from_trusted("refund");
+        }
+        first
+    };
+    for start in (0..30).step_by(10) {
+        commit(&*store, epoch, (start..start + 10).map(make).collect());
+    }
+    let pages = |store: &dyn Store, query: &ListQuery| {
+        let mut query = query.clone();
+        let mut seen = Vec::new();
+        loop {
+            let page = store.list(&query).expect("readable");
+            assert!(page.len() <= query.limit, "more than asked for");
+            let Some(last) = page.last() else { return seen };
+            query.before = Some(last.run_id);
+            seen.extend(page.iter().map(|head| head.run_id));
+        }
+    };
+    let expected = |wanted: &dyn Fn(u64) -> bool| -> Vec<RunId> {
+        (0..30).rev().filter(|number| wanted(*number)).map(run_id).collect()
+    };
+    let check = |store: &dyn Store| {
+        let all = ListQuery {
+            limit: 7,
+            ..ListQuery::default()
+        };
+        assert_eq!(pages(store, &all), expected(&|_| true));
+        let closed = ListQuery {
+            statuses: vec![RunStatus::Completed],
+            ..all.clone()
+        };
+        assert_eq!(pages(store, &closed), expected(&|number| number % 2 == 0));
+        let refund = Some(WorkflowType::from_trusted("refund"));
+        let both = ListQuery {
+            workflow_type: refund,
+            ..closed
+        };
+        assert_eq!(pages(store, &both), expected(&|number| number % 6 == 0));
+        assert_eq!(
+            store.list(&ListQuery { limit: 0, ..all }).expect("readable"),
+            Vec::new()
+        );
+    };
+    check(&*store);
+    drop(store);
+    check(&*open(Open::Again));
+}
+
+pub(super) fn deleted_runs_are_gone(open: OpenStore<'_>) {
+    let store = open(Open::Fresh);
+    let epoch = store.claim().expect("claimed");
+    let closed = (1..=4)
+        .map(|number| turn(number, 1, 5_000, RunStatus::Completed))
+        .collect();
+    commit(&*store, epoch, closed);
+    commit(
+        &*store,
+        epoch,
+        vec![turn(5, 1, 10, RunStatus::Running), turn(6, 1, 10, RunStatus::Failed)],
+    );
+    // One that was closed long ago, one just now, an open one, an unknown one, one twice.
+    let doomed = [run_id(2), run_id(6), run_id(5), run_id(77), run_id(2)];
+    store.delete(epoch, &doomed).expect("deleted");
+    let check = |store: &dyn Store| {
+        for number in [2, 6] {
+            assert_eq!(store.history(run_id(number)).expect("readable"), None);
+            assert_eq!(store.head(run_id(number)).expect("readable"), None);
+            let id = WorkflowId::from_trusted(format!("order-{number}"));
+            assert_eq!(store.find(&id).expect("readable"), None);
+        }
+        expect_history(store, 1, &[5_000]);
+        expect_history(store, 5, &[10]);
+        let listed = store.list(&ListQuery::default()).expect("readable");
+        let listed: Vec<_> = listed.iter().map(|head| head.run_id).collect();
+        assert_eq!(listed, [5, 4, 3, 1].map(run_id));
+        expect_sound(store);
+    };
+    check(&*store);
+    drop(store);
+    let store = open(Open::Again);
+    check(&*store);
+    let epoch = store.claim().expect("claimed");
+    commit(
+        &*store,
+        epoch,
+        vec![turn(5, 2, 10, RunStatus::Completed), turn(2, 1, 10, RunStatus::Running)],
+    );
+    expect_history(&*store, 2, &[10]);
+    expect_sound(&*store);
+}
+
+pub(super) fn earlier_owners_are_fenced(open: OpenStore<'_>) {
+    let fenced = |result: Result<(), Error>| matches!(result, Err(Error::Fenced { .. }));
+    let store = open(Open::Fresh);
+    let first = store.claim().expect("claimed");
+    commit(&*store, first, vec![turn(1, 1, 10, RunStatus::Completed)]);
+    let second = store.claim().expect("claimed");
+    assert!(second > first, "epochs grow");
+    let batch = CommitBatch {
+        turns: vec![turn(2, 1, 10, RunStatus::Running)],
+        definitions: Vec::new(),
+    };
+    assert!(fenced(store.commit(first, &batch)), "an earlier owner commits");
+    assert!(fenced(store.delete(first, &[run_id(1)])), "an earlier owner deletes");
+    assert_eq!(store.head(run_id(2)).expect("readable"), None);
+    commit(&*store, second, vec![turn(3, 1, 10, RunStatus::Running)]);
+    drop(store);
+    let store = open(Open::Again);
+    let third = store.claim().expect("claimed");
+    assert!(third > second, "epochs grow over reopening");
+    assert!(
+        fenced(store.commit(second, &batch)),
+        "an owner from before reopening commits"
+    );
+    expect_history(&*store, 1, &[10]);
+}
