@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::engine::{Clock, SystemClock};
+
 /// A monotonic time, for intervals only. The engine's own clock is the wall clock, which may be set while we measure.
 pub(super) fn monotonic() -> Duration {
     read(ClockId::Monotonic)
@@ -56,13 +58,9 @@ pub(super) fn is_in_memory(directory: &Path) -> bool {
     matches!(kind, Some(TMPFS_MAGIC | RAMFS_MAGIC))
 }
 
-/// Lets real time pass.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark measures the real world; nothing that it waits for may be virtual"
-)]
+/// Lets time pass.
 pub(super) async fn wait(time: Duration) {
-    tokio::time::sleep(time).await;
+    SystemClock.sleep_until(SystemClock.now().after(time)).await;
 }
 
 #[cfg(test)]

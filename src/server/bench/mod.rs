@@ -15,16 +15,16 @@ mod workload;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::Durability;
 use crate::engine::Error;
+use crate::server::console::{Console, OutputArgs};
+use crate::server::exit::{Exit, Refusal};
 
 use self::bare_load::BareLoad;
 use self::engine_load::EngineLoad;
 use self::figures::{Level, SliceFigures};
-use self::report::{Progress, Report};
 
 /// In flight at once, when nothing else is asked for.
 const LEVELS: [u32; 3] = [1, 64, 512];
@@ -35,7 +35,10 @@ const STEPS_MAX: u32 = 100;
 /// Clients wait in memory; more would measure the allocator.
 const CONCURRENCY_MAX: u32 = 65_536;
 
-/// `amends bench`: measures sagas per second, latency and cost on this machine.
+/// Measure sagas per second, latency and cost on this machine: amends bench
+///
+/// Beside the engine, in turns with it, a bare file is measured: the same bytes in as many appends, each of them durable
+/// before the next one, without any engine.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct BenchArgs {
     /// Sagas in flight at once; 1, 64 and 512, one after the other, when not given
@@ -62,9 +65,11 @@ pub(crate) struct BenchArgs {
     /// Directory for the files that are measured (removed afterwards); the system's temporary directory when not given
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// One JSON object per line instead of a table
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Leave the bare file out: for profilers
+    #[arg(long, hide = true)]
+    engine_only: bool,
 }
 
 /// Where histories are kept.
@@ -127,7 +132,7 @@ impl Timing {
 enum BenchError {
     #[error(transparent)]
     Engine(#[from] Error),
-    #[error("{path} cannot be used: {reason}; choose another directory with --data")]
+    #[error("{path} cannot be used: {reason}")]
     File { path: String, reason: String },
     #[error("the saga {id} ended as {found}, not as {expected}")]
     Outcome {
@@ -150,42 +155,37 @@ impl BenchError {
     }
 }
 
-/// Measures and prints. Blocks; has its own threads and its own async runtime.
-pub(crate) fn run(args: &BenchArgs) -> ExitCode {
-    // A thread of its own, because a caller inside an async runtime may not start another one.
-    let measured = std::thread::scope(|scope| scope.spawn(|| measure_on_own_runtime(args)).join());
-    let measured = measured.unwrap_or_else(|_| Err(BenchError::Thread("it panicked".to_owned())));
-    match measured {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report::complain(&error);
-            ExitCode::from(match error {
-                BenchError::File { .. } => 2,
-                _ => 4,
-            })
+impl From<BenchError> for Refusal {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Engine(error) => error.into(),
+            BenchError::File { .. } => Refusal::usage(error.to_string()).hint("choose another directory with --data"),
+            other => Refusal::failed(other.to_string()),
         }
     }
 }
 
-fn measure_on_own_runtime(args: &BenchArgs) -> Result<(), BenchError> {
+/// Measures and prints.
+pub(crate) fn run(args: &BenchArgs, console: &Console) -> Result<Exit, Refusal> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("bench-client")
         .enable_all()
         .build()
-        .map_err(|error| BenchError::Thread(error.to_string()))?;
+        .map_err(|error| Refusal::failed(error.to_string()))?;
     // Clients are spawned, not blocked on: they share the runtime's threads with the activities, as a service's would.
-    runtime.block_on(measure(args))
+    runtime.block_on(measure(args, console))?;
+    Ok(Exit::Done)
 }
 
-async fn measure(args: &BenchArgs) -> Result<(), BenchError> {
+async fn measure(args: &BenchArgs, console: &Console) -> Result<(), BenchError> {
     let scratch = Scratch::new(args.data.as_deref())?;
-    let mut report = Report::new(args, &scratch.path);
+    report::title(args, &scratch.path, console);
     let levels = args.concurrency.map_or(LEVELS.to_vec(), |one| vec![one]);
     for clients in levels {
         let directory = scratch.path.join(clients.to_string());
         let timing = Timing::of(args.seconds);
-        let level = measure_level(args, clients, timing, &directory, report.progress()).await?;
-        report.level(args, &level);
+        let level = measure_level(args, clients, timing, &directory, console).await?;
+        report::level(args, &level, console);
     }
     Ok(())
 }
@@ -195,26 +195,29 @@ async fn measure_level(
     clients: u32,
     timing: Timing,
     directory: &Path,
-    progress: &Progress,
+    console: &Console,
 ) -> Result<Level, BenchError> {
     std::fs::create_dir_all(directory).map_err(|error| BenchError::file(directory, &error))?;
-    progress.show(format_args!("{clients} in flight: warming up"));
+    console.replace(&format!("{clients} in flight: warming up"));
     let engine = EngineLoad::start(args, clients, &directory.join("engine")).await?;
     slice::warm_up(&engine, clients, timing.warm_up).await?;
     let work = engine.work_per_saga().await?;
     let durable = args.store == StoreKind::Sled && args.durability == Safety::Power;
     let bare = BareLoad::start(&directory.join("bare"), work, durable)?;
-    slice::warm_up(&bare, clients, timing.warm_up / 3).await?;
+    if !args.engine_only {
+        slice::warm_up(&bare, clients, timing.warm_up / 3).await?;
+    }
 
     let mut engine_slices: Vec<SliceFigures> = Vec::new();
     let mut bare_slices: Vec<SliceFigures> = Vec::new();
     for pair in 1..=timing.pairs {
-        progress.show(format_args!("{clients} in flight: slice {pair} of {}", timing.pairs));
+        console.replace(&format!("{clients} in flight: slice {pair} of {}", timing.pairs));
         engine_slices.push(slice::measure(&engine, clients, timing).await?);
-        bare_slices.push(slice::measure(&bare, clients, timing).await?);
+        if !args.engine_only {
+            bare_slices.push(slice::measure(&bare, clients, timing).await?);
+        }
     }
     let footprint = engine.footprint();
-    progress.clear();
     bare.stop();
     engine.stop().await;
     Ok(Level {
@@ -252,6 +255,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::server::console::Format;
 
     #[derive(Debug, Parser)]
     struct Command {
@@ -295,6 +299,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn both_sides_are_measured_and_nothing_is_left_behind() {
         let parent = tempfile::tempdir().unwrap();
+        let console = Console::new(Format::Json);
         for line in [
             "--store memory --rollback",
             "--store sled --durability process",
@@ -303,9 +308,7 @@ mod tests {
             let args = args(line).unwrap();
             let scratch = Scratch::new(Some(parent.path())).unwrap();
             let directory = scratch.path.join("4");
-            let level = measure_level(&args, 4, SHORT, &directory, &Progress::silent())
-                .await
-                .unwrap();
+            let level = measure_level(&args, 4, SHORT, &directory, &console).await.unwrap();
             assert_eq!(level.work.turns, if args.rollback { 6 } else { 4 }, "{line}");
             assert!(level.engine.iter().all(|slice| slice.sagas > 0), "{line}");
             assert!(level.bare.iter().all(|slice| slice.sagas > 0), "{line}");

@@ -1,79 +1,35 @@
 //! What people and scripts see of a benchmark. Must not live here: figures (`figures`).
 
-use std::fmt;
-use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::figures::{Level, SliceFigures, median};
-use super::{BenchArgs, BenchError, Form, Safety, StoreKind, meter};
+use super::{BenchArgs, Form, Safety, StoreKind, meter};
+use crate::server::console::Console;
 
-/// One line that is overwritten, on a terminal; nothing elsewhere.
-pub(super) struct Progress {
-    shown: bool,
+/// Says what is measured, and what the columns of the table are.
+pub(super) fn title(args: &BenchArgs, directory: &Path, console: &Console) {
+    if args.store == StoreKind::Sled && meter::is_in_memory(directory) {
+        let directory = directory.display();
+        console.note(format!(
+            "{directory} is in memory only, so that syncing costs nothing there: choose a disk with --data"
+        ));
+    }
+    let (store, form, durability) = names(args);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workload = workload(args);
+    console.line(format!(
+        "Sagas of {workload} ({form}), store {store}, durability {durability}, {cores} cores. Medians of slices; the\n\
+         bare file takes the same bytes in as many dependent, group-committed appends of as many clients.\n"
+    ));
+    console.line(heading());
 }
 
-impl Progress {
-    #[cfg(test)]
-    pub(super) fn silent() -> Self {
-        Self { shown: false }
-    }
-
-    pub(super) fn show(&self, what: fmt::Arguments<'_>) {
-        if self.shown {
-            // Progress that cannot be shown is not missed.
-            let _ = write!(io::stderr(), "\r\x1b[K{what}");
-        }
-    }
-
-    pub(super) fn clear(&self) {
-        self.show(format_args!(""));
-    }
-}
-
-/// Says what went wrong.
-pub(super) fn complain(error: &BenchError) {
-    let _ = writeln!(io::stderr(), "amends bench: {error}");
-}
-
-/// Prints level by level, so that a long measurement shows what it has.
-pub(super) struct Report {
-    progress: Progress,
-}
-
-impl Report {
-    pub(super) fn new(args: &BenchArgs, directory: &Path) -> Self {
-        if args.store == StoreKind::Sled && meter::is_in_memory(directory) {
-            let note = "its files are in memory only, so syncing them costs nothing here; choose a disk with --data";
-            let _ = writeln!(io::stderr(), "amends bench: {}: {note}", directory.display());
-        }
-        if !args.json {
-            print(&title(args));
-            print(&heading());
-        }
-        Self {
-            progress: Progress {
-                shown: io::stderr().is_terminal(),
-            },
-        }
-    }
-
-    pub(super) fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    pub(super) fn level(&mut self, args: &BenchArgs, level: &Level) {
-        match args.json {
-            true => print(&format!("{}\n", as_json(args, level))),
-            false => print(&table(level)),
-        }
-    }
-}
-
-fn print(text: &str) {
-    // A reader that has gone away has seen what it wanted.
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+/// Shows one level, as soon as it is measured.
+pub(super) fn level(args: &BenchArgs, level: &Level, console: &Console) {
+    console.object(&as_json(args, level));
+    table(level).iter().for_each(|line| console.line(line));
 }
 
 fn workload(args: &BenchArgs) -> String {
@@ -98,16 +54,6 @@ fn names(args: &BenchArgs) -> (&'static str, &'static str, &'static str) {
         (StoreKind::Sled, Safety::Process) => "process",
     };
     (store, form, durability)
-}
-
-fn title(args: &BenchArgs) -> String {
-    let (store, form, durability) = names(args);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!(
-        "Sagas of {} ({form}), store {store}, durability {durability}, {cores} cores. Medians of slices; the bare file\n\
-         takes the same bytes in as many dependent, group-committed appends of as many clients.\n\n",
-        workload(args)
-    )
 }
 
 fn heading() -> String {
@@ -137,7 +83,6 @@ fn line(cells: &[String]) -> String {
         }
     }
     line.truncate(line.trim_end().len());
-    line.push('\n');
     line
 }
 
@@ -156,7 +101,7 @@ fn row(first: String, name: &str, slices: &[SliceFigures]) -> Vec<String> {
     ]
 }
 
-fn table(level: &Level) -> String {
+fn table(level: &Level) -> [String; 3] {
     let mut engine = row(level.clients.to_string(), "amends", &level.engine);
     let resident = level.footprint.resident_bytes;
     engine.push(resident.map_or_else(|| "?".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1_048_576.0)));
@@ -173,7 +118,7 @@ fn table(level: &Level) -> String {
         ratio(|slice| slice.syncs_per_second),
         ratio(|slice| slice.cpu_per_saga),
     ];
-    format!("{}{}{}", line(&engine), line(&bare), line(&ratios))
+    [line(&engine), line(&bare), line(&ratios)]
 }
 
 fn as_json(args: &BenchArgs, level: &Level) -> Value {
@@ -250,6 +195,7 @@ mod tests {
             bare file          1    1.000    1.000          4             4         90.0
             ratio          1.00x    1.50x    1.50x      1.00x         1.00x        1.00x
 ";
-        assert_eq!(format!("\n{}{}", heading(), table(&level)), expected);
+        let lines = [[heading()].as_slice(), &table(&level)].concat();
+        assert_eq!(format!("\n{}\n", lines.join("\n")), expected);
     }
 }

@@ -3,10 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{SagaDefinition, Step};
+use crate::ActivityContext;
+use crate::SagaDefinition;
+use crate::Step;
+use crate::WorkflowContext;
 use crate::engine::{AmendsBuilder, Error};
 use crate::model::{Failure, Undo};
-use crate::sdk::{ActivityContext, WorkflowContext};
 
 use super::{BenchArgs, Form};
 
