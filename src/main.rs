@@ -1,2 +1,7 @@
 //! The `amends` binary. Lives here: nothing but the way into `server`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    amends::server::main()
+}

@@ -14,6 +14,7 @@ use crate::sdk::{
 use crate::store::{self, Durability, MemoryStore, Store};
 
 use super::error::Error;
+use super::sagas::{self, saga_files};
 use super::{Amends, Inner};
 
 /// Opens a store; called again when the store has failed and is to be reopened.
@@ -277,20 +278,8 @@ impl AmendsBuilder {
     fn saga_files(&self) -> Result<Vec<(String, String)>, Error> {
         let mut files = Vec::new();
         for path in &self.saga_paths {
-            let unreadable = |path: &Path, error: &std::io::Error| Error::File {
-                path: path.display().to_string(),
-                reason: error.to_string(),
-            };
-            let mut paths = vec![path.clone()];
-            if path.is_dir() {
-                let entries = std::fs::read_dir(path).map_err(|error| unreadable(path, &error))?;
-                paths = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-                paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-                paths.sort();
-            }
-            for path in paths {
-                let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
-                files.push((path.display().to_string(), text));
+            for file in saga_files(path)? {
+                files.push((file.display().to_string(), sagas::read(&file)?));
             }
         }
         Ok(files)

@@ -51,8 +51,8 @@ impl Client {
     /// When there is none, or the store cannot be read.
     pub async fn describe_run(&self, run_id: RunId) -> Result<RunDescription, Error> {
         let store = self.engine.runtime().store()?;
-        let state = fold(run_id, &load_turns(&*store, run_id)?)?;
-        Ok(RunDescription::of(&state))
+        let turns = load_turns(&*store, run_id)?;
+        Ok(RunDescription::of(&fold(run_id, &turns)?, &turns))
     }
 
     /// The history of the newest run with this id.

@@ -5,12 +5,15 @@ mod builder;
 mod client;
 mod error;
 mod handle;
+mod offline;
+mod sagas;
 mod starter;
 mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::definition::SagaDefinition;
 use crate::model::{WorkflowId, WorkflowType};
 use crate::runtime::Runtime;
 use crate::sdk::{WorkflowDefinition, WorkflowFunction};
@@ -19,8 +22,16 @@ pub use builder::AmendsBuilder;
 pub use client::{Client, SignalOptions};
 pub use error::{Error, ErrorCode};
 pub use handle::{ResultError, RunHandle};
+pub use offline::Offline;
+pub use sagas::{activities_of, check_saga, saga_files};
 pub use starter::Starter;
 pub use view::{ActivityView, RunDescription, StepView};
+
+// What the engine's own signatures speak of.
+pub use crate::definition::{CheckReport, HTTP_ACTIVITY, Problem, Severity};
+pub use crate::machine::{StepState, UndoState};
+pub use crate::runtime::{Clock, SystemClock};
+pub use crate::store::{Error as StoreError, ListQuery, RunHead, VerifyProgress, VerifyReport};
 
 /// A running engine. Cheap to clone; the engine ends when [`Amends::shutdown`] is called or the last clone is dropped.
 ///
@@ -77,6 +88,11 @@ impl Amends {
     pub fn workflow_by_name(&self, name: &str) -> Starter<serde_json::Value, serde_json::Value> {
         let workflow_type = WorkflowType::new(name).map_err(Error::from);
         Starter::new(self.clone(), workflow_type)
+    }
+
+    /// The saga definitions that the engine was started with.
+    pub fn sagas(&self) -> impl Iterator<Item = &SagaDefinition> {
+        self.inner.sagas.values()
     }
 
     /// Talks to runs that exist.

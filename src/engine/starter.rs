@@ -138,3 +138,54 @@ impl Amends {
             .map_or(crate::model::RunStatus::Running, |head| head.status)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Failure, Outcome};
+    use crate::sdk::{ActivityContext, WorkflowContext};
+
+    async fn pass(_cx: ActivityContext, number: u32) -> Result<u32, Failure> {
+        Ok(number)
+    }
+
+    async fn quick(cx: WorkflowContext, number: u32) -> Result<u32, Failure> {
+        cx.activity(pass, &number).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_repeated_start_gives_the_same_run_even_while_that_run_ends() {
+        let amends = Amends::builder()
+            .memory()
+            .activity(pass)
+            .workflow(quick)
+            .shards(1)
+            .start();
+        let amends = amends.await.unwrap();
+        for number in 0..100 {
+            let start = move |amends: Amends| async move {
+                let id = format!("quick-{number}");
+                amends.workflow(quick).id(&id).request_id(&id).start(&number).await
+            };
+            let first = start(amends.clone()).await.unwrap();
+            // Insistent callers, whose starts arrive at a run that is open, ends just now, and is not in memory any more.
+            let insist = |amends: Amends, run_id| {
+                tokio::spawn(async move {
+                    loop {
+                        let run = start(amends.clone()).await?;
+                        assert_eq!(run.run_id(), run_id);
+                        if run.describe().await?.status.is_closed() {
+                            return run.outcome().await;
+                        }
+                    }
+                })
+            };
+            let callers: Vec<_> = (0..4).map(|_| insist(amends.clone(), first.run_id())).collect();
+            let expected = Outcome::Completed(Payload::json(&number).unwrap());
+            for caller in callers {
+                assert_eq!(caller.await.unwrap().unwrap(), expected);
+            }
+        }
+        amends.shutdown(Duration::from_secs(5)).await;
+    }
+}

@@ -1,9 +1,11 @@
 //! How a run stands, for people and scripts. Must not live here: rendering.
 
-use crate::machine::{PendingActivity, RunState, StepRecord, StepState, UndoState};
+use std::collections::BTreeMap;
+
+use crate::machine::{PendingActivity, Phase, RunState, StepRecord, StepState, UndoState};
 use crate::model::{
-    ActivityId, ActivityType, DefinitionDigest, Failure, Outcome, ParkReason, Payload, RunId, RunStatus, StepKind,
-    StepName, Timestamp, WorkflowId, WorkflowType,
+    ActivityId, ActivityType, DefinitionDigest, EventAttributes, EventId, Failure, Outcome, ParkReason, Payload, RunId,
+    RunStatus, StepKind, StepName, Timestamp, Turn, WorkflowId, WorkflowType,
 };
 
 /// A run, as its journal has it.
@@ -21,12 +23,20 @@ pub struct RunDescription {
     pub status: RunStatus,
     /// When it was started.
     pub started_at: Timestamp,
+    /// When anything last happened to it; for a run that has ended, its end.
+    pub last_turn_at: Timestamp,
+    /// How many event ids its history has used.
+    pub events: u64,
     /// Its input.
     pub input: Payload,
     /// How it ended, if it has.
     pub outcome: Option<Outcome>,
     /// Why it was set aside, if it was.
     pub parked: Option<ParkReason>,
+    /// The failure after which it can go neither forward nor back, if there was one.
+    pub halted: Option<Failure>,
+    /// Why somebody asked it to end, if somebody did.
+    pub cancel_requested: Option<String>,
     /// Its saga's steps, in the order of their scheduling.
     pub steps: Vec<StepView>,
     /// Activities that have not ended.
@@ -42,8 +52,12 @@ pub struct StepView {
     pub kind: StepKind,
     /// How it went.
     pub state: StepState,
+    /// How many attempts it took; for a pending one, the number of the attempt that runs or is due next.
+    pub attempts: u32,
     /// How its undoing goes.
     pub undo: UndoState,
+    /// How many attempts its compensation took, as for `attempts`; 0 when it was not started.
+    pub undo_attempts: u32,
 }
 
 /// An activity that has not ended.
@@ -53,6 +67,8 @@ pub struct ActivityView {
     pub activity_id: ActivityId,
     /// Which activity.
     pub activity_type: ActivityType,
+    /// The saga step that it is, or undoes.
+    pub step: Option<StepName>,
     /// Whether it undoes a step.
     pub is_compensation: bool,
     /// The number of the attempt that runs or is due next.
@@ -66,9 +82,10 @@ pub struct ActivityView {
 }
 
 impl RunDescription {
-    /// The description of a folded history. Of an empty one, all fields are empty.
-    pub(super) fn of(state: &RunState) -> Self {
+    /// The description of a history and what it folds to. Of an empty one, all fields are empty.
+    pub(super) fn of(state: &RunState, turns: &[Turn]) -> Self {
         let started = state.started();
+        let attempts = Attempts::of(state, turns);
         Self {
             workflow_id: started.map_or_else(|| WorkflowId::from_trusted(""), |started| started.workflow_id.clone()),
             run_id: started.map_or(RunId::from_bytes([0; 16]), |started| started.run_id),
@@ -79,31 +96,114 @@ impl RunDescription {
             definition: started.and_then(|started| started.definition),
             status: state.status(),
             started_at: state.started_at(),
+            last_turn_at: turns.last().map(|turn| turn.time).unwrap_or_default(),
+            events: state.next_event().0.saturating_sub(1),
             input: started.map(|started| started.input.clone()).unwrap_or_default(),
             outcome: state.outcome().cloned(),
             parked: state.parked().cloned(),
-            steps: state.steps().map(StepView::of).collect(),
-            pending: state.activities().map(ActivityView::of).collect(),
+            halted: match state.phase() {
+                Phase::Halted(failure) => Some(failure.clone()),
+                _ => None,
+            },
+            cancel_requested: state.cancel_requested().map(str::to_owned),
+            steps: state.steps().map(|step| StepView::of(step, &attempts)).collect(),
+            pending: state
+                .activities()
+                .map(|activity| ActivityView::of(activity, state))
+                .collect(),
         }
+    }
+
+    /// What a person has to look at before a stuck or parked run can go on, one line each.
+    #[must_use]
+    pub fn waits_for(&self) -> Vec<String> {
+        let parked = self.parked.iter().map(ToString::to_string);
+        let halted = self
+            .halted
+            .iter()
+            .map(|failure| format!("a failure after the pivot, the saga cannot go back: {failure}"));
+        let pending = self.pending.iter().filter(|activity| activity.stuck).map(|activity| {
+            let what = match (&activity.step, activity.is_compensation) {
+                (Some(step), true) => format!("the compensation of step {step}"),
+                (Some(step), false) => format!("step {step}"),
+                (None, _) => format!("activity {}", activity.activity_id),
+            };
+            let failure = activity.last_failure.as_ref().map(|failure| format!(": {failure}"));
+            let attempts = activity.attempt;
+            format!(
+                "{what} failed for good (attempt {attempts}){}",
+                failure.unwrap_or_default()
+            )
+        });
+        let inputs = self.steps.iter().filter(|step| step.undo == UndoState::Stuck);
+        let inputs = inputs.map(|step| format!("the input of the compensation of step {} cannot be made", step.name));
+        parked.chain(halted).chain(pending).chain(inputs).collect()
+    }
+}
+
+/// How many attempts activities took, by their scheduling events; and which activity undoes which step.
+struct Attempts {
+    made: BTreeMap<EventId, u32>,
+    compensations: BTreeMap<EventId, EventId>,
+}
+
+impl Attempts {
+    fn of(state: &RunState, turns: &[Turn]) -> Self {
+        let mut made = BTreeMap::new();
+        let mut compensations = BTreeMap::new();
+        for event in turns.iter().flat_map(|turn| &turn.events) {
+            match &event.attributes {
+                EventAttributes::ActivityTaskStarted { scheduled, attempt, .. } => {
+                    made.insert(*scheduled, *attempt);
+                }
+                EventAttributes::ActivityTaskScheduled(scheduled) => {
+                    if let Some(step) = scheduled.undoes {
+                        compensations.insert(step, event.id);
+                    }
+                }
+                _ => {}
+            }
+        }
+        made.extend(
+            state
+                .activities()
+                .map(|activity| (activity.scheduled, activity.attempt)),
+        );
+        Self { made, compensations }
+    }
+
+    fn made(&self, scheduled: EventId) -> u32 {
+        self.made.get(&scheduled).copied().unwrap_or_default()
+    }
+
+    fn made_to_undo(&self, step: EventId) -> u32 {
+        self.compensations
+            .get(&step)
+            .map_or(0, |compensation| self.made(*compensation))
     }
 }
 
 impl StepView {
-    fn of(step: &StepRecord) -> Self {
+    fn of(step: &StepRecord, attempts: &Attempts) -> Self {
         Self {
             name: step.name.clone(),
             kind: step.kind,
             state: step.state.clone(),
+            attempts: attempts.made(step.scheduled),
             undo: step.undo,
+            undo_attempts: attempts.made_to_undo(step.scheduled),
         }
     }
 }
 
 impl ActivityView {
-    fn of(activity: &PendingActivity) -> Self {
+    fn of(activity: &PendingActivity, state: &RunState) -> Self {
+        let scheduled = activity.attributes.undoes.unwrap_or(activity.scheduled);
+        let step = state.steps().find(|step| step.scheduled == scheduled);
         Self {
             activity_id: activity.attributes.activity_id.clone(),
             activity_type: activity.attributes.activity_type.clone(),
+            step: step.map(|step| step.name.clone()),
             is_compensation: activity.is_compensation(),
             attempt: activity.attempt,
             due: activity.due,

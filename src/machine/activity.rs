@@ -14,10 +14,11 @@
 
 use crate::model::{
     AttemptOutcome, AttemptToken, EventAttributes, EventId, Failure, FailureKind, Payload, PendingChange,
-    RetryDecision, RetryState, StepKind, StuckReason, TimeoutKind,
+    RetryDecision, RetryState, StepKind, StuckReason, TimeoutKind, Timestamp,
 };
 
-use super::state::{PendingActivity, Phase};
+use super::pending::PendingActivity;
+use super::state::Phase;
 use super::turn::{Rejection, Reply, TurnBuilder};
 
 impl TurnBuilder<'_> {
@@ -35,15 +36,31 @@ impl TurnBuilder<'_> {
     }
 
     /// The process died: every attempt that was due may have been running, and nobody will tell how it went.
-    pub(super) fn recovered(&mut self) -> Reply {
+    pub(super) fn recovered(&mut self, at: Timestamp) -> Reply {
         let lost: Vec<EventId> = self
             .state
-            .attempts_due(self.now)
+            .attempts_due(at.min(self.now))
             .map(|activity| activity.scheduled)
             .filter(|scheduled| !self.is_new(*scheduled))
             .collect();
         for scheduled in lost {
             self.attempt_failed(scheduled, Failure::worker_lost());
+        }
+        let held = self.state.activities.values().filter(|activity| activity.held);
+        let held: Vec<EventId> = held.map(|activity| activity.scheduled).collect();
+        for scheduled in held {
+            self.change(PendingChange::Released { scheduled });
+        }
+        Reply::Accepted
+    }
+
+    /// The engine is stopping: what it did not hand out is remembered, so that it does not count as lost afterwards.
+    pub(super) fn hold(&mut self, attempts: Vec<AttemptToken>) -> Reply {
+        for AttemptToken { scheduled, attempt } in attempts {
+            let activity = self.state.activities.get(&scheduled);
+            if activity.is_some_and(|activity| activity.attempt == attempt && !activity.held && !activity.stuck) {
+                self.change(PendingChange::Held { scheduled });
+            }
         }
         Reply::Accepted
     }

@@ -5,8 +5,9 @@ use crate::model::{
     Event, EventAttributes, EventId, Failure, Outcome, PendingChange, RetryState, Timestamp, Turn, UnwindCause,
 };
 
-use super::saga::says_not_applied;
-use super::state::{PendingActivity, PendingTimer, Phase, RunState};
+use super::ledger::says_not_applied;
+use super::pending::{PendingActivity, PendingTimer};
+use super::state::{Phase, RunState};
 
 /// An event that does not fit the state before it. For a decided event this cannot happen; for one that was read it
 /// means damage, or a journal written by a newer version.
@@ -169,6 +170,7 @@ impl RunState {
                     may_have_applied: false,
                     cancel_requested: false,
                     stuck: false,
+                    held: false,
                     last_started: 0,
                 };
                 self.activities.insert(event.id, activity);
@@ -261,6 +263,8 @@ impl RunState {
                 activity.last_failure = Some(failure.clone());
                 activity.due = *due;
             }
+            PendingChange::Held { scheduled } => self.pending(*scheduled)?.held = true,
+            PendingChange::Released { scheduled } => self.pending(*scheduled)?.held = false,
             PendingChange::Parked { reason } => self.parked = Some(reason.clone()),
             PendingChange::Unparked => self.parked = None,
         }

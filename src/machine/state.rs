@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    ActivityScheduled, AttemptToken, Event, EventId, Failure, Outcome, ParkReason, RequestId, RunStarted, RunStatus,
-    TimerId, Timestamp, UnwindCause,
+    AttemptToken, Event, EventId, Failure, Outcome, ParkReason, RequestId, RunStarted, RunStatus, TimerId, Timestamp,
+    UnwindCause,
 };
 
-use super::saga::SagaLedger;
+use super::ledger::{SagaLedger, StepRecord};
+use super::pending::{PendingActivity, PendingTimer};
 
 /// The state of one run. Equal histories fold to equal states.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,66 +42,6 @@ pub enum Phase {
     Unwinding(UnwindCause),
     /// Ended.
     Closed(Outcome),
-}
-
-/// An activity that has been scheduled and has not ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PendingActivity {
-    /// The scheduling event.
-    pub scheduled: EventId,
-    /// When it was scheduled.
-    pub scheduled_at: Timestamp,
-    /// What was scheduled.
-    pub attributes: Box<ActivityScheduled>,
-    /// The number of the attempt that runs or is due next: 1 for the first.
-    pub attempt: u32,
-    /// When that attempt is (or was) due.
-    pub due: Timestamp,
-    /// How the attempt before it failed.
-    pub last_failure: Option<Failure>,
-    /// An attempt before it may have had an effect: not every one of them was sure that nothing happened.
-    pub may_have_applied: bool,
-    /// It was asked to stop.
-    pub cancel_requested: bool,
-    /// It failed for good and waits for a person.
-    pub stuck: bool,
-    /// The last attempt that the history says was started; 0 for none. Said only right before the activity ends.
-    pub(super) last_started: u32,
-}
-
-/// A timer that has not fired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PendingTimer {
-    /// The starting event.
-    pub started: EventId,
-    /// When it fires.
-    pub fire_at: Timestamp,
-}
-
-impl PendingActivity {
-    /// The token of the attempt that runs or is due next.
-    #[must_use]
-    pub fn token(&self) -> AttemptToken {
-        AttemptToken {
-            scheduled: self.scheduled,
-            attempt: self.attempt,
-        }
-    }
-
-    /// When the activity must have ended, whatever its attempts do.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Timestamp> {
-        self.attributes
-            .options
-            .schedule_to_close
-            .map(|limit| self.scheduled_at.after(limit))
-    }
-
-    /// Whether it undoes a saga step.
-    #[must_use]
-    pub fn is_compensation(&self) -> bool {
-        self.attributes.undoes.is_some()
-    }
 }
 
 impl RunState {
@@ -172,13 +113,13 @@ impl RunState {
     }
 
     /// The saga's steps, in the order of their scheduling.
-    pub fn steps(&self) -> impl Iterator<Item = &super::StepRecord> {
+    pub fn steps(&self) -> impl Iterator<Item = &StepRecord> {
         self.saga.steps()
     }
 
     /// A saga step by its name.
     #[must_use]
-    pub fn step(&self, name: &str) -> Option<&super::StepRecord> {
+    pub fn step(&self, name: &str) -> Option<&StepRecord> {
         self.saga.by_name(name)
     }
 
@@ -217,7 +158,7 @@ impl RunState {
         let open = !self.is_closed();
         self.activities
             .values()
-            .filter(move |activity| open && !activity.stuck && activity.due <= now)
+            .filter(move |activity| open && !activity.stuck && !activity.held && activity.due <= now)
     }
 
     /// Whether this attempt should be running: it is still the activity's current one.
@@ -262,7 +203,8 @@ impl RunState {
         if self.is_closed() {
             return None;
         }
-        if self.parked.is_some() || self.task_due() || self.attempts_due(now).next().is_some() {
+        let held = self.activities.values().any(|activity| activity.held);
+        if self.parked.is_some() || self.task_due() || held || self.attempts_due(now).next().is_some() {
             return Some(Timestamp::EPOCH);
         }
         self.next_wake(now)

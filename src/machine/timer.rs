@@ -13,7 +13,6 @@ impl TurnBuilder<'_> {
         }
         if self.state.run_deadline().is_some_and(|deadline| deadline <= self.now) {
             self.unwind(UnwindCause::TimedOut, decider);
-            return Reply::Accepted;
         }
         self.fire_timers();
         self.close_overdue_activities();

@@ -142,7 +142,7 @@ impl TurnBuilder<'_> {
     fn take(&mut self, input: Input, decider: &dyn Decider) -> Reply {
         let result = match input {
             Input::Start(start) => self.start(*start),
-            Input::Recovered => Ok(self.recovered()),
+            Input::Recovered { at } => Ok(self.recovered(at)),
             Input::Wake => Ok(self.wake(decider)),
             _ if self.state.started.is_none() => Err(Rejection::NotStarted),
             _ if self.state.is_closed() => Err(Rejection::Closed),
@@ -154,6 +154,7 @@ impl TurnBuilder<'_> {
             } => self.signal(name, input, request_id, identity),
             Input::RequestCancel { reason, identity } => self.request_cancel(reason, identity),
             Input::Terminate { reason, identity } => Ok(self.terminate(reason, identity)),
+            Input::Hold { attempts } => Ok(self.hold(attempts)),
             Input::AttemptEnded { token, outcome } => self.attempt_ended(token, outcome),
         };
         match result {

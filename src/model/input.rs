@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{DefinitionDigest, EventId, Failure, Payload, RequestId, RunId, SignalName, WorkflowId, WorkflowType};
+use super::{
+    DefinitionDigest, EventId, Failure, Payload, RequestId, RunId, SignalName, Timestamp, WorkflowId, WorkflowType,
+};
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,8 +43,17 @@ pub enum Input {
         /// With what.
         outcome: AttemptOutcome,
     },
-    /// The engine came back from the dead: attempts that were running are lost.
-    Recovered,
+    /// The process (or the actor) that ran the attempts is gone, and another took over at this time: attempts that were
+    /// due by then are lost.
+    Recovered {
+        /// When it took over.
+        at: Timestamp,
+    },
+    /// The engine is stopping and does not hand out these attempts. They are not lost when it comes back.
+    Hold {
+        /// The attempts that were due.
+        attempts: Vec<AttemptToken>,
+    },
     /// Time has passed: whatever is due by now is due.
     Wake,
 }

@@ -30,6 +30,16 @@ pub enum PendingChange {
         /// When the next attempt is due.
         due: Timestamp,
     },
+    /// An attempt that is due is not handed out: the engine is stopping.
+    Held {
+        /// The activity's scheduling event.
+        scheduled: EventId,
+    },
+    /// An attempt that was held back may be handed out now.
+    Released {
+        /// The activity's scheduling event.
+        scheduled: EventId,
+    },
     /// The run was set aside.
     Parked {
         /// Why.

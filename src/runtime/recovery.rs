@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::definition::SagaDefinition;
 use crate::machine::{Decider, DefinitionDecider, NoDecider, Phase, RunState, StepRecord, Task, TaskError};
 use crate::model::{Command, DefinitionDigest, Event, ParkReason, Payload, RunId, StartRun, Turn, WorkflowType};
 use crate::replay::CodeDecider;
-use crate::store::Error;
-use crate::store::record::decode_turn;
+use crate::store::record::{RecordError, decode_turn, encode_turn};
+use crate::store::{Error, NewRun, TurnRecord};
 
 use super::shared::Shared;
 
@@ -34,14 +35,29 @@ impl Decider for Draining<'_> {
     }
 }
 
-/// The decider of a run that begins.
-pub(super) fn decider_of_new(shared: &Shared, start: &StartRun) -> Result<Box<dyn Decider>, Error> {
-    decider(shared, &start.workflow_type, start.definition, &[])
+/// A run that begins.
+pub(super) fn begin(shared: &Shared, start: &StartRun) -> Result<Rebuilt, Error> {
+    Ok(Rebuilt {
+        state: RunState::default(),
+        decider: decider(shared, &start.workflow_type, start.definition, &[])?,
+        history_bytes: 0,
+    })
 }
 
-/// A run as its journal has it, and who decides for it.
-pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<(RunState, Box<dyn Decider>), Error> {
-    let turns = load_turns(&*shared.store.get()?, run_id)?;
+/// A run in memory, and who decides for it.
+pub(super) struct Rebuilt {
+    pub(super) state: RunState,
+    pub(super) decider: Box<dyn Decider>,
+    /// The size of its encoded turns.
+    pub(super) history_bytes: u64,
+}
+
+/// A run as its journal has it.
+pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
+    let store = shared.store.get()?;
+    let history_bytes = store.head(run_id)?.map_or(0, |head| head.history_bytes);
+    let turns = load_turns(&*store, run_id)?;
+    drop(store);
     let state = fold(run_id, &turns)?;
     let Some(started) = state.started() else {
         return Err(corrupt(run_id, "its history does not begin with a start".to_owned()));
@@ -49,14 +65,22 @@ pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<(RunState, Box<d
     let by_code = started.definition.is_none();
     // Code that has had its last word is not needed any more, and could not be asked either.
     if by_code && *state.phase() != Phase::Running {
-        return Ok((state, Box::new(NoDecider)));
+        return Ok(Rebuilt {
+            state,
+            decider: Box::new(NoDecider),
+            history_bytes,
+        });
     }
     let history: Vec<Event> = match by_code {
         true => turns.into_iter().flat_map(|turn| turn.events).collect(),
         false => Vec::new(),
     };
     let decider = decider(shared, &started.workflow_type, started.definition, &history)?;
-    Ok((state, decider))
+    Ok(Rebuilt {
+        state,
+        decider,
+        history_bytes,
+    })
 }
 
 /// All turns of a run, decoded.
@@ -72,6 +96,36 @@ pub(crate) fn load_turns(store: &dyn crate::store::Store, run_id: RunId) -> Resu
 /// The state that these turns of a run fold to.
 pub(crate) fn fold(run_id: RunId, turns: &[Turn]) -> Result<RunState, Error> {
     RunState::fold(turns).map_err(|error| corrupt(run_id, error.to_string()))
+}
+
+/// What the store gets for a turn; `state` is the run's after it.
+pub(super) fn turn_record(run_id: RunId, state: &RunState, turn: &Turn) -> Result<TurnRecord, RecordError> {
+    let opens = state.started().filter(|_| turn.seq == 1).map(|started| NewRun {
+        workflow_id: started.workflow_id.clone(),
+        workflow_type: started.workflow_type.clone(),
+    });
+    Ok(TurnRecord {
+        run_id,
+        seq: turn.seq,
+        time: turn.time,
+        bytes: encode_turn(turn)?,
+        status: state.status(),
+        next_event: state.next_event().0,
+        wake: state.wake_after_restart(turn.time),
+        opens,
+    })
+}
+
+/// A saga definition out of the store.
+pub(super) fn definition_from(
+    store: &dyn crate::store::Store,
+    digest: DefinitionDigest,
+) -> Result<SagaDefinition, Error> {
+    let corrupt = |what: String| Error::Corrupt { run: None, what };
+    let bytes = store.definition(digest)?;
+    let bytes = bytes.ok_or_else(|| corrupt(format!("the saga definition {digest} is missing")))?;
+    SagaDefinition::from_canonical_json(bytes)
+        .map_err(|error| corrupt(format!("the saga definition {digest} cannot be read: {error}")))
 }
 
 fn decider(

@@ -21,6 +21,7 @@ use super::entropy::Entropy;
 use super::error::RequestError;
 use super::journal::{Journal, send_recover};
 use super::messages::{Admission, Deliver, Delivered, Start, Stop, Watch, Watched};
+use super::recovery::definition_from;
 use super::shard::ShardActor;
 use super::store_slot::{OpenStore, StoreSlot};
 
@@ -120,11 +121,7 @@ impl DefinitionCache {
         if let Some(definition) = known {
             return Ok(definition);
         }
-        let corrupt = |what: String| Error::Corrupt { run: None, what };
-        let bytes = store.get()?.definition(digest)?;
-        let bytes = bytes.ok_or_else(|| corrupt(format!("the saga definition {digest} is missing")))?;
-        let definition = SagaDefinition::from_canonical_json(bytes)
-            .map_err(|error| corrupt(format!("the saga definition {digest} cannot be read: {error}")))?;
+        let definition = definition_from(&*store.get()?, digest)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(digest, definition.clone());
         Ok(definition)

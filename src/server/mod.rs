@@ -1,4 +1,16 @@
 //! The binary's facades. Lives here: what stands between the outside and the engine. Must not live here: decisions about
 //! runs.
 
+mod bench;
+mod cli;
+mod commands;
+mod console;
+mod demo;
+mod dto;
+mod exit;
+mod input;
 pub mod participants;
+mod text;
+mod waiting;
+
+pub use cli::main;

@@ -32,7 +32,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// After [`Error::Poisoned`], [`Error::Full`] or [`Error::Io`] nothing may be assumed about the batch: the store
-    /// refuses everything until it is reopened, and what was durable is seen then. [`Error::Fenced`] and
+    /// refuses every further change until it is reopened, and what was durable is seen then. Reads go on and see what
+    /// was committed before. [`Error::Fenced`] and
     /// [`Error::Refused`] leave the store as it was.
     fn commit(&self, epoch: Epoch, batch: &CommitBatch) -> Result<(), Error>;
 

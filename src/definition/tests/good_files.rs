@@ -34,43 +34,43 @@ fn the_readmes_first_saga_is_right() {
 #[test]
 fn place_order_sends_these_requests() {
     let (saga, _) = parse(PLACE_ORDER);
-    let input = json!({"customer": "c1", "items": [{"sku": "A", "quantity": 2}], "amount": 4200});
-    let run = Run::new(&input).output(2, &json!({"parcel": 9}));
+    let order = json!({"order_id": "order-42", "sku": "lamp", "quantity": 2});
+    let run = Run::new(&order)
+        .output(0, &json!({"reservation_id": "r-1"}))
+        .output(1, &json!({"charge_id": "c-1"}))
+        .output(2, &json!({"tracking_id": "t-1"}));
     let request = |step: usize| saga.step_input(step, &run).unwrap().to::<HttpRequest>().unwrap();
 
     let reserve = request(0);
     assert_eq!(
         (reserve.method.as_str(), reserve.url.as_str()),
-        ("POST", "http://127.0.0.1:8081/reservations")
+        ("POST", "http://127.0.0.1:8080/inventory/reserve")
     );
-    assert_eq!(
-        reserve.body,
-        Some(json!({"order_id": "order-42", "items": [{"sku": "A", "quantity": 2}]}))
-    );
+    assert_eq!(reserve.body, Some(order));
     assert_eq!(reserve.verdict(422), HttpVerdict::NotApplied);
     assert_eq!(reserve.verdict(409), HttpVerdict::Failed);
 
     let kinds: Vec<StepKind> = saga.steps().iter().map(|step| step.spec().kind).collect();
     use StepKind::{Compensatable, Pivot, Retriable};
     assert_eq!(kinds, [Compensatable, Compensatable, Pivot, Retriable]);
-    let notify = saga.steps().get(3).unwrap();
-    assert_eq!((notify.dependencies(), notify.dependents()), (&[2][..], &[][..]));
-    assert_eq!(notify.activity_type().as_str(), HTTP_ACTIVITY);
+    let receipt = saga.steps().get(3).unwrap();
+    assert_eq!((receipt.dependencies(), receipt.dependents()), (&[2][..], &[][..]));
+    assert_eq!(receipt.activity_type().as_str(), HTTP_ACTIVITY);
     assert_eq!(
-        notify.options().retry.maximum_attempts,
+        receipt.options().retry.maximum_attempts,
         0,
         "retriable: until it succeeds"
     );
     assert_eq!(
-        notify.options().retry.initial_interval,
-        Duration::from_millis(200),
+        receipt.options().retry.initial_interval,
+        Duration::from_millis(100),
         "inherited"
     );
 
     let output: Value = saga.output(&run).unwrap().to().unwrap();
     assert_eq!(
         output,
-        json!({"order_id": "order-42", "charged": 4200, "shipment": {"parcel": 9}})
+        json!({"order_id": "order-42", "reservation": "r-1", "charge": "c-1", "parcel": "t-1"})
     );
     assert_eq!(saga.run_timeout(), Some(Duration::from_secs(900)));
 }
@@ -78,7 +78,8 @@ fn place_order_sends_these_requests() {
 #[test]
 fn place_order_can_undo_a_step_that_never_answered() {
     let (saga, _) = parse(PLACE_ORDER);
-    let run = Run::new(&json!({"customer": "c1", "items": [], "amount": 1}));
+    let order = json!({"order_id": "order-42", "sku": "lamp"});
+    let run = Run::new(&order);
     let input = Payload::null();
     let failure = Failure::timeout(TimeoutKind::StartToClose);
     let undo = UndoScope {
@@ -88,17 +89,19 @@ fn place_order_can_undo_a_step_that_never_answered() {
         failure: Some(&failure),
     };
     let release: HttpRequest = saga.compensation_input(0, &undo).unwrap().to().unwrap();
-    assert_eq!(release.url, "http://127.0.0.1:8081/reservations/order-42");
+    assert_eq!(release.url, "http://127.0.0.1:8080/inventory/release");
     assert_eq!(release.verdict(404), HttpVerdict::Success, "nothing there to release");
     let refund: HttpRequest = saga.compensation_input(1, &undo).unwrap().to().unwrap();
-    assert_eq!(refund.body.unwrap()["reason"], json!("charge not confirmed"));
+    assert_eq!(refund.body, Some(order));
     let spec = saga.steps().first().unwrap().spec().compensation.clone().unwrap();
     assert_eq!(spec.input, CompensationInput::Mapped);
     assert_eq!(
         spec.options,
         ActivityOptions {
+            start_to_close: Duration::from_secs(2),
             retry: RetryPolicy {
-                maximum_interval: Some(Duration::from_secs(60)),
+                initial_interval: Duration::from_millis(100),
+                maximum_interval: Some(Duration::from_secs(5)),
                 ..RetryPolicy::default()
             },
             ..ActivityOptions::default()
@@ -128,7 +131,7 @@ fn parallel_branches_join_where_after_says_so() {
 
 #[test]
 fn overrides_replace_config_before_anything_else() {
-    let config = [("payments".to_owned(), "https://pay.internal".to_owned())].into();
+    let config = [("payment".to_owned(), "https://pay.internal".to_owned())].into();
     let options = ParseOptions {
         config: Some(&config),
         ..ParseOptions::default()
@@ -136,7 +139,7 @@ fn overrides_replace_config_before_anything_else() {
     let (saga, _) = SagaDefinition::parse("x", PLACE_ORDER, &options).unwrap();
     let run = Run::new(&json!({"customer": 1, "items": [], "amount": 1}));
     let charge: HttpRequest = saga.step_input(1, &run).unwrap().to().unwrap();
-    assert_eq!(charge.url, "https://pay.internal/charges");
+    assert_eq!(charge.url, "https://pay.internal/charge");
     assert_ne!(saga.digest(), parse(PLACE_ORDER).0.digest());
 }
 

@@ -274,7 +274,22 @@ fn attempts_are_lost_with_their_process_and_tried_again_at_once() {
 #[test]
 fn a_process_that_dies_twice_loses_nothing_that_was_not_handed_out() {
     let mut run = Scenario::start([activity("a").attempts(2)]);
-    run.at(1).inputs([Input::Recovered, Input::Recovered], []);
+    let recovered = || Input::Recovered {
+        at: Timestamp::from_micros(1_000_000),
+    };
+    run.at(1).inputs([recovered(), recovered()], []);
+    run.expect_running("a#2");
+}
+
+#[test]
+fn a_retry_that_came_due_only_after_the_process_was_back_is_not_lost() {
+    let mut run = Scenario::start([activity("a").attempts(2)]);
+    run.fails("a", busy(), []).crash([]).expect_running("");
+    // Looked at only when the retry is due: the attempts that a crash lost were those due when it was over.
+    let recovered = Input::Recovered {
+        at: Timestamp::from_micros(500_000),
+    };
+    run.at(1).inputs([recovered, Input::Wake], []);
     run.expect_running("a#2");
 }
 
@@ -389,4 +404,19 @@ fn a_retry_and_the_end_of_the_activity_in_one_turn_can_be_read_again() {
             13-15 WorkflowTaskCompleted
         ",
     );
+}
+
+#[test]
+fn what_a_stopping_engine_held_back_is_handed_out_afterwards_under_the_same_number() {
+    let mut run = Scenario::start([activity("a").attempts(1)]);
+    let attempts = run
+        .state
+        .attempts_due(run.now)
+        .map(crate::machine::PendingActivity::token)
+        .collect();
+    run.input(Input::Hold { attempts }, []).expect_running("");
+    run.at(9).crash([]).expect_running("a#1");
+    // Handed out now: from here on it counts.
+    run.crash([]).expect_running("");
+    run.expect_status(RunStatus::Running);
 }

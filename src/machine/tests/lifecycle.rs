@@ -123,7 +123,8 @@ fn nothing_is_taken_before_the_start() {
         run.input(input, [])
             .expect_reply(Reply::Rejected(Rejection::NotStarted));
     }
-    run.input(Input::Wake, []).input(Input::Recovered, []);
+    run.input(Input::Wake, [])
+        .input(Input::Recovered { at: Timestamp::FOREVER }, []);
     assert!(run.journal.is_empty());
 }
 

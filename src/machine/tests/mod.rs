@@ -20,3 +20,12 @@ mod simulation;
 mod text;
 mod timer;
 mod world;
+
+/// A number that the caller of the tests has chosen.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how much is tried is for whoever starts the tests to say"
+)]
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}

@@ -21,6 +21,7 @@ pub(super) struct Oracle<'a> {
     activities: BTreeMap<EventId, Told<'a>>,
     turned_back: Option<EventId>,
     close: Option<&'a EventAttributes>,
+    requests: BTreeSet<&'a RequestId>,
 }
 
 impl<'a> Oracle<'a> {
@@ -31,6 +32,7 @@ impl<'a> Oracle<'a> {
             activities: BTreeMap::new(),
             turned_back: None,
             close: None,
+            requests: BTreeSet::new(),
         };
         let mut next = 1;
         let mut time = Timestamp::EPOCH;
@@ -66,6 +68,10 @@ impl<'a> Oracle<'a> {
                     completed: false,
                 };
                 self.activities.insert(event.id, told);
+            }
+            E::WorkflowExecutionSignaled(signal) => {
+                let is_new = signal.request_id.as_ref().is_none_or(|id| self.requests.insert(id));
+                assert!(is_new, "a request is taken once");
             }
             E::ActivityTaskCompleted { scheduled, .. } => self.ended(*scheduled, event.id, true),
             E::ActivityTaskFailed { scheduled, .. }

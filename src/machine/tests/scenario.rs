@@ -153,7 +153,7 @@ impl Scenario {
     /// The process dies and comes back: memory is gone, the journal is read, attempts are lost.
     pub(super) fn crash(&mut self, answer: impl IntoIterator<Item = Do>) -> &mut Self {
         self.state = RunState::fold(&self.journal).expect("every turn was folded before");
-        self.input(Input::Recovered, answer)
+        self.input(Input::Recovered { at: self.now }, answer)
     }
 
     pub(super) fn expect_reply(&mut self, reply: Reply) -> &mut Self {

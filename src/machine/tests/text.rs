@@ -59,6 +59,8 @@ fn change_text(change: &PendingChange, names: &Names) -> String {
             format!("{name} #{failed_attempt} failed: {failure}; next at {}", seconds(*due))
         }
         PendingChange::Parked { reason } => format!("parked: {}", reason.kind()),
+        PendingChange::Held { scheduled } => format!("held {scheduled}"),
+        PendingChange::Released { scheduled } => format!("released {scheduled}"),
         PendingChange::Unparked => "unparked".to_owned(),
     }
 }

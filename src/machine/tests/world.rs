@@ -72,7 +72,7 @@ impl<'a> World<'a> {
             out: Vec::new(),
             left: BTreeMap::new(),
         };
-        world.turn(vec![Input::Start(Box::new(plan.start()))], false);
+        world.turn(&[Input::Start(Box::new(plan.start()))], false);
         world
     }
 
@@ -89,7 +89,7 @@ impl<'a> World<'a> {
             Interlude::Crash => {
                 self.state = RunState::fold(&self.journal).expect("what was written can be read");
                 self.out.clear();
-                inputs.push(Input::Recovered);
+                inputs.push(Input::Recovered { at: self.now });
             }
             Interlude::Park => self
                 .journal
@@ -100,7 +100,10 @@ impl<'a> World<'a> {
             self.send_out();
         }
         inputs.extend(actions.iter().filter_map(|action| self.input(action)));
-        self.turn(inputs, code_trips);
+        let wrote = self.turn(&inputs, code_trips);
+        let again = self.state.next_wake(self.now).is_some_and(|wake| wake <= self.now);
+        let for_nothing = matches!(interlude, Interlude::UntilWake) && again && !wrote;
+        assert!(!for_nothing, "wakes for nothing\n{}", history_text(&self.journal));
     }
 
     fn input(&mut self, action: &Action) -> Option<Input> {
@@ -128,14 +131,23 @@ impl<'a> World<'a> {
         })
     }
 
-    fn turn(&mut self, inputs: Vec<Input>, code_trips: bool) -> bool {
+    fn turn(&mut self, inputs: &[Input], code_trips: bool) -> bool {
         let before = self.state.is_closed().then(|| self.state.clone());
         let mut decider = PlanDecider {
             plan: self.plan,
             trips: code_trips,
         };
-        let decision = decide(&mut self.state, inputs.clone(), self.now, &mut decider);
+        let is_late =
+            |input: &Input| matches!(input, Input::AttemptEnded { token, .. } if !self.state.wants_attempt(*token));
+        let is_late = inputs.first().is_some_and(is_late);
+        let decision = decide(&mut self.state, inputs.to_vec(), self.now, &mut decider);
         assert_eq!(decision.replies.len(), inputs.len());
+        let refused = matches!(decision.replies.first(), Some(Reply::Rejected(_)));
+        assert!(
+            !is_late || refused,
+            "{inputs:?} is too late\n{}",
+            history_text(&self.journal)
+        );
         for (input, reply) in inputs.iter().zip(&decision.replies) {
             self.believe(input, reply);
         }
@@ -215,7 +227,7 @@ impl<'a> World<'a> {
             self.now = self.now.max(wake);
             self.send_out();
             let sent = !self.out.is_empty();
-            let wrote = self.turn(vec![Input::Wake], false);
+            let wrote = self.turn(&[Input::Wake], false);
             let moved = self.state.next_wake(self.now) != Some(wake);
             assert!(
                 wrote || sent || moved,

@@ -73,7 +73,7 @@ impl ShardActor {
                         entry.actor = Presence::Passivating(actor, Vec::new());
                     }
                     false => {
-                        entry.attempts_lost = true;
+                        entry.attempts_lost = Some(self.shared.clock.now());
                         self.activate(&workflow_id, Vec::new(), None, ctx);
                     }
                 }

@@ -3,7 +3,7 @@
 use actix::Addr;
 use tokio::sync::oneshot;
 
-use crate::model::{ParkReason, RunId};
+use crate::model::{ParkReason, RunId, Timestamp};
 use crate::store::Error;
 
 use super::super::error::RequestError;
@@ -17,8 +17,8 @@ pub(super) struct Entry {
     /// The last actor that was started for it.
     pub(super) incarnation: Incarnation,
     pub(super) watchers: Vec<oneshot::Sender<Watched>>,
-    /// Attempts may have been running in a process (or an actor) that is gone.
-    pub(super) attempts_lost: bool,
+    /// Attempts that were due by then may have been running in a process (or an actor) that is gone.
+    pub(super) attempts_lost: Option<Timestamp>,
     pub(super) restarts: Option<Restarts>,
 }
 
@@ -49,7 +49,7 @@ impl Entry {
             actor,
             incarnation: Incarnation::default(),
             watchers: Vec::new(),
-            attempts_lost: false,
+            attempts_lost: None,
             restarts: None,
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
 use tokio::sync::oneshot;
 
-use crate::machine::{Rejection, RunState};
+use crate::machine::Rejection;
 use crate::model::{Input, RunId, StartRun, Timestamp, WorkflowId};
 use crate::store::{Epoch, Error, RunHead};
 
@@ -21,8 +21,7 @@ use super::messages::{
     Committed, Deliver, Durable, FromRun, Letter, Recover, RunNews, Start, Stop, StoreFailed, Sweep, Take, Tick, Watch,
     Watched,
 };
-use super::recovery::{decider_of_new, rebuild};
-use super::run::refuse;
+use super::recovery::{begin, rebuild};
 use super::shared::Shared;
 use super::timers::TimerQueue;
 
@@ -93,22 +92,21 @@ impl ShardActor {
             return self.hand_over(&workflow_id, letter(start), ctx);
         }
         let closed = self.shared.store.get().and_then(|store| store.find(&workflow_id));
-        let decider = match closed {
-            Ok(None) => decider_of_new(&self.shared, &start),
+        let new = match closed {
+            Ok(None) => begin(&self.shared, &start),
             Ok(Some(head)) => {
                 let answer = self.started_before(head, request_id.as_ref());
                 return letter(start).answer(answer);
             }
             Err(error) => Err(error),
         };
-        match decider {
-            Ok(decider) => {
+        match new {
+            Ok(new) => {
                 let run_id = start.run_id;
                 let mut entry = Entry::new(run_id, Presence::Passive);
                 entry.watchers.push(watch);
                 self.entries.insert(workflow_id.clone(), entry);
-                let fresh = (RunState::default(), decider);
-                let actor = self.spawn(&workflow_id, run_id, fresh, vec![letter(start)], None, ctx);
+                let actor = self.spawn(&workflow_id, run_id, new, vec![letter(start)], None, ctx);
                 if let Some(entry) = self.entries.get_mut(&workflow_id) {
                     entry.actor = Presence::Live(actor);
                 }
@@ -124,8 +122,8 @@ impl ShardActor {
         request_id: Option<&crate::model::RequestId>,
     ) -> Result<super::messages::Delivered, RequestError> {
         if request_id.is_some() {
-            let (state, _) = rebuild(&self.shared, head.run_id)?;
-            if state.started().and_then(|started| started.request_id.as_ref()) == request_id {
+            let closed = rebuild(&self.shared, head.run_id)?;
+            if closed.state.started().and_then(|started| started.request_id.as_ref()) == request_id {
                 return Ok(super::messages::Delivered {
                     run_id: head.run_id,
                     duplicate: true,
@@ -161,8 +159,10 @@ impl ShardActor {
                 for watcher in entry.watchers.drain(..) {
                     let _ = watcher.send(Ok(outcome.clone()));
                 }
-                if let Presence::Passivating(_, letters) = &mut entry.actor {
-                    refuse(letters.drain(..), &Rejection::Closed.into());
+                // The run answers what was on its way to it: a repeated start is still the same request.
+                let letters = entry.take_letters();
+                if let Presence::Live(actor) | Presence::Passivating(actor, _) = &entry.actor {
+                    letters.into_iter().for_each(|letter| actor.do_send(Take(letter)));
                 }
                 self.entries.remove(&workflow_id);
                 self.live.remove(&workflow_id);

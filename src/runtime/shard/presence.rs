@@ -5,14 +5,13 @@ use std::sync::Arc;
 use actix::{Actor, Addr, AsyncContext, Context};
 use backoff::backoff::Backoff;
 
-use crate::machine::{Decider, RunState};
 use crate::model::{Input, ParkReason, RunId, WorkflowId, limits};
 use crate::store::{Epoch, Error, RunHead};
 
 use super::super::attempt::panic_message;
 use super::super::error::RequestError;
 use super::super::messages::{Abandon, Incarnation, Letter, Take};
-use super::super::recovery::rebuild;
+use super::super::recovery::{Rebuilt, rebuild};
 use super::super::run::{RunActor, RunAddress, refuse};
 use super::super::shared::Shared;
 use super::super::timers::TimerQueue;
@@ -24,7 +23,7 @@ impl ShardActor {
         &mut self,
         workflow_id: &WorkflowId,
         run_id: RunId,
-        (state, decider): (RunState, Box<dyn Decider>),
+        run: Rebuilt,
         letters: Vec<Letter>,
         park: Option<ParkReason>,
         ctx: &mut Context<Self>,
@@ -47,7 +46,7 @@ impl ShardActor {
             has_failed,
         };
         self.live.insert(workflow_id.clone(), true);
-        let run = RunActor::new(at, state, decider, letters);
+        let run = RunActor::new(at, run, letters);
         match park {
             Some(reason) => run.parking(reason).start(),
             None => run.start(),
@@ -68,7 +67,7 @@ impl ShardActor {
             Presence::Broken(error) => letter.answer(Err(error.clone().into())),
             // An actor that is gone without a word has panicked outside its turn.
             Presence::Live(_) => {
-                entry.attempts_lost = true;
+                entry.attempts_lost = Some(self.shared.clock.now());
                 self.activate(workflow_id, vec![letter], None, ctx);
             }
             Presence::Passive => self.activate(workflow_id, vec![letter], None, ctx),
@@ -89,8 +88,8 @@ impl ShardActor {
         let run_id = entry.run_id;
         match rebuild_isolated(&self.shared, run_id) {
             Ok(rebuilt) => {
-                if std::mem::take(&mut entry.attempts_lost) {
-                    letters.insert(0, Letter::internal(Input::Recovered));
+                if let Some(at) = entry.attempts_lost.take() {
+                    letters.insert(0, Letter::internal(Input::Recovered { at }));
                 }
                 if letters.is_empty() {
                     letters.push(Letter::internal(Input::Wake));
@@ -126,7 +125,7 @@ impl ShardActor {
         let Some(entry) = self.entries.get_mut(workflow_id) else {
             return;
         };
-        entry.attempts_lost = true;
+        entry.attempts_lost = Some(self.shared.clock.now());
         let letters = entry.take_letters();
         entry.actor = Presence::Restarting(letters);
         self.live.remove(workflow_id);
@@ -174,7 +173,7 @@ impl ShardActor {
         self.epoch = epoch;
         for head in open_runs {
             let mut entry = Entry::new(head.run_id, Presence::Passive);
-            entry.attempts_lost = true;
+            entry.attempts_lost = Some(self.shared.clock.now());
             self.timers.set(&head.workflow_id, head.wake);
             self.entries.insert(head.workflow_id, entry);
         }
@@ -193,7 +192,7 @@ impl ShardActor {
 }
 
 /// Rebuilding runs user code (replay): a panic in it is this run's problem only.
-fn rebuild_isolated(shared: &Shared, run_id: RunId) -> Result<(RunState, Box<dyn Decider>), Error> {
+fn rebuild_isolated(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
     let rebuilt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| rebuild(shared, run_id)));
     rebuilt.unwrap_or_else(|panic| {
         Err(Error::Corrupt {

@@ -328,6 +328,12 @@ fn pending(change: wire::Pending<'_>) -> Decoded<PendingChange> {
             reason: park_reason(&reason),
         },
         wire::Pending::Unparked => PendingChange::Unparked,
+        wire::Pending::Held { scheduled } => PendingChange::Held {
+            scheduled: EventId(scheduled),
+        },
+        wire::Pending::Released { scheduled } => PendingChange::Released {
+            scheduled: EventId(scheduled),
+        },
     })
 }
 

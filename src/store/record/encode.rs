@@ -289,6 +289,8 @@ fn pending(change: &PendingChange) -> wire::Pending<'_> {
             reason: park_reason(reason),
         },
         PendingChange::Unparked => wire::Pending::Unparked,
+        PendingChange::Held { scheduled } => wire::Pending::Held { scheduled: scheduled.0 },
+        PendingChange::Released { scheduled } => wire::Pending::Released { scheduled: scheduled.0 },
     }
 }
 

@@ -303,6 +303,8 @@ fn pending() -> BoxedStrategy<PendingChange> {
         }),
         reason.prop_map(|reason| PendingChange::Parked { reason }),
         Just(PendingChange::Unparked),
+        any::<u64>().prop_map(|id| PendingChange::Held { scheduled: EventId(id) }),
+        any::<u64>().prop_map(|id| PendingChange::Released { scheduled: EventId(id) }),
     ]
     .boxed()
 }

@@ -2,17 +2,20 @@
 //! that names bincode. Must not live here: where records are kept, or what they mean.
 //!
 //! A record is one version byte followed by bincode's form of that version's frozen types: fixed-width little-endian
-//! integers, lengths as `u64`, enum variants by position. A released version is never changed, not even by adding a
+//! integers, lengths as `u64`, enum variants by position; packed, because most of that is zeros. A released version is never changed, not even by adding a
 //! field: it gets a successor, and stays readable forever. `tests/golden` holds one record of each version.
 
 mod decode;
 mod encode;
+mod pack;
 mod v1;
 
 #[cfg(test)]
 mod generate;
 #[cfg(test)]
 mod tests;
+
+use std::cell::RefCell;
 
 use bincode::Options;
 use bytes::Bytes;
@@ -24,6 +27,14 @@ const VERSION: u8 = 1;
 
 /// Bytes of one record: a turn cannot be larger than the whole history that it is a part of.
 const RECORD_BYTES_MAX: u64 = limits::HISTORY_BYTES_MAX;
+
+thread_local! {
+    /// Where a turn is written before it is packed: writing is on the path of every turn.
+    static PLAIN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes of the buffer above that a thread keeps.
+const PLAIN_BYTES_KEPT: usize = 64 * 1024;
 
 /// Why a turn has no record, or a record no turn.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,22 +74,25 @@ fn options() -> impl Options {
 /// # Errors
 /// [`RecordError::TooLarge`] when it would have more than 50 MiB.
 pub fn encode_turn(turn: &Turn) -> Result<Bytes, RecordError> {
-    let wire = encode::turn(turn);
-    // The size first: one exact allocation, which the turn then keeps for as long as it is in memory.
-    let unlimited = options().with_no_limit();
-    let damaged = |error: bincode::Error| RecordError::Damaged(error.to_string());
-    let bytes = unlimited.serialized_size(&wire).map_err(damaged)?;
-    if bytes > RECORD_BYTES_MAX {
-        return Err(RecordError::TooLarge { bytes });
-    }
-    let mut record = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0).saturating_add(1));
-    record.push(VERSION);
-    unlimited_into(&mut record, &wire).map_err(damaged)?;
-    Ok(Bytes::from(record))
-}
-
-fn unlimited_into(record: &mut Vec<u8>, wire: &v1::Turn<'_>) -> bincode::Result<()> {
-    options().with_no_limit().serialize_into(record, wire)
+    PLAIN.with_borrow_mut(|plain| {
+        plain.clear();
+        let wire = encode::turn(turn);
+        let written = options().with_no_limit().serialize_into(&mut *plain, &wire);
+        written.map_err(|error| RecordError::Damaged(error.to_string()))?;
+        let bytes = u64::try_from(plain.len()).unwrap_or(u64::MAX);
+        let mut record = Vec::with_capacity(plain.len() / 2 + 64);
+        if bytes <= RECORD_BYTES_MAX {
+            record.push(VERSION);
+            pack::pack(plain, &mut record);
+        }
+        plain.shrink_to(PLAIN_BYTES_KEPT);
+        if record.is_empty() {
+            return Err(RecordError::TooLarge { bytes });
+        }
+        // A turn stays in memory for as long as its run is open: not with more than it needs.
+        record.shrink_to_fit();
+        Ok(Bytes::from(record))
+    })
 }
 
 /// Reads a turn from a record of any version.
@@ -89,9 +103,10 @@ fn unlimited_into(record: &mut Vec<u8>, wire: &v1::Turn<'_>) -> bincode::Result<
 pub fn decode_turn(record: &[u8]) -> Result<Turn, RecordError> {
     match record.split_first() {
         None => Err(RecordError::Damaged("it is empty".to_owned())),
-        Some((1, body)) => {
+        Some((1, packed)) => {
+            let plain = pack::unpack(packed, RECORD_BYTES_MAX)?;
             let wire: v1::Turn<'_> = options()
-                .deserialize(body)
+                .deserialize(&plain)
                 .map_err(|error| RecordError::Damaged(error.to_string()))?;
             decode::turn(wire)
         }

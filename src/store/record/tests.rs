@@ -185,6 +185,8 @@ fn every_kind() -> Turn {
                 },
             },
             PendingChange::Unparked,
+            PendingChange::Held { scheduled: EventId(5) },
+            PendingChange::Released { scheduled: EventId(5) },
         ],
     }
 }
@@ -207,21 +209,13 @@ fn version_1_is_written_as_it_always_was() {
 
 #[test]
 fn every_kind_of_event_is_in_the_golden_record() {
-    let kinds: std::collections::BTreeSet<u32> = every_kind()
+    let kinds: std::collections::BTreeSet<_> = decode_turn(GOLDEN)
+        .unwrap()
         .events
         .iter()
-        .map(|event| {
-            let bytes = encode_turn(&Turn {
-                events: vec![event.clone()],
-                pending: Vec::new(),
-                ..every_kind()
-            })
-            .unwrap();
-            // Version 1, seq 8, time 8, count 8, id 8, time 8, then the variant.
-            u32::from_le_bytes(bytes[41..45].try_into().unwrap())
-        })
+        .map(|event| event.attributes.kind())
         .collect();
-    assert_eq!(kinds, (0..22).collect());
+    assert_eq!(kinds.len(), 22);
 }
 
 #[test]
@@ -244,9 +238,10 @@ fn a_newer_version_is_named() {
 fn claimed_lengths_allocate_nothing() {
     // A turn with 2^64-1 events, then one with 2^40: both end at once, for want of bytes.
     for count in [u64::MAX, 1 << 40] {
+        let mut plain = vec![0; 16];
+        plain.extend(count.to_le_bytes());
         let mut record = vec![1];
-        record.extend([0; 16]);
-        record.extend(count.to_le_bytes());
+        pack::pack(&plain, &mut record);
         assert!(matches!(decode_turn(&record), Err(RecordError::Damaged(_))));
     }
 }

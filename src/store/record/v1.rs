@@ -316,6 +316,12 @@ pub(super) enum Pending<'a> {
         reason: ParkReason<'a>,
     },
     Unparked,
+    Held {
+        scheduled: u64,
+    },
+    Released {
+        scheduled: u64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]

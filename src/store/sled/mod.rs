@@ -53,7 +53,7 @@ use crate::model::{DefinitionDigest, RunId, WorkflowId};
 pub const COMMIT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How a [`SledStore`] is opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct SledOptions {
     /// What an acknowledged commit survives. Default: a power cut.
     pub durability: Durability,
@@ -129,6 +129,12 @@ impl SledStore {
     /// [`Error::Full`] when there is no space.
     pub fn open(directory: &Path, options: SledOptions) -> Result<SledStore, Error> {
         open::open(directory, &options)
+    }
+
+    /// Whether this directory holds a store. Reading commands ask, so that a mistyped path does not become a new one.
+    #[must_use]
+    pub fn is_at(directory: &Path) -> bool {
+        open::is_at(directory)
     }
 
     fn live(&self) -> RwLockReadGuard<'_, Live> {

@@ -54,6 +54,11 @@ pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<SledStore,
     })
 }
 
+/// The lock is the first file of ours in a new store's directory, and no other program's.
+pub(super) fn is_at(directory: &Path) -> bool {
+    directory.join(LOCK_FILE).is_file()
+}
+
 fn unusable(directory: &Path, error: &io::Error) -> Error {
     if let full @ Error::Full(_) = from_io("opening the store", error) {
         return full;

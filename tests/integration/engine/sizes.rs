@@ -82,7 +82,7 @@ fn a_burst_of_large_values_is_split_into_turns_and_commits_that_fit() {
         let one = amends
             .workflow_by_name("hoarder")
             .id("one")
-            .start(&json!(30))
+            .start(&json!(20))
             .await
             .unwrap();
         faults.hold();
@@ -93,7 +93,7 @@ fn a_burst_of_large_values_is_split_into_turns_and_commits_that_fit() {
         let mut signals = vec![signal()];
         let held = faults.clone();
         tokio::task::spawn_blocking(move || held.until_held()).await.unwrap();
-        signals.extend((1..30).map(|_| signal()));
+        signals.extend((1..20).map(|_| signal()));
         let starts: Vec<_> = (0..36)
             .map(|number| {
                 let starter = amends.workflow_by_name("hoarder").id(format!("m{number}"));
@@ -112,7 +112,7 @@ fn a_burst_of_large_values_is_split_into_turns_and_commits_that_fit() {
         for start in starts {
             start.await.unwrap().unwrap().result().await.unwrap();
         }
-        assert_eq!(one.result().await.unwrap(), json!(30 * (large.get().len())));
+        assert_eq!(one.result().await.unwrap(), json!(20 * (large.get().len())));
         let sled_takes = amends::store::sled::COMMIT_BYTES_MAX;
         assert!(
             faults.largest_commit() < sled_takes,

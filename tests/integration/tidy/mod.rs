@@ -182,3 +182,22 @@ fn the_changelog_says_what_happens_to_journals() {
         "CHANGELOG.md: [Unreleased] needs a line `Journal format: unchanged` or `Journal format: vN -> vM`"
     );
 }
+
+/// Every code that `Error::code` can give has its row in docs/errors.md, and no row is left over.
+#[test]
+fn every_error_code_is_explained() {
+    let codes = |text: &str, before: &str, after: char| -> std::collections::BTreeSet<u16> {
+        let after_mark = text.split(before).skip(1);
+        after_mark
+            .filter_map(|rest| rest.split(after).next()?.trim().parse().ok())
+            .collect()
+    };
+    let read = |path: &str| std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let given = codes(&read("src/engine/error.rs"), "=> ", ',');
+    let explained = codes(&read("docs/errors.md"), "\n| E", '|');
+    assert!(given.len() > 10, "the codes were not found: {given:?}");
+    assert_eq!(
+        given, explained,
+        "src/engine/error.rs and docs/errors.md must tell the same codes"
+    );
+}

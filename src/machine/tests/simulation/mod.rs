@@ -12,10 +12,12 @@
 //! `AMENDS_SIM_SEEDS=n` tries n seeds, `SEED=n` one, with its trace.
 
 mod chance;
+mod check;
 mod participants;
 mod world;
 
 use super::plan::{Plan, PlanStep};
+use super::variable;
 use chance::Chance;
 use world::World;
 
@@ -24,20 +26,23 @@ const SEEDS: u64 = 200;
 
 #[test]
 fn every_seed_keeps_the_promises() {
-    let variable = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     if let Some(seed) = variable("SEED") {
         let trace = run(seed);
         println!("{}", trace.join("\n"));
         return;
     }
     let mut endings = std::collections::BTreeMap::<String, u64>::new();
-    for seed in 0..variable("AMENDS_SIM_SEEDS").unwrap_or(SEEDS) {
+    let seeds = variable("AMENDS_SIM_SEEDS").unwrap_or(SEEDS);
+    for seed in 0..seeds {
         let ending = run(seed).pop().expect("a trace ends");
         *endings.entry(ending).or_default() += 1;
     }
     println!("{endings:?}");
     for expected in ["completed", "amended", "stuck", "terminated"] {
-        assert!(endings.contains_key(expected), "no seed ends {expected}: {endings:?}");
+        assert!(
+            seeds < SEEDS || endings.contains_key(expected),
+            "no seed ends {expected}: {endings:?}"
+        );
     }
 }
 
@@ -60,7 +65,7 @@ fn run(seed: u64) -> Vec<String> {
 }
 
 fn plan(chance: &mut Chance) -> Plan {
-    let steps: Vec<PlanStep> = (0..chance.between(1, 8))
+    let mut steps: Vec<PlanStep> = (0..chance.between(1, 8))
         .map(|_| PlanStep {
             builds_on: u16::try_from(chance.below(1 << 16)).unwrap_or(0)
                 & u16::try_from(chance.below(1 << 16)).unwrap_or(0),
@@ -72,6 +77,9 @@ fn plan(chance: &mut Chance) -> Plan {
     let pivot = chance
         .one_in(2)
         .then(|| usize::try_from(chance.below(steps.len() as u64)).unwrap_or(0));
+    if let Some(pivot) = pivot.and_then(|at: usize| steps.get_mut(at)) {
+        pivot.undo = pivot.undo.filter(|_| chance.one_in(3));
+    }
     Plan {
         steps,
         pivot,

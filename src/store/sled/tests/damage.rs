@@ -80,27 +80,42 @@ fn next(state: &mut u64) -> u64 {
     *state
 }
 
-/// One trial for each seed; says how many of them the store noticed.
-fn trials(seeds: std::ops::Range<u64>, damage: impl Fn(&mut Vec<u8>, u64)) -> usize {
-    let original = tempfile::tempdir().unwrap();
-    build(original.path());
+/// One trial for each seed on the file with this prefix; says how many of them the store noticed.
+fn trials(prefix: &str, seeds: std::ops::Range<u64>, damage: impl Fn(&mut Vec<u8>, u64)) -> usize {
+    // With and without one of sled's snapshots, which it writes when it opens and then relies on.
+    let originals = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    for original in &originals {
+        build(original.path());
+    }
+    drop(open(originals[1].path()));
     let mut noticed = 0;
     for seed in seeds {
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         next(&mut state);
         let directory = tempfile::tempdir().unwrap();
-        copy(original.path(), directory.path());
-        let file = directory.path().join("db");
+        let snapshot = seed % 2 == 1 || prefix == "snap.";
+        copy(originals[usize::from(snapshot)].path(), directory.path());
+        let named = |entry: fs::DirEntry| {
+            Some(entry.path()).filter(|_| entry.file_name().to_string_lossy().starts_with(prefix))
+        };
+        let files = fs::read_dir(directory.path()).unwrap().map(Result::unwrap);
+        let file = files.filter_map(named).next().expect("there is such a file");
         let mut bytes = fs::read(&file).unwrap();
         damage(&mut bytes, next(&mut state));
         fs::write(&file, bytes).unwrap();
         match outcome(directory.path(), &format!("seed {seed}")) {
             Ok(()) => {}
-            Err(Error::Corrupt { .. }) => noticed += 1,
+            // Damaged settings of sled's read as settings that do not fit.
+            Err(Error::Corrupt { .. } | Error::Unusable { .. }) => noticed += 1,
             Err(other) => panic!("seed {seed}: {other}"),
         }
     }
     noticed
+}
+
+fn flip(bytes: &mut [u8], random: u64) {
+    let at = place(bytes, random >> 3);
+    bytes[at] ^= 1 << (random % 8);
 }
 
 fn place(bytes: &[u8], random: u64) -> usize {
@@ -109,16 +124,13 @@ fn place(bytes: &[u8], random: u64) -> usize {
 
 #[test]
 fn a_flipped_bit_is_noticed_or_harmless() {
-    let noticed = trials(0..24, |bytes, random| {
-        let at = place(bytes, random >> 3);
-        bytes[at] ^= 1 << (random % 8);
-    });
+    let noticed = trials("db", 0..24, |bytes, random| flip(bytes, random));
     assert!(noticed > 0, "no trial hit anything");
 }
 
 #[test]
 fn a_zeroed_block_is_noticed_or_harmless() {
-    let noticed = trials(100..116, |bytes, random| {
+    let noticed = trials("db", 100..116, |bytes, random| {
         let start = place(bytes, random) / 4_096 * 4_096;
         let end = bytes.len().min(start + 4_096);
         bytes[start..end].fill(0);
@@ -128,7 +140,7 @@ fn a_zeroed_block_is_noticed_or_harmless() {
 
 #[test]
 fn a_cut_file_is_noticed_or_harmless() {
-    let noticed = trials(200..216, |bytes, random| {
+    let noticed = trials("db", 200..216, |bytes, random| {
         let end = place(bytes, random);
         bytes.truncate(end);
     });
@@ -137,9 +149,17 @@ fn a_cut_file_is_noticed_or_harmless() {
 
 #[test]
 fn a_zeroed_tail_is_noticed_or_harmless() {
-    let noticed = trials(300..312, |bytes, random| {
+    let noticed = trials("db", 300..312, |bytes, random| {
         let start = bytes.len() - 1 - place(bytes, random) / 8;
         bytes[start..].fill(0);
     });
     assert!(noticed > 0, "no trial hit anything");
+}
+
+#[test]
+fn damage_to_the_files_beside_it_is_noticed_or_harmless() {
+    assert!(trials("conf", 400..406, |bytes, random| flip(bytes, random)) > 0);
+    assert!(trials("snap.", 500..508, |bytes, random| flip(bytes, random)) > 0);
+    let harmless = trials("amends.mark", 600..606, |bytes, random| flip(bytes, random));
+    assert_eq!(harmless, 0, "the witness alone proves nothing");
 }

@@ -1,20 +1,6 @@
-//! Checks on turns: what is committed comes back, what is refused changes nothing. Must not live here: finding runs.
+//! What comes out is what went in: histories, refusals, definitions. Must not live here: looking runs up.
 
 use super::*;
-
-pub(super) fn an_empty_store_has_nothing(open: OpenStore<'_>) {
-    for which in [Open::Fresh, Open::Again] {
-        let store = open(which);
-        let id = WorkflowId::from_trusted("order-1");
-        assert_eq!(store.history(run_id(1)).expect("readable"), None);
-        assert_eq!(store.head(run_id(1)).expect("readable"), None);
-        assert_eq!(store.find(&id).expect("readable"), None);
-        assert_eq!(store.open_runs().expect("readable"), Vec::new());
-        assert_eq!(store.list(&ListQuery::default()).expect("readable"), Vec::new());
-        assert_eq!(store.definition(DefinitionDigest([1; 32])).expect("readable"), None);
-        expect_sound(&*store);
-    }
-}
 
 pub(super) fn histories_come_back_as_committed(open: OpenStore<'_>) {
     use RunStatus as S;
@@ -139,4 +125,103 @@ pub(super) fn refused_batches_change_nothing(open: OpenStore<'_>) {
         "a turn after the end, after reopening",
     );
     commit(&*store, epoch, vec![turn(1, 2, 9, S::Running)]);
+}
+
+pub(super) fn definitions_are_kept_once(open: OpenStore<'_>) {
+    let store = open(Open::Fresh);
+    let epoch = store.claim().expect("claimed");
+    let small = (DefinitionDigest([1; 32]), content(1, 1, 10));
+    let large = (DefinitionDigest([2; 32]), content(2, 2, 20_000));
+    let batch = CommitBatch {
+        turns: vec![turn(1, 1, 5, RunStatus::Running)],
+        definitions: vec![small, large],
+    };
+    store.commit(epoch, &batch).expect("committed");
+    let again = CommitBatch {
+        turns: Vec::new(),
+        ..batch.clone()
+    };
+    store
+        .commit(epoch, &again)
+        .expect("storing a definition again changes nothing");
+    let check = |store: &dyn Store| {
+        for (digest, bytes) in &batch.definitions {
+            assert!(
+                store.definition(*digest).expect("readable").as_ref() == Some(bytes),
+                "{digest}"
+            );
+        }
+        assert_eq!(store.definition(DefinitionDigest([3; 32])).expect("readable"), None);
+        expect_sound(store);
+    };
+    check(&*store);
+    drop(store);
+    check(&*open(Open::Again));
+}
+
+pub(super) fn passivated_runs_go_on(open: OpenStore<'_>) {
+    let mut store = open(Open::Fresh);
+    let mut sizes = Vec::new();
+    for seq in 1..=6 {
+        let epoch = store.claim().expect("claimed");
+        commit(&*store, epoch, vec![turn(1, seq, 3_000, RunStatus::Running)]);
+        sizes.push(3_000);
+        store.passivate(run_id(1));
+        store.passivate(run_id(99));
+        commit(&*store, epoch, vec![turn(1 + seq, 1, 10, RunStatus::Completed)]);
+        expect_history(&*store, 1, &sizes);
+        assert_eq!(head(&*store, 1).turns, seq);
+        assert_eq!(store.open_runs().expect("readable").len(), 1);
+        if seq.is_multiple_of(2) {
+            drop(store);
+            store = open(Open::Again);
+            expect_history(&*store, 1, &sizes);
+        }
+    }
+    let epoch = store.claim().expect("claimed");
+    commit(&*store, epoch, vec![turn(1, 7, 10, RunStatus::Amended)]);
+    commit(&*store, epoch, vec![turn(8, 1, 10, RunStatus::Running)]);
+    sizes.push(10);
+    expect_history(&*store, 1, &sizes);
+    expect_sound(&*store);
+}
+
+pub(super) fn many_commits_survive_reopening(open: OpenStore<'_>) {
+    const RUNS: u64 = 60;
+    let mut store = open(Open::Fresh);
+    let mut sizes: Vec<Vec<usize>> = vec![Vec::new(); usize::try_from(RUNS).unwrap_or(0)];
+    // In each round every run gets a turn, unless it has ended: run n ends after 1 + n % 7 turns; every tenth never.
+    for round in 1..=9 {
+        let epoch = store.claim().expect("claimed");
+        let mut turns = Vec::new();
+        for (number, sizes) in (0..RUNS).zip(&mut sizes) {
+            let (last, forever) = (1 + number % 7, number.is_multiple_of(10));
+            if round > last && !forever {
+                continue;
+            }
+            let status = if round == last && !forever {
+                RunStatus::Completed
+            } else {
+                RunStatus::Running
+            };
+            let bytes = usize::try_from(number * 37 + round * 11).unwrap_or(0);
+            turns.push(turn(number, round, bytes, status));
+            sizes.push(bytes);
+        }
+        let rest = turns.split_off(turns.len() / 2);
+        commit(&*store, epoch, turns);
+        commit(&*store, epoch, rest);
+        if round % 3 == 0 {
+            drop(store);
+            store = open(Open::Again);
+        }
+        for (number, sizes) in (0..RUNS).zip(&sizes) {
+            expect_history(&*store, number, sizes);
+        }
+    }
+    assert_eq!(store.open_runs().expect("readable").len(), 6);
+    let report = store.verify(&mut |_| {}).expect("can be checked");
+    let turns: usize = sizes.iter().map(Vec::len).sum();
+    assert_eq!((report.runs, report.turns), (RUNS, u64::try_from(turns).unwrap_or(0)));
+    assert_eq!(report.problems, Vec::new());
 }

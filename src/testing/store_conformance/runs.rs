@@ -1,6 +1,20 @@
-//! Checks on finding runs: by id, open ones, pages, definitions. Must not live here: the turns themselves.
+//! Runs as a whole: looking them up, listing, deleting, owning. Must not live here: what their turns contain.
 
 use super::*;
+
+pub(super) fn an_empty_store_has_nothing(open: OpenStore<'_>) {
+    for which in [Open::Fresh, Open::Again] {
+        let store = open(which);
+        let id = WorkflowId::from_trusted("order-1");
+        assert_eq!(store.history(run_id(1)).expect("readable"), None);
+        assert_eq!(store.head(run_id(1)).expect("readable"), None);
+        assert_eq!(store.find(&id).expect("readable"), None);
+        assert_eq!(store.open_runs().expect("readable"), Vec::new());
+        assert_eq!(store.list(&ListQuery::default()).expect("readable"), Vec::new());
+        assert_eq!(store.definition(DefinitionDigest([1; 32])).expect("readable"), None);
+        expect_sound(&*store);
+    }
+}
 
 pub(super) fn the_newest_run_of_an_id_is_found(open: OpenStore<'_>) {
     let store = open(Open::Fresh);
@@ -163,34 +177,71 @@ pub(super) fn pages_are_newest_first_and_complete(open: OpenStore<'_>) {
     check(&*open(Open::Again));
 }
 
-pub(super) fn definitions_are_kept_once(open: OpenStore<'_>) {
+pub(super) fn deleted_runs_are_gone(open: OpenStore<'_>) {
     let store = open(Open::Fresh);
     let epoch = store.claim().expect("claimed");
-    let small = (DefinitionDigest([1; 32]), content(1, 1, 10));
-    let large = (DefinitionDigest([2; 32]), content(2, 2, 20_000));
-    let batch = CommitBatch {
-        turns: vec![turn(1, 1, 5, RunStatus::Running)],
-        definitions: vec![small, large],
-    };
-    store.commit(epoch, &batch).expect("committed");
-    let again = CommitBatch {
-        turns: Vec::new(),
-        ..batch.clone()
-    };
-    store
-        .commit(epoch, &again)
-        .expect("storing a definition again changes nothing");
+    let closed = (1..=4)
+        .map(|number| turn(number, 1, 5_000, RunStatus::Completed))
+        .collect();
+    commit(&*store, epoch, closed);
+    commit(
+        &*store,
+        epoch,
+        vec![turn(5, 1, 10, RunStatus::Running), turn(6, 1, 10, RunStatus::Failed)],
+    );
+    // One that was closed long ago, one just now, an open one, an unknown one, one twice.
+    let doomed = [run_id(2), run_id(6), run_id(5), run_id(77), run_id(2)];
+    store.delete(epoch, &doomed).expect("deleted");
     let check = |store: &dyn Store| {
-        for (digest, bytes) in &batch.definitions {
-            assert!(
-                store.definition(*digest).expect("readable").as_ref() == Some(bytes),
-                "{digest}"
-            );
+        for number in [2, 6] {
+            assert_eq!(store.history(run_id(number)).expect("readable"), None);
+            assert_eq!(store.head(run_id(number)).expect("readable"), None);
+            let id = WorkflowId::from_trusted(format!("order-{number}"));
+            assert_eq!(store.find(&id).expect("readable"), None);
         }
-        assert_eq!(store.definition(DefinitionDigest([3; 32])).expect("readable"), None);
+        expect_history(store, 1, &[5_000]);
+        expect_history(store, 5, &[10]);
+        let listed = store.list(&ListQuery::default()).expect("readable");
+        let listed: Vec<_> = listed.iter().map(|head| head.run_id).collect();
+        assert_eq!(listed, [5, 4, 3, 1].map(run_id));
         expect_sound(store);
     };
     check(&*store);
     drop(store);
-    check(&*open(Open::Again));
+    let store = open(Open::Again);
+    check(&*store);
+    let epoch = store.claim().expect("claimed");
+    commit(
+        &*store,
+        epoch,
+        vec![turn(5, 2, 10, RunStatus::Completed), turn(2, 1, 10, RunStatus::Running)],
+    );
+    expect_history(&*store, 2, &[10]);
+    expect_sound(&*store);
+}
+
+pub(super) fn earlier_owners_are_fenced(open: OpenStore<'_>) {
+    let fenced = |result: Result<(), Error>| matches!(result, Err(Error::Fenced { .. }));
+    let store = open(Open::Fresh);
+    let first = store.claim().expect("claimed");
+    commit(&*store, first, vec![turn(1, 1, 10, RunStatus::Completed)]);
+    let second = store.claim().expect("claimed");
+    assert!(second > first, "epochs grow");
+    let batch = CommitBatch {
+        turns: vec![turn(2, 1, 10, RunStatus::Running)],
+        definitions: Vec::new(),
+    };
+    assert!(fenced(store.commit(first, &batch)), "an earlier owner commits");
+    assert!(fenced(store.delete(first, &[run_id(1)])), "an earlier owner deletes");
+    assert_eq!(store.head(run_id(2)).expect("readable"), None);
+    commit(&*store, second, vec![turn(3, 1, 10, RunStatus::Running)]);
+    drop(store);
+    let store = open(Open::Again);
+    let third = store.claim().expect("claimed");
+    assert!(third > second, "epochs grow over reopening");
+    assert!(
+        fenced(store.commit(second, &batch)),
+        "an owner from before reopening commits"
+    );
+    expect_history(&*store, 1, &[10]);
 }

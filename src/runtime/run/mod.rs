@@ -5,25 +5,25 @@
 //! durable, only then answer callers and bring about what the state asks for. What arrives in between waits for the next
 //! round, so a burst becomes one turn.
 
+mod launch;
+
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 
-use crate::machine::{Decider, PendingActivity, Reply, RunState, decide, park};
-use crate::model::{AttemptToken, Failure, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
-use crate::sdk::{ActivityInfo, idempotency_key};
-use crate::store::record::encode_turn;
-use crate::store::{Epoch, NewRun, TurnRecord};
+use crate::machine::{Decider, Reply, RunState, decide, park};
+use crate::model::{AttemptToken, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
+use crate::store::Epoch;
 
-use super::attempt::{AttemptHandle, AttemptOrder, panic_message};
+use super::attempt::{AttemptHandle, panic_message};
 use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{
     Abandon, AttemptEnded, Delivered, Durable, FromRun, Incarnation, Letter, PassivateIfIdle, RunNews, Take,
 };
-use super::recovery::{Draining, ParkedDecider};
+use super::recovery::{Draining, ParkedDecider, Rebuilt, turn_record};
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
 
@@ -46,6 +46,8 @@ pub(super) struct RunActor {
     at: RunAddress,
     state: RunState,
     decider: Box<dyn Decider>,
+    /// The size of its encoded turns so far.
+    history_bytes: u64,
     inbox: Vec<Letter>,
     committing: Option<Vec<(Letter, Reply)>>,
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
@@ -77,11 +79,12 @@ enum Next {
 
 impl RunActor {
     /// A run with this state, which takes the letters first.
-    pub(super) fn new(at: RunAddress, state: RunState, decider: Box<dyn Decider>, inbox: Vec<Letter>) -> Self {
+    pub(super) fn new(at: RunAddress, run: Rebuilt, inbox: Vec<Letter>) -> Self {
         Self {
             at,
-            state,
-            decider,
+            state: run.state,
+            decider: run.decider,
+            history_bytes: run.history_bytes,
             inbox,
             committing: None,
             attempts: BTreeMap::new(),
@@ -109,13 +112,19 @@ impl RunActor {
         });
     }
 
-    /// One round, if none is in progress and there is something to do.
+    /// Rounds, until one has to wait for the journal or nothing is left to do.
     fn pump(&mut self, ctx: &mut Context<Self>) {
-        while self.may_decide() && !self.inbox.is_empty() {
-            self.decide_inbox(ctx);
-        }
-        if self.committing.is_none() && self.over.is_none() {
-            self.follow_up(ctx);
+        loop {
+            while self.may_decide() && !self.inbox.is_empty() {
+                self.decide_inbox(ctx);
+            }
+            if self.committing.is_none() && self.over.is_none() {
+                self.follow_up(ctx);
+            }
+            // What follows may be an input of its own (what a draining engine holds back).
+            if self.inbox.is_empty() || !self.may_decide() {
+                return;
+            }
         }
     }
 
@@ -188,19 +197,16 @@ impl RunActor {
     }
 
     fn commit(&mut self, ctx: &mut Context<Self>, turn: &Turn, answers: Vec<(Letter, Reply)>) {
-        let bytes = match encode_turn(turn) {
-            Ok(bytes) => bytes,
+        let record = match turn_record(self.at.run_id, &self.state, turn) {
+            Ok(record) => record,
             Err(error) => {
                 tracing::error!(run_id = %self.at.run_id, %error, "a turn cannot be written");
                 let message = format!("a turn cannot be written: {error}");
                 return self.fail(ctx, ParkReason::BadCommand { message }, true);
             }
         };
+        self.count_history(record.bytes.len());
         let started = self.state.started().filter(|_| turn.seq == 1);
-        let opens = started.map(|started| NewRun {
-            workflow_id: started.workflow_id.clone(),
-            workflow_type: started.workflow_type.clone(),
-        });
         let digest = started.and_then(|started| started.definition);
         let definition = digest.and_then(|digest| {
             let definition = self.at.shared.definitions.get(digest, &self.at.shared.store).ok()?;
@@ -210,19 +216,25 @@ impl RunActor {
             shard: self.at.shard_index,
             run: ctx.address(),
             epoch: self.at.epoch,
-            record: TurnRecord {
-                run_id: self.at.run_id,
-                seq: turn.seq,
-                time: turn.time,
-                bytes,
-                status: self.state.status(),
-                next_event: self.state.next_event().0,
-                wake: self.state.wake_after_restart(turn.time),
-                opens,
-            },
+            record,
             definition,
         });
         self.committing = Some(answers);
+    }
+
+    /// A history that has grown too large ends like a cancelled run: what was done is undone, while it can still be read.
+    fn count_history(&mut self, bytes: usize) {
+        let before = self.history_bytes;
+        self.history_bytes = before.saturating_add(bytes as u64);
+        if before <= limits::HISTORY_BYTES_MAX && self.history_bytes > limits::HISTORY_BYTES_MAX {
+            self.inbox.push(Letter::internal(Input::RequestCancel {
+                reason: format!(
+                    "the history has reached its limit of {} bytes",
+                    limits::HISTORY_BYTES_MAX
+                ),
+                identity: env!("CARGO_PKG_NAME").to_owned(),
+            }));
+        }
     }
 
     fn answer(&self, answers: Vec<(Letter, Reply)>) {
@@ -266,66 +278,32 @@ impl RunActor {
     fn bring_about(&mut self, ctx: &mut Context<Self>) {
         let state = &self.state;
         self.attempts.retain(|token, _| state.wants_attempt(*token));
-        for (token, attempt) in &self.attempts {
-            if state.cancels_attempt(*token) {
-                attempt.cancel();
-            }
-        }
         let now = self.at.shared.clock.now();
-        let draining = self.at.shared.is_draining();
+        let mut held = Vec::new();
         for activity in self.state.attempts_due(now) {
             let token = activity.token();
-            // A step that was scheduled just before the engine began to drain is begun all the same: the next engine would
-            // have to take its first attempt for lost.
-            let may_begin = !draining || (activity.attempt == 1 && !activity.is_compensation());
-            if may_begin && !self.attempts.contains_key(&token) {
+            if self.attempts.contains_key(&token) {
+                continue;
+            }
+            if self.at.shared.is_draining() {
+                held.push(token);
+            } else {
                 let attempt = self.launch(activity, ctx.address());
                 self.attempts.insert(token, attempt);
+            }
+        }
+        if !held.is_empty() {
+            self.inbox.push(Letter::internal(Input::Hold { attempts: held }));
+        }
+        for (token, attempt) in &self.attempts {
+            if self.state.cancels_attempt(*token) {
+                attempt.cancel();
             }
         }
         let wake = self.state.next_wake(now);
         if wake != self.wake {
             self.wake = wake;
             self.tell_shard(RunNews::Wake(wake));
-        }
-    }
-
-    fn launch(&self, activity: &PendingActivity, run: Addr<RunActor>) -> AttemptHandle {
-        let done = move |token, outcome| run.do_send(AttemptEnded { token, outcome });
-        let activity_type = &activity.attributes.activity_type;
-        let Some(definition) = self.at.shared.registry.activity(activity_type.as_str()) else {
-            let failure = Failure::non_retryable(
-                "UnknownActivity",
-                format!("no activity {activity_type:?} is registered with this engine"),
-            );
-            return self.at.shared.attempts.refuse(activity.token(), failure, done);
-        };
-        let options = &activity.attributes.options;
-        let order = AttemptOrder {
-            token: activity.token(),
-            activity: Arc::clone(definition.activity()),
-            info: self.info(activity),
-            input: activity.attributes.input.clone(),
-            due: activity.due,
-            schedule_to_start: options.schedule_to_start,
-            start_to_close: options.start_to_close,
-            heartbeat: options.heartbeat,
-        };
-        self.at.shared.attempts.launch(order, done)
-    }
-
-    fn info(&self, activity: &PendingActivity) -> ActivityInfo {
-        let workflow_type = self.state.started().map(|started| started.workflow_type.clone());
-        ActivityInfo {
-            workflow_id: self.at.workflow_id.clone(),
-            run_id: self.at.run_id,
-            workflow_type: workflow_type.unwrap_or_else(|| crate::model::WorkflowType::from_trusted("")),
-            activity_id: activity.attributes.activity_id.clone(),
-            activity_type: activity.attributes.activity_type.clone(),
-            attempt: activity.attempt,
-            idempotency_key: idempotency_key(self.at.run_id, &activity.attributes.activity_id),
-            scheduled_at: activity.scheduled_at,
-            is_compensation: activity.is_compensation(),
         }
     }
 

@@ -12,9 +12,8 @@
 //! });
 //! ```
 
-mod finding;
-mod histories;
-mod life;
+mod runs;
+mod turns;
 
 use bytes::Bytes;
 
@@ -38,18 +37,18 @@ pub type OpenStore<'a> = &'a mut dyn FnMut(Open) -> Box<dyn Store>;
 /// # Panics
 /// When the store breaks the contract; the message says how.
 pub fn check(open: OpenStore<'_>) {
-    histories::an_empty_store_has_nothing(open);
-    histories::histories_come_back_as_committed(open);
-    histories::large_turns_come_back_as_committed(open);
-    histories::refused_batches_change_nothing(open);
-    finding::the_newest_run_of_an_id_is_found(open);
-    finding::open_runs_and_wakes_survive(open);
-    finding::pages_are_newest_first_and_complete(open);
-    finding::definitions_are_kept_once(open);
-    life::passivated_runs_go_on(open);
-    life::deleted_runs_are_gone(open);
-    life::earlier_owners_are_fenced(open);
-    life::many_commits_survive_reopening(open);
+    runs::an_empty_store_has_nothing(open);
+    turns::histories_come_back_as_committed(open);
+    turns::large_turns_come_back_as_committed(open);
+    turns::refused_batches_change_nothing(open);
+    runs::the_newest_run_of_an_id_is_found(open);
+    runs::open_runs_and_wakes_survive(open);
+    runs::pages_are_newest_first_and_complete(open);
+    turns::definitions_are_kept_once(open);
+    turns::passivated_runs_go_on(open);
+    runs::deleted_runs_are_gone(open);
+    runs::earlier_owners_are_fenced(open);
+    turns::many_commits_survive_reopening(open);
 }
 
 /// The run number `number` of the suite; later numbers are newer.

@@ -1,0 +1,205 @@
+//! A data directory without an engine: for looking at runs, checking them, and leaving them a message, while nothing is
+//! executed. Must not live here: how a run reacts (that is `machine`), rendering.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::model::{Event, Input, Payload, RequestId, RunId, SignalName, WorkflowId};
+use crate::runtime::{Clock, SystemClock, deliver_offline, fold, load_turns};
+use crate::store::{self, ListQuery, Problem, RunHead, Store, VerifyProgress, VerifyReport};
+
+use super::{Error, RunDescription, SignalOptions};
+
+/// A store that is open for looking and for leaving messages; no activity and no workflow code runs.
+///
+/// Only one at a time may have a data directory open, so this is refused while an engine runs on it.
+pub struct Offline {
+    store: Arc<dyn Store>,
+    identity: String,
+}
+
+/// Runs that are checked between two looks at the store's index.
+const PAGE: usize = 500;
+
+impl Offline {
+    /// Opens a data directory that an engine has used.
+    ///
+    /// # Errors
+    /// When there is none (it is not made), when an engine has it open, or when it is damaged.
+    #[cfg(feature = "sled")]
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self, Error> {
+        let directory = directory.as_ref();
+        if !store::sled::SledStore::is_at(directory) {
+            return Err(Error::Store(store::Error::Unusable {
+                path: directory.display().to_string(),
+                reason: match directory.exists() {
+                    true => "it is not a data directory of amends".to_owned(),
+                    false => "it does not exist".to_owned(),
+                },
+            }));
+        }
+        let store = store::sled::SledStore::open(directory, store::sled::SledOptions::default())?;
+        Ok(Self::over(store))
+    }
+
+    /// The same over any store.
+    pub fn over(store: impl Store) -> Self {
+        Self {
+            store: Arc::new(store),
+            identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
+        }
+    }
+
+    /// A page of runs, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {
+        Ok(self.store.list(query)?)
+    }
+
+    /// What is known at a glance of the newest run with this workflow id; or of the run with this run id.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be read.
+    pub fn find(&self, id: &str) -> Result<RunHead, Error> {
+        let workflow_id = WorkflowId::new(id)?;
+        if let Some(head) = self.store.find(&workflow_id)? {
+            return Ok(head);
+        }
+        let by_run_id = match id.parse::<RunId>() {
+            Ok(run_id) => self.store.head(run_id)?,
+            Err(_) => None,
+        };
+        by_run_id.ok_or(Error::NotFound(workflow_id))
+    }
+
+    /// The run with this workflow id or run id, step by step.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be read.
+    pub fn describe(&self, id: &str) -> Result<RunDescription, Error> {
+        let run_id = self.find(id)?.run_id;
+        let turns = load_turns(&*self.store, run_id)?;
+        Ok(RunDescription::of(&fold(run_id, &turns)?, &turns))
+    }
+
+    /// The history of the run with this workflow id or run id.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be read.
+    pub fn history(&self, id: &str) -> Result<Vec<Event>, Error> {
+        let turns = load_turns(&*self.store, self.find(id)?.run_id)?;
+        Ok(turns.into_iter().flat_map(|turn| turn.events).collect())
+    }
+
+    /// Reads and checks everything: what is stored, byte by byte, and then every history, that its events are dense and
+    /// fit each other, and that they say what the index says.
+    ///
+    /// # Errors
+    /// When the check cannot be made; damage is in the report.
+    pub fn verify(&self, progress: &mut dyn FnMut(VerifyProgress)) -> Result<VerifyReport, Error> {
+        let mut report = self.store.verify(progress)?;
+        let mut query = ListQuery {
+            limit: PAGE,
+            ..ListQuery::default()
+        };
+        loop {
+            let page = self.store.list(&query)?;
+            let problems = page.iter().filter_map(|head| {
+                let what = self.misfit(head)?;
+                let run = Some(head.run_id);
+                Some(Problem { run, what })
+            });
+            report.problems.extend(problems);
+            match page.last() {
+                Some(last) => query.before = Some(last.run_id),
+                None => return Ok(report),
+            }
+        }
+    }
+
+    /// What is wrong with a run's history as a history.
+    fn misfit(&self, head: &RunHead) -> Option<String> {
+        let folded = load_turns(&*self.store, head.run_id).and_then(|turns| fold(head.run_id, &turns));
+        let state = match folded {
+            Ok(state) => state,
+            Err(store::Error::Corrupt { what, .. }) => return Some(what),
+            Err(error) => return Some(error.to_string()),
+        };
+        let definition = state.started().and_then(|started| started.definition);
+        let is_missing = |digest| !matches!(self.store.definition(digest), Ok(Some(_)));
+        if let Some(digest) = definition.filter(|digest| is_missing(*digest)) {
+            return Some(format!("its saga definition {digest} is missing"));
+        }
+        let told = (state.status(), state.next_event().0);
+        let listed = (head.status, head.next_event);
+        (told != listed).then(|| {
+            format!(
+                "its history ends as {} before event {}, the index says {} before event {}",
+                told.0, told.1, listed.0, listed.1
+            )
+        })
+    }
+
+    /// Leaves a signal for the open run with this id; durable when this returns. An engine brings about what follows.
+    ///
+    /// # Errors
+    /// When there is no open run, or the signal cannot be made durable.
+    pub fn signal<T: Serialize + ?Sized>(
+        &self,
+        workflow_id: &str,
+        name: &str,
+        input: &T,
+        options: SignalOptions,
+    ) -> Result<RunId, Error> {
+        let signal = Input::Signal {
+            name: SignalName::new(name)?,
+            input: Payload::json(input)?,
+            request_id: options.request_id.map(RequestId::new).transpose()?,
+            identity: self.identity.clone(),
+        };
+        self.deliver(workflow_id, signal)
+    }
+
+    /// Asks the open run with this id to end, undoing what it did. An engine brings about the undoing.
+    ///
+    /// # Errors
+    /// When there is no open run, or its saga has reached its pivot.
+    pub fn cancel(&self, workflow_id: &str, reason: &str) -> Result<RunId, Error> {
+        let cancel = Input::RequestCancel {
+            reason: reason.to_owned(),
+            identity: self.identity.clone(),
+        };
+        self.deliver(workflow_id, cancel)
+    }
+
+    /// Ends the open run with this id at once, undoing nothing.
+    ///
+    /// # Errors
+    /// When there is no open run.
+    pub fn terminate(&self, workflow_id: &str, reason: &str) -> Result<RunId, Error> {
+        let terminate = Input::Terminate {
+            reason: reason.to_owned(),
+            identity: self.identity.clone(),
+        };
+        self.deliver(workflow_id, terminate)
+    }
+
+    fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {
+        let workflow_id = WorkflowId::new(workflow_id)?;
+        let now = SystemClock.now();
+        Ok(deliver_offline(&*self.store, &workflow_id, input, now)?)
+    }
+}
+
+impl std::fmt::Debug for Offline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Offline").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

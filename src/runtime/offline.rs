@@ -1,0 +1,44 @@
+//! Inputs for runs while no engine runs: decided and journaled here and now, brought about by the next engine. Lives
+//! here: one turn without any actor. Must not live here: attempts, timers; nothing is ever executed here.
+
+use crate::machine::{Decider, DefinitionDecider, NoDecider, Rejection, Reply, decide};
+use crate::model::{Input, RunId, Timestamp, WorkflowId};
+use crate::store::{CommitBatch, Error, Store};
+
+use super::error::RequestError;
+use super::recovery::{definition_from, fold, load_turns, turn_record};
+
+/// Hands an input to an open run. What its code would say to it is not asked: code hears of it when an engine runs it
+/// again. A saga definition is at hand, in the store, so such a run turns back at once.
+pub(crate) fn deliver_offline(
+    store: &dyn Store,
+    workflow_id: &WorkflowId,
+    input: Input,
+    now: Timestamp,
+) -> Result<RunId, RequestError> {
+    let head = store.find(workflow_id)?;
+    let head = head.ok_or_else(|| RequestError::NotFound(workflow_id.clone()))?;
+    if head.status.is_closed() {
+        return Err(RequestError::Rejected(Rejection::Closed));
+    }
+    let run_id = head.run_id;
+    let mut state = fold(run_id, &load_turns(store, run_id)?)?;
+    let definition = state.started().and_then(|started| started.definition);
+    let mut decider: Box<dyn Decider> = match definition {
+        Some(digest) => Box::new(DefinitionDecider::new(definition_from(store, digest)?)),
+        None => Box::new(NoDecider),
+    };
+    let decision = decide(&mut state, vec![input], now, &mut *decider);
+    if let Some(Reply::Rejected(rejection)) = decision.replies.into_iter().next() {
+        return Err(RequestError::Rejected(rejection));
+    }
+    if let Some(turn) = decision.turn {
+        let record = turn_record(run_id, &state, &turn).map_err(|error| Error::Refused(error.to_string()))?;
+        let batch = CommitBatch {
+            turns: vec![record],
+            definitions: Vec::new(),
+        };
+        store.commit(store.claim()?, &batch)?;
+    }
+    Ok(run_id)
+}

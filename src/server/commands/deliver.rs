@@ -1,0 +1,114 @@
+//! `amends signal`, `cancel` and `terminate`: messages for runs whose engine is not running. Must not live here: what a
+//! run makes of them.
+
+use clap::Args;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::engine::{Error, Offline, SignalOptions};
+use crate::model::RunId;
+use crate::server::console::{Console, OutputArgs};
+use crate::server::exit::{Exit, Refusal};
+use crate::server::input::{self, DataArgs};
+
+/// Leave a signal for a run: amends signal order-42 paid '{"by": "card"}' --data DIR
+///
+/// The signal is durable when this returns, and nothing is executed: the next engine on the directory (a service of yours,
+/// or `amends run`) brings about what follows. While an engine runs, it has the directory to itself: signal through it.
+#[derive(Args)]
+pub(crate) struct SignalArgs {
+    #[command(flatten)]
+    target: Target,
+    /// The signal's name
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The signal's data: JSON, @FILE, or - for standard input
+    #[arg(value_name = "JSON")]
+    input: Option<String>,
+    /// Makes the signal repeatable: a second one with the same id changes nothing
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Ask a run to end and to undo what it did: amends cancel order-42 --data DIR
+///
+/// The request is durable when this returns, and nothing is executed: the next engine on the directory (a service of
+/// yours, or `amends run`) undoes what is owed. A saga that has reached its pivot only goes forward and refuses.
+#[derive(Args)]
+pub(crate) struct CancelArgs {
+    #[command(flatten)]
+    target: Target,
+    /// Why; kept in the run's history
+    #[arg(long, value_name = "TEXT", default_value = "canceled on the command line")]
+    reason: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// End a run at once and undo nothing: amends terminate order-42 --data DIR
+///
+/// What its steps did stays as it is; `amends show` says what that is. To undo it, use `amends cancel` instead.
+#[derive(Args)]
+pub(crate) struct TerminateArgs {
+    #[command(flatten)]
+    target: Target,
+    /// Why; kept in the run's history
+    #[arg(long, value_name = "TEXT", default_value = "terminated on the command line")]
+    reason: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Args)]
+struct Target {
+    /// The workflow id
+    #[arg(value_name = "ID")]
+    id: String,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+pub(crate) fn signal(args: SignalArgs, console: &Console) -> Result<Exit, Refusal> {
+    let data: Box<RawValue> = match &args.input {
+        Some(text) => input::payload("the signal's data", text)?.to(),
+        None => crate::model::Payload::null().to(),
+    }
+    .map_err(Error::from)?;
+    let options = SignalOptions {
+        request_id: args.request_id,
+        ..SignalOptions::default()
+    };
+    let offline = Offline::open(&args.target.data.data)?;
+    let run = offline.signal(&args.target.id, &args.name, &data, options)?;
+    told(&args.target, "signal", run, console);
+    Ok(Exit::Done)
+}
+
+pub(crate) fn cancel(args: &CancelArgs, console: &Console) -> Result<Exit, Refusal> {
+    let run = Offline::open(&args.target.data.data)?.cancel(&args.target.id, &args.reason)?;
+    told(&args.target, "cancel request", run, console);
+    Ok(Exit::Done)
+}
+
+pub(crate) fn terminate(args: &TerminateArgs, console: &Console) -> Result<Exit, Refusal> {
+    let run = Offline::open(&args.target.data.data)?.terminate(&args.target.id, &args.reason)?;
+    console.object(&json!({"type": "terminated", "workflow_id": args.target.id, "run_id": run.to_string()}));
+    console.line(format!(
+        "{} is terminated (run {run}); nothing was undone",
+        args.target.id
+    ));
+    Ok(Exit::Done)
+}
+
+fn told(target: &Target, what: &str, run: RunId, console: &Console) {
+    console.object(&json!({
+        "type": "recorded", "what": what, "workflow_id": target.id, "run_id": run.to_string(),
+    }));
+    console.line(format!("{what} for {} is recorded (run {run})", target.id));
+    let (id, data) = (&target.id, target.data.data.display());
+    console.note(format!(
+        "the next engine on {data} brings about what follows; for a saga: amends run FILE --id {id} --data {data}"
+    ));
+}

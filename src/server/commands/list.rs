@@ -1,0 +1,112 @@
+//! `amends list`. Must not live here: anything that executes runs.
+
+use clap::Args;
+
+use crate::engine::{ListQuery, Offline, RunHead};
+use crate::model::{RunId, RunStatus, WorkflowType};
+use crate::server::console::{Console, FAINT, OutputArgs, style_of};
+use crate::server::dto;
+use crate::server::exit::{Exit, Refusal};
+use crate::server::input::DataArgs;
+use crate::server::text::{Cell, duration, table};
+
+/// List runs, newest first: amends list --data DIR
+///
+/// Reads the data directory and executes nothing. An engine that is running has the directory to itself.
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Only runs with this status (running, unwinding, stuck, parked, completed, amended, failed, canceled, terminated,
+    /// timed-out); may be repeated
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    status: Vec<RunStatus>,
+    /// Only runs of this workflow or saga
+    #[arg(long = "type", value_name = "NAME")]
+    workflow_type: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+    /// Only runs older than this one: the next page
+    #[arg(long, value_name = "RUN-ID", value_parser = run_id)]
+    before: Option<RunId>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+fn status(text: &str) -> Result<RunStatus, String> {
+    let found = RunStatus::ALL.into_iter().find(|status| status.as_str() == text);
+    found.ok_or_else(|| {
+        let known: Vec<&str> = RunStatus::ALL.iter().map(|status| status.as_str()).collect();
+        format!("no such status; there are {}", known.join(", "))
+    })
+}
+
+fn run_id(text: &str) -> Result<RunId, String> {
+    text.parse()
+        .map_err(|_| "not a run id, which the list shows in its last column".to_owned())
+}
+
+pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let query = ListQuery {
+        statuses: args.status,
+        workflow_type: args
+            .workflow_type
+            .map(WorkflowType::new)
+            .transpose()
+            .map_err(crate::engine::Error::from)?,
+        before: args.before,
+        limit,
+    };
+    let runs = Offline::open(&args.data.data)?.list(&query)?;
+    for run in &runs {
+        if console.is_gone() {
+            break;
+        }
+        console.object(&dto::head(run));
+    }
+    if console.is_json() {
+        return Ok(Exit::Done);
+    }
+    if runs.is_empty() {
+        console.note("no runs");
+        return Ok(Exit::Done);
+    }
+    for line in table(&rows(&runs), console) {
+        console.line(line);
+    }
+    if let Some(last) = runs.last().filter(|_| runs.len() == limit) {
+        let data = args.data.data.display();
+        console.note(format!(
+            "older ones: amends list --data {data} --before {}",
+            last.run_id
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+fn rows(runs: &[RunHead]) -> Vec<[Cell; 6]> {
+    let heading = ["workflow id", "status", "type", "started", "took", "run id"];
+    let heading = heading.map(|title| Cell::styled(title, FAINT));
+    let row = |run: &RunHead| {
+        let took = run.closed_at.map(|closed| duration(closed.since(run.started_at)));
+        [
+            run.workflow_id.to_string().into(),
+            Cell::styled(run.status.as_str(), style_of(run.status)),
+            run.workflow_type.to_string().into(),
+            seconds(&run.started_at.to_string()).into(),
+            took.unwrap_or_default().into(),
+            run.run_id.to_string().into(),
+        ]
+    };
+    std::iter::once(heading).chain(runs.iter().map(row)).collect()
+}
+
+/// `2026-01-31T12:00:00Z` of a time with microseconds.
+fn seconds(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
+    }
+}

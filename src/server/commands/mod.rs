@@ -1,0 +1,10 @@
+//! The subcommands, one file each. Must not live here: what several of them share (that is one room up).
+
+pub(super) mod check;
+pub(super) mod deliver;
+pub(super) mod history;
+pub(super) mod list;
+pub(super) mod participants;
+pub(super) mod run;
+pub(super) mod show;
+pub(super) mod verify;

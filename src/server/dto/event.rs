@@ -1,0 +1,180 @@
+//! History events for programs and, on one line each, for people. Must not live here: any other shape.
+
+use serde_json::{Value, json};
+
+use crate::model::{Event, EventAttributes, EventId, RetryState, UnwindCause};
+
+use crate::server::text;
+
+use super::{failure, payload, put, time};
+
+/// An event with all its attributes.
+pub(in crate::server) fn event(event: &Event) -> Value {
+    let mut value = attributes(&event.attributes);
+    put(&mut value, "id", event.id.0);
+    put(&mut value, "time", time(event.time));
+    put(&mut value, "type", event.attributes.kind());
+    value
+}
+
+fn attributes(attributes: &EventAttributes) -> Value {
+    use EventAttributes as E;
+    let id = |id: &EventId| json!(id.0);
+    match attributes {
+        E::WorkflowExecutionStarted(started) => json!({
+            "workflow_id": started.workflow_id.as_str(), "run_id": started.run_id.to_string(),
+            "workflow_type": started.workflow_type.as_str(),
+            "definition": started.definition.map(|digest| digest.to_string()),
+            "input": payload(&started.input),
+            "request_id": started.request_id.as_ref().map(|request| request.as_str()),
+            "run_timeout_ms": started.run_timeout.map(|limit| limit.as_millis()),
+            "identity": started.identity,
+        }),
+        E::WorkflowExecutionCompleted { result } => json!({"result": payload(result)}),
+        E::WorkflowExecutionFailed {
+            failure: cause,
+            amended,
+        }
+        | E::WorkflowExecutionCanceled {
+            failure: cause,
+            amended,
+        } => {
+            json!({"failure": failure(cause), "amended": amended})
+        }
+        E::WorkflowExecutionTimedOut { amended } => json!({"amended": amended}),
+        E::WorkflowExecutionTerminated { reason, identity }
+        | E::WorkflowExecutionCancelRequested { reason, identity } => json!({"reason": reason, "identity": identity}),
+        E::WorkflowExecutionSignaled(signal) => json!({
+            "name": signal.name.as_str(), "input": payload(&signal.input),
+            "request_id": signal.request_id.as_ref().map(|request| request.as_str()), "identity": signal.identity,
+        }),
+        E::WorkflowTask(task) => json!({"identity": task.identity}),
+        E::ActivityTaskScheduled(scheduled) => json!({
+            "activity_id": scheduled.activity_id.as_str(), "activity_type": scheduled.activity_type.as_str(),
+            "input": payload(&scheduled.input),
+            "step": scheduled.step.as_ref().map(|step| step.name.as_str()),
+            "undoes": scheduled.undoes.map(|step| step.0),
+        }),
+        E::ActivityTaskStarted {
+            scheduled,
+            attempt,
+            last_failure,
+        } => json!({
+            "scheduled": id(scheduled), "attempt": attempt, "last_failure": last_failure.as_ref().map(failure),
+        }),
+        E::ActivityTaskCompleted {
+            scheduled,
+            started,
+            result,
+        } => {
+            json!({"scheduled": id(scheduled), "started": id(started), "result": payload(result)})
+        }
+        E::ActivityTaskFailed {
+            scheduled,
+            started,
+            failure: cause,
+            retry_state: state,
+        } => json!({
+            "scheduled": id(scheduled), "started": id(started), "failure": failure(cause),
+            "retry_state": retry_state(*state),
+        }),
+        E::ActivityTaskTimedOut {
+            scheduled,
+            started,
+            failure: cause,
+            retry_state: state,
+        } => json!({
+            "scheduled": id(scheduled), "started": started.as_ref().map(id), "failure": failure(cause),
+            "retry_state": retry_state(*state),
+        }),
+        E::ActivityTaskCancelRequested { scheduled } => json!({"scheduled": id(scheduled)}),
+        E::ActivityTaskCanceled { scheduled, started } => {
+            json!({"scheduled": id(scheduled), "started": started.as_ref().map(id)})
+        }
+        E::TimerStarted { timer_id, fire_at } => json!({"timer_id": timer_id.as_str(), "fire_at": time(*fire_at)}),
+        E::TimerFired { timer_id, started } | E::TimerCanceled { timer_id, started } => {
+            json!({"timer_id": timer_id.as_str(), "started": id(started)})
+        }
+        E::MarkerRecorded { name, details } => json!({"name": name, "details": payload(details)}),
+        E::SagaUnwindStarted(unwind) => {
+            json!({"cause": unwind_cause(&unwind.cause), "failure": failure(&unwind.cause.failure())})
+        }
+        E::SagaStuck(stuck) => json!({
+            "step": stuck.step.as_ref().map(id), "reason": stuck.reason.to_string(), "failure": failure(&stuck.failure),
+        }),
+    }
+}
+
+/// What matters about an event, on one line.
+pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
+    use EventAttributes as E;
+    match attributes {
+        E::WorkflowExecutionStarted(started) => format!("{} {:?}", started.workflow_type, started.input),
+        E::WorkflowExecutionCompleted { result } => format!("{result:?}"),
+        E::WorkflowExecutionFailed { failure, amended } | E::WorkflowExecutionCanceled { failure, amended } => {
+            format!("{}{}", amended_text(*amended), text::failure(failure))
+        }
+        E::WorkflowExecutionTimedOut { amended } => amended_text(*amended).trim_end_matches(": ").to_owned(),
+        E::WorkflowExecutionTerminated { reason, identity }
+        | E::WorkflowExecutionCancelRequested { reason, identity } => format!("{reason} (by {identity})"),
+        E::WorkflowExecutionSignaled(signal) => format!("{} {:?}", signal.name, signal.input),
+        E::WorkflowTask(task) => task.identity.clone(),
+        E::ActivityTaskScheduled(scheduled) => match (&scheduled.step, scheduled.undoes) {
+            (Some(step), _) => format!("step {}: {}", step.name, scheduled.activity_type),
+            (None, Some(step)) => format!("undoes {step}: {} {}", scheduled.activity_id, scheduled.activity_type),
+            (None, None) => format!("{} {}", scheduled.activity_id, scheduled.activity_type),
+        },
+        E::ActivityTaskStarted { scheduled, attempt, .. } => format!("of {scheduled}: attempt {attempt}"),
+        E::ActivityTaskCompleted { scheduled, result, .. } => format!("of {scheduled}: {result:?}"),
+        E::ActivityTaskFailed {
+            scheduled,
+            failure,
+            retry_state: state,
+            ..
+        }
+        | E::ActivityTaskTimedOut {
+            scheduled,
+            failure,
+            retry_state: state,
+            ..
+        } => {
+            format!("of {scheduled}: {failure} ({})", retry_state(*state))
+        }
+        E::ActivityTaskCancelRequested { scheduled } | E::ActivityTaskCanceled { scheduled, .. } => {
+            format!("of {scheduled}")
+        }
+        E::TimerStarted { timer_id, fire_at } => format!("{timer_id} until {fire_at}"),
+        E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => timer_id.to_string(),
+        E::MarkerRecorded { name, details } => format!("{name} {details:?}"),
+        E::SagaUnwindStarted(unwind) => {
+            let failure = text::failure(&unwind.cause.failure());
+            format!("{}: {failure}", unwind_cause(&unwind.cause))
+        }
+        E::SagaStuck(stuck) => format!("{}: {}", stuck.reason, text::failure(&stuck.failure)),
+    }
+}
+
+fn amended_text(amended: bool) -> &'static str {
+    match amended {
+        true => "amended: ",
+        false => "",
+    }
+}
+
+fn unwind_cause(cause: &UnwindCause) -> &'static str {
+    match cause {
+        UnwindCause::Failed(_) => "failed",
+        UnwindCause::Canceled(_) => "canceled",
+        UnwindCause::TimedOut => "timed out",
+    }
+}
+
+pub(super) fn retry_state(state: RetryState) -> &'static str {
+    match state {
+        RetryState::NonRetryable => "non-retryable",
+        RetryState::Timeout => "timeout",
+        RetryState::MaximumAttemptsReached => "maximum-attempts-reached",
+        RetryState::RetryPolicyNotSet => "retry-policy-not-set",
+        RetryState::CancelRequested => "cancel-requested",
+    }
+}

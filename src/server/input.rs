@@ -1,0 +1,102 @@
+//! What users give on the command line: inputs as JSON, settings, data directories. Must not live here: using them.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+
+use serde::de::IgnoredAny;
+
+use crate::engine::Error;
+use crate::model::{Payload, limits};
+
+use super::exit::Refusal;
+
+/// Where runs are kept when nobody says where.
+pub(crate) const DATA_DIRECTORY: &str = "amends-data";
+
+/// The option that says where runs are kept.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct DataArgs {
+    /// The directory that keeps the runs
+    #[arg(long, value_name = "DIR", default_value = DATA_DIRECTORY)]
+    pub(crate) data: PathBuf,
+}
+
+/// The option that overrides a definition's `[config]`.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct SettingArgs {
+    /// Override a value of the definition's [config] table; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+}
+
+impl SettingArgs {
+    pub(crate) fn to_map(&self) -> BTreeMap<String, String> {
+        self.settings.iter().cloned().collect()
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or("expected KEY=VALUE, as in inventory=http://inventory.internal")?;
+    match key.trim() {
+        "" => Err("the key before `=` is empty".to_owned()),
+        key => Ok((key.to_owned(), value.to_owned())),
+    }
+}
+
+/// Reads an input given as `JSON`, `@FILE` or `-` (standard input); `what` names it in messages.
+pub(crate) fn payload(what: &str, text: &str) -> Result<Payload, Refusal> {
+    let unreadable = |name: &str, error: std::io::Error| Error::File {
+        path: name.to_owned(),
+        reason: error.to_string(),
+    };
+    let bytes = match (text, text.strip_prefix('@')) {
+        ("-", _) => read_bounded(std::io::stdin().lock()).map_err(|error| unreadable("standard input", error))?,
+        (_, Some(file)) => std::fs::File::open(file)
+            .and_then(read_bounded)
+            .map_err(|error| unreadable(file, error))?,
+        (json, None) => json.as_bytes().to_vec(),
+    };
+    let payload = Payload::json_bytes(bytes).map_err(Error::from)?;
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(payload.data()) {
+        let hint = "give JSON as in '{\"order_id\": \"order-1\"}', a file as in @order.json, or - for standard input";
+        return Err(Refusal::usage(format!("{what} is not JSON: {error}")).hint(hint));
+    }
+    Ok(payload)
+}
+
+/// Everything, but not more than a byte over what a payload may have.
+fn read_bounded(reader: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = limits::PAYLOAD_BYTES_MAX as u64 + 1;
+    reader.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::exit::Exit;
+
+    #[test]
+    fn inputs_are_json_within_the_limit() {
+        assert_eq!(payload("--input", "[1]").unwrap(), Payload::json(&[1]).unwrap());
+        let refusal = payload("--input", "{oops").unwrap_err();
+        assert_eq!(refusal.exit, Exit::Usage);
+        assert!(
+            refusal.message.starts_with("--input is not JSON"),
+            "{}",
+            refusal.message
+        );
+        let refusal = payload("--input", "@no/such/file").unwrap_err();
+        assert!(refusal.message.contains("no/such/file"), "{}", refusal.message);
+    }
+
+    #[test]
+    fn settings_are_pairs() {
+        assert_eq!(setting("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert!(setting("a").is_err() && setting("=a").is_err());
+    }
+}
