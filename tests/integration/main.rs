@@ -9,4 +9,8 @@
     reason = "helpers of tests are test code too, which clippy cannot know here"
 )]
 
+#[cfg(feature = "server")]
+mod cli;
+#[cfg(feature = "server")]
+mod demo;
 mod tidy;
