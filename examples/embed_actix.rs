@@ -34,7 +34,7 @@ async fn order(amends: web::Data<Amends>, drink: web::Path<String>) -> HttpRespo
 }
 
 #[actix_web::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let amends = Amends::builder()
         .memory()
         .activity(brew)

@@ -18,7 +18,7 @@ async fn count(cx: WorkflowContext, number: u64) -> Result<usize, Failure> {
     cx.activity(digits, &number).await
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let worker = std::thread::spawn(|| {
         amends::engine::block_on(async {
             let amends = Amends::builder()

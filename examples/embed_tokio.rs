@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use amends::{ActivityContext, Amends, Failure, ResultError, Undo, WorkflowContext, activity, workflow};
@@ -47,7 +48,10 @@ async fn place_order(cx: WorkflowContext, order: Order) -> Result<String, Failur
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let directory = std::env::temp_dir().join("amends-example-tokio");
+    run(&std::env::temp_dir().join("amends-example-tokio")).await
+}
+
+pub(crate) async fn run(directory: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let amends = Amends::builder()
         .sled(directory)
         .activity(reserve_item)

@@ -19,7 +19,7 @@ pub mod store;
 pub mod testing;
 
 // What a user needs, without having to know the rooms.
-pub use definition::SagaDefinition;
+pub use definition::{SagaDefinition, Step};
 #[cfg(feature = "runtime")]
 pub use engine::{Amends, AmendsBuilder, Client, Error, ResultError, RunHandle};
 pub use model::{ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStatus, Timestamp, Undo};

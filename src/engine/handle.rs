@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use crate::model::{Failure, Outcome, RunId, WorkflowId};
-use crate::runtime::{fold, load_turns};
+use crate::runtime::{Watched, fold, load_turns};
 
 use super::{Amends, Client, Error, RunDescription, SignalOptions};
 
@@ -19,7 +19,7 @@ pub struct RunHandle<O> {
     workflow_id: WorkflowId,
     run_id: RunId,
     /// Armed when the run was started, so that waiting for the result costs no further request.
-    watch: Mutex<Option<oneshot::Receiver<Outcome>>>,
+    watch: Mutex<Option<oneshot::Receiver<Watched>>>,
     output: PhantomData<fn() -> O>,
 }
 
@@ -55,7 +55,7 @@ impl<O> RunHandle<O> {
         engine: Amends,
         workflow_id: WorkflowId,
         run_id: RunId,
-        watch: Option<oneshot::Receiver<Outcome>>,
+        watch: Option<oneshot::Receiver<Watched>>,
     ) -> Self {
         Self {
             engine,
@@ -89,20 +89,20 @@ impl<O> RunHandle<O> {
                 Some(watch) => watch,
                 None => self.engine.runtime().watch(self.workflow_id.clone(), self.run_id)?,
             };
-            if let Ok(outcome) = watch.await {
-                return Ok(outcome);
+            if let Ok(watched) = watch.await {
+                return Ok(watched?);
             }
             // Not open (any more), or the engine lost its memory of it: the journal knows.
             if let Some(outcome) = self.recorded_outcome()? {
                 return Ok(outcome);
             }
+            if self.engine.runtime().is_stopping() {
+                return Err(Error::ShuttingDown);
+            }
             let clock = self.engine.runtime().clock();
             clock
                 .sleep_until(clock.now().after(std::time::Duration::from_millis(50)))
                 .await;
-            if self.engine.runtime().is_stopping() {
-                return Err(Error::ShuttingDown);
-            }
         }
     }
 

@@ -132,9 +132,9 @@ impl Amends {
     }
 
     fn status_of(&self, run_id: RunId) -> crate::model::RunStatus {
-        let head = self.runtime().store().and_then(|store| store.head(run_id));
-        head.ok()
-            .flatten()
+        let store = self.runtime().store().ok();
+        store
+            .and_then(|store| store.head(run_id).ok().flatten())
             .map_or(crate::model::RunStatus::Running, |head| head.status)
     }
 }

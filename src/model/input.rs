@@ -58,6 +58,21 @@ pub enum Input {
     Wake,
 }
 
+impl Input {
+    /// Bytes of data that it brings.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        match self {
+            Input::Start(start) => start.input.data().len(),
+            Input::Signal { input, .. } => input.data().len(),
+            Input::AttemptEnded {
+                outcome: Ok(result), ..
+            } => result.data().len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Names one attempt: the fencing token that its result is checked against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptToken {

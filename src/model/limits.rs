@@ -52,8 +52,13 @@ pub const COMMIT_QUEUE_MAX: usize = 16_384;
 /// Turns in one commit: 1,000 keys is where sled's batches start to cost memory, and a packed turn is a part of one.
 pub const COMMIT_TURNS_MAX: usize = 2_048;
 
-/// Bytes of turns in one commit, but for the last turn. Stores bound a batch; a larger one would also delay everybody in it.
-pub const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of turns and definitions from which on a commit takes no more turns. With one more turn of 50 MiB it is still
+/// within the 64 MiB that the sled store writes at once. Enforced by `runtime`.
+pub const COMMIT_BYTES_FULL: usize = 8 * 1024 * 1024;
+
+/// Bytes of inputs from which on a turn takes no more inputs: a burst of large signals must not become a turn that is
+/// too large for a record. Enforced by `runtime`.
+pub const TURN_INPUT_BYTES_FULL: usize = 8 * 1024 * 1024;
 
 /// Attempts of async activities running at once in one engine.
 pub const ATTEMPTS_MAX: usize = 16_384;

@@ -113,7 +113,7 @@ impl AttemptPool {
         let waiting = Arc::clone(slots).acquire_owned();
         let permit = match self.within(wait_until, waiting).await {
             Some(Ok(permit)) => permit,
-            // The pools are never closed; if one were, nothing would have been started.
+            // Nobody closes the pools while attempts are started.
             Some(Err(_)) => return Err(Failure::worker_lost()),
             None => return Err(Failure::timeout(TimeoutKind::ScheduleToStart)),
         };
@@ -138,16 +138,16 @@ impl AttemptPool {
         ActivityContext::new(order.info.clone(), self.state.clone(), cancel, Some(heartbeat))
     }
 
+    /// The permit is held for as long as the user's code runs, which for blocking code is longer than anybody listens to
+    /// it: a thread whose attempt timed out is still taken.
     async fn execute(&self, order: AttemptOrder, cx: ActivityContext, permit: OwnedSemaphorePermit) -> AttemptOutcome {
         let AttemptOrder { activity, input, .. } = order;
         let result = match activity.execution() {
             Execution::Async => {
-                let result = AssertUnwindSafe(activity.execute(cx, input)).catch_unwind().await;
-                drop(permit);
-                result
+                let _permit = permit;
+                AssertUnwindSafe(activity.execute(cx, input)).catch_unwind().await
             }
             Execution::Blocking => {
-                // A thread cannot be stopped: it keeps its place in the pool until it is done, whoever still listens.
                 let work = move || {
                     let _permit = permit;
                     std::panic::catch_unwind(AssertUnwindSafe(|| activity.execute_blocking(cx, input)))

@@ -2,6 +2,7 @@
 //! batch syncs, the next one gathers. Must not live here: what a turn means, or how a store keeps it.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
@@ -11,8 +12,9 @@ use backoff::backoff::Backoff;
 use bytes::Bytes;
 
 use crate::model::{DefinitionDigest, limits};
-use crate::store::{CommitBatch, Error, TurnRecord};
+use crate::store::{CommitBatch, Epoch, Error, RunHead, TurnRecord};
 
+use super::attempt::panic_message;
 use super::messages::{Abandon, Committed, Recover, StoreFailed};
 use super::run::RunActor;
 use super::shard::ShardActor;
@@ -23,6 +25,8 @@ use super::store_slot::StoreSlot;
 pub(super) struct CommitJob {
     pub(super) shard: usize,
     pub(super) run: Addr<RunActor>,
+    /// Under which opening of the store its run was made live.
+    pub(super) epoch: Epoch,
     pub(super) record: TurnRecord,
     /// With a run's first turn: the definition that it follows.
     pub(super) definition: Option<(DefinitionDigest, Bytes)>,
@@ -60,7 +64,8 @@ impl Journal {
         (Self { sender }, writer)
     }
 
-    /// Hands a turn over. Lost only if the writer is gone, and then nobody acknowledges anything any more.
+    /// Hands a turn over. Lost only if the writer is gone, and then nobody acknowledges anything any more, or if the store
+    /// failed and was opened again meanwhile, and then its run is told to abandon it.
     pub(super) fn commit(&self, job: CommitJob) {
         let _ = self.sender.send(Job::Commit(Box::new(job)));
     }
@@ -71,56 +76,57 @@ impl Journal {
     }
 }
 
-/// Why the writer's loop ended.
-enum Ended {
-    Stopped,
+/// Whether the writer goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    GoOn,
+    Stop,
 }
 
 impl JournalWriter {
     /// The thread's body: commits until it is stopped.
     pub(super) fn run(mut self, shards: Vec<Addr<ShardActor>>) {
         self.shards = shards;
-        loop {
-            let (jobs, stop) = match self.gather() {
-                Ok(gathered) => gathered,
-                Err(Ended::Stopped) => return,
-            };
-            self.commit(jobs);
-            if stop {
-                return;
-            }
+        let mut flow = Flow::GoOn;
+        while flow == Flow::GoOn {
+            let (jobs, after) = self.gather();
+            flow = self.commit(jobs, after);
         }
     }
 
-    /// Waits for a turn and takes along everything that is there by then.
-    fn gather(&self) -> Result<(Vec<CommitJob>, bool), Ended> {
+    /// Waits for a turn and takes along what is there by then, as much as one commit takes.
+    fn gather(&self) -> (Vec<CommitJob>, Flow) {
         let mut jobs = Vec::new();
-        let mut bytes = 0;
         match self.receiver.recv() {
-            Ok(Job::Commit(job)) => {
-                bytes += job.record.bytes.len();
-                jobs.push(*job);
-            }
-            Ok(Job::Stop) | Err(_) => return Err(Ended::Stopped),
+            Ok(Job::Commit(job)) => jobs.push(*job),
+            Ok(Job::Stop) | Err(_) => return (jobs, Flow::Stop),
         }
-        while jobs.len() < limits::COMMIT_TURNS_MAX && bytes < limits::COMMIT_BYTES_MAX {
+        let mut bytes = jobs.iter().map(CommitJob::bytes).sum::<usize>();
+        while jobs.len() < limits::COMMIT_TURNS_MAX && bytes < limits::COMMIT_BYTES_FULL {
             match self.receiver.try_recv() {
                 Ok(Job::Commit(job)) => {
-                    bytes += job.record.bytes.len();
+                    bytes = bytes.saturating_add(job.bytes());
                     jobs.push(*job);
                 }
-                Ok(Job::Stop) => return Ok((jobs, true)),
+                Ok(Job::Stop) => return (jobs, Flow::Stop),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
-        Ok((jobs, false))
+        (jobs, Flow::GoOn)
     }
 
-    fn commit(&mut self, jobs: Vec<CommitJob>) {
+    /// Commits the turns; `after` is what follows if all goes well, and what is returned unless the writer was stopped.
+    fn commit(&mut self, jobs: Vec<CommitJob>, after: Flow) -> Flow {
+        let current = match self.store.get_for_commit() {
+            Ok((_, epoch)) => epoch,
+            Err(error) => return self.store_failed(&error, after),
+        };
         let mut batch = CommitBatch::default();
         let mut waiting: Vec<Vec<Addr<RunActor>>> = self.shards.iter().map(|_| Vec::new()).collect();
         let mut new_definitions = Vec::new();
-        for job in jobs {
+        // A turn from before the store was opened again does not count: its run has been told to abandon it, or will be
+        // before anything else, and to commit it now would be behind the back of the run's next life.
+        for job in jobs.into_iter().filter(|job| job.epoch == current) {
             if let Some((digest, bytes)) = job.definition
                 && !self.stored_definitions.contains(&digest)
             {
@@ -132,19 +138,28 @@ impl JournalWriter {
                 waiting.push(job.run);
             }
         }
+        if batch.turns.is_empty() {
+            return after;
+        }
         match self.try_commit(&batch) {
             Ok(()) => {
                 self.stored_definitions.extend(new_definitions);
                 self.notify(waiting);
+                after
             }
-            Err(Error::Refused(reason)) => self.commit_one_by_one(batch, waiting, &reason),
-            Err(error) => self.store_failed(&error),
+            Err(Error::Refused(reason)) => {
+                self.commit_one_by_one(batch, waiting, &reason);
+                after
+            }
+            Err(error) => self.store_failed(&error, after),
         }
     }
 
+    /// A store that panics has failed like any other: without this thread nobody would hear of it.
     fn try_commit(&self, batch: &CommitBatch) -> Result<(), Error> {
         let (store, epoch) = self.store.get_for_commit()?;
-        store.commit(epoch, batch)
+        let committed = catch_unwind(AssertUnwindSafe(|| store.commit(epoch, batch)));
+        committed.unwrap_or_else(|panic| Err(Error::Io(format!("the store panicked: {}", panic_message(&*panic)))))
     }
 
     fn notify(&self, waiting: Vec<Vec<Addr<RunActor>>>) {
@@ -183,13 +198,16 @@ impl JournalWriter {
     }
 
     /// Nothing may be assumed about the last batch. Everybody forgets what was in memory; the store is opened again, with
-    /// backoff, for as long as it takes.
-    fn store_failed(&mut self, error: &Error) {
+    /// backoff, for as long as it takes, unless the writer is to stop.
+    fn store_failed(&mut self, error: &Error, after: Flow) -> Flow {
         tracing::error!(%error, "the store failed; nothing is acknowledged until it is open again");
         self.store.fail(error);
         self.stored_definitions.clear();
         for shard in &self.shards {
             shard.do_send(StoreFailed(error.clone()));
+        }
+        if after == Flow::Stop {
+            return after;
         }
         let mut backoff = backoff::ExponentialBackoffBuilder::new()
             .with_initial_interval(Duration::from_millis(100))
@@ -198,13 +216,14 @@ impl JournalWriter {
             .build();
         loop {
             let delay = backoff.next_backoff().unwrap_or(Duration::from_secs(10));
-            if self.discard_for(delay).is_err() {
-                return;
+            if self.discard_for(delay) == Flow::Stop {
+                return Flow::Stop;
             }
-            match self.store.reopen().and_then(|()| self.store.get()?.open_runs()) {
-                Ok(open_runs) => {
+            match self.store.reopen() {
+                Ok((epoch, open_runs)) => {
                     tracing::info!(runs = open_runs.len(), "the store is open again");
-                    return send_recover(&self.shards, open_runs);
+                    send_recover(&self.shards, epoch, open_runs);
+                    return Flow::GoOn;
                 }
                 Err(error) => {
                     tracing::error!(%error, "the store cannot be opened again yet");
@@ -215,27 +234,34 @@ impl JournalWriter {
     }
 
     /// Waits, dropping turns of runs that do not know yet that their memory is void.
-    fn discard_for(&self, delay: Duration) -> Result<(), Ended> {
+    fn discard_for(&self, delay: Duration) -> Flow {
         loop {
             match self.receiver.recv_timeout(delay) {
                 Ok(Job::Commit(_)) => {}
-                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return Err(Ended::Stopped),
-                Err(RecvTimeoutError::Timeout) => return Ok(()),
+                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return Flow::Stop,
+                Err(RecvTimeoutError::Timeout) => return Flow::GoOn,
             }
         }
     }
 }
 
+impl CommitJob {
+    fn bytes(&self) -> usize {
+        let definition = self.definition.as_ref().map_or(0, |(_, bytes)| bytes.len());
+        self.record.bytes.len().saturating_add(definition)
+    }
+}
+
 /// Tells each shard which of these open runs are its own.
-pub(super) fn send_recover(shards: &[Addr<ShardActor>], open_runs: Vec<crate::store::RunHead>) {
-    let mut parts: Vec<Vec<crate::store::RunHead>> = shards.iter().map(|_| Vec::new()).collect();
+pub(super) fn send_recover(shards: &[Addr<ShardActor>], epoch: Epoch, open_runs: Vec<RunHead>) {
+    let mut parts: Vec<Vec<RunHead>> = shards.iter().map(|_| Vec::new()).collect();
     for head in open_runs {
         let shard = shard_of(&head.workflow_id, shards.len());
         if let Some(part) = parts.get_mut(shard) {
             part.push(head);
         }
     }
-    for (shard, part) in shards.iter().zip(parts) {
-        shard.do_send(Recover(part));
+    for (shard, open_runs) in shards.iter().zip(parts) {
+        shard.do_send(Recover { epoch, open_runs });
     }
 }

@@ -9,6 +9,7 @@ use crate::store;
 
 use super::error::RequestError;
 use super::run::RunActor;
+use super::shared::BusyGuard;
 
 /// Where the answer to a request goes. A dropped receiver is no reason to undo anything.
 pub(crate) type ReplyTo<T> = oneshot::Sender<Result<T, RequestError>>;
@@ -22,6 +23,16 @@ pub(crate) struct Delivered {
     pub(crate) duplicate: bool,
 }
 
+/// A request's place among those that may wait at once. It also counts as busy, so that a draining engine answers what it
+/// has admitted.
+pub(crate) struct Admission {
+    pub(super) _permit: OwnedSemaphorePermit,
+    pub(super) _busy: BusyGuard,
+}
+
+/// What a watcher hears: how the run ended, or why that cannot be known.
+pub(crate) type Watched = Result<Outcome, RequestError>;
+
 /// Caller to shard: begin a run.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -29,8 +40,8 @@ pub(crate) struct Start {
     pub(crate) start: Box<StartRun>,
     pub(crate) reply: ReplyTo<Delivered>,
     /// Told when the run ends.
-    pub(crate) watch: oneshot::Sender<Outcome>,
-    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) watch: oneshot::Sender<Watched>,
+    pub(crate) admission: Admission,
 }
 
 /// Caller to shard: an input for an open run.
@@ -41,16 +52,17 @@ pub(crate) struct Deliver {
     pub(crate) run_id: Option<RunId>,
     pub(crate) input: Input,
     pub(crate) reply: ReplyTo<Delivered>,
-    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) admission: Admission,
 }
 
-/// Caller to shard: tell me when the run ends. Not answered with an error; a closed run is looked up by the caller.
+/// Caller to shard: tell me when the run ends. A run that is not open is looked up by the caller, who hears of that by the
+/// watch being dropped.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Watch {
     pub(crate) workflow_id: WorkflowId,
     pub(crate) run_id: RunId,
-    pub(crate) watch: oneshot::Sender<Outcome>,
+    pub(crate) watch: oneshot::Sender<Watched>,
 }
 
 /// One input on its way to a run's actor, with whoever waits for the answer.
@@ -58,7 +70,7 @@ pub(super) struct Letter {
     pub(super) input: Input,
     pub(super) reply: Option<ReplyTo<Delivered>>,
     /// Held until the answer is given: what bounds the number of waiting requests.
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+    pub(super) admission: Option<Admission>,
 }
 
 impl Letter {
@@ -66,17 +78,17 @@ impl Letter {
         Self {
             input,
             reply: None,
-            permit: None,
+            admission: None,
         }
     }
 
     pub(super) fn answer(self, answer: Result<Delivered, RequestError>) {
-        let Letter { reply, permit, .. } = self;
+        let Letter { reply, admission, .. } = self;
         if let Some(reply) = reply {
             // The caller may have gone away; that is the caller's business.
             let _ = reply.send(answer);
         }
-        drop(permit);
+        drop(admission);
     }
 }
 
@@ -95,11 +107,6 @@ pub(super) struct Durable;
 #[rtype(result = "()")]
 pub(super) struct PassivateIfIdle;
 
-/// Shard to run: your run has ended, and no letter comes after this.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Retire;
-
 /// Shard or journal to run: a commit failed, your memory is not to be trusted any more.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -113,12 +120,17 @@ pub(super) struct AttemptEnded {
     pub(super) outcome: AttemptOutcome,
 }
 
+/// Tells the actors apart that a shard starts one after the other, for one run or for several: what an earlier one has to
+/// say must not be taken for news of its successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) struct Incarnation(pub(super) u64);
+
 /// Run to shard: what became of it.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct FromRun {
     pub(super) workflow_id: WorkflowId,
-    pub(super) run_id: RunId,
+    pub(super) incarnation: Incarnation,
     pub(super) news: RunNews,
 }
 
@@ -126,12 +138,14 @@ pub(super) struct FromRun {
 pub(super) enum RunNews {
     /// It wants to be woken then.
     Wake(Option<Timestamp>),
-    /// It has ended, durably; its actor is gone.
+    /// It has ended, durably; its actor answers what is still on its way and ends with the shard's hold on it.
     Closed(Outcome),
     /// It has nothing to do; its actor is gone.
     Idle,
     /// It has something to do.
     Busy,
+    /// It had failed before, and now took a turn without failing.
+    Sound,
     /// Its actor is gone: it panicked, or its code could not decide. To be rebuilt from the journal.
     Failed {
         /// The reason for parking, if it happens too often.
@@ -151,10 +165,14 @@ pub(super) struct Committed(pub(super) Vec<Addr<RunActor>>);
 #[rtype(result = "()")]
 pub(super) struct StoreFailed(pub(super) store::Error);
 
-/// Engine or journal to shard: these are your open runs; begin with them.
+/// Engine or journal to shard: the store is open; begin with these open runs of yours.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Recover(pub(super) Vec<store::RunHead>);
+pub(super) struct Recover {
+    /// Of this opening.
+    pub(super) epoch: store::Epoch,
+    pub(super) open_runs: Vec<store::RunHead>,
+}
 
 /// Shard to itself: some timers are due.
 #[derive(Message)]

@@ -32,6 +32,7 @@ pub(crate) mod http;
 pub use clock::{Clock, SystemClock};
 pub(crate) use entropy::Entropy;
 pub use error::RequestError;
+pub(crate) use messages::Watched;
 pub(crate) use offline::deliver_offline;
 pub(crate) use recovery::{fold, load_turns};
 pub(crate) use shared::{Runtime, RuntimeOptions};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::definition::SagaDefinition;
-use crate::machine::{Decider, DefinitionDecider, NoDecider, Phase, RunState, Task};
-use crate::model::{Command, DefinitionDigest, Event, ParkReason, RunId, StartRun, Turn, WorkflowType};
+use crate::machine::{Decider, DefinitionDecider, NoDecider, Phase, RunState, StepRecord, Task, TaskError};
+use crate::model::{Command, DefinitionDigest, Event, ParkReason, Payload, RunId, StartRun, Turn, WorkflowType};
 use crate::replay::CodeDecider;
 use crate::store::record::{RecordError, decode_turn, encode_turn};
 use crate::store::{Error, NewRun, TurnRecord};
@@ -17,6 +17,21 @@ pub(super) struct ParkedDecider(pub(super) ParkReason);
 impl Decider for ParkedDecider {
     fn decide(&mut self, _: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
         Err(self.0.clone())
+    }
+}
+
+/// Stands before the decider while the engine drains: what arrives is recorded, what follows from it is left to the next
+/// engine, which then begins it afresh instead of having to take it for lost.
+pub(super) struct Draining<'a>(pub(super) &'a dyn Decider);
+
+impl Decider for Draining<'_> {
+    fn decide(&mut self, _: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
+        let message = "the engine is shutting down".to_owned();
+        Err(ParkReason::BadCommand { message })
+    }
+
+    fn compensation_input(&self, run: &RunState, step: &StepRecord) -> Result<Payload, TaskError> {
+        self.0.compensation_input(run, step)
     }
 }
 

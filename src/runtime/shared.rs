@@ -11,7 +11,7 @@ use actix::{Actor, Addr};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::definition::SagaDefinition;
-use crate::model::{DefinitionDigest, Outcome, StartRun, WorkflowId, limits};
+use crate::model::{DefinitionDigest, StartRun, WorkflowId, limits};
 use crate::sdk::{Registry, SharedState};
 use crate::store::{Error, Store};
 
@@ -20,7 +20,7 @@ use super::clock::Clock;
 use super::entropy::Entropy;
 use super::error::RequestError;
 use super::journal::{Journal, send_recover};
-use super::messages::{Deliver, Delivered, Start, Stop, Watch};
+use super::messages::{Admission, Deliver, Delivered, Start, Stop, Watch, Watched};
 use super::recovery::definition_from;
 use super::shard::ShardActor;
 use super::store_slot::{OpenStore, StoreSlot};
@@ -53,19 +53,19 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Whether new attempts are not to be started any more.
+    /// Whether nothing new is to be begun any more.
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Counts one run as busy for as long as the guard lives.
+    /// Counts one run or request as busy for as long as the guard lives.
     pub(super) fn busy(&self) -> BusyGuard {
         self.busy.count.fetch_add(1, Ordering::AcqRel);
         BusyGuard(Arc::clone(&self.busy))
     }
 }
 
-/// How many runs have attempts running, turns under way, or inputs waiting.
+/// How many runs have attempts running, turns under way, or inputs waiting, and how many requests have no answer yet.
 #[derive(Default)]
 struct BusyGauge {
     count: AtomicUsize,
@@ -84,7 +84,7 @@ impl BusyGauge {
     }
 }
 
-/// One busy run.
+/// One busy run, or one request.
 pub(super) struct BusyGuard(Arc<BusyGauge>);
 
 impl Drop for BusyGuard {
@@ -146,8 +146,8 @@ struct ShardPort {
 impl Runtime {
     /// Opens the store, starts the threads, and begins to recover.
     pub(crate) fn start(options: RuntimeOptions) -> Result<Self, Error> {
-        let store = Arc::new(StoreSlot::open(options.open_store)?);
-        let open_runs = store.get()?.open_runs()?;
+        let store = Arc::new(StoreSlot::new(options.open_store));
+        let (epoch, open_runs) = store.reopen()?;
         let (handle, own_tokio) = tokio_for_attempts()?;
         let (journal, writer) = Journal::new(Arc::clone(&store));
         let shared = Arc::new(Shared {
@@ -170,7 +170,7 @@ impl Runtime {
         }
         let shards = addrs.clone();
         threads.push(spawn("amends-journal", move || writer.run(shards))?);
-        send_recover(&addrs, open_runs);
+        send_recover(&addrs, epoch, open_runs);
         Ok(Self {
             shards: addrs
                 .into_iter()
@@ -200,25 +200,31 @@ impl Runtime {
     }
 
     /// The store, for reading.
-    pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Error> {
-        self.shared.store.get()
+    pub(crate) fn store(&self) -> Result<Arc<dyn Store>, RequestError> {
+        self.shared
+            .store
+            .get()
+            .map_err(|error| match self.shared.store.is_closed() {
+                true => RequestError::ShuttingDown,
+                false => RequestError::Store(error),
+            })
     }
 
     /// Begins a run. Answers once its first turn is durable; the receiver hears of its end.
     pub(crate) async fn begin(
         &self,
         mut start: StartRun,
-    ) -> Result<(Delivered, oneshot::Receiver<Outcome>), RequestError> {
+    ) -> Result<(Delivered, oneshot::Receiver<Watched>), RequestError> {
         start.run_id = Entropy.run_id(self.shared.clock.now());
         let port = self.port(&start.workflow_id)?;
-        let permit = self.admit(port).await?;
+        let admission = self.admit(port).await?;
         let (reply, answer) = oneshot::channel();
         let (watch, outcome) = oneshot::channel();
         port.addr.do_send(Start {
             start: Box::new(start),
             reply,
             watch,
-            permit,
+            admission,
         });
         let delivered = answer.await.map_err(|_| RequestError::Interrupted)??;
         Ok((delivered, outcome))
@@ -232,14 +238,14 @@ impl Runtime {
         input: crate::model::Input,
     ) -> Result<Delivered, RequestError> {
         let port = self.port(&workflow_id)?;
-        let permit = self.admit(port).await?;
+        let admission = self.admit(port).await?;
         let (reply, answer) = oneshot::channel();
         port.addr.do_send(Deliver {
             workflow_id,
             run_id,
             input,
             reply,
-            permit,
+            admission,
         });
         answer.await.map_err(|_| RequestError::Interrupted)?
     }
@@ -249,7 +255,7 @@ impl Runtime {
         &self,
         workflow_id: WorkflowId,
         run_id: crate::model::RunId,
-    ) -> Result<oneshot::Receiver<Outcome>, RequestError> {
+    ) -> Result<oneshot::Receiver<Watched>, RequestError> {
         let (watch, outcome) = oneshot::channel();
         self.port(&workflow_id)?.addr.do_send(Watch {
             workflow_id,
@@ -265,13 +271,19 @@ impl Runtime {
     }
 
     /// Back-pressure: a bounded number of requests per shard, the others wait a while, then are refused.
-    async fn admit(&self, port: &ShardPort) -> Result<tokio::sync::OwnedSemaphorePermit, RequestError> {
+    async fn admit(&self, port: &ShardPort) -> Result<Admission, RequestError> {
+        let admission = |permit| Admission {
+            _permit: permit,
+            _busy: self.shared.busy(),
+        };
         if let Ok(permit) = Arc::clone(&port.admission).try_acquire_owned() {
-            return Ok(permit);
+            return Ok(admission(permit));
         }
         let deadline = self.shared.clock.now().after(self.admission_timeout);
         tokio::select! {
-            permit = Arc::clone(&port.admission).acquire_owned() => permit.map_err(|_| RequestError::ShuttingDown),
+            permit = Arc::clone(&port.admission).acquire_owned() => {
+                permit.map(admission).map_err(|_| RequestError::ShuttingDown)
+            }
             () = self.shared.clock.sleep_until(deadline) => match port.admission.is_closed() {
                 true => Err(RequestError::ShuttingDown),
                 false => Err(RequestError::Overloaded),
@@ -280,7 +292,7 @@ impl Runtime {
     }
 
     /// Stops: no new requests, no new attempts; running attempts get `grace` to end and be recorded; then all threads
-    /// end. What was not finished goes on when an engine is started on the same store.
+    /// end and the store is closed. What was not finished goes on when an engine is started on the same store.
     pub(crate) async fn shutdown(&self, grace: Duration) {
         self.shared.draining.store(true, Ordering::Relaxed);
         self.shards.iter().for_each(|port| port.admission.close());
@@ -294,8 +306,10 @@ impl Runtime {
         let own_tokio = self.own_tokio.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Joining blocks: not on an async thread.
         let (done, all_done) = oneshot::channel();
+        let store = Arc::clone(&self.shared.store);
         let joined = spawn("amends-shutdown", move || {
             threads.into_iter().for_each(|thread| drop(thread.join()));
+            store.close();
             if let Some(own_tokio) = own_tokio {
                 own_tokio.shutdown_background();
             }

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::store::{Epoch, Error, Store};
+use crate::store::{Epoch, Error, RunHead, Store};
 
 /// Opens the store (again).
 pub(crate) type OpenStore = Box<dyn Fn() -> Result<Box<dyn Store>, Error> + Send + Sync>;
@@ -13,46 +13,75 @@ type Claimed = (Arc<dyn Store>, Epoch);
 
 /// The current store. Readers borrow it for one call; nobody keeps it, so that it can be dropped and reopened.
 pub(crate) struct StoreSlot {
-    current: RwLock<Result<Claimed, Error>>,
+    current: RwLock<Current>,
     open: OpenStore,
 }
 
+enum Current {
+    Open(Claimed),
+    Failed(Error),
+    /// The engine has ended.
+    Closed,
+}
+
 impl StoreSlot {
-    /// Opens the store for the first time.
-    pub(crate) fn open(open: OpenStore) -> Result<Self, Error> {
-        let store: Arc<dyn Store> = Arc::from(open()?);
-        let epoch = store.claim()?;
-        Ok(Self {
-            current: RwLock::new(Ok((store, epoch))),
+    /// A slot whose store is to be opened with [`StoreSlot::reopen`].
+    pub(crate) fn new(open: OpenStore) -> Self {
+        Self {
+            current: RwLock::new(Current::Failed(Error::Poisoned(
+                "it has not been opened yet".to_owned(),
+            ))),
             open,
-        })
+        }
     }
 
     /// The store, for one call.
     pub(crate) fn get(&self) -> Result<Arc<dyn Store>, Error> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        match &*current {
-            Ok((store, _)) => Ok(Arc::clone(store)),
-            Err(error) => Err(error.clone()),
-        }
+        self.get_for_commit().map(|(store, _)| store)
     }
 
     /// The store and our claim on it, for the journal writer.
     pub(super) fn get_for_commit(&self) -> Result<Claimed, Error> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
+            Current::Open(claimed) => Ok(claimed.clone()),
+            Current::Failed(error) => Err(error.clone()),
+            Current::Closed => Err(Error::Poisoned("the engine has been shut down".to_owned())),
+        }
+    }
+
+    /// Whether the engine has let go of its store for good.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(
+            *self.current.read().unwrap_or_else(PoisonError::into_inner),
+            Current::Closed
+        )
     }
 
     /// Shuts the door: everybody gets `error` from here on, and the store is closed when its last reader is done.
     pub(super) fn fail(&self, error: &Error) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Err(Error::Poisoned(error.to_string()));
+        self.replace(Current::Failed(Error::Poisoned(error.to_string())));
     }
 
-    /// Tries to open the store again.
-    pub(super) fn reopen(&self) -> Result<(), Error> {
+    /// Lets go of the store for good, so that another engine can open it.
+    pub(super) fn close(&self) {
+        self.replace(Current::Closed);
+    }
+
+    /// Opens the store (again), claims it, and says which runs are open.
+    pub(super) fn reopen(&self) -> Result<(Epoch, Vec<RunHead>), Error> {
         let store: Arc<dyn Store> = Arc::from((self.open)()?);
         let epoch = store.claim()?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Ok((store, epoch));
-        Ok(())
+        let open_runs = store.open_runs()?;
+        self.replace(Current::Open((store, epoch)));
+        Ok((epoch, open_runs))
+    }
+
+    fn replace(&self, current: Current) {
+        let before = {
+            let mut slot = self.current.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *slot, current)
+        };
+        // Closing a store may take a while: not under the lock.
+        drop(before);
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use super::bench;
 use super::commands::{check, deliver, history, list, participants, run, show, verify};
 use super::console::{Console, Format};
 use super::demo;
@@ -27,6 +28,7 @@ otherwise. Logs go to standard error; RUST_LOG=info shows more of them.";
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
+    Bench(bench::BenchArgs),
     Run(run::RunArgs),
     Check(check::CheckArgs),
     List(list::ListArgs),
@@ -70,6 +72,7 @@ impl Command {
     fn format(&self) -> Format {
         match self {
             Command::Demo(args) => args.output.format(),
+            Command::Bench(args) => args.output.format(),
             Command::Run(args) => args.output.format(),
             Command::Check(args) => args.output.format(),
             Command::List(args) => args.output.format(),
@@ -87,6 +90,7 @@ impl Command {
     fn carry_out(self, console: &Console) -> Result<Exit, Refusal> {
         match self {
             Command::Demo(args) => demo::run(&args, console),
+            Command::Bench(args) => bench::run(&args, console),
             Command::Run(args) => run::run(&args, console),
             Command::Check(args) => check::run(&args, console),
             Command::List(args) => list::run(args, console),

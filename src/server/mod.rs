@@ -1,6 +1,7 @@
 //! The binary's facades. Lives here: what stands between the outside and the engine. Must not live here: decisions about
 //! runs.
 
+mod bench;
 mod cli;
 mod commands;
 mod console;

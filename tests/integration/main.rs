@@ -13,4 +13,16 @@
 mod cli;
 #[cfg(feature = "server")]
 mod demo;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod embed;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod engine;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod equivalence;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod isolation;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod store_failure;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod support;
 mod tidy;

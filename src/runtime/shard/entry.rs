@@ -3,17 +3,20 @@
 use actix::Addr;
 use tokio::sync::oneshot;
 
-use crate::model::{Outcome, ParkReason, RunId, Timestamp};
+use crate::model::{ParkReason, RunId, Timestamp};
 use crate::store::Error;
 
-use super::super::messages::Letter;
+use super::super::error::RequestError;
+use super::super::messages::{Incarnation, Letter, Watched};
 use super::super::run::RunActor;
 
 /// An open run.
 pub(super) struct Entry {
     pub(super) run_id: RunId,
     pub(super) actor: Presence,
-    pub(super) watchers: Vec<oneshot::Sender<Outcome>>,
+    /// The last actor that was started for it.
+    pub(super) incarnation: Incarnation,
+    pub(super) watchers: Vec<oneshot::Sender<Watched>>,
     /// Attempts that were due by then may have been running in a process (or an actor) that is gone.
     pub(super) attempts_lost: Option<Timestamp>,
     pub(super) restarts: Option<Restarts>,
@@ -44,10 +47,22 @@ impl Entry {
         Self {
             run_id,
             actor,
+            incarnation: Incarnation::default(),
             watchers: Vec::new(),
             attempts_lost: None,
             restarts: None,
         }
+    }
+
+    /// The run cannot be made live: nobody waits for it any longer.
+    pub(super) fn give_up(&mut self, error: Error) {
+        for letter in self.take_letters() {
+            letter.answer(Err(error.clone().into()));
+        }
+        for watcher in self.watchers.drain(..) {
+            let _ = watcher.send(Err(RequestError::Store(error.clone())));
+        }
+        self.actor = Presence::Broken(error);
     }
 
     pub(super) fn take_letters(&mut self) -> Vec<Letter> {

@@ -8,8 +8,8 @@ use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
 use tokio::sync::oneshot;
 
 use crate::machine::Rejection;
-use crate::model::{Input, Outcome, RunId, StartRun, Timestamp, WorkflowId};
-use crate::store::{Error, RunHead};
+use crate::model::{Input, RunId, StartRun, Timestamp, WorkflowId};
+use crate::store::{Epoch, Error, RunHead};
 
 mod clockwork;
 mod entry;
@@ -18,8 +18,8 @@ mod presence;
 use self::entry::{Entry, Presence};
 use super::error::RequestError;
 use super::messages::{
-    Committed, Deliver, Durable, FromRun, Letter, Recover, Retire, RunNews, Start, Stop, StoreFailed, Sweep, Take,
-    Tick, Watch,
+    Committed, Deliver, Durable, FromRun, Letter, Recover, RunNews, Start, Stop, StoreFailed, Sweep, Take, Tick, Watch,
+    Watched,
 };
 use super::recovery::{begin, rebuild};
 use super::shared::Shared;
@@ -32,6 +32,10 @@ const ACTIVATIONS_AT_ONCE: usize = 64;
 pub(super) struct ShardActor {
     index: usize,
     shared: Arc<Shared>,
+    /// Of the store's present opening.
+    epoch: Epoch,
+    /// How many actors were started for runs.
+    incarnations: u64,
     /// Every open run of this shard.
     entries: HashMap<WorkflowId, Entry>,
     /// Those that have an actor; `true`: they were spoken to since the last sweep.
@@ -41,7 +45,7 @@ pub(super) struct ShardActor {
     /// Why nothing is accepted: the store has failed, and is not open again.
     failed: Option<Error>,
     /// Who waited for runs when the store failed.
-    stranded: Vec<(WorkflowId, RunId, oneshot::Sender<Outcome>)>,
+    stranded: Vec<(WorkflowId, RunId, oneshot::Sender<Watched>)>,
 }
 
 impl ShardActor {
@@ -49,6 +53,8 @@ impl ShardActor {
         Self {
             index,
             shared,
+            epoch: Epoch::default(),
+            incarnations: 0,
             entries: HashMap::new(),
             live: HashMap::new(),
             timers: TimerQueue::default(),
@@ -70,14 +76,14 @@ impl ShardActor {
             start,
             reply,
             watch,
-            permit,
+            admission,
         } = start;
         let workflow_id = start.workflow_id.clone();
         let request_id = start.request_id.clone();
         let letter = |start: Box<StartRun>| Letter {
             input: Input::Start(start),
             reply: Some(reply),
-            permit: Some(permit),
+            admission: Some(admission),
         };
         if let Some(entry) = self.entries.get_mut(&workflow_id) {
             // The run itself knows whether this is the same request again.
@@ -97,11 +103,13 @@ impl ShardActor {
         match new {
             Ok(new) => {
                 let run_id = start.run_id;
-                let letters = vec![letter(start)];
-                let actor = self.spawn(&workflow_id, run_id, new, letters, None, ctx);
-                let mut entry = Entry::new(run_id, Presence::Live(actor));
+                let mut entry = Entry::new(run_id, Presence::Passive);
                 entry.watchers.push(watch);
-                self.entries.insert(workflow_id, entry);
+                self.entries.insert(workflow_id.clone(), entry);
+                let actor = self.spawn(&workflow_id, run_id, new, vec![letter(start)], None, ctx);
+                if let Some(entry) = self.entries.get_mut(&workflow_id) {
+                    entry.actor = Presence::Live(actor);
+                }
             }
             Err(error) => letter(start).answer(Err(error.into())),
         }
@@ -132,13 +140,13 @@ impl ShardActor {
     fn hear(&mut self, from: FromRun, ctx: &mut Context<Self>) {
         let FromRun {
             workflow_id,
-            run_id,
+            incarnation,
             news,
         } = from;
         let Some(entry) = self
             .entries
             .get_mut(&workflow_id)
-            .filter(|entry| entry.run_id == run_id)
+            .filter(|entry| entry.incarnation == incarnation)
         else {
             return;
         };
@@ -149,13 +157,12 @@ impl ShardActor {
             }
             RunNews::Closed(outcome) => {
                 for watcher in entry.watchers.drain(..) {
-                    let _ = watcher.send(outcome.clone());
+                    let _ = watcher.send(Ok(outcome.clone()));
                 }
                 // The run answers what was on its way to it: a repeated start is still the same request.
                 let letters = entry.take_letters();
                 if let Presence::Live(actor) | Presence::Passivating(actor, _) = &entry.actor {
                     letters.into_iter().for_each(|letter| actor.do_send(Take(letter)));
-                    actor.do_send(Retire);
                 }
                 self.entries.remove(&workflow_id);
                 self.live.remove(&workflow_id);
@@ -171,7 +178,7 @@ impl ShardActor {
                     }
                     _ => {
                         if let Ok(store) = self.shared.store.get() {
-                            store.passivate(run_id);
+                            store.passivate(entry.run_id);
                         }
                     }
                 }
@@ -182,6 +189,7 @@ impl ShardActor {
                     entry.actor = Presence::Live(actor.clone());
                 }
             }
+            RunNews::Sound => entry.restarts = None,
             RunNews::Failed { reason, hopeless } => self.restart(&workflow_id, reason, hopeless, ctx),
         }
     }
@@ -215,12 +223,12 @@ impl Handler<Deliver> for ShardActor {
             run_id,
             input,
             reply,
-            permit,
+            admission,
         } = deliver;
         let letter = Letter {
             input,
             reply: Some(reply),
-            permit: Some(permit),
+            admission: Some(admission),
         };
         if let Some(refusal) = self.refusal() {
             return letter.answer(Err(refusal));
@@ -247,6 +255,10 @@ impl Handler<Watch> for ShardActor {
     fn handle(&mut self, watch: Watch, _: &mut Self::Context) {
         let entry = self.entries.get_mut(&watch.workflow_id);
         if let Some(entry) = entry.filter(|entry| entry.run_id == watch.run_id) {
+            if let Presence::Broken(error) = &entry.actor {
+                let _ = watch.watch.send(Err(error.clone().into()));
+                return;
+            }
             entry.watchers.retain(|watcher| !watcher.is_closed());
             entry.watchers.push(watch.watch);
         } else if self.failed.is_some() {
@@ -282,8 +294,8 @@ impl Handler<StoreFailed> for ShardActor {
 impl Handler<Recover> for ShardActor {
     type Result = ();
 
-    fn handle(&mut self, Recover(open_runs): Recover, ctx: &mut Self::Context) {
-        self.recover(open_runs, ctx);
+    fn handle(&mut self, Recover { epoch, open_runs }: Recover, ctx: &mut Self::Context) {
+        self.recover(epoch, open_runs, ctx);
     }
 }
 

@@ -6,11 +6,11 @@ use actix::{Actor, Addr, AsyncContext, Context};
 use backoff::backoff::Backoff;
 
 use crate::model::{Input, ParkReason, RunId, WorkflowId, limits};
-use crate::store::{Error, RunHead};
+use crate::store::{Epoch, Error, RunHead};
 
 use super::super::attempt::panic_message;
 use super::super::error::RequestError;
-use super::super::messages::{Abandon, Letter, Take};
+use super::super::messages::{Abandon, Incarnation, Letter, Take};
 use super::super::recovery::{Rebuilt, rebuild};
 use super::super::run::{RunActor, RunAddress, refuse};
 use super::super::shared::Shared;
@@ -28,12 +28,22 @@ impl ShardActor {
         park: Option<ParkReason>,
         ctx: &mut Context<Self>,
     ) -> Addr<RunActor> {
+        self.incarnations += 1;
+        let incarnation = Incarnation(self.incarnations);
+        let mut has_failed = false;
+        if let Some(entry) = self.entries.get_mut(workflow_id) {
+            entry.incarnation = incarnation;
+            has_failed = entry.restarts.is_some();
+        }
         let at = RunAddress {
             shared: Arc::clone(&self.shared),
             shard: ctx.address(),
             shard_index: self.index,
             workflow_id: workflow_id.clone(),
             run_id,
+            incarnation,
+            epoch: self.epoch,
+            has_failed,
         };
         self.live.insert(workflow_id.clone(), true);
         let run = RunActor::new(at, run, letters);
@@ -97,7 +107,7 @@ impl ShardActor {
             Err(error) => {
                 tracing::error!(%workflow_id, %run_id, %error, "the run cannot be made live; the others go on");
                 refuse(letters, &error.clone().into());
-                entry.actor = Presence::Broken(error);
+                entry.give_up(error);
                 self.live.remove(workflow_id);
                 self.timers.set(workflow_id, None);
             }
@@ -126,16 +136,7 @@ impl ShardActor {
             // Not even parking it works: left alone until the engine is started anew.
             let what = format!("the run fails whatever is done: {}", restarts.reason);
             let run = Some(entry.run_id);
-            refuse(
-                entry.take_letters(),
-                &Error::Corrupt {
-                    run,
-                    what: what.clone(),
-                }
-                .into(),
-            );
-            entry.actor = Presence::Broken(Error::Corrupt { run, what });
-            return;
+            return entry.give_up(Error::Corrupt { run, what });
         }
         let delay = match hopeless || restarts.count >= limits::TURN_FAILURES_MAX {
             true => std::time::Duration::ZERO,
@@ -167,8 +168,9 @@ impl ShardActor {
         self.timers = TimerQueue::default();
     }
 
-    pub(super) fn recover(&mut self, open_runs: Vec<RunHead>, ctx: &mut Context<Self>) {
+    pub(super) fn recover(&mut self, epoch: Epoch, open_runs: Vec<RunHead>, ctx: &mut Context<Self>) {
         self.failed = None;
+        self.epoch = epoch;
         for head in open_runs {
             let mut entry = Entry::new(head.run_id, Presence::Passive);
             entry.attempts_lost = Some(self.shared.clock.now());

@@ -24,7 +24,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// The first segment of a path, and the only places that may use it.
-const DOORS: [(&str, &[&str]); 14] = [
+const DOORS: [(&str, &[&str]); 15] = [
     ("actix", &["src/runtime/"]),
     ("actix_rt", &["src/runtime/"]),
     ("actix_web", &["src/server/"]),
@@ -36,6 +36,7 @@ const DOORS: [(&str, &[&str]); 14] = [
     ("fs4", &["src/store/sled"]),
     ("getrandom", &["src/runtime/entropy.rs"]),
     ("reqwest", &["src/runtime/http.rs", "src/runtime/http/"]),
+    ("rustix", &["src/server/bench/"]),
     ("sled", &["src/store/sled"]),
     (
         "tokio",

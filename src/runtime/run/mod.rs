@@ -5,23 +5,25 @@
 //! durable, only then answer callers and bring about what the state asks for. What arrives in between waits for the next
 //! round, so a burst becomes one turn.
 
+mod launch;
+
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 
-use crate::machine::{Decider, PendingActivity, Reply, RunState, decide, park};
-use crate::model::{AttemptToken, Failure, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
-use crate::sdk::{ActivityInfo, idempotency_key};
+use crate::machine::{Decider, Reply, RunState, decide, park};
+use crate::model::{AttemptToken, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
+use crate::store::Epoch;
 
-use super::attempt::{AttemptHandle, AttemptOrder, panic_message};
+use super::attempt::{AttemptHandle, panic_message};
 use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{
-    Abandon, AttemptEnded, Delivered, Durable, FromRun, Letter, PassivateIfIdle, Retire, RunNews, Take,
+    Abandon, AttemptEnded, Delivered, Durable, FromRun, Incarnation, Letter, PassivateIfIdle, RunNews, Take,
 };
-use super::recovery::{ParkedDecider, Rebuilt, turn_record};
+use super::recovery::{Draining, ParkedDecider, Rebuilt, turn_record};
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
 
@@ -32,6 +34,11 @@ pub(super) struct RunAddress {
     pub(super) shard_index: usize,
     pub(super) workflow_id: WorkflowId,
     pub(super) run_id: RunId,
+    pub(super) incarnation: Incarnation,
+    /// Of the opening of the store that it was made live from.
+    pub(super) epoch: Epoch,
+    /// An actor of this run has failed before.
+    pub(super) has_failed: bool,
 }
 
 /// One live run.
@@ -50,9 +57,18 @@ pub(super) struct RunActor {
     next: Option<Next>,
     /// It has failed too often: whatever is wrong parks it.
     given_up: bool,
-    /// The shard knows that the run has ended.
-    told_closed: bool,
+    /// It does nothing any more but answer or drop what still arrives.
+    over: Option<Over>,
     busy: Option<BusyGuard>,
+}
+
+/// Why an actor does nothing any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// Its run has ended, durably.
+    Closed,
+    /// It has failed: its state means nothing.
+    Failed,
 }
 
 /// What follows the turn in progress.
@@ -75,7 +91,7 @@ impl RunActor {
             wake: None,
             next: None,
             given_up: false,
-            told_closed: false,
+            over: None,
             busy: None,
         }
     }
@@ -91,30 +107,65 @@ impl RunActor {
     fn tell_shard(&self, news: RunNews) {
         self.at.shard.do_send(FromRun {
             workflow_id: self.at.workflow_id.clone(),
-            run_id: self.at.run_id,
+            incarnation: self.at.incarnation,
             news,
         });
     }
 
     /// Rounds, until one has to wait for the journal or nothing is left to do.
     fn pump(&mut self, ctx: &mut Context<Self>) {
-        while self.committing.is_none() && !self.inbox.is_empty() && !ctx.state().stopping() {
-            self.decide_inbox(ctx);
-            if self.committing.is_none() && !ctx.state().stopping() {
+        loop {
+            while self.may_decide() && !self.inbox.is_empty() {
+                self.decide_inbox(ctx);
+            }
+            if self.committing.is_none() && self.over.is_none() {
                 self.follow_up(ctx);
+            }
+            // What follows may be an input of its own (what a draining engine holds back).
+            if self.inbox.is_empty() || !self.may_decide() {
+                return;
             }
         }
     }
 
+    /// Requests that reach a run right after its end are still decided: only the machine knows how to refuse them.
+    fn may_decide(&self) -> bool {
+        self.committing.is_none() && self.over != Some(Over::Failed)
+    }
+
+    /// The letters of one turn: all that there are, unless they are too large together.
+    fn take_letters(&mut self) -> Vec<Letter> {
+        let mut bytes = 0_usize;
+        let taken = self.inbox.iter().take_while(|letter| {
+            let fits = bytes < limits::TURN_INPUT_BYTES_FULL;
+            bytes = bytes.saturating_add(letter.input.payload_bytes());
+            fits
+        });
+        let taken = taken.count();
+        let rest = self.inbox.split_off(taken);
+        let letters = std::mem::replace(&mut self.inbox, rest);
+        for letter in &letters {
+            // Not before: as long as the state does not know that it ended, it would ask for it again.
+            if let Input::AttemptEnded { token, .. } = &letter.input {
+                self.attempts.remove(token);
+            }
+        }
+        letters
+    }
+
     fn decide_inbox(&mut self, ctx: &mut Context<Self>) {
-        let mut letters = std::mem::take(&mut self.inbox);
+        let mut letters = self.take_letters();
         let inputs = letters
             .iter_mut()
             .map(|letter| std::mem::replace(&mut letter.input, Input::Wake))
             .collect();
         let now = self.at.shared.clock.now();
+        let draining = self.at.shared.is_draining();
         let (state, decider) = (&mut self.state, &mut *self.decider);
-        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| decide(state, inputs, now, decider)));
+        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| match draining {
+            true => decide(state, inputs, now, &mut Draining(decider)),
+            false => decide(state, inputs, now, decider),
+        }));
         let decision = match decided {
             Ok(decision) => decision,
             Err(panic) => {
@@ -123,7 +174,7 @@ impl RunActor {
                 return self.fail(ctx, ParkReason::Panicked { message }, false);
             }
         };
-        if let Some(reason) = decision.task_failure {
+        if let Some(reason) = decision.task_failure.filter(|_| !draining) {
             self.task_failed(reason);
         }
         let answers = letters.into_iter().zip(decision.replies).collect();
@@ -164,6 +215,7 @@ impl RunActor {
         self.at.shared.journal.commit(CommitJob {
             shard: self.at.shard_index,
             run: ctx.address(),
+            epoch: self.at.epoch,
             record,
             definition,
         });
@@ -201,12 +253,11 @@ impl RunActor {
     /// Everything decided so far is durable: let it take effect.
     fn follow_up(&mut self, ctx: &mut Context<Self>) {
         if let Some(outcome) = self.state.outcome() {
-            // Once: later letters are answered by the state, and the shard retires this actor after the last of them.
-            if !std::mem::replace(&mut self.told_closed, true) {
-                let outcome = outcome.clone();
-                self.attempts.clear();
-                self.tell_shard(RunNews::Closed(outcome));
-            }
+            let outcome = outcome.clone();
+            self.attempts.clear();
+            self.over = Some(Over::Closed);
+            // The actor ends when the shard lets go of it: until then letters may be on their way.
+            self.tell_shard(RunNews::Closed(outcome));
             return;
         }
         match self.next.take() {
@@ -256,49 +307,11 @@ impl RunActor {
         }
     }
 
-    fn launch(&self, activity: &PendingActivity, run: Addr<RunActor>) -> AttemptHandle {
-        let done = move |token, outcome| run.do_send(AttemptEnded { token, outcome });
-        let activity_type = &activity.attributes.activity_type;
-        let Some(definition) = self.at.shared.registry.activity(activity_type.as_str()) else {
-            let failure = Failure::not_applied(
-                "UnknownActivity",
-                format!("no activity {activity_type:?} is registered with this engine"),
-            );
-            return self.at.shared.attempts.refuse(activity.token(), failure, done);
-        };
-        let options = &activity.attributes.options;
-        let order = AttemptOrder {
-            token: activity.token(),
-            activity: Arc::clone(definition.activity()),
-            info: self.info(activity),
-            input: activity.attributes.input.clone(),
-            due: activity.due,
-            schedule_to_start: options.schedule_to_start,
-            start_to_close: options.start_to_close,
-            heartbeat: options.heartbeat,
-        };
-        self.at.shared.attempts.launch(order, done)
-    }
-
-    fn info(&self, activity: &PendingActivity) -> ActivityInfo {
-        let workflow_type = self.state.started().map(|started| started.workflow_type.clone());
-        ActivityInfo {
-            workflow_id: self.at.workflow_id.clone(),
-            run_id: self.at.run_id,
-            workflow_type: workflow_type.unwrap_or_else(|| crate::model::WorkflowType::from_trusted("")),
-            activity_id: activity.attributes.activity_id.clone(),
-            activity_type: activity.attributes.activity_type.clone(),
-            attempt: activity.attempt,
-            idempotency_key: idempotency_key(self.at.run_id, &activity.attributes.activity_id),
-            scheduled_at: activity.scheduled_at,
-            is_compensation: activity.is_compensation(),
-        }
-    }
-
     /// Ends this actor; the shard rebuilds the run from the journal.
     fn fail(&mut self, ctx: &mut Context<Self>, reason: ParkReason, hopeless: bool) {
         tracing::warn!(workflow_id = %self.at.workflow_id, run_id = %self.at.run_id, %reason, "the run's actor stops");
         self.attempts.clear();
+        self.over = Some(Over::Failed);
         self.tell_shard(RunNews::Failed { reason, hopeless });
         ctx.stop();
     }
@@ -330,6 +343,10 @@ impl Handler<Take> for RunActor {
     type Result = ();
 
     fn handle(&mut self, Take(letter): Take, ctx: &mut Self::Context) {
+        if matches!(letter.input, Input::Wake) {
+            // The shard has taken the time out of its list: whatever is next must be told again, the same time included.
+            self.wake = None;
+        }
         self.inbox.push(letter);
         self.pump(ctx);
         self.count_busy();
@@ -341,7 +358,6 @@ impl Handler<AttemptEnded> for RunActor {
 
     fn handle(&mut self, ended: AttemptEnded, ctx: &mut Self::Context) {
         let AttemptEnded { token, outcome } = ended;
-        self.attempts.remove(&token);
         self.inbox
             .push(Letter::internal(Input::AttemptEnded { token, outcome }));
         self.pump(ctx);
@@ -353,11 +369,18 @@ impl Handler<Durable> for RunActor {
     type Result = ();
 
     fn handle(&mut self, _: Durable, ctx: &mut Self::Context) {
-        if let Some(answers) = self.committing.take() {
-            self.answer(answers);
+        let Some(answers) = self.committing.take() else {
+            return;
+        };
+        self.answer(answers);
+        if self.at.has_failed && self.next.is_none() && self.state.parked().is_none() {
+            self.at.has_failed = false;
+            self.tell_shard(RunNews::Sound);
         }
         self.follow_up(ctx);
-        self.pump(ctx);
+        if !self.inbox.is_empty() {
+            self.pump(ctx);
+        }
         self.count_busy();
     }
 }
@@ -366,11 +389,9 @@ impl Handler<PassivateIfIdle> for RunActor {
     type Result = ();
 
     fn handle(&mut self, _: PassivateIfIdle, ctx: &mut Self::Context) {
-        if self.told_closed {
-            // The shard is about to hear of it, and retires this actor.
-            return;
-        }
         match self.is_idle() {
+            // The shard hears of the end first, and lets go.
+            true if self.over.is_some() => {}
             true => {
                 self.tell_shard(RunNews::Idle);
                 ctx.stop();
@@ -380,19 +401,14 @@ impl Handler<PassivateIfIdle> for RunActor {
     }
 }
 
-impl Handler<Retire> for RunActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
-        ctx.stop();
-    }
-}
-
 impl Handler<Abandon> for RunActor {
     type Result = ();
 
     /// Callers that wait hear "interrupted" by their reply being dropped.
     fn handle(&mut self, _: Abandon, ctx: &mut Self::Context) {
+        if self.over.is_some() {
+            return;
+        }
         let message = "the journal did not take its turn".to_owned();
         self.fail(ctx, ParkReason::BadCommand { message }, false);
     }

@@ -1,0 +1,158 @@
+//! The figures of slices and of whole levels. Lives here: counting, medians, percentiles. Must not live here: measuring,
+//! or how figures are shown.
+
+use std::time::Duration;
+
+/// What one saga asks of any durable log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Work {
+    /// Turns, each of which waits for the one before it to be durable.
+    pub(super) turns: u64,
+    /// Encoded bytes of one turn, on average.
+    pub(super) turn_bytes: u64,
+}
+
+/// What was written so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counters {
+    pub(super) commits: u64,
+    pub(super) syncs: u64,
+}
+
+impl Counters {
+    pub(super) fn since(self, before: Counters) -> Counters {
+        Counters {
+            commits: self.commits.saturating_sub(before.commits),
+            syncs: self.syncs.saturating_sub(before.syncs),
+        }
+    }
+}
+
+/// How long each saga took.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Latencies(Vec<Duration>);
+
+impl Latencies {
+    pub(super) fn push(&mut self, latency: Duration) {
+        self.0.push(latency);
+    }
+
+    pub(super) fn extend(&mut self, other: Latencies) {
+        self.0.extend(other.0);
+    }
+
+    /// The latency that this share of all stay within. `self` is sorted.
+    fn percentile(&self, percent: usize) -> f64 {
+        let last = self.0.len().saturating_sub(1);
+        let at = (last * percent + 50) / 100;
+        self.0.get(at).map_or(0.0, |latency| latency.as_secs_f64() * 1e6)
+    }
+}
+
+/// One slice of one side. Latencies and CPU time in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct SliceFigures {
+    pub(super) sagas: usize,
+    pub(super) sagas_per_second: f64,
+    pub(super) p50: f64,
+    pub(super) p99: f64,
+    pub(super) commits_per_second: f64,
+    pub(super) syncs_per_second: f64,
+    pub(super) cpu_per_saga: f64,
+}
+
+impl SliceFigures {
+    /// `None` when nothing ended.
+    pub(super) fn new(time: Duration, cpu: Duration, counters: Counters, mut latencies: Latencies) -> Option<Self> {
+        let sagas = latencies.0.len();
+        if sagas == 0 || time.is_zero() {
+            return None;
+        }
+        latencies.0.sort_unstable();
+        let per_second = |count: f64| count / time.as_secs_f64();
+        Some(Self {
+            sagas,
+            sagas_per_second: per_second(sagas as f64),
+            p50: latencies.percentile(50),
+            p99: latencies.percentile(99),
+            commits_per_second: per_second(counters.commits as f64),
+            syncs_per_second: per_second(counters.syncs as f64),
+            cpu_per_saga: cpu.as_secs_f64() * 1e6 / sagas as f64,
+        })
+    }
+}
+
+/// What the engine occupies.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Footprint {
+    pub(super) resident_bytes: Option<u64>,
+    pub(super) disk_bytes_per_saga: f64,
+}
+
+/// Everything about one number of sagas in flight.
+pub(super) struct Level {
+    pub(super) clients: u32,
+    pub(super) work: Work,
+    pub(super) engine: Vec<SliceFigures>,
+    pub(super) bare: Vec<SliceFigures>,
+    pub(super) footprint: Footprint,
+}
+
+/// The middle value of a figure over all slices.
+pub(super) fn median(slices: &[SliceFigures], figure: impl Fn(&SliceFigures) -> f64) -> f64 {
+    let mut values: Vec<f64> = slices.iter().map(figure).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+impl Level {
+    /// How often the engine's median is the bare file's.
+    pub(super) fn ratio(&self, figure: impl Fn(&SliceFigures) -> f64) -> f64 {
+        let bare = median(&self.bare, &figure);
+        match bare > 0.0 {
+            true => median(&self.engine, figure) / bare,
+            false => 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slice(millis: impl IntoIterator<Item = u64>) -> Option<SliceFigures> {
+        let latencies = Latencies(millis.into_iter().map(Duration::from_millis).collect());
+        let counters = Counters { commits: 30, syncs: 20 };
+        SliceFigures::new(Duration::from_secs(2), Duration::from_millis(10), counters, latencies)
+    }
+
+    #[test]
+    fn a_slice_tells_rates_percentiles_and_cost() {
+        let slice = slice((1..=101).rev()).unwrap();
+        assert_eq!((slice.p50, slice.p99), (51_000.0, 100_000.0));
+        assert_eq!((slice.sagas_per_second, slice.commits_per_second), (50.5, 15.0));
+        assert_eq!((slice.syncs_per_second, slice.cpu_per_saga.round()), (10.0, 99.0));
+    }
+
+    #[test]
+    fn an_empty_slice_is_no_slice() {
+        assert_eq!(slice([]), None);
+    }
+
+    #[test]
+    fn medians_and_their_ratio_ignore_the_odd_one_out() {
+        let level = Level {
+            clients: 1,
+            work: Work {
+                turns: 4,
+                turn_bytes: 200,
+            },
+            engine: [3, 900, 4].into_iter().filter_map(|millis| slice([millis])).collect(),
+            bare: [2, 1, 800].into_iter().filter_map(|millis| slice([millis])).collect(),
+            footprint: Footprint::default(),
+        };
+        assert_eq!(median(&level.engine, |slice| slice.p50), 4_000.0);
+        assert_eq!(level.ratio(|slice| slice.p50), 2.0);
+        assert_eq!(median(&[], |slice| slice.p50), 0.0);
+    }
+}

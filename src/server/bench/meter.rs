@@ -1,0 +1,98 @@
+//! What time it is and what the process has used. Lives here: every reading of the operating system that the benchmark
+//! makes. Must not live here: what is done with the readings.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::engine::{Clock, SystemClock};
+
+/// A monotonic time, for intervals only. The engine's own clock is the wall clock, which may be set while we measure.
+pub(super) fn monotonic() -> Duration {
+    read(ClockId::Monotonic)
+}
+
+/// CPU time of all threads of this process so far, user and system.
+pub(super) fn process_cpu() -> Duration {
+    read(ClockId::ProcessCPUTime)
+}
+
+fn read(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    // Neither clock runs before zero.
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Memory of this process that is in RAM, in bytes; `None` where the system does not say.
+pub(super) fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    resident_in(&status)
+}
+
+fn resident_in(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1_024)
+}
+
+/// Bytes of all files in the directory, 0 if it is not there.
+pub(super) fn directory_bytes(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(found) if found.is_dir() => directory_bytes(&entry.path()),
+            Ok(found) => found.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+/// Whether files in this directory are only in memory, where syncing them costs nothing and keeps nothing.
+pub(super) fn is_in_memory(directory: &Path) -> bool {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    const RAMFS_MAGIC: u64 = 0x8584_58f6;
+    let found = rustix::fs::statfs(directory).ok();
+    let kind = found.and_then(|found| u64::try_from(found.f_type).ok());
+    matches!(kind, Some(TMPFS_MAGIC | RAMFS_MAGIC))
+}
+
+/// Lets time pass.
+pub(super) async fn wait(time: Duration) {
+    SystemClock.sleep_until(SystemClock.now().after(time)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_takes_time_and_memory() {
+        let (time, cpu) = (monotonic(), process_cpu());
+        let mut sum = 0_u64;
+        while process_cpu() == cpu || monotonic() == time {
+            sum = std::hint::black_box(sum + 1);
+        }
+        assert!(process_cpu() > cpu && monotonic() > time);
+    }
+
+    #[test]
+    fn the_resident_set_is_found_in_the_status() {
+        assert_eq!(
+            resident_in("VmPeak:\t 9 kB\nVmRSS:\t    12 kB\nThreads:\t1\n"),
+            Some(12 * 1_024)
+        );
+        assert_eq!(resident_in("Threads:\t1\n"), None);
+    }
+
+    #[test]
+    fn directories_are_counted_with_what_is_below_them() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("below")).unwrap();
+        std::fs::write(dir.path().join("a"), [0; 10]).unwrap();
+        std::fs::write(dir.path().join("below/b"), [0; 5]).unwrap();
+        assert_eq!(directory_bytes(dir.path()), 15);
+        assert_eq!(directory_bytes(&dir.path().join("none")), 0);
+    }
+}

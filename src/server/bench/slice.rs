@@ -1,0 +1,83 @@
+//! Closed loops: a fixed number of clients, each with one saga in flight, for a slice of time. Lives here: what counts
+//! and what does not. Must not live here: what a saga is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::figures::{Counters, Latencies, SliceFigures};
+use super::meter::{monotonic, process_cpu, wait};
+use super::{BenchError, Timing};
+
+/// Something that can do one saga after the other.
+pub(super) trait Load: Clone + Send + Sync + 'static {
+    /// One saga, from its start to its end.
+    fn one_saga(&self) -> impl Future<Output = Result<(), BenchError>> + Send;
+
+    /// What was written so far.
+    fn counters(&self) -> Counters;
+}
+
+/// The two moments between which things count.
+#[derive(Default)]
+struct Window {
+    open: AtomicBool,
+    over: AtomicBool,
+}
+
+/// Lets the load run without counting anything.
+pub(super) async fn warm_up(load: &impl Load, clients: u32, time: Duration) -> Result<(), BenchError> {
+    let window = Arc::new(Window::default());
+    let running = start_clients(load, clients, &window);
+    wait(time).await;
+    finish(running, &window).await.map(drop)
+}
+
+/// Measures one slice. Sagas that end within the window count; those that are in flight at its end are waited for, so
+/// that the other side has the machine for itself.
+pub(super) async fn measure(load: &impl Load, clients: u32, timing: Timing) -> Result<SliceFigures, BenchError> {
+    let window = Arc::new(Window::default());
+    let running = start_clients(load, clients, &window);
+    wait(timing.ramp).await;
+    let (time, cpu, counters) = (monotonic(), process_cpu(), load.counters());
+    window.open.store(true, Ordering::Relaxed);
+    wait(timing.slice).await;
+    window.open.store(false, Ordering::Relaxed);
+    let (time, cpu) = (monotonic().saturating_sub(time), process_cpu().saturating_sub(cpu));
+    let counters = load.counters().since(counters);
+    let latencies = finish(running, &window).await?;
+    SliceFigures::new(time, cpu, counters, latencies).ok_or(BenchError::Silence)
+}
+
+type Clients = JoinSet<Result<Latencies, BenchError>>;
+
+fn start_clients(load: &impl Load, clients: u32, window: &Arc<Window>) -> Clients {
+    let mut running = JoinSet::new();
+    for _ in 0..clients {
+        running.spawn(client(load.clone(), Arc::clone(window)));
+    }
+    running
+}
+
+async fn client(load: impl Load, window: Arc<Window>) -> Result<Latencies, BenchError> {
+    let mut latencies = Latencies::default();
+    while !window.over.load(Ordering::Relaxed) {
+        let begun = monotonic();
+        load.one_saga().await?;
+        if window.open.load(Ordering::Relaxed) {
+            latencies.push(monotonic().saturating_sub(begun));
+        }
+    }
+    Ok(latencies)
+}
+
+async fn finish(mut running: Clients, window: &Window) -> Result<Latencies, BenchError> {
+    window.over.store(true, Ordering::Relaxed);
+    let mut all = Latencies::default();
+    while let Some(ended) = running.join_next().await {
+        all.extend(ended.map_err(|error| BenchError::Thread(error.to_string()))??);
+    }
+    Ok(all)
+}

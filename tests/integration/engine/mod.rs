@@ -1,0 +1,9 @@
+//! The public API on real actors, in memory and on a real sled store. Lives here: one file per kind of promise. Must not
+//! live here: crashes of the process (`crash`), failing stores (`store_failure`), failing code (`isolation`).
+
+mod activities;
+mod definitions;
+mod lifecycle;
+mod requests;
+mod sizes;
+mod time;
