@@ -10,7 +10,10 @@
 )]
 
 #[cfg(all(unix, feature = "sled", feature = "macros", feature = "testing"))]
+#[cfg(feature = "server")]
+mod cli;
 mod crash;
+mod demo;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod embed;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
