@@ -9,10 +9,11 @@
     reason = "helpers of tests are test code too, which clippy cannot know here"
 )]
 
-#[cfg(all(unix, feature = "sled", feature = "macros", feature = "testing"))]
 #[cfg(feature = "server")]
 mod cli;
+#[cfg(all(unix, feature = "sled", feature = "macros", feature = "testing"))]
 mod crash;
+#[cfg(feature = "server")]
 mod demo;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod embed;
