@@ -24,7 +24,7 @@ async fn shout(cx: ActivityContext, word: String) -> Result<String, Failure> {
     Ok(word.to_uppercase())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "what an activity looks like")]
+#[expect(clippy::needless_pass_by_value, reason = "an activity owns its input")]
 fn whisper(cx: ActivityContext, word: String) -> Result<String, Failure> {
     cx.state::<Threads>().unwrap().note();
     Ok(word.to_lowercase())

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use self::chance::Chance;
 use self::ledger::Ledger;
-use self::process::{Child, Observed};
+use self::process::{Child, Observed, Since};
 
 /// What the environment says, as a number.
 #[expect(
@@ -48,10 +48,13 @@ fn nothing_is_lost_or_doubled_by_kill_nine() {
     let mut chance = Chance::new(seed);
     for round in 0..rounds {
         // A quarter of the kills hits a child that is still starting: opening its store, or recovering.
-        let longest = if round % 4 == 3 { 50 } else { 600 };
-        let patience = Duration::from_micros(chance.below(longest * 1_000));
+        let (since, longest) = match round % 4 {
+            3 => (Since::Start, 50_000),
+            _ => (Since::FirstRequest, 400_000),
+        };
+        let patience = Duration::from_micros(chance.below(longest));
         let child = Child::spawn(home.path(), ledger.address(), &observed.order());
-        child.kill_after(patience, &mut observed);
+        child.kill_after(patience, since, &mut observed);
         ledger.until_quiet();
     }
     ledger.calm();

@@ -89,8 +89,19 @@ pub(super) struct Child {
     process: std::process::Child,
     lines: JoinHandle<Vec<String>>,
     complaints: JoinHandle<String>,
+    /// Hears that the child said something.
+    spoke: Receiver<()>,
     /// Never hears anything but the end of the child's output.
     ended: Receiver<()>,
+}
+
+/// From when on a kill is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Since {
+    /// The child was started.
+    Start,
+    /// It made its first request.
+    FirstRequest,
 }
 
 impl Child {
@@ -109,11 +120,17 @@ impl Child {
         let mut stdin = process.stdin.take().unwrap();
         stdin.write_all(order.to_text().as_bytes()).unwrap();
         drop(stdin);
-        let (sender, ended) = channel();
+        let ((speaking, spoke), (ending, ended)) = (channel(), channel());
         let lines = std::thread::spawn(move || {
-            let _until_the_end = sender;
-            // A line that the kill cut short was not said.
-            BufReader::new(stdout).lines().map_while(Result::ok).collect()
+            let (_until_the_end, mut said) = (ending, Vec::new());
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if line.contains('@') {
+                    said.push(line);
+                    // Nobody may be listening for that.
+                    let _ = speaking.send(());
+                }
+            }
+            said
         });
         let complaints = std::thread::spawn(move || {
             let mut text = String::new();
@@ -124,13 +141,18 @@ impl Child {
             process,
             lines,
             complaints,
+            spoke,
             ended,
         }
     }
 
     /// Kills the child after this long; it must not have ended by itself.
-    pub(super) fn kill_after(mut self, patience: Duration, observed: &mut Observed) {
-        let alive = self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+    pub(super) fn kill_after(mut self, patience: Duration, since: Since, observed: &mut Observed) {
+        let mut spoke = Ok(());
+        if since == Since::FirstRequest {
+            spoke = self.spoke.recv_timeout(DONE_WITHIN);
+        }
+        let alive = spoke.is_ok() && !self.ends_within(patience);
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         let lines = self.listen(observed);
@@ -141,7 +163,7 @@ impl Child {
 
     /// Waits until the child has done everything.
     pub(super) fn until_done(mut self, observed: &mut Observed) {
-        let hangs = self.ended.recv_timeout(DONE_WITHIN) == Err(RecvTimeoutError::Timeout);
+        let hangs = !self.ends_within(DONE_WITHIN);
         if hangs {
             self.process.kill().unwrap();
         }
@@ -158,12 +180,16 @@ impl Child {
         );
     }
 
+    fn ends_within(&self, patience: Duration) -> bool {
+        self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected)
+    }
+
     /// Takes down what it said, and how many lines that were.
     fn listen(self, observed: &mut Observed) -> usize {
         let complaints = self.complaints.join().unwrap();
         assert!(complaints.is_empty(), "the child complains:\n{complaints}");
         let lines = self.lines.join().unwrap();
-        let said = lines.iter().filter(|line| line.contains('@'));
-        said.map(|line| observed.hear(line)).count()
+        lines.iter().for_each(|line| observed.hear(line));
+        lines.len()
     }
 }
