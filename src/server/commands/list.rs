@@ -18,8 +18,8 @@ pub(crate) struct ListArgs {
     #[command(flatten)]
     data: DataArgs,
     /// Only runs with this status (running, unwinding, stuck, parked, completed, amended, failed, canceled, terminated,
-    /// timed-out); may be repeated
-    #[arg(long, value_name = "STATUS", value_parser = status)]
+    /// timed-out), or several: stuck,parked
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
     status: Vec<RunStatus>,
     /// Only runs of this workflow or saga
     #[arg(long = "type", value_name = "NAME")]

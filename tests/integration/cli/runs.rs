@@ -62,7 +62,10 @@ fn a_stuck_run_exits_with_3_instead_of_hanging_and_says_what_it_waits_for() {
     cli.run(&run).exits(3).says(waits).says("amends show o");
     cli.run(&run).exits(3).says(waits);
     cli.run(&["show", "o"]).exits(0).says("waits:").says(waits);
-    let listed = cli.run(&["list", "--status", "stuck", "--json"]).exits(0).objects();
+    let listed = cli
+        .run(&["list", "--status", "stuck,parked", "--json"])
+        .exits(0)
+        .objects();
     assert_eq!(listed[0]["workflow_id"], "o");
     cli.run(&["list", "--status", "completed"]).exits(0).says("no runs");
     // Messages for a run whose engine does not run.
