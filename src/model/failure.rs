@@ -112,11 +112,16 @@ impl Failure {
     /// itself needs no compensation: a declined card, an item out of stock.
     #[must_use]
     pub fn not_applied(type_name: impl Into<String>, message: impl Into<String>) -> Self {
-        let mut failure = Self::non_retryable(type_name, message);
-        if let FailureKind::Application(application) = &mut failure.kind {
+        Self::non_retryable(type_name, message).without_effect()
+    }
+
+    /// The same failure, of which the participant is sure that the attempt had no effect.
+    #[must_use]
+    pub fn without_effect(mut self) -> Self {
+        if let FailureKind::Application(application) = &mut self.kind {
             application.not_applied = true;
         }
-        failure
+        self
     }
 
     /// A timeout.

@@ -17,10 +17,9 @@ impl RunActor {
         let done = move |token, outcome| run.do_send(AttemptEnded { token, outcome });
         let activity_type = &activity.attributes.activity_type;
         let Some(definition) = self.at.shared.registry.activity(activity_type.as_str()) else {
-            let failure = Failure::not_applied(
-                "UnknownActivity",
-                format!("no activity {activity_type:?} is registered with this engine"),
-            );
+            // A deployment that forgot an activity must not make sagas turn back: tried again until it is there.
+            let message = format!("no activity {activity_type:?} is registered with this engine");
+            let failure = Failure::new("UnknownActivity", message).without_effect();
             return self.at.shared.attempts.refuse(activity.token(), failure, done);
         };
         let options = &activity.attributes.options;
