@@ -31,9 +31,19 @@ pub(super) struct Order {
     data: PathBuf,
     participants: SocketAddr,
     /// Sagas that were begun, perhaps, and have not ended, as far as anybody knows.
-    pub(super) resume: Vec<u64>,
+    resume: Vec<Known>,
     /// The first new one; none when this child is only to finish.
     pub(super) next: Option<u64>,
+}
+
+/// What was acknowledged to the client of a saga, which relies on it: nothing of it is asked for again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    pub(super) number: u64,
+    pub(super) started: bool,
+    /// How many signals, from the first on.
+    pub(super) signals: u64,
+    pub(super) cancelled: bool,
 }
 
 /// How the sagas' steps are named, and what each depends on.
@@ -176,7 +186,7 @@ fn is_cancelled(number: u64) -> bool {
 }
 
 impl Order {
-    pub(super) fn new(resume: Vec<u64>, next: Option<u64>) -> Self {
+    pub(super) fn new(resume: Vec<Known>, next: Option<u64>) -> Self {
         Self {
             data: PathBuf::new(),
             participants: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -188,8 +198,9 @@ impl Order {
     /// As text for the child's stdin.
     pub(super) fn to_text(&self) -> String {
         let mut text = String::new();
-        for number in &self.resume {
-            let _ = writeln!(text, "resume {number}");
+        for known in &self.resume {
+            let (started, cancelled) = (u64::from(known.started), u64::from(known.cancelled));
+            let _ = writeln!(text, "resume {} {started} {} {cancelled}", known.number, known.signals);
         }
         if let Some(next) = self.next {
             let _ = writeln!(text, "next {next}");
@@ -207,10 +218,15 @@ impl Order {
         order.participants = participants.parse().unwrap();
         for line in std::io::stdin().lock().lines() {
             let line = line.unwrap();
-            let (what, number) = line.split_once(' ').unwrap();
-            match what {
-                "resume" => order.resume.push(number.parse().unwrap()),
-                _ => order.next = number.parse().ok(),
+            let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+            match numbers[..] {
+                [number, started, signals, cancelled] => order.resume.push(Known {
+                    number,
+                    started: started == 1,
+                    signals,
+                    cancelled: cancelled == 1,
+                }),
+                _ => order.next = numbers.first().copied(),
             }
         }
         Some(order)
@@ -234,12 +250,16 @@ pub(super) fn live(order: &Order) {
             .unwrap();
         let places = Arc::new(Semaphore::new(SAGAS));
         let new = order.next.map_or(0..0, |next| next..next + NEW_SAGAS);
-        for number in order.resume.iter().copied().chain(new) {
+        let new = new.map(|number| Known {
+            number,
+            ..Known::default()
+        });
+        for known in order.resume.iter().copied().chain(new) {
             let place = places.clone().acquire_owned().await.unwrap();
-            println!("@trying {number}");
+            println!("@trying {}", known.number);
             let amends = amends.clone();
             tokio::spawn(async move {
-                lead(&amends, number).await;
+                lead(&amends, known).await;
                 drop(place);
             });
         }
@@ -253,22 +273,24 @@ pub(super) fn live(order: &Order) {
     });
 }
 
-/// One saga from its start to its end, as a careful client leads it: every request can be repeated.
-async fn lead(amends: &Amends, number: u64) {
+/// One saga from its start to its end, as a careful client leads it: what was not acknowledged is asked for again.
+async fn lead(amends: &Amends, known: Known) {
+    let number = known.number;
     let (id, client) = (format!("s{number}"), amends.client());
-    let (name, input) = match is_code(number) {
-        true => ("by_code", json!(signals_of(number))),
-        false => ("by_file", Value::Null),
+    let run = match known.started {
+        true => amends.find(&id).await.unwrap(),
+        false => {
+            let (name, input) = match is_code(number) {
+                true => ("by_code", json!(signals_of(number))),
+                false => ("by_file", Value::Null),
+            };
+            let starter = amends.workflow_by_name(name).id(&id).request_id("start");
+            let run = starter.start(&input).await.unwrap();
+            println!("@started {number}");
+            run
+        }
     };
-    let run = amends
-        .workflow_by_name(name)
-        .id(&id)
-        .request_id("start")
-        .start(&input)
-        .await
-        .unwrap();
-    println!("@started {number}");
-    for signal in 0..signals_of(number) {
+    for signal in known.signals..signals_of(number) {
         let options = SignalOptions {
             request_id: Some(format!("signal-{signal}")),
             ..SignalOptions::default()
@@ -279,7 +301,7 @@ async fn lead(amends: &Amends, number: u64) {
             Err(other) => panic!("signal {signal} of {id}: {other}"),
         }
     }
-    if is_cancelled(number) {
+    if is_cancelled(number) && !known.cancelled {
         match run.cancel("changed my mind").await {
             Ok(()) => println!("@cancelled {number}"),
             Err(Error::Rejected(Rejection::Closed | Rejection::PastPivot)) => {}

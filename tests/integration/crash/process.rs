@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::child::Order;
+use super::child::{Known, Order};
 
 /// Where a child finds what it is told.
 pub(super) const DATA: &str = "AMENDS_CRASH_DATA";
@@ -45,7 +45,15 @@ impl Observed {
             .iter()
             .copied()
             .filter(|number| !self.ended.contains_key(number));
-        Order::new(open.collect(), None)
+        let known = open.map(|number| Known {
+            number,
+            started: self.started.contains(&number),
+            signals: (0..)
+                .take_while(|signal| self.signaled.contains(&(number, *signal)))
+                .count() as u64,
+            cancelled: self.cancelled.contains(&number),
+        });
+        Order::new(known.collect(), None)
     }
 
     pub(super) fn summary(&self) -> String {
