@@ -1,7 +1,7 @@
 //! What callers and runs see of a store that fails and is opened again. Must not live here: damage on a disk (the store's
 //! own tests), deaths of the process (`crash`).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use amends::testing::{CommitFault, StoreFaults, VirtualClock};
@@ -94,33 +94,77 @@ fn what_was_acknowledged_survives_failing_commits_and_everything_goes_on() {
 fn callers_are_told_and_waiters_are_kept() {
     run(async {
         let (home, faults) = (Home::memory(), StoreFaults::new());
-        let amends = home
+        let builder = home
             .faulty_builder(&faults)
-            .workflow_definition(counting_workflow("count"))
-            .start()
-            .await
-            .unwrap();
+            .workflow_definition(counting_workflow("count"));
+        let amends = builder.start().await.unwrap();
         let run = amends.workflow_by_name("count").id("c").start(&json!(2)).await.unwrap();
         let waiting = tokio::spawn({
             let run = amends.find("c").await.unwrap();
             async move { run.result().await }
         });
-        faults.fail_opens(2);
+        faults.fail_opens(u64::MAX);
         faults.fail_commit(1, CommitFault::Lost);
-        let refused = run.signal("go", &1).await.unwrap_err();
-        assert!(is_of_the_store(&refused), "{refused}");
-        let refused = run.signal("go", &1).await;
-        assert!(
-            refused
-                .as_ref()
-                .map_err(is_of_the_store)
-                .is_err_and(|of_the_store| of_the_store),
-            "{refused:?}"
-        );
+        for value in [0, 1] {
+            let refused = run.signal("go", &value).await.unwrap_err();
+            assert!(is_of_the_store(&refused), "{refused}");
+        }
+        faults.fail_opens(0);
         insist(|| run.signal("go", &2)).await.unwrap();
         run.signal("go", &3).await.unwrap();
         assert_eq!(waiting.await.unwrap().unwrap(), json!([2, 3]));
-        assert_eq!(faults.opens(), 4);
+        amends.shutdown(SECOND).await;
+    });
+}
+
+/// A shard that was busy while the store failed and was opened again still has a turn from before: that turn must not get
+/// into the journal, where its run would be open without anybody who runs it.
+#[test]
+fn a_turn_from_before_the_failure_is_not_committed_after_it() {
+    run(async {
+        let (home, faults, thread) = (Home::memory(), StoreFaults::new(), Arc::new(Mutex::new(())));
+        let busy = thread.clone();
+        let (inside, entered) = tokio::sync::oneshot::channel();
+        let inside = Mutex::new(Some(inside));
+        let builder = home
+            .faulty_builder(&faults)
+            .shards(1)
+            .workflow_definition(counting_workflow("count"));
+        let builder = builder.workflow_definition(workflow("busy", move |cx, input| {
+            if let Some(inside) = inside.lock().unwrap().take() {
+                inside.send(()).unwrap();
+            }
+            drop(busy.lock().unwrap());
+            async move {
+                cx.sleep(Duration::from_millis(1)).await?;
+                Ok(input)
+            }
+        }));
+        let amends = builder.start().await.unwrap();
+        let count = amends.workflow_by_name("count").start(&json!(1)).await.unwrap();
+        let held = thread.lock().unwrap();
+        faults.hold();
+        faults.fail_commit(1, CommitFault::Lost);
+        let signal = tokio::spawn(async move { count.signal("go", &1).await });
+        let holding = faults.clone();
+        tokio::task::spawn_blocking(move || holding.until_held()).await.unwrap();
+        let start = tokio::spawn({
+            let starter = amends.workflow_by_name("busy").id("b").request_id("r");
+            async move { starter.start(&json!(5)).await.map(drop) }
+        });
+        entered.await.unwrap();
+        faults.release();
+        while faults.opens() < 2 {
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+        assert!(signal.await.unwrap().is_err());
+        let _perhaps = start.await.unwrap();
+        let again = insist(|| {
+            let starter = amends.workflow_by_name("busy").id("b").request_id("r");
+            async move { starter.start(&json!(5)).await }
+        });
+        assert_eq!(again.await.unwrap().result().await.unwrap(), json!(5));
         amends.shutdown(SECOND).await;
     });
 }
