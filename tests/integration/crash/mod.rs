@@ -50,7 +50,7 @@ fn nothing_is_lost_or_doubled_by_kill_nine() {
         // A quarter of the kills hits a child that is still starting: opening its store, or recovering.
         let (since, longest) = match round % 4 {
             3 => (Since::Start, 50_000),
-            _ => (Since::FirstRequest, 400_000),
+            _ => (Since::Words(1 + chance.below(400)), 20_000),
         };
         let patience = Duration::from_micros(chance.below(longest));
         let child = Child::spawn(home.path(), ledger.address(), &observed.order());
