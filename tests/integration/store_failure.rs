@@ -122,8 +122,10 @@ fn callers_are_told_and_waiters_are_kept() {
 #[test]
 fn a_turn_from_before_the_failure_is_not_committed_after_it() {
     run(async {
-        let (home, faults, thread) = (Home::memory(), StoreFaults::new(), Arc::new(Mutex::new(())));
-        let busy = thread.clone();
+        let (home, faults) = (Home::memory(), StoreFaults::new());
+        // The thread is busy until there is nobody any more who could free it.
+        let (free, busy) = std::sync::mpsc::channel::<()>();
+        let busy = Mutex::new(busy);
         let (inside, entered) = tokio::sync::oneshot::channel();
         let inside = Mutex::new(Some(inside));
         let builder = home
@@ -134,7 +136,7 @@ fn a_turn_from_before_the_failure_is_not_committed_after_it() {
             if let Some(inside) = inside.lock().unwrap().take() {
                 inside.send(()).unwrap();
             }
-            drop(busy.lock().unwrap());
+            let _freed = busy.lock().unwrap().recv();
             async move {
                 cx.sleep(Duration::from_millis(1)).await?;
                 Ok(input)
@@ -142,7 +144,6 @@ fn a_turn_from_before_the_failure_is_not_committed_after_it() {
         }));
         let amends = builder.start().await.unwrap();
         let count = amends.workflow_by_name("count").start(&json!(1)).await.unwrap();
-        let held = thread.lock().unwrap();
         faults.hold();
         faults.fail_commit(1, CommitFault::Lost);
         let signal = tokio::spawn(async move { count.signal("go", &1).await });
@@ -157,7 +158,7 @@ fn a_turn_from_before_the_failure_is_not_committed_after_it() {
         while faults.opens() < 2 {
             tokio::task::yield_now().await;
         }
-        drop(held);
+        drop(free);
         assert!(signal.await.unwrap().is_err());
         let _perhaps = start.await.unwrap();
         let again = insist(|| {
