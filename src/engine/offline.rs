@@ -1,7 +1,6 @@
 //! A data directory without an engine: for looking at runs, checking them, and leaving them a message, while nothing is
 //! executed. Must not live here: how a run reacts (that is `machine`), rendering.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -29,7 +28,7 @@ impl Offline {
     /// # Errors
     /// When there is none (it is not made), when an engine has it open, or when it is damaged.
     #[cfg(feature = "sled")]
-    pub fn open(directory: impl AsRef<Path>) -> Result<Self, Error> {
+    pub fn open(directory: impl AsRef<std::path::Path>) -> Result<Self, Error> {
         let directory = directory.as_ref();
         if !store::sled::SledStore::is_at(directory) {
             return Err(Error::Store(store::Error::Unusable {
