@@ -133,10 +133,6 @@ fn callers_are_told_and_waiters_are_kept() {
 /// A shard that was busy while the store failed and was opened again still has a turn from before: that turn must not get
 /// into the journal, where its run would be open without anybody who runs it.
 #[test]
-#[expect(
-    clippy::await_holding_lock,
-    reason = "the lock is what keeps the shard's thread busy meanwhile"
-)]
 fn a_turn_from_before_the_failure_is_not_committed_after_it() {
     run(async {
         let (home, faults) = (Home::memory(), StoreFaults::new());
