@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::model::{
-    ActivityOptions, ActivityType, CompensationInput, CompensationSpec, StepName, StepSpec, WorkflowType,
+    ActivityOptions, ActivityType, CompensationInput, CompensationSpec, InFlight, OnAmbiguous, StepName, StepSpec,
+    WorkflowType,
 };
 
 use super::canonical::{self, Action, digest};
@@ -106,6 +107,8 @@ fn step(index: usize, saga: &canonical::Saga, graph: &Graph, problems: &mut Prob
                     },
                     options: ActivityOptions::from(&work.options),
                 }),
+            on_ambiguous: OnAmbiguous::default(),
+            in_flight: InFlight::default(),
         },
         activity_type: activity_type(&step.work.action, &place, problems),
         options: ActivityOptions::from(&step.work.options),

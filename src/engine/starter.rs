@@ -1,5 +1,6 @@
 //! Starting a run. Must not live here: what happens once it is started.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -95,6 +96,10 @@ impl<I, O> Starter<I, O> {
             input: input.checked()?,
             request_id: self.request_id.map(RequestId::new).transpose()?,
             identity: self.engine.identity(),
+            saga: None,
+            parent: None,
+            search_attributes: BTreeMap::new(),
+            adopted: None,
         };
         let (delivered, outcome) = self.engine.runtime().begin(start).await.map_err(|error| match error {
             // The run itself answers "already started"; the caller wants to know which, and how it stands.

@@ -157,7 +157,7 @@ impl Attempts {
                     made.insert(*scheduled, *attempt);
                 }
                 EventAttributes::ActivityTaskScheduled(scheduled) => {
-                    if let Some(step) = scheduled.undoes {
+                    if let Some(step) = scheduled.undoes() {
                         compensations.insert(step, event.id);
                     }
                 }
@@ -198,7 +198,7 @@ impl StepView {
 
 impl ActivityView {
     fn of(activity: &PendingActivity, state: &RunState) -> Self {
-        let scheduled = activity.attributes.undoes.unwrap_or(activity.scheduled);
+        let scheduled = activity.attributes.undoes().unwrap_or(activity.scheduled);
         let step = state.steps().find(|step| step.scheduled == scheduled);
         Self {
             activity_id: activity.attributes.activity_id.clone(),

@@ -10,13 +10,16 @@
 //!              in backoff, asked to stop                      => Started, Failed (last failure)
 //!              schedule-to-close passed                       => Started, TimedOut
 //!              retriable step or compensation, failed for good => SagaStuck, kept pending
+//!              step that ended without an answer, by its policy => SagaStepAmbiguous | SagaStuck, kept pending
+//!              attempt fenced by a saga that turns back       => Started, Canceled
 //! ```
 
 use crate::model::{
-    AttemptOutcome, AttemptToken, EventAttributes, EventId, Failure, FailureKind, Payload, PendingChange,
-    RetryDecision, RetryState, StepKind, StuckReason, TimeoutKind, Timestamp,
+    ActivityRole, AttemptOutcome, AttemptToken, EventAttributes, EventId, Failure, FailureKind, InFlight, Payload,
+    PendingChange, RetryDecision, RetryState, StepKind, StuckReason, TimeoutKind, Timestamp,
 };
 
+use super::ledger::UndoScope;
 use super::pending::PendingActivity;
 use super::state::Phase;
 use super::turn::{Rejection, Reply, TurnBuilder};
@@ -24,8 +27,9 @@ use super::turn::{Rejection, Reply, TurnBuilder};
 impl TurnBuilder<'_> {
     pub(super) fn attempt_ended(&mut self, token: AttemptToken, outcome: AttemptOutcome) -> Result<Reply, Rejection> {
         let current = self.state.activities.get(&token.scheduled);
-        let is_current = current.is_some_and(|activity| activity.attempt == token.attempt && !activity.stuck);
+        let is_current = current.is_some_and(|activity| activity.attempt == token.attempt && !activity.is_suspended());
         if !is_current || self.is_new(token.scheduled) {
+            self.note_late_result(token);
             return Err(Rejection::StaleAttempt);
         }
         match outcome {
@@ -33,6 +37,13 @@ impl TurnBuilder<'_> {
             Err(failure) => self.attempt_failed(token.scheduled, failure),
         }
         Ok(Reply::Accepted)
+    }
+
+    /// A result of an attempt that was given up is refused, and remembered as such: it may explain what a participant did.
+    fn note_late_result(&mut self, AttemptToken { scheduled, attempt }: AttemptToken) {
+        if self.state.saga.by_scheduled(scheduled).is_some() && !self.began_in_this_turn(scheduled) {
+            self.change(PendingChange::LateResult { scheduled, attempt });
+        }
     }
 
     /// The process died: every attempt that was due may have been running, and nobody will tell how it went.
@@ -58,14 +69,24 @@ impl TurnBuilder<'_> {
     pub(super) fn hold(&mut self, attempts: Vec<AttemptToken>) -> Reply {
         for AttemptToken { scheduled, attempt } in attempts {
             let activity = self.state.activities.get(&scheduled);
-            if activity.is_some_and(|activity| activity.attempt == attempt && !activity.held && !activity.stuck) {
+            if activity
+                .is_some_and(|activity| activity.attempt == attempt && !activity.held && !activity.is_suspended())
+            {
                 self.change(PendingChange::Held { scheduled });
             }
         }
         Reply::Accepted
     }
 
-    fn complete_activity(&mut self, scheduled: EventId, result: Payload) {
+    pub(super) fn complete_activity(&mut self, scheduled: EventId, result: Payload) {
+        let verifies = self
+            .state
+            .activities
+            .get(&scheduled)
+            .and_then(|activity| match activity.attributes.role {
+                ActivityRole::Verification(step) => Some((step, result.clone())),
+                _ => None,
+            });
         if let Some(started) = self.emit_started(scheduled, CurrentAttempt::Running) {
             self.emit(EventAttributes::ActivityTaskCompleted {
                 scheduled,
@@ -73,22 +94,27 @@ impl TurnBuilder<'_> {
                 result,
             });
         }
+        if let Some((step, verdict)) = verifies {
+            self.verified(step, &verdict);
+        }
     }
 
     fn attempt_failed(&mut self, scheduled: EventId, failure: Failure) {
         let Some(activity) = self.state.activities.get(&scheduled) else {
             return;
         };
-        let stopping = !activity.is_compensation()
+        let stopping = activity.attributes.is_of_the_code()
             && (activity.cancel_requested || matches!(self.state.phase, Phase::Unwinding(_)));
         let decision = match stopping {
             true => RetryDecision::Stop(RetryState::CancelRequested),
             false => {
+                let attempt = activity.attempt.saturating_sub(activity.attempts_forgiven);
+                let deadline = self.state.budget_end(activity);
                 activity
                     .attributes
                     .options
                     .retry
-                    .decide(activity.attempt, &failure, self.now, activity.deadline())
+                    .decide(attempt, &failure, self.now, deadline)
             }
         };
         match decision {
@@ -127,6 +153,30 @@ impl TurnBuilder<'_> {
             self.emit_stuck(Some(step), reason, failure);
             return;
         }
+        let verifies = match activity.attributes.role {
+            ActivityRole::Verification(step) => Some((step, failure.clone())),
+            _ => None,
+        };
+        if self.find_out_first(scheduled, &failure, retry_state, attempt) {
+            return;
+        }
+        self.close_failed(scheduled, failure, retry_state, attempt);
+        if let Some((step, failure)) = verifies {
+            self.not_verified(step, failure);
+        }
+    }
+
+    /// Writes down that an activity has ended without a result.
+    pub(super) fn close_failed(
+        &mut self,
+        scheduled: EventId,
+        failure: Failure,
+        retry_state: RetryState,
+        attempt: CurrentAttempt,
+    ) {
+        let Some(activity) = self.state.activities.get(&scheduled) else {
+            return;
+        };
         let canceled = activity.cancel_requested && failure.kind == FailureKind::Canceled;
         let started = self.emit_started(scheduled, attempt);
         self.emit(match (&failure.kind, started) {
@@ -147,10 +197,10 @@ impl TurnBuilder<'_> {
     }
 
     /// Writes down the last attempt that was started, now that the activity ends; `None` when there was none.
-    fn emit_started(&mut self, scheduled: EventId, current: CurrentAttempt) -> Option<EventId> {
+    pub(super) fn emit_started(&mut self, scheduled: EventId, current: CurrentAttempt) -> Option<EventId> {
         let activity = self.state.activities.get(&scheduled)?;
         let (attempt, last_failure) = match current {
-            CurrentAttempt::Running if !activity.stuck => (activity.attempt, activity.last_failure.clone()),
+            CurrentAttempt::Running if !activity.is_suspended() => (activity.attempt, activity.last_failure.clone()),
             // The failure that is known is that attempt's own, and how the one before it failed is forgotten.
             CurrentAttempt::Running => (activity.attempt, None),
             CurrentAttempt::Waiting => (activity.attempt.saturating_sub(1), None),
@@ -169,11 +219,21 @@ impl TurnBuilder<'_> {
         let Some(activity) = self.state.activities.get(&scheduled) else {
             return;
         };
-        let waits_for_person = activity.stuck && matches!(self.state.phase, Phase::Unwinding(_));
+        let unwinding = matches!(self.state.phase, Phase::Unwinding(_));
+        // Whether a step without an answer had its effect is found out all the same.
+        let unanswered = self.state.stuck.get(&Some(scheduled));
+        let unanswered = unanswered.is_some_and(|item| item.reason == StuckReason::Ambiguous);
+        let unanswered = unanswered || activity.ambiguous.is_some();
+        let waits_for_person = activity.stuck && unwinding && !unanswered;
         let attempt = match activity.due > self.now || self.is_new(scheduled) {
             true => CurrentAttempt::Waiting,
             false => CurrentAttempt::Running,
         };
+        let fenced = unwinding
+            && activity
+                .attributes
+                .step()
+                .is_some_and(|step| step.in_flight == InFlight::Fence);
         let failure = activity
             .last_failure
             .clone()
@@ -183,19 +243,27 @@ impl TurnBuilder<'_> {
         } else if !waits_for_person {
             return;
         }
+        if unanswered {
+            return;
+        }
         if waits_for_person || attempt == CurrentAttempt::Waiting {
             self.fail_activity(scheduled, failure, RetryState::CancelRequested, attempt);
+        } else if fenced {
+            let failure = Failure::canceled("the saga turned back and did not wait for the attempt");
+            self.close_failed(scheduled, failure, RetryState::CancelRequested, attempt);
         }
     }
 
     /// The saga turns back: everything that still goes forward is asked to stop.
-    pub(super) fn stop_forward_activities(&mut self) {
+    pub(super) fn stop_forward_activities(&mut self, scope: UndoScope) {
+        let concerned = self.state.saga.scheduled_in(scope);
         let forward: Vec<EventId> = self
             .state
             .activities
             .values()
-            .filter(|activity| !activity.is_compensation())
+            .filter(|activity| activity.attributes.is_of_the_code())
             .map(|activity| activity.scheduled)
+            .filter(|scheduled| scope == UndoScope::Everything || concerned.contains(scheduled))
             .collect();
         for scheduled in forward {
             self.request_cancel_activity(scheduled);
@@ -221,11 +289,11 @@ pub(super) enum CurrentAttempt {
 
 /// A compensation and a step after the pivot have no way to fail: the step to name, and why it waits.
 fn stuck_instead(activity: &PendingActivity, phase: &Phase) -> Option<(EventId, StuckReason)> {
-    if let Some(step) = activity.attributes.undoes {
+    if let Some(step) = activity.attributes.undoes() {
         return Some((step, StuckReason::CompensationFailed));
     }
     // A saga that goes back (there was no pivot, then) does not need its retriable steps any more.
-    let kind = activity.attributes.step.as_ref().map(|step| step.kind);
+    let kind = activity.attributes.step().map(|step| step.kind);
     let needed = kind == Some(StepKind::Retriable) && !matches!(phase, Phase::Unwinding(_));
     needed.then_some((activity.scheduled, StuckReason::RetriableFailed))
 }

@@ -1,6 +1,8 @@
 //! Folding: what an event means for the state. The only place that changes a `RunState`, used live and on recovery
 //! alike. Must not live here: deciding whether something may happen.
 
+mod saga;
+
 use crate::model::{
     Event, EventAttributes, EventId, Failure, Outcome, PendingChange, RetryState, Timestamp, Turn, UnwindCause,
 };
@@ -91,6 +93,7 @@ impl RunState {
             }
             E::WorkflowExecutionSignaled(signal) => {
                 self.signal_requests.extend(signal.request_id.clone());
+                self.keep_unread(event.id, signal);
                 self.task_due = true;
             }
             E::WorkflowExecutionCancelRequested { reason, .. } => {
@@ -114,17 +117,6 @@ impl RunState {
                 self.timers.remove(timer_id);
             }
             E::MarkerRecorded { .. } => {}
-            E::SagaUnwindStarted(unwind) => {
-                // The code has had its last word: nothing is kept for it any more.
-                self.timers.clear();
-                self.since_task = Vec::new();
-                self.parked = None;
-                self.phase = Phase::Unwinding(unwind.cause.clone());
-            }
-            E::SagaStuck(stuck) => match stuck.step {
-                Some(step) => self.apply_stuck(step, &stuck.failure)?,
-                None => self.phase = Phase::Halted(stuck.failure.clone()),
-            },
             E::ActivityTaskScheduled(_)
             | E::ActivityTaskStarted { .. }
             | E::ActivityTaskCompleted { .. }
@@ -137,6 +129,7 @@ impl RunState {
             | E::WorkflowExecutionTimedOut { .. }
             | E::WorkflowExecutionCanceled { .. }
             | E::WorkflowExecutionTerminated { .. } => self.apply_close(&event.attributes),
+            _ => self.apply_saga(event)?,
         }
         self.events += event.attributes.ids();
         self.keep_for_task(event);
@@ -171,8 +164,13 @@ impl RunState {
                     cancel_requested: false,
                     stuck: false,
                     held: false,
+                    ambiguous: None,
+                    verdict: None,
+                    attempts_forgiven: 0,
+                    budget_from: event.time,
                     last_started: 0,
                 };
+                self.note_escalation(&attributes.role);
                 self.activities.insert(event.id, activity);
             }
             E::ActivityTaskStarted { scheduled, attempt, .. } => {
@@ -230,23 +228,12 @@ impl RunState {
         self.activities.clear();
         self.timers.clear();
         self.signal_requests.clear();
-    }
-
-    fn apply_stuck(&mut self, step: EventId, failure: &Failure) -> Result<(), ApplyError> {
-        // Either one of the step's own activities waits (kept pending), or its compensation could not even be scheduled.
-        let waiting = self
-            .activities
-            .values_mut()
-            .find(|activity| activity.scheduled == step || activity.attributes.undoes == Some(step));
-        match waiting {
-            Some(activity) => {
-                activity.stuck = true;
-                activity.last_failure = Some(failure.clone());
-                Ok(())
-            }
-            None if self.saga.on_stuck(step) => Ok(()),
-            None => Err(self.misfit(format!("step {step} is stuck, which does not exist"))),
-        }
+        self.decision_requests.clear();
+        self.stuck.clear();
+        self.rollback = None;
+        self.waits.clear();
+        self.unread_signals.clear();
+        self.locks.clear();
     }
 
     pub(super) fn apply_pending(&mut self, change: &PendingChange) -> Result<(), ApplyError> {
@@ -265,6 +252,7 @@ impl RunState {
             }
             PendingChange::Held { scheduled } => self.pending(*scheduled)?.held = true,
             PendingChange::Released { scheduled } => self.pending(*scheduled)?.held = false,
+            PendingChange::LateResult { scheduled, .. } => self.saga.on_late_result(*scheduled),
             PendingChange::Parked { reason } => self.parked = Some(reason.clone()),
             PendingChange::Unparked => self.parked = None,
         }
@@ -282,6 +270,10 @@ impl RunState {
         let closed = self.activities.remove(&scheduled);
         let activity =
             closed.ok_or_else(|| self.misfit(format!("activity {scheduled} ended, which is not pending")))?;
+        self.stuck.remove(&Some(scheduled));
+        if let Some(step) = activity.attributes.undoes() {
+            self.stuck.remove(&Some(step));
+        }
         self.task_due = true;
         Ok(activity)
     }

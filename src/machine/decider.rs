@@ -1,7 +1,7 @@
 //! The seam between the machine and whoever decides for a run: workflow code, a saga definition, later a remote worker.
 //! Must not live here: any of them.
 
-use crate::model::{Command, Event, ParkReason, Payload, Timestamp, Undo};
+use crate::model::{Command, Event, Failure, ParkReason, Payload, Timestamp, Undo};
 
 use super::{RunState, StepRecord, StepState};
 
@@ -22,6 +22,16 @@ pub trait Decider {
     fn compensation_input(&self, run: &RunState, step: &StepRecord) -> Result<Payload, TaskError> {
         let _ = run;
         undo_payload(step)
+    }
+
+    /// Makes the input of the verification of a step that ended without an answer, for verifications whose input is
+    /// [`Mapped`](crate::model::CompensationInput::Mapped).
+    ///
+    /// # Errors
+    /// When it cannot be made; a person is asked then.
+    fn verification_input(&self, run: &RunState, step: &StepRecord, failure: &Failure) -> Result<Payload, TaskError> {
+        let _ = run;
+        undo_payload_of(step, None, Some(failure))
     }
 }
 
@@ -68,8 +78,21 @@ impl Decider for NoDecider {
     }
 }
 
-/// The [`Undo`] of a step as a JSON payload, spliced from its parts' bytes without parsing them.
+/// The [`Undo`] of a step as a JSON payload.
 pub(super) fn undo_payload(step: &StepRecord) -> Result<Payload, TaskError> {
+    match &step.state {
+        StepState::Completed { output } => undo_payload_of(step, Some(output), None),
+        StepState::Failed { failure, .. } => undo_payload_of(step, None, Some(failure)),
+        StepState::Pending | StepState::Skipped => undo_payload_of(step, None, None),
+    }
+}
+
+/// An [`Undo`] as a JSON payload, spliced from its parts' bytes without parsing them.
+pub(super) fn undo_payload_of(
+    step: &StepRecord,
+    output: Option<&Payload>,
+    failure: Option<&Failure>,
+) -> Result<Payload, TaskError> {
     let raw = |payload: &Payload| -> Result<Box<serde_json::value::RawValue>, TaskError> {
         match payload.is_null() {
             true => serde_json::value::to_raw_value(&()),
@@ -77,12 +100,7 @@ pub(super) fn undo_payload(step: &StepRecord) -> Result<Payload, TaskError> {
         }
         .map_err(|error| TaskError(format!("the undo of step {} cannot be made: {error}", step.name)))
     };
-    let (output, failure) = match &step.state {
-        StepState::Completed { output } => (Some(raw(output)?), None),
-        StepState::Failed { failure, .. } => (None, Some(failure)),
-        StepState::Pending => (None, None),
-    };
-    let undo = Undo::new(raw(&step.input)?, output, failure);
+    let undo = Undo::new(raw(&step.input)?, output.map(raw).transpose()?, failure);
     // Not limited as a payload is: two payloads within their limits must not make a step that cannot be undone.
     let bytes = serde_json::to_vec(&undo).map_err(|error| TaskError(error.to_string()))?;
     Ok(Payload::from_parts("json/plain", bytes))

@@ -125,7 +125,7 @@ impl Decider for DefinitionDecider {
         let (output, failure) = match &step.state {
             StepState::Completed { output } => (Some(output), None),
             StepState::Failed { failure, .. } => (None, Some(failure)),
-            StepState::Pending => (None, None),
+            StepState::Pending | StepState::Skipped => (None, None),
         };
         let undo = UndoScope {
             scope: &scope,

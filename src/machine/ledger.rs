@@ -9,7 +9,8 @@
 //! undo:  NotOwed      nothing to undo: no compensation, or it certainly had no effect
 //!        Owed         may have had an effect; becomes due when the saga turns back
 //!        Owed --compensation scheduled--> Running --compensation completed--> Done
-//!        Owed --its input cannot be made--> Stuck
+//!        Owed --its input cannot be made--> Stuck --a person decides--> Owed | Done | Skipped
+//!        Running --a person decides to leave it--> Skipped
 //! ```
 //!
 //! A compensation is owed from the moment its step is scheduled. It starts when the saga is unwinding, its step has
@@ -18,8 +19,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    ActivityScheduled, Application, CompensationSpec, EventId, Failure, FailureKind, Payload, RetryState, StepKind,
-    StepName, StepSpec,
+    ActivityScheduled, AdoptedStep, Application, CompensationSpec, EventId, Failure, FailureKind, Payload, RetryState,
+    SagaWaitStarted, StepKind, StepName, StepSpec, StepVerdict,
 };
 
 use super::pending::PendingActivity;
@@ -41,6 +42,10 @@ pub struct StepRecord {
     pub undo: UndoState,
     /// The event that ended it.
     pub closed: Option<EventId>,
+    /// How many of its results came too late and were refused.
+    pub late_results: u32,
+    /// The input of its compensation, when a person gave one.
+    pub(super) undo_input: Option<Payload>,
     pub(super) after: Option<Vec<StepName>>,
     pub(super) compensation: Option<CompensationSpec>,
     pub(super) activity_id: String,
@@ -51,6 +56,8 @@ pub struct StepRecord {
 pub enum StepState {
     /// Scheduled, not ended.
     Pending,
+    /// Left out: its condition did not hold.
+    Skipped,
     /// Ended with a result.
     Completed {
         /// The result.
@@ -78,14 +85,34 @@ pub enum UndoState {
     Running(EventId),
     /// Undone.
     Done,
+    /// Not undone: a person decided to leave it as it is.
+    Skipped,
     /// The compensation cannot be started; waits for a person.
     Stuck,
 }
 
 impl StepRecord {
+    fn new(name: StepName, scheduled: EventId, kind: StepKind, input: Payload) -> Self {
+        Self {
+            activity_id: name.to_string(),
+            name,
+            scheduled,
+            kind,
+            input,
+            state: StepState::Pending,
+            undo: UndoState::NotOwed,
+            closed: None,
+            late_results: 0,
+            undo_input: None,
+            after: None,
+            compensation: None,
+        }
+    }
+
     /// Whether the step needs nothing (more) from an unwinding saga.
     fn is_settled(&self) -> bool {
-        self.state != StepState::Pending && matches!(self.undo, UndoState::NotOwed | UndoState::Done)
+        self.state != StepState::Pending
+            && matches!(self.undo, UndoState::NotOwed | UndoState::Done | UndoState::Skipped)
     }
 }
 
@@ -113,15 +140,16 @@ impl SagaLedger {
         self.steps.is_empty()
     }
 
-    pub(super) fn is_stuck(&self) -> bool {
-        self.steps.values().any(|step| step.undo == UndoState::Stuck)
+    /// Whether a person decided to leave a step as it is, so that not everything is undone.
+    pub(super) fn leaves_something(&self) -> bool {
+        self.steps.values().any(|step| step.undo == UndoState::Skipped)
     }
 
     /// Whether a pivot has succeeded, or may be succeeding right now: the saga only goes forward.
     pub(super) fn is_past_pivot(&self) -> bool {
-        self.steps
-            .values()
-            .any(|step| step.kind == StepKind::Pivot && !matches!(step.state, StepState::Failed { .. }))
+        self.steps.values().any(|step| {
+            step.kind == StepKind::Pivot && !matches!(step.state, StepState::Failed { .. } | StepState::Skipped)
+        })
     }
 
     /// Whether a pivot has succeeded.
@@ -132,7 +160,7 @@ impl SagaLedger {
     }
 
     pub(super) fn on_scheduled(&mut self, id: EventId, attributes: &ActivityScheduled) {
-        if let Some(undone) = attributes.undoes.and_then(|step| self.steps.get_mut(&step)) {
+        if let Some(undone) = attributes.undoes().and_then(|step| self.steps.get_mut(&step)) {
             undone.undo = UndoState::Running(id);
         }
         let Some(StepSpec {
@@ -140,32 +168,91 @@ impl SagaLedger {
             kind,
             after,
             compensation,
-        }) = &attributes.step
+            ..
+        }) = attributes.step()
         else {
             return;
         };
-        let undo = match compensation {
-            Some(_) => UndoState::Owed,
-            None => UndoState::NotOwed,
+        let mut record = StepRecord::new(name.clone(), id, *kind, attributes.input.clone());
+        record.undo = owed(compensation.as_ref());
+        record.after.clone_from(after);
+        record.compensation.clone_from(compensation);
+        record.activity_id = attributes.activity_id.to_string();
+        self.insert(record);
+    }
+
+    fn insert(&mut self, record: StepRecord) {
+        self.names.insert(record.name.clone(), record.scheduled);
+        self.steps.insert(record.scheduled, record);
+    }
+
+    pub(super) fn on_wait_started(&mut self, id: EventId, wait: &SagaWaitStarted) {
+        let mut record = StepRecord::new(wait.name.clone(), id, StepKind::Compensatable, Payload::null());
+        record.after = Some(wait.after.clone());
+        self.insert(record);
+    }
+
+    pub(super) fn on_wait_ended(&mut self, id: EventId, started: EventId, state: StepState) -> bool {
+        let Some(step) = self.steps.get_mut(&started) else {
+            return false;
         };
-        let record = StepRecord {
-            name: name.clone(),
-            scheduled: id,
-            kind: *kind,
-            input: attributes.input.clone(),
-            state: StepState::Pending,
-            undo,
-            closed: None,
-            after: after.clone(),
-            compensation: compensation.clone(),
-            activity_id: attributes.activity_id.to_string(),
+        step.state = state;
+        step.closed = Some(id);
+        true
+    }
+
+    pub(super) fn on_skipped(&mut self, id: EventId, name: &StepName, after: &[StepName]) {
+        let mut record = StepRecord::new(name.clone(), id, StepKind::Compensatable, Payload::null());
+        record.after = Some(after.to_vec());
+        record.state = StepState::Skipped;
+        record.closed = Some(id);
+        self.insert(record);
+    }
+
+    /// A step of another run. Its ids are that run's: they are kept apart from this run's own.
+    pub(super) fn on_adopted(&mut self, step: &AdoptedStep) {
+        let own = |id: EventId| EventId(id.0.saturating_add(ADOPTED_IDS_FROM));
+        let mut record = StepRecord::new(step.name.clone(), own(step.scheduled), step.kind, step.input.clone());
+        record.undo = owed(step.compensation.as_ref());
+        record.after.clone_from(&step.after);
+        record.compensation.clone_from(&step.compensation);
+        record.closed = Some(own(step.closed));
+        record.state = match &step.outcome {
+            Ok(output) => StepState::Completed { output: output.clone() },
+            Err(failure) => StepState::Failed {
+                failure: failure.clone(),
+                retry_state: RetryState::NonRetryable,
+                may_have_applied: true,
+            },
         };
-        self.names.insert(name.clone(), id);
-        self.steps.insert(id, record);
+        self.insert(record);
+    }
+
+    pub(super) fn on_late_result(&mut self, scheduled: EventId) {
+        if let Some(step) = self.steps.get_mut(&scheduled) {
+            step.late_results = step.late_results.saturating_add(1);
+        }
+    }
+
+    /// A person changes how a step is undone, or with what.
+    pub(super) fn decide_undo(&mut self, scheduled: EventId, undo: UndoState, input: Option<Payload>) {
+        if let Some(step) = self.steps.get_mut(&scheduled) {
+            step.undo = undo;
+            if input.is_some() {
+                step.undo_input = input;
+            }
+        }
+    }
+
+    /// A person gave a step another input.
+    pub(super) fn change_input(&mut self, scheduled: EventId, input: &Payload) {
+        if let Some(step) = self.steps.get_mut(&scheduled) {
+            step.input = input.clone();
+        }
     }
 
     pub(super) fn on_completed(&mut self, id: EventId, activity: &PendingActivity, result: &Payload) {
-        if let Some(undone) = activity.attributes.undoes.and_then(|step| self.steps.get_mut(&step)) {
+        if let Some(undone) = activity.attributes.undoes().and_then(|step| self.steps.get_mut(&step)) {
             undone.undo = UndoState::Done;
         }
         if let Some(step) = self.steps.get_mut(&activity.scheduled) {
@@ -187,7 +274,10 @@ impl SagaLedger {
         };
         // The last word is not the only one: an earlier attempt that timed out may have had its effect.
         let last_attempt_ran = activity.last_started == activity.attempt;
-        let may_have_applied = activity.may_have_applied || (last_attempt_ran && !says_not_applied(failure));
+        let may_have_applied = match activity.verdict {
+            Some(verdict) => verdict != StepVerdict::NotApplied,
+            None => activity.may_have_applied || (last_attempt_ran && !says_not_applied(failure)),
+        };
         step.closed = Some(id);
         if !may_have_applied {
             step.undo = UndoState::NotOwed;
@@ -209,36 +299,54 @@ impl SagaLedger {
         }
     }
 
-    /// A pivot that cannot be undone and succeeded although the saga had turned back already, or failed without being
-    /// sure that nothing happened. Undoing the steps before it could leave the saga half done.
+    /// A pivot that cannot be undone and succeeded although the saga had turned back already. Undoing the steps before it
+    /// would leave the saga half done.
     pub(super) fn pivot_not_undoable(&self) -> Option<&StepRecord> {
         self.steps.values().find(|step| {
-            let took_effect = match &step.state {
-                StepState::Pending => false,
-                StepState::Completed { .. } => true,
-                // Attempts share one idempotency key: a participant's final word that nothing happened holds for all.
-                StepState::Failed {
-                    failure,
-                    may_have_applied,
-                    ..
-                } => *may_have_applied && !is_final_refusal(failure),
-            };
-            step.kind == StepKind::Pivot && step.compensation.is_none() && took_effect
+            let completed = matches!(step.state, StepState::Completed { .. });
+            step.kind == StepKind::Pivot && step.compensation.is_none() && completed
         })
     }
 
-    pub(super) fn is_settled(&self) -> bool {
-        self.steps.values().all(StepRecord::is_settled)
+    pub(super) fn is_settled(&self, scope: UndoScope) -> bool {
+        self.in_scope(scope).all(StepRecord::is_settled)
+    }
+
+    /// How many compensations are under way.
+    pub(super) fn undoing(&self) -> usize {
+        let running = |step: &&StepRecord| matches!(step.undo, UndoState::Running(_));
+        self.steps.values().filter(running).count()
+    }
+
+    /// The scheduling events of the steps concerned.
+    pub(super) fn scheduled_in(&self, scope: UndoScope) -> BTreeSet<EventId> {
+        self.in_scope(scope).map(|step| step.scheduled).collect()
+    }
+
+    /// Whether a pivot that has succeeded, or may be succeeding, is among the steps concerned.
+    pub(super) fn has_pivot_in(&self, scope: UndoScope) -> bool {
+        let decided = |step: &StepRecord| !matches!(step.state, StepState::Failed { .. } | StepState::Skipped);
+        self.in_scope(scope)
+            .any(|step| step.kind == StepKind::Pivot && decided(step))
+    }
+
+    fn in_scope(&self, scope: UndoScope) -> impl DoubleEndedIterator<Item = &StepRecord> {
+        let (keep, before) = match scope {
+            UndoScope::Everything => (0, EventId(u64::MAX)),
+            UndoScope::Since { keep, before } => (usize::try_from(keep).unwrap_or(usize::MAX), before),
+        };
+        let after_the_kept: Vec<&StepRecord> = self.steps.values().skip(keep).collect();
+        after_the_kept.into_iter().filter(move |step| step.scheduled < before)
     }
 
     /// The steps whose compensation may start now, newest first.
-    pub(super) fn ready_to_undo(&self) -> Vec<EventId> {
+    pub(super) fn ready_to_undo(&self, scope: UndoScope) -> Vec<EventId> {
         let mut held: BTreeSet<EventId> = BTreeSet::new();
         let mut newest_held_without_order: Option<EventId> = None;
         let mut ready = Vec::new();
         // A step's dependents were scheduled after it, so from the newest to the oldest, whatever holds a step back is known
         // when the step is looked at.
-        for step in self.steps.values().rev() {
+        for step in self.in_scope(scope).rev() {
             // Steps without an explicit order may build on every step that had ended when they were scheduled.
             let built_upon =
                 newest_held_without_order.is_some_and(|newest| step.closed.is_some_and(|end| end < newest));
@@ -258,8 +366,32 @@ impl SagaLedger {
     }
 }
 
+/// Ids from here on are those of steps taken over from another run: no history is that long.
+const ADOPTED_IDS_FROM: u64 = 1 << 32;
+
+/// Which steps are to be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UndoScope {
+    /// All of them.
+    Everything,
+    /// All but the first so many, if they were scheduled before this event.
+    Since {
+        /// How many are kept.
+        keep: u64,
+        /// The event.
+        before: EventId,
+    },
+}
+
+fn owed(compensation: Option<&CompensationSpec>) -> UndoState {
+    match compensation {
+        Some(_) => UndoState::Owed,
+        None => UndoState::NotOwed,
+    }
+}
+
 /// Whether a participant has refused for good, and not only could not be reached this time.
-fn is_final_refusal(failure: &Failure) -> bool {
+pub(super) fn is_final_refusal(failure: &Failure) -> bool {
     let finally = |application: &Application| application.not_applied && application.non_retryable;
     matches!(&failure.kind, FailureKind::Application(application) if finally(application))
 }

@@ -1,13 +1,17 @@
 //! The beginning and the end of a run, and what is said to it from outside: start, signal, cancel, terminate. Must not
 //! live here: activities, timers, unwinding.
 
-use crate::model::{EventAttributes, Payload, RequestId, RunStarted, SignalName, StartRun, WorkflowSignaled, limits};
+use crate::model::{
+    EventAttributes, Failure, Payload, RequestId, RunStarted, SignalName, StartRun, UnwindCause, WorkflowSignaled,
+    limits,
+};
 
+use super::decider::Decider;
 use super::state::Phase;
 use super::turn::{Rejection, Reply, TurnBuilder};
 
 impl TurnBuilder<'_> {
-    pub(super) fn start(&mut self, start: StartRun) -> Result<Reply, Rejection> {
+    pub(super) fn start(&mut self, start: StartRun, decider: &dyn Decider) -> Result<Reply, Rejection> {
         if let Some(started) = &self.state.started {
             let same_request = start.request_id.is_some() && start.request_id == started.request_id;
             return match same_request {
@@ -24,6 +28,10 @@ impl TurnBuilder<'_> {
             request_id,
             run_timeout,
             identity,
+            saga,
+            parent,
+            search_attributes,
+            adopted,
         } = start;
         self.emit(EventAttributes::WorkflowExecutionStarted(Box::new(RunStarted {
             workflow_id,
@@ -34,7 +42,15 @@ impl TurnBuilder<'_> {
             request_id,
             run_timeout,
             identity,
+            saga,
+            parent,
+            search_attributes,
         })));
+        if let Some(adopted) = adopted {
+            let failure = Failure::non_retryable("UndoneByParent", format!("run {} is undone", adopted.run_id));
+            self.emit(EventAttributes::SagaAdopted(adopted));
+            self.unwind(UnwindCause::Failed(failure), decider);
+        }
         Ok(Reply::Accepted)
     }
 
@@ -58,6 +74,7 @@ impl TurnBuilder<'_> {
             request_id,
             identity,
         })));
+        self.serve_waits();
         Ok(Reply::Accepted)
     }
 
@@ -79,7 +96,7 @@ impl TurnBuilder<'_> {
     }
 
     /// Leaves a tenth of the history for what must be written in any case: outcomes, compensations, the end.
-    fn check_room(&self) -> Result<(), Rejection> {
+    pub(super) fn check_room(&self) -> Result<(), Rejection> {
         let reserve = limits::HISTORY_EVENTS_MAX / 10;
         match self.state.events + reserve < limits::HISTORY_EVENTS_MAX {
             true => Ok(()),

@@ -7,17 +7,22 @@
 //! ([`RunState::attempts_due`], [`RunState::next_wake`]), so that it is the same after a crash.
 
 mod activity;
+mod ambiguity;
 mod apply;
 mod decider;
 mod definition_decider;
+mod desk;
 mod ledger;
 mod lifecycle;
+mod lock;
 mod pending;
+mod rollback;
 mod saga;
 mod state;
 mod task;
 mod timer;
 mod turn;
+mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +30,8 @@ mod tests;
 pub use apply::ApplyError;
 pub use decider::{Decider, NoDecider, Task, TaskError};
 pub use definition_decider::DefinitionDecider;
+pub use desk::Stuck;
 pub use ledger::{StepRecord, StepState, UndoState};
-pub use pending::{PendingActivity, PendingTimer};
+pub use pending::{LockState, PendingActivity, PendingTimer, RunLock};
 pub use state::{Phase, RunState};
 pub use turn::{Decision, Rejection, Reply, decide, park};

@@ -1,6 +1,9 @@
 //! What a run waits for: activities and timers that have not ended. Must not live here: how they end.
 
-use crate::model::{ActivityScheduled, AttemptToken, EventId, Failure, Timestamp};
+use crate::model::{
+    ActivityScheduled, AttemptToken, EventId, Failure, LockName, RetryState, SagaWaitStarted, StepVerdict, StuckReason,
+    Timestamp,
+};
 
 /// An activity that has been scheduled and has not ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +28,67 @@ pub struct PendingActivity {
     pub stuck: bool,
     /// Its next attempt is due, but was not handed out because the engine was stopping.
     pub held: bool,
+    /// It ended without an answer, and it is being found out whether it had its effect.
+    pub ambiguous: Option<RetryState>,
+    /// What was found out.
+    pub(super) verdict: Option<StepVerdict>,
+    /// Attempts that do not count for the retry policy any more: a person gave it a fresh one.
+    pub(super) attempts_forgiven: u32,
+    /// From when on its schedule-to-close runs.
+    pub(super) budget_from: Timestamp,
     /// The last attempt that the history says was started; 0 for none. Said only right before the activity ends.
     pub(super) last_started: u32,
+}
+
+/// Something about a saga that needs a person.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct StuckItem {
+    pub(super) reason: StuckReason,
+    pub(super) failure: Failure,
+    pub(super) since: Timestamp,
+    /// Somebody was told.
+    pub(super) escalated: bool,
+}
+
+/// A step that waits.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct PendingWait {
+    pub(super) started: Box<SagaWaitStarted>,
+}
+
+/// A part of a saga that is being undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rollback {
+    /// The starting event: steps scheduled after it are not concerned.
+    pub(super) started: EventId,
+    /// How many steps are kept.
+    pub(super) keep: u64,
+}
+
+/// A lock that the run has asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunLock {
+    /// Which lock.
+    pub lock: LockName,
+    /// The requesting event.
+    pub requested: EventId,
+    /// When it gives up waiting.
+    pub until: Option<Timestamp>,
+    /// It does not wait at all.
+    pub no_wait: bool,
+    /// How it stands.
+    pub state: LockState,
+}
+
+/// How a run stands to a lock.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LockState {
+    /// It waits.
+    Waiting,
+    /// It holds it until it ends.
+    Held,
+    /// It did not get it.
+    Refused(Failure),
 }
 
 /// A timer that has not fired.
@@ -51,15 +113,19 @@ impl PendingActivity {
     /// When the activity must have ended, whatever its attempts do.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.attributes
-            .options
-            .schedule_to_close
-            .map(|limit| self.scheduled_at.after(limit))
+        let limit = self.attributes.options.schedule_to_close?;
+        Some(self.budget_from.after(limit))
+    }
+
+    /// Whether no attempt of it is to be made for now: a person, or a verification, has the word.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.stuck || self.ambiguous.is_some()
     }
 
     /// Whether it undoes a saga step.
     #[must_use]
     pub fn is_compensation(&self) -> bool {
-        self.attributes.undoes.is_some()
+        self.attributes.undoes().is_some()
     }
 }

@@ -1,15 +1,15 @@
 //! The state of one run: what its history folds to, and the questions that may be asked of it. Must not live here:
 //! changing it (that is `apply`) or deciding anything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{
-    AttemptToken, Event, EventId, Failure, Outcome, ParkReason, RequestId, RunStarted, RunStatus, TimerId, Timestamp,
-    UnwindCause,
+    AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunStarted, RunStatus,
+    SagaOptions, SignalName, TimerId, Timestamp, UnwindCause,
 };
 
 use super::ledger::{SagaLedger, StepRecord};
-use super::pending::{PendingActivity, PendingTimer};
+use super::pending::{LockState, PendingActivity, PendingTimer, PendingWait, Rollback, RunLock, StuckItem};
 
 /// The state of one run. Equal histories fold to equal states.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +26,19 @@ pub struct RunState {
     pub(super) timers: BTreeMap<TimerId, PendingTimer>,
     pub(super) signal_requests: BTreeSet<RequestId>,
     pub(super) saga: SagaLedger,
+    /// What needs a person, by the scheduling event of the step concerned (`None`: the saga as a whole).
+    pub(super) stuck: BTreeMap<Option<EventId>, StuckItem>,
+    pub(super) decision_requests: BTreeSet<RequestId>,
+    /// A person decided to go back although the pivot has succeeded.
+    pub(super) pivot_overruled: bool,
+    /// When the saga turned back.
+    pub(super) unwinding_since: Option<Timestamp>,
+    pub(super) rollback: Option<Rollback>,
+    /// Steps that wait, by starting event.
+    pub(super) waits: BTreeMap<EventId, PendingWait>,
+    /// Signals that no step has waited for yet; only for runs that follow a definition.
+    pub(super) unread_signals: BTreeMap<SignalName, VecDeque<(EventId, Payload)>>,
+    pub(super) locks: BTreeMap<LockName, RunLock>,
     pub(super) task_due: bool,
     pub(super) since_task: Vec<Event>,
 }
@@ -123,6 +136,22 @@ impl RunState {
         self.saga.by_name(name)
     }
 
+    /// The locks that the run has asked for, by name.
+    pub fn locks(&self) -> impl Iterator<Item = &RunLock> {
+        self.locks.values()
+    }
+
+    /// How the run stands to a lock; `None` when it never asked for it.
+    #[must_use]
+    pub fn lock(&self, name: &str) -> Option<&RunLock> {
+        self.locks.get(name)
+    }
+
+    /// How its saga is undone.
+    pub(super) fn saga_options(&self) -> Option<&SagaOptions> {
+        self.started.as_ref()?.saga.as_deref()
+    }
+
     /// Whether the decider has something to look at.
     #[must_use]
     pub fn task_due(&self) -> bool {
@@ -138,17 +167,13 @@ impl RunState {
         if self.parked.is_some() {
             return RunStatus::Parked;
         }
-        if matches!(self.phase, Phase::Halted(_)) || self.is_stuck() {
+        if !self.stuck.is_empty() {
             return RunStatus::Stuck;
         }
         match self.phase {
             Phase::Unwinding(_) => RunStatus::Unwinding,
             _ => RunStatus::Running,
         }
-    }
-
-    fn is_stuck(&self) -> bool {
-        self.saga.is_stuck() || self.activities.values().any(|activity| activity.stuck)
     }
 
     /// Effect: every attempt that should be running at `now`.
@@ -158,7 +183,7 @@ impl RunState {
         let open = !self.is_closed();
         self.activities
             .values()
-            .filter(move |activity| open && !activity.stuck && !activity.held && activity.due <= now)
+            .filter(move |activity| open && !activity.is_suspended() && !activity.held && activity.due <= now)
     }
 
     /// Whether this attempt should be running: it is still the activity's current one.
@@ -168,7 +193,7 @@ impl RunState {
             && self
                 .activities
                 .get(&token.scheduled)
-                .is_some_and(|activity| activity.attempt == token.attempt && !activity.stuck)
+                .is_some_and(|activity| activity.attempt == token.attempt && !activity.is_suspended())
     }
 
     /// Whether this attempt should stop early: its activity was asked to.
@@ -179,7 +204,7 @@ impl RunState {
             .is_some_and(|activity| activity.cancel_requested)
     }
 
-    /// Effect: when the machine wants to be woken: the earliest timer, retry, activity deadline or run timeout.
+    /// Effect: when the machine wants to be woken: the earliest timer, retry, or anything else that time brings.
     #[must_use]
     pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
         if self.is_closed() {
@@ -187,12 +212,22 @@ impl RunState {
         }
         let now = now.max(self.last_time);
         let timers = self.timers.values().map(|timer| timer.fire_at);
-        let waiting = self.activities.values().filter(|activity| !activity.stuck);
+        let waiting = self.activities.values().filter(|activity| !activity.is_suspended());
         let activities = waiting.flat_map(|activity| {
             let retry = (activity.due > now).then_some(activity.due);
             retry.into_iter().chain(activity.deadline())
         });
-        timers.chain(activities).chain(self.run_deadline()).min()
+        let waits = self.waits.values().filter_map(|wait| wait.started.until);
+        let locks = self.locks.values().filter(|lock| lock.state == LockState::Waiting);
+        let locks = locks.filter_map(|lock| lock.until);
+        timers
+            .chain(activities)
+            .chain(waits)
+            .chain(locks)
+            .chain(self.run_deadline())
+            .chain(self.unwind_deadline())
+            .chain(self.desk_wake())
+            .min()
     }
 
     /// When a restarted engine must look at the run: at once, that is at [`Timestamp::EPOCH`] and with
@@ -204,7 +239,12 @@ impl RunState {
             return None;
         }
         let held = self.activities.values().any(|activity| activity.held);
-        if self.parked.is_some() || self.task_due() || held || self.attempts_due(now).next().is_some() {
+        // Locks are granted from memory: it has to know of all that are held before it grants any.
+        let locks = self
+            .locks
+            .values()
+            .any(|lock| !matches!(lock.state, LockState::Refused(_)));
+        if self.parked.is_some() || self.task_due() || held || locks || self.attempts_due(now).next().is_some() {
             return Some(Timestamp::EPOCH);
         }
         self.next_wake(now)

@@ -1,17 +1,31 @@
 //! Letting the decider react: its commands, checked and turned into events. Must not live here: any decider.
 
 use crate::model::{
-    ActivityScheduled, Command, EventAttributes, EventId, Failure, ParkReason, ScheduleActivity, StepKind,
-    TURN_EVENT_IDS, UnwindCause, WorkflowTask, limits,
+    ActivityRole, ActivityScheduled, Command, EventAttributes, EventId, Failure, ParkReason, SagaStepSkipped,
+    ScheduleActivity, StepKind, TURN_EVENT_IDS, UnwindCause, WorkflowTask, limits,
 };
 
 use super::decider::{Decider, Task};
+use super::ledger::UndoScope;
 use super::state::{Phase, RunState};
 use super::turn::TurnBuilder;
 
 impl TurnBuilder<'_> {
+    /// Lets the decider look at what is new and the saga go on, until neither has anything to do.
+    pub(super) fn run_to_rest(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
+        for _ in 0..limits::TASKS_PER_TURN_MAX {
+            let decided = self.run_tasks(decider);
+            self.advance(&*decider);
+            decided?;
+            if !self.state.task_due() {
+                return Ok(());
+            }
+        }
+        bad("the workflow code rolls back what it has just begun, over and over, and does not come to rest")
+    }
+
     /// Lets the decider look at what is new, until nothing is: its own commands may end something at once.
-    pub(super) fn run_tasks(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
+    fn run_tasks(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
         for _ in 0..limits::TASKS_PER_TURN_MAX {
             if !self.state.task_due() {
                 return Ok(());
@@ -87,6 +101,13 @@ impl TurnBuilder<'_> {
                     self.emit(EventAttributes::TimerCanceled { timer_id, started });
                 }
             }
+            Command::RollBack { keep } => self.roll_back(keep, decider),
+            Command::RequestLock { lock, timeout, no_wait } => self.request_lock(lock, timeout, no_wait),
+            Command::Wait(wait) => self.begin_wait(*wait),
+            Command::SkipStep { name, after } => {
+                let skipped = SagaStepSkipped { name, after };
+                self.emit(EventAttributes::SagaStepSkipped(Box::new(skipped)));
+            }
             Command::RecordMarker { name, details } => {
                 self.emit(EventAttributes::MarkerRecorded { name, details });
             }
@@ -123,8 +144,7 @@ impl TurnBuilder<'_> {
             activity_type,
             input,
             options,
-            step,
-            undoes: None,
+            role: step.map_or(ActivityRole::Plain, |step| ActivityRole::Step(Box::new(step))),
         })));
     }
 }
@@ -136,6 +156,7 @@ struct Starting<'a> {
     steps: std::collections::BTreeSet<&'a str>,
     timers: std::collections::BTreeSet<&'a str>,
     timers_canceled: std::collections::BTreeSet<&'a str>,
+    locks: std::collections::BTreeSet<&'a str>,
     pivot: bool,
 }
 
@@ -167,6 +188,13 @@ impl<'a> Starting<'a> {
                 self.timers_canceled.insert(timer_id.as_str());
                 Ok(())
             }
+            Command::Wait(wait) => self.check_step_name(state, wait.name.as_str()),
+            Command::SkipStep { name, .. } => self.check_step_name(state, name.as_str()),
+            Command::RollBack { keep } => check_rollback(state, *keep),
+            Command::RequestLock { lock, .. } => {
+                self.locks.insert(lock.as_str());
+                at_most(limits::LOCKS_PER_RUN_MAX, state.locks.len() + self.locks.len(), "locks")
+            }
             _ => Ok(()),
         }
     }
@@ -176,14 +204,33 @@ impl<'a> Starting<'a> {
             return Ok(());
         };
         let name = step.name.as_str();
-        if state.step(name).is_some() || !self.steps.insert(name) {
-            return bad(format!("the saga has a step {name:?} already"));
-        }
+        self.check_step_name(state, name)?;
         if step.kind == StepKind::Compensatable && (self.pivot || state.saga.is_past_pivot()) {
             return bad(format!("the compensatable step {name:?} comes after the pivot"));
         }
         self.pivot |= step.kind == StepKind::Pivot;
         Ok(())
+    }
+
+    fn check_step_name(&mut self, state: &RunState, name: &'a str) -> Result<(), ParkReason> {
+        match state.step(name).is_some() || !self.steps.insert(name) {
+            true => bad(format!("the saga has a step {name:?} already")),
+            false => Ok(()),
+        }
+    }
+}
+
+fn check_rollback(state: &RunState, keep: u64) -> Result<(), ParkReason> {
+    if state.rollback.is_some() {
+        return bad("the saga is being rolled back already");
+    }
+    let scope = UndoScope::Since {
+        keep,
+        before: state.next_event(),
+    };
+    match state.saga.has_pivot_in(scope) {
+        true => bad("the saga cannot be rolled back behind its pivot"),
+        false => Ok(()),
     }
 }
 
@@ -216,7 +263,7 @@ impl RunState {
             .activities
             .values()
             .filter(|_| forward)
-            .find_map(|activity| activity.attributes.step.as_ref());
+            .find_map(|activity| activity.attributes.step());
         step.map(|step| step.name.to_string())
     }
 }

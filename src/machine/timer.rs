@@ -15,7 +15,10 @@ impl TurnBuilder<'_> {
             self.unwind(UnwindCause::TimedOut, decider);
         }
         self.fire_timers();
+        self.end_waits();
+        self.give_up_locks();
         self.close_overdue_activities();
+        self.wake_desk(decider);
         Reply::Accepted
     }
 
@@ -33,7 +36,11 @@ impl TurnBuilder<'_> {
     /// Schedule-to-close ends an activity whatever its attempt is doing; a late result finds it gone and is refused.
     fn close_overdue_activities(&mut self) {
         let now = self.now;
-        let waiting = self.state.activities.values().filter(|activity| !activity.stuck);
+        let waiting = self
+            .state
+            .activities
+            .values()
+            .filter(|activity| !activity.is_suspended());
         let overdue: Vec<EventId> = waiting
             .filter(|activity| activity.deadline().is_some_and(|deadline| deadline <= now))
             .map(|activity| activity.scheduled)

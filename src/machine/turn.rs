@@ -1,7 +1,9 @@
 //! One turn: inputs in, events and a new state out. Lives here: the loop over inputs and the builder that emits events.
 //! Must not live here: what a single input or command means (each concept has its own file).
 
-use crate::model::{Event, EventAttributes, EventId, Input, ParkReason, PendingChange, RunId, Timestamp, Turn, limits};
+use crate::model::{
+    ChoiceKind, Event, EventAttributes, EventId, Input, ParkReason, PendingChange, RunId, Timestamp, Turn, limits,
+};
 
 use super::decider::Decider;
 use super::state::RunState;
@@ -49,6 +51,31 @@ pub enum Rejection {
     /// The saga's pivot has succeeded or is being tried: it only goes forward.
     #[error("the saga has reached its pivot and only goes forward; it can not be canceled")]
     PastPivot,
+    /// Nothing about the saga needs a person.
+    #[error("the saga is not stuck: there is nothing to decide")]
+    NotStuck,
+    /// Nothing about this step needs a person.
+    #[error("step {step:?} is not stuck; stuck: {}", .stuck.join(", "))]
+    StepNotStuck {
+        /// The step that was named.
+        step: String,
+        /// The steps that are stuck.
+        stuck: Vec<String>,
+    },
+    /// Several things are stuck, and the decision does not say which it is about.
+    #[error("several things are stuck, say which one is meant: {}", .stuck.join(", "))]
+    WhichStep {
+        /// The steps that are stuck.
+        stuck: Vec<String>,
+    },
+    /// The choice is not open now.
+    #[error("{choice} is not possible here; possible: {}", .open.join(", "))]
+    ChoiceNotOpen {
+        /// What was chosen.
+        choice: ChoiceKind,
+        /// What can be chosen.
+        open: Vec<String>,
+    },
     /// The history may not grow any more.
     #[error("the history has reached its limit of {} events", limits::HISTORY_EVENTS_MAX)]
     HistoryFull,
@@ -68,8 +95,7 @@ pub fn decide(state: &mut RunState, inputs: Vec<Input>, now: Timestamp, decider:
         pending: Vec::new(),
     };
     let replies = inputs.into_iter().map(|input| turn.take(input, &*decider)).collect();
-    let task_failure = turn.run_tasks(decider).err();
-    turn.advance_unwinding(&*decider);
+    let task_failure = turn.run_to_rest(decider).err();
     let turn = turn.finish();
     Decision {
         turn,
@@ -141,7 +167,7 @@ impl TurnBuilder<'_> {
 
     fn take(&mut self, input: Input, decider: &dyn Decider) -> Reply {
         let result = match input {
-            Input::Start(start) => self.start(*start),
+            Input::Start(start) => self.start(*start, decider),
             Input::Recovered { at } => Ok(self.recovered(at)),
             Input::Wake => Ok(self.wake(decider)),
             _ if self.state.started.is_none() => Err(Rejection::NotStarted),
@@ -154,6 +180,9 @@ impl TurnBuilder<'_> {
             } => self.signal(name, input, request_id, identity),
             Input::RequestCancel { reason, identity } => self.request_cancel(reason, identity),
             Input::Terminate { reason, identity } => Ok(self.terminate(reason, identity)),
+            Input::Decide(decision) => self.decide_stuck(*decision, decider),
+            Input::LockGranted { lock } => Ok(self.lock_granted(&lock)),
+            Input::LockRefused { lock, failure } => Ok(self.lock_refused(&lock, failure)),
             Input::Hold { attempts } => Ok(self.hold(attempts)),
             Input::AttemptEnded { token, outcome } => self.attempt_ended(token, outcome),
         };

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::{ActivityId, ActivityOptions, ActivityType, Failure, Payload, StepSpec, TimerId};
+use super::{
+    ActivityId, ActivityOptions, ActivityType, Failure, LockName, Payload, SignalName, StepName, StepSpec, TimerId,
+};
 
 /// One request of a decider. Everything a decider can ask for is in this list.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +35,29 @@ pub enum Command {
         name: String,
         /// Its content.
         details: Payload,
+    },
+    /// Undo every step but the first so many, in the order of their scheduling; then go on.
+    RollBack {
+        /// How many steps are kept.
+        keep: u64,
+    },
+    /// Ask for a lock that the run holds until it ends. Asking for one that it holds already gives it at once.
+    RequestLock {
+        /// Which lock.
+        lock: LockName,
+        /// How long to wait for it; `None`: for as long as it takes.
+        timeout: Option<Duration>,
+        /// Do not wait at all.
+        no_wait: bool,
+    },
+    /// Begin a step that waits. Only definitions do.
+    Wait(Box<WaitStep>),
+    /// Leave a step out. Only definitions do.
+    SkipStep {
+        /// Its name.
+        name: StepName,
+        /// The steps it depends on.
+        after: Vec<StepName>,
     },
     /// End the run with a result. Must be the last command.
     CompleteWorkflow {
@@ -66,6 +91,21 @@ pub struct ScheduleActivity {
     pub step: Option<StepSpec>,
 }
 
+/// A step that waits, for a signal or for a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WaitStep {
+    /// Its name.
+    pub name: StepName,
+    /// The steps it depends on.
+    pub after: Vec<StepName>,
+    /// The signal it waits for; `None`: only for the time.
+    pub signal: Option<SignalName>,
+    /// How long it waits; `None`: for as long as it takes.
+    pub timeout: Option<Duration>,
+    /// Its output when no signal came in time. `None`: it fails then.
+    pub default: Option<Payload>,
+}
+
 impl Command {
     /// Whether the command ends the run: such a command must be the last of its turn.
     #[must_use]
@@ -85,6 +125,10 @@ impl Command {
             Command::StartTimer { .. } => "StartTimer",
             Command::CancelTimer { .. } => "CancelTimer",
             Command::RecordMarker { .. } => "RecordMarker",
+            Command::RollBack { .. } => "RollBackSaga",
+            Command::RequestLock { .. } => "RequestSagaLock",
+            Command::Wait(_) => "StartSagaWait",
+            Command::SkipStep { .. } => "SkipSagaStep",
             Command::CompleteWorkflow { .. } => "CompleteWorkflowExecution",
             Command::FailWorkflow { .. } => "FailWorkflowExecution",
             Command::CancelWorkflow { .. } => "CancelWorkflowExecution",

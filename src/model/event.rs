@@ -1,11 +1,13 @@
 //! Facts, past tense, journaled, never edited: Temporal's history events, and a few of ours for sagas. Must not live
 //! here: their wire form (`store::record`) or their meaning for a run's state (`machine`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, Failure, FailureKind, Payload, RequestId,
-    RetryState, RunId, SignalName, StepSpec, StuckReason, TimeoutKind, TimerId, Timestamp, WorkflowId, WorkflowType,
+    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, Failure, Payload, RequestId, RetryState,
+    RunId, SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted,
+    SagaWaitStarted, SignalName, StepSpec, StepVerdict, TimerId, Timestamp, WaitResult, WorkflowId, WorkflowType,
 };
 
 /// How many ids a decided turn takes: it stands for WorkflowTaskScheduled, WorkflowTaskStarted and
@@ -156,6 +158,61 @@ pub enum EventAttributes {
     SagaUnwindStarted(Box<SagaUnwindStarted>),
     /// Ours: the saga cannot go on without a person.
     SagaStuck(Box<SagaStuck>),
+    /// Ours: a person, or the saga's policy, decided how a stuck saga goes on.
+    SagaDecided(Box<SagaDecided>),
+    /// Ours: a step has ended without an answer, and its policy is to find out before anything else happens.
+    SagaStepAmbiguous(Box<SagaStepAmbiguous>),
+    /// Ours: it became known whether a step without an answer had its effect.
+    SagaStepResolved {
+        /// The step's scheduling event.
+        scheduled: EventId,
+        /// What became known.
+        verdict: StepVerdict,
+    },
+    /// Ours: a part of the saga is undone; it goes on from there.
+    SagaRollbackStarted {
+        /// How many steps are kept, in the order of their scheduling.
+        keep: u64,
+    },
+    /// Ours: the part is undone.
+    SagaRollbackCompleted {
+        /// The starting event.
+        started: EventId,
+    },
+    /// Ours: a step that waits, for a signal or for a time, began to wait.
+    SagaWaitStarted(Box<SagaWaitStarted>),
+    /// Ours: a step that waits has what it waited for.
+    SagaWaitEnded {
+        /// The starting event.
+        started: EventId,
+        /// How it ended.
+        result: WaitResult,
+    },
+    /// Ours: a step is left out, because its condition does not hold.
+    SagaStepSkipped(Box<SagaStepSkipped>),
+    /// Ours: the saga asks for a lock that it holds until it ends.
+    SagaLockRequested {
+        /// Which lock.
+        lock: super::LockName,
+        /// When it gives up waiting; `None`: never.
+        until: Option<Timestamp>,
+        /// It does not wait at all when somebody else holds it.
+        no_wait: bool,
+    },
+    /// Ours: the saga holds the lock.
+    SagaLockAcquired {
+        /// The requesting event.
+        requested: EventId,
+    },
+    /// Ours: the saga does not get the lock.
+    SagaLockRefused {
+        /// The requesting event.
+        requested: EventId,
+        /// Why: it took too long, somebody holds it, or waiting for it would never end.
+        failure: Failure,
+    },
+    /// Ours: the run takes over the steps of another run, in order to undo them.
+    SagaAdopted(Box<SagaAdopted>),
 }
 
 /// Attributes of the first event.
@@ -177,6 +234,21 @@ pub struct RunStarted {
     pub run_timeout: Option<Duration>,
     /// Who started it.
     pub identity: String,
+    /// How its saga is undone; `None`: as by default.
+    pub saga: Option<Box<SagaOptions>>,
+    /// The run whose step this run is.
+    pub parent: Option<ParentRun>,
+    /// What it can be found by.
+    pub search_attributes: BTreeMap<String, Payload>,
+}
+
+/// The run whose step another run is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParentRun {
+    /// The caller's id of the parent.
+    pub workflow_id: WorkflowId,
+    /// The parent's execution.
+    pub run_id: RunId,
 }
 
 /// Attributes of a signal.
@@ -213,53 +285,48 @@ pub struct ActivityScheduled {
     pub input: Payload,
     /// Timeouts and retry policy.
     pub options: ActivityOptions,
+    /// What it is for the run's saga.
+    pub role: ActivityRole,
+}
+
+/// What an activity is for its run's saga.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ActivityRole {
+    /// Nothing.
+    Plain,
+    /// A forward step.
+    Step(Box<StepSpec>),
+    /// It undoes the step with this scheduling event.
+    Compensation(EventId),
+    /// It finds out whether the step with this scheduling event had its effect.
+    Verification(EventId),
+    /// It tells somebody that the step with this scheduling event (`None`: the saga as a whole) needs a person.
+    Escalation(Option<EventId>),
+}
+
+impl ActivityScheduled {
     /// The saga's part, when it is a forward step.
-    pub step: Option<StepSpec>,
-    /// The scheduling event of the step that this activity undoes, when it is a compensation.
-    pub undoes: Option<EventId>,
-}
-
-/// Attributes of the turning point of a saga.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SagaUnwindStarted {
-    /// Why it turned back, and how the run will end.
-    pub cause: UnwindCause,
-}
-
-/// Why a saga turns back; decides the run's close event.
-#[derive(Clone, Debug, PartialEq)]
-pub enum UnwindCause {
-    /// It failed: the run will end as WorkflowExecutionFailed.
-    Failed(Failure),
-    /// It was cancelled: the run will end as WorkflowExecutionCanceled.
-    Canceled(Failure),
-    /// Its time was up: the run will end as WorkflowExecutionTimedOut.
-    TimedOut,
-}
-
-/// Attributes of a saga that waits for a person.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SagaStuck {
-    /// The scheduling event of the forward step concerned, if it is about one.
-    pub step: Option<EventId>,
-    /// What it waits for.
-    pub reason: StuckReason,
-    /// The failure that led here.
-    pub failure: Failure,
-}
-
-impl UnwindCause {
-    /// The failure that the run's outcome tells.
     #[must_use]
-    pub fn failure(&self) -> Failure {
-        match self {
-            UnwindCause::Failed(failure) | UnwindCause::Canceled(failure) => failure.clone(),
-            UnwindCause::TimedOut => Failure {
-                message: "the run's time was up".to_owned(),
-                kind: FailureKind::Timeout(TimeoutKind::ScheduleToClose),
-                cause: None,
-            },
+    pub fn step(&self) -> Option<&StepSpec> {
+        match &self.role {
+            ActivityRole::Step(step) => Some(step),
+            _ => None,
         }
+    }
+
+    /// The scheduling event of the step that it undoes, when it is a compensation.
+    #[must_use]
+    pub fn undoes(&self) -> Option<EventId> {
+        match self.role {
+            ActivityRole::Compensation(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// Whether workflow code asked for it; everything else is the machine's own doing.
+    #[must_use]
+    pub fn is_of_the_code(&self) -> bool {
+        matches!(self.role, ActivityRole::Plain | ActivityRole::Step(_))
     }
 }
 
@@ -314,6 +381,18 @@ impl EventAttributes {
             E::MarkerRecorded { .. } => "MarkerRecorded",
             E::SagaUnwindStarted(_) => "SagaUnwindStarted",
             E::SagaStuck(_) => "SagaStuck",
+            E::SagaDecided(_) => "SagaDecided",
+            E::SagaStepAmbiguous(_) => "SagaStepAmbiguous",
+            E::SagaStepResolved { .. } => "SagaStepResolved",
+            E::SagaRollbackStarted { .. } => "SagaRollbackStarted",
+            E::SagaRollbackCompleted { .. } => "SagaRollbackCompleted",
+            E::SagaWaitStarted(_) => "SagaWaitStarted",
+            E::SagaWaitEnded { .. } => "SagaWaitEnded",
+            E::SagaStepSkipped(_) => "SagaStepSkipped",
+            E::SagaLockRequested { .. } => "SagaLockRequested",
+            E::SagaLockAcquired { .. } => "SagaLockAcquired",
+            E::SagaLockRefused { .. } => "SagaLockRefused",
+            E::SagaAdopted(_) => "SagaAdopted",
         }
     }
 }

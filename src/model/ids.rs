@@ -113,6 +113,11 @@ text_id!(
     "workflow id"
 );
 text_id!(
+    /// The name of a semantic lock, for example of the order that a saga works on.
+    LockName,
+    "lock name"
+);
+text_id!(
     /// The name of a kind of workflow: a registered function or a saga definition.
     WorkflowType,
     "workflow type"

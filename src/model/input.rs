@@ -1,9 +1,11 @@
 //! What arrives for a run. Lives here: the closed list of inputs. Must not live here: who sends them or how.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    DefinitionDigest, EventId, Failure, Payload, RequestId, RunId, SignalName, Timestamp, WorkflowId, WorkflowType,
+    Decide, DefinitionDigest, EventId, Failure, LockName, ParentRun, Payload, RequestId, RunId, SagaAdopted,
+    SagaOptions, SignalName, Timestamp, WorkflowId, WorkflowType,
 };
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
@@ -53,6 +55,20 @@ pub enum Input {
     Hold {
         /// The attempts that were due.
         attempts: Vec<AttemptToken>,
+    },
+    /// A person's decision about a stuck saga.
+    Decide(Box<Decide>),
+    /// A lock that the run asked for is its own now.
+    LockGranted {
+        /// Which lock.
+        lock: LockName,
+    },
+    /// The run does not get a lock that it asked for.
+    LockRefused {
+        /// Which lock.
+        lock: LockName,
+        /// Why.
+        failure: Failure,
     },
     /// Time has passed: whatever is due by now is due.
     Wake,
@@ -104,4 +120,12 @@ pub struct StartRun {
     pub run_timeout: Option<Duration>,
     /// Who starts it.
     pub identity: String,
+    /// How its saga is undone; `None`: as by default.
+    pub saga: Option<Box<SagaOptions>>,
+    /// The run whose step this run is.
+    pub parent: Option<ParentRun>,
+    /// What it can be found by.
+    pub search_attributes: BTreeMap<String, Payload>,
+    /// The steps of another run, which this one is started to undo.
+    pub adopted: Option<Box<SagaAdopted>>,
 }

@@ -83,3 +83,13 @@ pub const EXPRESSION_DEPTH_MAX: usize = 32;
 /// Levels of nesting of a definition's mapping. serde_json reads 128, and the canonical form needs some of its own.
 /// Enforced by `definition`.
 pub const MAPPING_DEPTH_MAX: usize = 64;
+
+/// Compensations of one run that run at once when its saga does not say otherwise: unwinding a wide fan-out must not
+/// flood a participant that may be down. Enforced by `machine`.
+pub const UNWIND_PARALLEL_MAX: u32 = 16;
+
+/// Locks that one run may hold or wait for. Enforced by `machine`.
+pub const LOCKS_PER_RUN_MAX: usize = 100;
+
+/// Search attributes of one run, and bytes of each.
+pub const SEARCH_ATTRIBUTES_MAX: usize = 100;

@@ -2,6 +2,7 @@
 //! Must not live here: behaviour beyond a value's own arithmetic, I/O, clocks, serialisation formats.
 
 mod command;
+mod decision;
 mod event;
 mod failure;
 mod ids;
@@ -11,25 +12,32 @@ mod options;
 mod payload;
 mod retry;
 mod saga;
+mod saga_event;
 mod status;
 mod time;
 mod turn;
 
-pub use command::{Command, ScheduleActivity};
-pub use event::{
-    ActivityScheduled, RunStarted, SagaStuck, SagaUnwindStarted, TaskIdentity, UnwindCause, WorkflowSignaled,
-};
+pub use command::{Command, ScheduleActivity, WaitStep};
+pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};
+pub use event::{ActivityRole, ActivityScheduled, ParentRun, RunStarted, TaskIdentity, WorkflowSignaled};
 pub use event::{Event, EventAttributes, TURN_EVENT_IDS, WorkflowTask};
 pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
 pub use ids::{
-    ActivityId, ActivityType, DefinitionDigest, EventId, IdError, RequestId, RunId, SignalName, StepName, TimerId,
-    WorkflowId, WorkflowType,
+    ActivityId, ActivityType, DefinitionDigest, EventId, IdError, LockName, RequestId, RunId, SignalName, StepName,
+    TimerId, WorkflowId, WorkflowType,
 };
 pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
 pub use options::ActivityOptions;
 pub use payload::{Payload, PayloadError};
 pub use retry::{RetryDecision, RetryPolicy};
-pub use saga::{CompensationInput, CompensationSpec, StepKind, StepSpec, Undo};
+pub use saga::{
+    AutomaticDecision, CompensationInput, CompensationSpec, Escalation, InFlight, OnAmbiguous, SagaOptions, StepKind,
+    StepSpec, StuckNotice, Undo, Verdict,
+};
+pub use saga_event::{
+    AdoptedStep, SagaAdopted, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted,
+    StepVerdict, UnwindCause, WaitResult,
+};
 pub use status::{Outcome, ParkReason, RunStatus, StuckReason};
 pub use time::Timestamp;
 pub use turn::{PendingChange, Turn};

@@ -124,6 +124,10 @@ pub enum StuckReason {
     RetriableFailed,
     /// Something else failed after the pivot, when going back is not possible any more.
     FailedAfterPivot,
+    /// Nobody knows whether a step had its effect, and its policy is to ask.
+    Ambiguous,
+    /// The unwinding as a whole took too long.
+    UnwindTimeout,
 }
 
 impl fmt::Display for StuckReason {
@@ -133,6 +137,8 @@ impl fmt::Display for StuckReason {
             StuckReason::CompensationInput => "the input of a compensation could not be made",
             StuckReason::RetriableFailed => "a retriable step failed for good",
             StuckReason::FailedAfterPivot => "a failure after the pivot: the saga cannot go back",
+            StuckReason::Ambiguous => "nobody knows whether the step had its effect",
+            StuckReason::UnwindTimeout => "undoing takes longer than the saga's limit for it",
         })
     }
 }

@@ -40,6 +40,13 @@ pub enum PendingChange {
         /// The activity's scheduling event.
         scheduled: EventId,
     },
+    /// A result came after its attempt had been given up; it was refused.
+    LateResult {
+        /// The activity's scheduling event.
+        scheduled: EventId,
+        /// The attempt's number.
+        attempt: u32,
+    },
     /// The run was set aside.
     Parked {
         /// Why.

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    ActivityId, ActivityType, Command, Event, EventAttributes, EventId, Failure, StepKind, StepSpec, StuckReason,
-    TimerId, UnwindCause,
+    ActivityId, ActivityType, Command, Event, EventAttributes, EventId, Failure, LockName, StepKind, StepSpec,
+    StuckReason, TimerId, UnwindCause,
 };
 
 /// A command as far as it is compared.
@@ -23,6 +23,10 @@ pub(super) enum Expected {
     StartTimer(TimerId),
     CancelTimer(TimerId),
     Marker(String),
+    RollBack(u64),
+    Lock(LockName),
+    /// What only definitions ask for, with its name.
+    OfDefinitions(&'static str),
     Complete,
     /// With the failure as text, for the reader only.
     Fail(String),
@@ -44,6 +48,9 @@ impl From<&Command> for Expected {
             Command::StartTimer { timer_id, .. } => Expected::StartTimer(timer_id.clone()),
             Command::CancelTimer { timer_id } => Expected::CancelTimer(timer_id.clone()),
             Command::RecordMarker { name, .. } => Expected::Marker(name.clone()),
+            Command::RollBack { keep } => Expected::RollBack(*keep),
+            Command::RequestLock { lock, .. } => Expected::Lock(lock.clone()),
+            Command::Wait(_) | Command::SkipStep { .. } => Expected::OfDefinitions(command.kind()),
             Command::CompleteWorkflow { .. } => Expected::Complete,
             Command::FailWorkflow { failure } => Expected::Fail(failure.to_string()),
             Command::CancelWorkflow { .. } => Expected::Cancel,
@@ -66,7 +73,7 @@ impl Expected {
             ) => {
                 *id == scheduled.activity_id
                     && *activity_type == scheduled.activity_type
-                    && *step == scheduled.step.as_ref().map(step_key)
+                    && *step == scheduled.step().map(step_key)
             }
             (Expected::CancelActivity(id), E::ActivityTaskCancelRequested { scheduled }) => {
                 ids.get(scheduled) == Some(id)
@@ -74,6 +81,8 @@ impl Expected {
             (Expected::StartTimer(id), E::TimerStarted { timer_id, .. })
             | (Expected::CancelTimer(id), E::TimerCanceled { timer_id, .. }) => id == timer_id,
             (Expected::Marker(expected), E::MarkerRecorded { name, .. }) => expected == name,
+            (Expected::RollBack(expected), E::SagaRollbackStarted { keep }) => expected == keep,
+            (Expected::Lock(expected), E::SagaLockRequested { lock, .. }) => expected == lock,
             (Expected::Complete, E::WorkflowExecutionCompleted { .. })
             | (Expected::Fail(_), E::WorkflowExecutionFailed { .. })
             | (Expected::Cancel, E::WorkflowExecutionCanceled { .. }) => true,
@@ -105,6 +114,9 @@ impl Expected {
             Expected::StartTimer(id) => format!("StartTimer (id {id})"),
             Expected::CancelTimer(id) => format!("CancelTimer (id {id})"),
             Expected::Marker(name) => format!("RecordMarker {name}"),
+            Expected::RollBack(keep) => format!("RollBackSaga (keeping {keep} steps)"),
+            Expected::Lock(lock) => format!("RequestSagaLock {lock}"),
+            Expected::OfDefinitions(kind) => (*kind).to_owned(),
             Expected::Complete => "CompleteWorkflowExecution".to_owned(),
             Expected::Fail(failure) => format!("FailWorkflowExecution ({failure})"),
             Expected::Cancel => "CancelWorkflowExecution".to_owned(),
@@ -117,11 +129,13 @@ impl Expected {
 pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
     use EventAttributes as E;
     match attributes {
-        E::ActivityTaskScheduled(scheduled) => scheduled.undoes.is_none(),
+        E::ActivityTaskScheduled(scheduled) => scheduled.is_of_the_code(),
         E::ActivityTaskCancelRequested { .. }
         | E::TimerStarted { .. }
         | E::TimerCanceled { .. }
         | E::MarkerRecorded { .. }
+        | E::SagaRollbackStarted { .. }
+        | E::SagaLockRequested { .. }
         | E::WorkflowExecutionCompleted { .. }
         | E::WorkflowExecutionFailed { .. }
         | E::WorkflowExecutionCanceled { .. }
@@ -175,7 +189,7 @@ pub(super) fn describe(event: &Event, ids: &ActivityIds) -> String {
     };
     match &event.attributes {
         E::ActivityTaskScheduled(scheduled) => {
-            let step = scheduled.step.as_ref().map(step_key);
+            let step = scheduled.step().map(step_key);
             let detail = activity_detail(&scheduled.activity_id, step.as_ref());
             format!("{kind} {} {detail}", scheduled.activity_type)
         }
@@ -188,6 +202,8 @@ pub(super) fn describe(event: &Event, ids: &ActivityIds) -> String {
             format!("{kind} (id {timer_id})")
         }
         E::MarkerRecorded { name, .. } => format!("{kind} {name}"),
+        E::SagaRollbackStarted { keep } => format!("{kind} (keeping {keep} steps)"),
+        E::SagaLockRequested { lock, .. } => format!("{kind} {lock}"),
         E::WorkflowExecutionSignaled(signal) => format!("{kind} {}", signal.name),
         E::WorkflowExecutionFailed { failure, .. } => format!("{kind} ({failure})"),
         E::SagaUnwindStarted(unwind) => match &unwind.cause {

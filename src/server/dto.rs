@@ -127,7 +127,7 @@ fn parked(reason: &ParkReason) -> Value {
 
 pub(super) fn step(step: &StepView) -> Value {
     let (output, cause) = match &step.state {
-        StepState::Pending => (None, None),
+        StepState::Pending | StepState::Skipped => (None, None),
         StepState::Completed { output } => (Some(payload(output)), None),
         StepState::Failed { failure: cause, .. } => (None, Some(failure(cause))),
     };
@@ -168,6 +168,7 @@ pub(super) fn kind_text(step: &StepView) -> &'static str {
 pub(super) fn state_text(step: &StepView) -> &'static str {
     match &step.state {
         StepState::Pending => "pending",
+        StepState::Skipped => "skipped",
         StepState::Completed { .. } => "completed",
         StepState::Failed { .. } => "failed",
     }
@@ -179,6 +180,7 @@ pub(super) fn undo_text(step: &StepView) -> &'static str {
         UndoState::Owed => "owed",
         UndoState::Running(_) => "running",
         UndoState::Done => "done",
+        UndoState::Skipped => "skipped",
         UndoState::Stuck => "stuck",
     }
 }

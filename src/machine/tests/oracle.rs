@@ -58,7 +58,7 @@ impl<'a> Oracle<'a> {
         match &event.attributes {
             E::ActivityTaskScheduled(scheduled) => {
                 assert!(
-                    self.turned_back.is_none() || scheduled.undoes.is_some(),
+                    self.turned_back.is_none() || !scheduled.is_of_the_code(),
                     "nothing goes forward in a saga that goes back"
                 );
                 let told = Told {
@@ -93,12 +93,12 @@ impl<'a> Oracle<'a> {
 
     fn steps(&self) -> impl Iterator<Item = (&Told<'a>, &'a StepSpec)> {
         let steps = self.activities.values();
-        steps.filter_map(|told| told.scheduled.step.as_ref().map(|spec| (told, spec)))
+        steps.filter_map(|told| told.scheduled.step().map(|spec| (told, spec)))
     }
 
     fn compensations_of(&self, step: EventId) -> Vec<&Told<'a>> {
         let all = self.activities.values();
-        all.filter(|told| told.scheduled.undoes == Some(step)).collect()
+        all.filter(|told| told.scheduled.undoes() == Some(step)).collect()
     }
 
     /// Every step that builds on this one, directly or through others.
@@ -107,7 +107,7 @@ impl<'a> Oracle<'a> {
         let mut open = vec![of];
         while let Some(id) = open.pop() {
             let base = &self.activities[&id];
-            let name = &base.scheduled.step.as_ref().expect("a step").name;
+            let name = &base.scheduled.step().expect("a step").name;
             for (told, spec) in self.steps() {
                 let builds_on = match &spec.after {
                     Some(after) => after.contains(name) && told.id > id,
@@ -125,9 +125,7 @@ impl<'a> Oracle<'a> {
     pub(super) fn dependents_of(&self, name: &str) -> Vec<&'a StepSpec> {
         let named = self.steps().find(|(_, spec)| spec.name.as_str() == name);
         let dependents = named.map(|(told, _)| self.dependents(told.id)).unwrap_or_default();
-        let all = dependents
-            .iter()
-            .filter_map(|id| self.activities[id].scheduled.step.as_ref());
+        let all = dependents.iter().filter_map(|id| self.activities[id].scheduled.step());
         all.collect()
     }
 
@@ -230,7 +228,7 @@ impl<'a> Oracle<'a> {
 }
 
 fn has_compensation(told: &Told<'_>) -> bool {
-    let spec = told.scheduled.step.as_ref();
+    let spec = told.scheduled.step();
     spec.is_some_and(|spec| spec.compensation.is_some())
 }
 

@@ -90,6 +90,8 @@ impl Plan {
                 kind,
                 after: self.explicit.then(|| self.builds_on(at)),
                 compensation,
+                on_ambiguous: OnAmbiguous::default(),
+                in_flight: InFlight::default(),
             }),
         }))
     }

@@ -292,6 +292,8 @@ fn step_of_kind(name: &str, kind: StepKind, undo: bool) -> Do {
                 input: CompensationInput::Undo,
                 options: ActivityOptions::for_compensation(),
             }),
+            on_ambiguous: OnAmbiguous::default(),
+            in_flight: InFlight::default(),
         });
     })
 }
@@ -371,6 +373,10 @@ pub(super) fn start_run() -> StartRun {
         request_id: Some(RequestId::from_trusted("start-1")),
         run_timeout: None,
         identity: "test".to_owned(),
+        saga: None,
+        parent: None,
+        search_attributes: std::collections::BTreeMap::new(),
+        adopted: None,
     }
 }
 

@@ -23,6 +23,9 @@ pub(super) fn history_text(turns: &[Turn]) -> String {
             if let EventAttributes::ActivityTaskScheduled(scheduled) = &event.attributes {
                 names.insert(event.id, scheduled.activity_id.to_string());
             }
+            if let EventAttributes::SagaWaitStarted(wait) = &event.attributes {
+                names.insert(event.id, wait.name.to_string());
+            }
             writeln!(text, "{}", event_text(event, &names)).unwrap();
         }
     }
@@ -61,6 +64,7 @@ fn change_text(change: &PendingChange, names: &Names) -> String {
         PendingChange::Parked { reason } => format!("parked: {}", reason.kind()),
         PendingChange::Held { scheduled } => format!("held {scheduled}"),
         PendingChange::Released { scheduled } => format!("released {scheduled}"),
+        PendingChange::LateResult { scheduled, attempt } => format!("{} #{attempt} came too late", names[scheduled]),
         PendingChange::Unparked => "unparked".to_owned(),
     }
 }
@@ -139,5 +143,37 @@ fn details(attributes: &EventAttributes, names: &Names) -> String {
                 .unwrap_or_default();
             format!("{step}{} [{:?}]", brief(&stuck.failure), stuck.reason)
         }
+        _ => saga_details(attributes, names),
+    }
+}
+
+fn saga_details(attributes: &EventAttributes, names: &Names) -> String {
+    use EventAttributes as E;
+    match attributes {
+        E::SagaDecided(decided) => {
+            let step = decided
+                .step
+                .map(|step| format!("{}: ", names[&step]))
+                .unwrap_or_default();
+            format!("{step}{} by {}", decided.choice.kind(), decided.by)
+        }
+        E::SagaStepAmbiguous(ambiguous) => {
+            let name = &names[&ambiguous.scheduled];
+            format!("{name}: {} [{:?}]", brief(&ambiguous.failure), ambiguous.retry_state)
+        }
+        E::SagaStepResolved { scheduled, verdict } => format!("{}: {verdict:?}", names[scheduled]),
+        E::SagaRollbackStarted { keep } => format!("keeping {keep}"),
+        E::SagaRollbackCompleted { started } => format!("of {started}"),
+        E::SagaWaitStarted(wait) => {
+            let until = wait.until.map(|until| format!(" until {}", seconds(until)));
+            format!("{}{}", wait.name, until.unwrap_or_default())
+        }
+        E::SagaWaitEnded { started, result } => format!("{}: {result:?}", names[started]),
+        E::SagaStepSkipped(skipped) => skipped.name.to_string(),
+        E::SagaLockRequested { lock, .. } => lock.to_string(),
+        E::SagaLockAcquired { requested } => format!("of {requested}"),
+        E::SagaLockRefused { requested, failure } => format!("of {requested}: {}", brief(failure)),
+        E::SagaAdopted(adopted) => format!("{} steps", adopted.steps.len()),
+        _ => String::new(),
     }
 }

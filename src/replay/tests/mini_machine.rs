@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::machine::{Decider, RunState, Task};
 use crate::model::{
-    ActivityScheduled, ActivityType, Command, Event, EventAttributes, EventId, Failure, ParkReason, Payload,
-    RetryState, RunId, RunStarted, SagaUnwindStarted, SignalName, Timestamp, UnwindCause, WorkflowId, WorkflowSignaled,
-    WorkflowTask, WorkflowType,
+    ActivityRole, ActivityScheduled, ActivityType, Command, Event, EventAttributes, EventId, Failure, ParkReason,
+    Payload, RetryState, RunId, RunStarted, SagaUnwindStarted, SignalName, Timestamp, UnwindCause, WorkflowId,
+    WorkflowSignaled, WorkflowTask, WorkflowType,
 };
 use crate::replay::CodeDecider;
 use crate::sdk::{Workflow, WorkflowDefinition, WorkflowFunction};
@@ -50,6 +50,9 @@ impl Mini {
             request_id: None,
             run_timeout: None,
             identity: String::new(),
+            saga: None,
+            parent: None,
+            search_attributes: std::collections::BTreeMap::new(),
         })));
         mini
     }
@@ -170,8 +173,10 @@ impl Mini {
                 activity_type: schedule.activity_type.clone(),
                 input: schedule.input.clone(),
                 options: schedule.options.clone(),
-                step: schedule.step.clone(),
-                undoes: None,
+                role: match schedule.step.clone() {
+                    Some(step) => ActivityRole::Step(Box::new(step)),
+                    None => ActivityRole::Plain,
+                },
             })),
             Command::RequestCancelActivity { activity_id } => E::ActivityTaskCancelRequested {
                 scheduled: self.scheduled(activity_id.as_str()),
@@ -188,6 +193,13 @@ impl Mini {
                 name: name.clone(),
                 details: details.clone(),
             },
+            Command::RollBack { keep } => E::SagaRollbackStarted { keep: *keep },
+            Command::RequestLock { lock, timeout, no_wait } => E::SagaLockRequested {
+                lock: lock.clone(),
+                until: timeout.map(|timeout| now.after(timeout)),
+                no_wait: *no_wait,
+            },
+            Command::Wait(_) | Command::SkipStep { .. } => unreachable!("only definitions ask for that"),
             Command::CompleteWorkflow { result } => E::WorkflowExecutionCompleted { result: result.clone() },
             Command::FailWorkflow { failure } => unwind(UnwindCause::Failed(failure.clone())),
             Command::CancelWorkflow { failure } => unwind(UnwindCause::Canceled(failure.clone())),
@@ -221,6 +233,10 @@ pub(super) fn told(commands: &[Command]) -> Vec<String> {
             Command::StartTimer { timer_id, .. } => format!("start timer {timer_id}"),
             Command::CancelTimer { timer_id } => format!("cancel timer {timer_id}"),
             Command::RecordMarker { name, .. } => format!("note {name}"),
+            Command::RollBack { keep } => format!("roll back to {keep}"),
+            Command::RequestLock { lock, .. } => format!("lock {lock}"),
+            Command::Wait(wait) => format!("wait {}", wait.name),
+            Command::SkipStep { name, .. } => format!("skip {name}"),
             Command::CompleteWorkflow { result } => format!("complete {result:?}"),
             Command::FailWorkflow { failure } => format!("fail {failure}"),
             Command::CancelWorkflow { failure } => format!("canceled {failure}"),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::{join, select};
 
 use crate::model::{
-    ActivityOptions, ActivityScheduled, Command, Event, EventAttributes, EventId, Failure, RetryPolicy, SagaStuck,
-    SagaUnwindStarted, StepKind, StuckReason, UnwindCause,
+    ActivityOptions, ActivityRole, ActivityScheduled, Command, Event, EventAttributes, EventId, Failure, RetryPolicy,
+    SagaStuck, SagaUnwindStarted, StepKind, StuckReason, UnwindCause,
 };
 use crate::replay::CodeDecider;
 use crate::sdk::WorkflowContext;
@@ -134,7 +134,7 @@ fn compensations_and_unwinding_do_not_concern_the_code() {
         unreachable!("the first step")
     };
     let undo = ActivityScheduled {
-        undoes: Some(EventId(5)),
+        role: ActivityRole::Compensation(EventId(5)),
         ..(**forward).clone()
     };
     mini.push(EventAttributes::ActivityTaskScheduled(Box::new(undo)));

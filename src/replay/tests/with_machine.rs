@@ -51,6 +51,10 @@ impl World {
             request_id: None,
             run_timeout: None,
             identity: String::new(),
+            saga: None,
+            parent: None,
+            search_attributes: std::collections::BTreeMap::new(),
+            adopted: None,
         })));
         world
     }

@@ -10,8 +10,8 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::model::{
-    ActivityId, ActivityOptions, ActivityType, Command, EventId, Failure, Payload, RunId, ScheduleActivity, SignalName,
-    StepKind, StepName, StepSpec, TimerId, Timestamp, WorkflowId, WorkflowType,
+    ActivityId, ActivityOptions, ActivityType, Command, EventId, Failure, InFlight, OnAmbiguous, Payload, RunId,
+    ScheduleActivity, SignalName, StepKind, StepName, StepSpec, TimerId, Timestamp, WorkflowId, WorkflowType,
 };
 use crate::model::{CompensationSpec, RunStarted};
 
@@ -175,6 +175,8 @@ impl Core {
                 kind: step.kind,
                 after: None,
                 compensation: step.compensation,
+                on_ambiguous: OnAmbiguous::default(),
+                in_flight: InFlight::default(),
             }
         });
         let key = self.begin(What::Activity {

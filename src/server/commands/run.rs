@@ -11,7 +11,7 @@ use crate::engine::{
     activities_of, check_saga,
 };
 use crate::model::{Outcome, Payload, Timestamp};
-use crate::server::console::{BAD, Console, GOOD, OutputArgs, STRONG, WARN, style_of};
+use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, WARN, style_of};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::{self, DataArgs, SettingArgs};
@@ -273,6 +273,7 @@ type Change = Option<(&'static str, String, anstyle::Style)>;
 fn outcome(step: &StepView) -> Change {
     match &step.state {
         StepState::Pending => None,
+        StepState::Skipped => Some(("skipped", String::new(), FAINT)),
         StepState::Completed { .. } => Some(("completed", String::new(), GOOD)),
         StepState::Failed { failure, .. } => Some(("failed", format!(": {failure}"), BAD)),
     }
@@ -281,6 +282,7 @@ fn outcome(step: &StepView) -> Change {
 fn undoing(step: &StepView) -> Change {
     match step.undo {
         UndoState::Done => Some(("undone", String::new(), WARN)),
+        UndoState::Skipped => Some(("left as it is", String::new(), BAD)),
         UndoState::Stuck => Some(("cannot be undone", String::new(), BAD)),
         UndoState::NotOwed | UndoState::Owed | UndoState::Running(_) => None,
     }

@@ -87,6 +87,7 @@ fn steps(run: &RunDescription) -> Vec<[Cell; 6]> {
     let row = |step: &StepView| {
         let (style, failure) = match &step.state {
             StepState::Pending => (STRONG, last_failure(run, step)),
+            StepState::Skipped => (FAINT, None),
             StepState::Completed { .. } => (GOOD, None),
             StepState::Failed { failure, .. } => (WARN, Some(failure.to_string())),
         };

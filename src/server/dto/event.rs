@@ -1,8 +1,10 @@
 //! History events for programs and, on one line each, for people. Must not live here: any other shape.
 
+mod saga;
+
 use serde_json::{Value, json};
 
-use crate::model::{Event, EventAttributes, EventId, RetryState, UnwindCause};
+use crate::model::{ActivityRole, Event, EventAttributes, EventId, RetryState, UnwindCause};
 
 use crate::server::text;
 
@@ -52,8 +54,12 @@ fn attributes(attributes: &EventAttributes) -> Value {
         E::ActivityTaskScheduled(scheduled) => json!({
             "activity_id": scheduled.activity_id.as_str(), "activity_type": scheduled.activity_type.as_str(),
             "input": payload(&scheduled.input),
-            "step": scheduled.step.as_ref().map(|step| step.name.as_str()),
-            "undoes": scheduled.undoes.map(|step| step.0),
+            "step": scheduled.step().map(|step| step.name.as_str()),
+            "undoes": scheduled.undoes().map(|step| step.0),
+            "verifies": match scheduled.role {
+                ActivityRole::Verification(step) => Some(step.0),
+                _ => None,
+            },
         }),
         E::ActivityTaskStarted {
             scheduled,
@@ -102,6 +108,7 @@ fn attributes(attributes: &EventAttributes) -> Value {
         E::SagaStuck(stuck) => json!({
             "step": stuck.step.as_ref().map(id), "reason": stuck.reason.to_string(), "failure": failure(&stuck.failure),
         }),
+        _ => saga::attributes(attributes),
     }
 }
 
@@ -119,11 +126,16 @@ pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
         | E::WorkflowExecutionCancelRequested { reason, identity } => format!("{reason} (by {identity})"),
         E::WorkflowExecutionSignaled(signal) => format!("{} {:?}", signal.name, signal.input),
         E::WorkflowTask(task) => task.identity.clone(),
-        E::ActivityTaskScheduled(scheduled) => match (&scheduled.step, scheduled.undoes) {
-            (Some(step), _) => format!("step {}: {}", step.name, scheduled.activity_type),
-            (None, Some(step)) => format!("undoes {step}: {} {}", scheduled.activity_id, scheduled.activity_type),
-            (None, None) => format!("{} {}", scheduled.activity_id, scheduled.activity_type),
-        },
+        E::ActivityTaskScheduled(scheduled) => {
+            let what = format!("{} {}", scheduled.activity_id, scheduled.activity_type);
+            match &scheduled.role {
+                ActivityRole::Plain => what,
+                ActivityRole::Step(step) => format!("step {}: {}", step.name, scheduled.activity_type),
+                ActivityRole::Compensation(step) => format!("undoes {step}: {what}"),
+                ActivityRole::Verification(step) => format!("verifies {step}: {what}"),
+                ActivityRole::Escalation(_) => format!("calls for help: {what}"),
+            }
+        }
         E::ActivityTaskStarted { scheduled, attempt, .. } => format!("of {scheduled}: attempt {attempt}"),
         E::ActivityTaskCompleted { scheduled, result, .. } => format!("of {scheduled}: {result:?}"),
         E::ActivityTaskFailed {
@@ -151,6 +163,7 @@ pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
             format!("{}: {failure}", unwind_cause(&unwind.cause))
         }
         E::SagaStuck(stuck) => format!("{}: {}", stuck.reason, text::failure(&stuck.failure)),
+        _ => saga::text(attributes),
     }
 }
 

@@ -1,6 +1,8 @@
 //! From the wire to the model: owns everything, checks what the wire's types cannot. Must not live here: the bytes
 //! themselves.
 
+mod saga;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,11 +11,11 @@ use super::RecordError;
 use super::encode::FAILURE_CHAIN_MAX;
 use super::v1 as wire;
 use crate::model::{
-    ActivityId, ActivityOptions, ActivityScheduled, ActivityType, Application, CompensationInput, CompensationSpec,
-    DefinitionDigest, Event, EventAttributes, EventId, Failure, FailureKind, ParkReason, Payload, PendingChange,
-    RequestId, RetryPolicy, RetryState, RunId, RunStarted, SagaStuck, SagaUnwindStarted, SignalName, StepKind,
-    StepName, StepSpec, StuckReason, TimeoutKind, TimerId, Timestamp, Turn, UnwindCause, WorkflowId, WorkflowSignaled,
-    WorkflowTask, WorkflowType,
+    ActivityId, ActivityOptions, ActivityRole, ActivityScheduled, ActivityType, Application, CompensationInput,
+    CompensationSpec, DefinitionDigest, Event, EventAttributes, EventId, Failure, FailureKind, InFlight, OnAmbiguous,
+    ParentRun, ParkReason, Payload, PendingChange, RequestId, RetryPolicy, RetryState, RunId, RunStarted, SagaStuck,
+    SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TimeoutKind, TimerId, Timestamp, Turn,
+    UnwindCause, WorkflowId, WorkflowSignaled, WorkflowTask, WorkflowType,
 };
 
 type Decoded<T> = Result<T, RecordError>;
@@ -151,6 +153,7 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             reason: stuck_reason(&reason),
             failure: chain(failure)?,
         })),
+        other => return saga::attributes(other),
     })
 }
 
@@ -164,6 +167,20 @@ fn run_started(started: &wire::RunStarted<'_>) -> Decoded<RunStarted> {
         request_id: started.request_id.map(RequestId::from_trusted),
         run_timeout: started.run_timeout.map(duration).transpose()?,
         identity: started.identity.to_owned(),
+        saga: started
+            .saga
+            .as_deref()
+            .map(|options| saga::options(options).map(Box::new))
+            .transpose()?,
+        parent: started.parent.as_ref().map(|parent| ParentRun {
+            workflow_id: WorkflowId::from_trusted(parent.workflow_id),
+            run_id: RunId::from_bytes(parent.run_id),
+        }),
+        search_attributes: started
+            .search_attributes
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), payload(value)))
+            .collect(),
     })
 }
 
@@ -173,33 +190,54 @@ fn scheduled_activity(activity: wire::ActivityScheduled<'_>) -> Decoded<Activity
         activity_type: ActivityType::from_trusted(activity.activity_type),
         input: payload(&activity.input),
         options: options(&activity.options)?,
-        step: activity.step.map(step).transpose()?,
-        undoes: activity.undoes.map(EventId),
+        role: match activity.role {
+            wire::ActivityRole::Plain => ActivityRole::Plain,
+            wire::ActivityRole::Step(spec) => ActivityRole::Step(Box::new(step(*spec)?)),
+            wire::ActivityRole::Compensation(step) => ActivityRole::Compensation(EventId(step)),
+            wire::ActivityRole::Verification(step) => ActivityRole::Verification(EventId(step)),
+            wire::ActivityRole::Escalation(step) => ActivityRole::Escalation(step.map(EventId)),
+        },
     })
 }
 
 fn step(step: wire::StepSpec<'_>) -> Decoded<StepSpec> {
-    let compensation = |spec: wire::CompensationSpec<'_>| -> Decoded<CompensationSpec> {
-        Ok(CompensationSpec {
-            activity_type: ActivityType::from_trusted(spec.activity_type),
-            input: match spec.input {
-                wire::CompensationInput::Undo => CompensationInput::Undo,
-                wire::CompensationInput::Mapped => CompensationInput::Mapped,
-            },
-            options: options(&spec.options)?,
-        })
-    };
     Ok(StepSpec {
         name: StepName::from_trusted(step.name),
-        kind: match step.kind {
-            wire::StepKind::Compensatable => StepKind::Compensatable,
-            wire::StepKind::Pivot => StepKind::Pivot,
-            wire::StepKind::Retriable => StepKind::Retriable,
+        kind: step_kind(&step.kind),
+        after: step.after.map(names),
+        compensation: step.compensation.as_ref().map(compensation).transpose()?,
+        on_ambiguous: match &step.on_ambiguous {
+            wire::OnAmbiguous::Compensate => OnAmbiguous::Compensate,
+            wire::OnAmbiguous::Verify(probe) => OnAmbiguous::Verify(Box::new(compensation(probe)?)),
+            wire::OnAmbiguous::Ask => OnAmbiguous::Ask,
         },
-        after: step
-            .after
-            .map(|names| names.into_iter().map(StepName::from_trusted).collect()),
-        compensation: step.compensation.map(compensation).transpose()?,
+        in_flight: match step.in_flight {
+            wire::InFlight::Wait => InFlight::Wait,
+            wire::InFlight::Fence => InFlight::Fence,
+        },
+    })
+}
+
+fn step_kind(kind: &wire::StepKind) -> StepKind {
+    match kind {
+        wire::StepKind::Compensatable => StepKind::Compensatable,
+        wire::StepKind::Pivot => StepKind::Pivot,
+        wire::StepKind::Retriable => StepKind::Retriable,
+    }
+}
+
+fn names(names: Vec<&str>) -> Vec<StepName> {
+    names.into_iter().map(StepName::from_trusted).collect()
+}
+
+fn compensation(spec: &wire::CompensationSpec<'_>) -> Decoded<CompensationSpec> {
+    Ok(CompensationSpec {
+        activity_type: ActivityType::from_trusted(spec.activity_type),
+        input: match spec.input {
+            wire::CompensationInput::Undo => CompensationInput::Undo,
+            wire::CompensationInput::Mapped => CompensationInput::Mapped,
+        },
+        options: options(&spec.options)?,
     })
 }
 
@@ -308,6 +346,8 @@ fn stuck_reason(reason: &wire::StuckReason) -> StuckReason {
         wire::StuckReason::CompensationInput => StuckReason::CompensationInput,
         wire::StuckReason::RetriableFailed => StuckReason::RetriableFailed,
         wire::StuckReason::FailedAfterPivot => StuckReason::FailedAfterPivot,
+        wire::StuckReason::Ambiguous => StuckReason::Ambiguous,
+        wire::StuckReason::UnwindTimeout => StuckReason::UnwindTimeout,
     }
 }
 
@@ -328,6 +368,10 @@ fn pending(change: wire::Pending<'_>) -> Decoded<PendingChange> {
             reason: park_reason(&reason),
         },
         wire::Pending::Unparked => PendingChange::Unparked,
+        wire::Pending::LateResult { scheduled, attempt } => PendingChange::LateResult {
+            scheduled: EventId(scheduled),
+            attempt,
+        },
         wire::Pending::Held { scheduled } => PendingChange::Held {
             scheduled: EventId(scheduled),
         },

@@ -1,12 +1,14 @@
 //! From the model to the wire: borrows everything, copies nothing. Must not live here: the bytes themselves.
 
+mod saga;
+
 use std::time::Duration;
 
 use super::v1 as wire;
 use crate::model::{
-    ActivityOptions, ActivityScheduled, CompensationInput, Event, EventAttributes, Failure, FailureKind, ParkReason,
-    Payload, PendingChange, RequestId, RetryState, RunStarted, StepKind, StepName, StepSpec, StuckReason, TimeoutKind,
-    Turn, UnwindCause,
+    ActivityOptions, ActivityRole, ActivityScheduled, CompensationInput, CompensationSpec, Event, EventAttributes,
+    Failure, FailureKind, InFlight, OnAmbiguous, ParkReason, Payload, PendingChange, RequestId, RetryState, RunStarted,
+    StepKind, StepName, StepSpec, StuckReason, TimeoutKind, Turn, UnwindCause,
 };
 
 /// How many failures of a chain are written. More than `limits::FAILURE_CAUSES_MAX` and what the engine wraps around
@@ -30,7 +32,7 @@ fn event(event: &Event) -> wire::Event<'_> {
     }
 }
 
-/// One long match instead of several short ones: the compiler then knows that no event is forgotten.
+/// One long match instead of several short ones. What is of sagas only is in `saga`, which knows the rest.
 fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
     use EventAttributes as E;
     use wire::Attributes as W;
@@ -131,6 +133,7 @@ fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
             reason: stuck_reason(stuck.reason),
             failure: chain(&stuck.failure),
         },
+        _ => saga::attributes(attributes),
     }
 }
 
@@ -144,6 +147,16 @@ fn run_started(started: &RunStarted) -> wire::RunStarted<'_> {
         request_id: started.request_id.as_ref().map(RequestId::as_str),
         run_timeout: started.run_timeout.map(span),
         identity: &started.identity,
+        saga: started.saga.as_deref().map(|options| Box::new(saga::options(options))),
+        parent: started.parent.as_ref().map(|parent| wire::ParentRun {
+            workflow_id: parent.workflow_id.as_str(),
+            run_id: *parent.run_id.as_bytes(),
+        }),
+        search_attributes: started
+            .search_attributes
+            .iter()
+            .map(|(key, value)| (key.as_str(), payload(value)))
+            .collect(),
     }
 }
 
@@ -153,31 +166,54 @@ fn scheduled_activity(activity: &ActivityScheduled) -> wire::ActivityScheduled<'
         activity_type: activity.activity_type.as_str(),
         input: payload(&activity.input),
         options: options(&activity.options),
-        step: activity.step.as_ref().map(step),
-        undoes: activity.undoes.map(|id| id.0),
+        role: match &activity.role {
+            ActivityRole::Plain => wire::ActivityRole::Plain,
+            ActivityRole::Step(spec) => wire::ActivityRole::Step(Box::new(step(spec))),
+            ActivityRole::Compensation(step) => wire::ActivityRole::Compensation(step.0),
+            ActivityRole::Verification(step) => wire::ActivityRole::Verification(step.0),
+            ActivityRole::Escalation(step) => wire::ActivityRole::Escalation(step.map(|step| step.0)),
+        },
     }
 }
 
 fn step(step: &StepSpec) -> wire::StepSpec<'_> {
     wire::StepSpec {
         name: step.name.as_str(),
-        kind: match step.kind {
-            StepKind::Compensatable => wire::StepKind::Compensatable,
-            StepKind::Pivot => wire::StepKind::Pivot,
-            StepKind::Retriable => wire::StepKind::Retriable,
+        kind: step_kind(step.kind),
+        after: step.after.as_deref().map(names),
+        compensation: step.compensation.as_ref().map(compensation),
+        on_ambiguous: match &step.on_ambiguous {
+            OnAmbiguous::Compensate => wire::OnAmbiguous::Compensate,
+            OnAmbiguous::Verify(probe) => wire::OnAmbiguous::Verify(Box::new(compensation(probe))),
+            OnAmbiguous::Ask => wire::OnAmbiguous::Ask,
         },
-        after: step
-            .after
-            .as_ref()
-            .map(|names| names.iter().map(StepName::as_str).collect()),
-        compensation: step.compensation.as_ref().map(|spec| wire::CompensationSpec {
-            activity_type: spec.activity_type.as_str(),
-            input: match spec.input {
-                CompensationInput::Undo => wire::CompensationInput::Undo,
-                CompensationInput::Mapped => wire::CompensationInput::Mapped,
-            },
-            options: options(&spec.options),
-        }),
+        in_flight: match step.in_flight {
+            InFlight::Wait => wire::InFlight::Wait,
+            InFlight::Fence => wire::InFlight::Fence,
+        },
+    }
+}
+
+fn step_kind(kind: StepKind) -> wire::StepKind {
+    match kind {
+        StepKind::Compensatable => wire::StepKind::Compensatable,
+        StepKind::Pivot => wire::StepKind::Pivot,
+        StepKind::Retriable => wire::StepKind::Retriable,
+    }
+}
+
+fn names(names: &[StepName]) -> Vec<&str> {
+    names.iter().map(StepName::as_str).collect()
+}
+
+fn compensation(spec: &CompensationSpec) -> wire::CompensationSpec<'_> {
+    wire::CompensationSpec {
+        activity_type: spec.activity_type.as_str(),
+        input: match spec.input {
+            CompensationInput::Undo => wire::CompensationInput::Undo,
+            CompensationInput::Mapped => wire::CompensationInput::Mapped,
+        },
+        options: options(&spec.options),
     }
 }
 
@@ -269,6 +305,8 @@ fn stuck_reason(reason: StuckReason) -> wire::StuckReason {
         StuckReason::CompensationInput => wire::StuckReason::CompensationInput,
         StuckReason::RetriableFailed => wire::StuckReason::RetriableFailed,
         StuckReason::FailedAfterPivot => wire::StuckReason::FailedAfterPivot,
+        StuckReason::Ambiguous => wire::StuckReason::Ambiguous,
+        StuckReason::UnwindTimeout => wire::StuckReason::UnwindTimeout,
     }
 }
 
@@ -290,6 +328,10 @@ fn pending(change: &PendingChange) -> wire::Pending<'_> {
         },
         PendingChange::Unparked => wire::Pending::Unparked,
         PendingChange::Held { scheduled } => wire::Pending::Held { scheduled: scheduled.0 },
+        PendingChange::LateResult { scheduled, attempt } => wire::Pending::LateResult {
+            scheduled: scheduled.0,
+            attempt: *attempt,
+        },
         PendingChange::Released { scheduled } => wire::Pending::Released { scheduled: scheduled.0 },
     }
 }

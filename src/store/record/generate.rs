@@ -133,25 +133,181 @@ fn options() -> BoxedStrategy<ActivityOptions> {
         .boxed()
 }
 
-fn step() -> BoxedStrategy<StepSpec> {
+fn step_kind() -> BoxedStrategy<StepKind> {
+    proptest::sample::select(vec![StepKind::Compensatable, StepKind::Pivot, StepKind::Retriable]).boxed()
+}
+
+fn names() -> BoxedStrategy<Vec<StepName>> {
+    proptest::collection::vec(text().prop_map(StepName::from_trusted), 0..3).boxed()
+}
+
+fn compensation() -> BoxedStrategy<CompensationSpec> {
     let input = prop_oneof![Just(CompensationInput::Undo), Just(CompensationInput::Mapped)];
-    let compensation = (text(), input, options()).prop_map(|(kind, input, options)| CompensationSpec {
-        activity_type: ActivityType::from_trusted(kind),
-        input,
-        options,
-    });
+    (text(), input, options())
+        .prop_map(|(kind, input, options)| CompensationSpec {
+            activity_type: ActivityType::from_trusted(kind),
+            input,
+            options,
+        })
+        .boxed()
+}
+
+fn step() -> BoxedStrategy<StepSpec> {
+    let on_ambiguous = prop_oneof![
+        Just(OnAmbiguous::Compensate),
+        compensation().prop_map(|probe| OnAmbiguous::Verify(Box::new(probe))),
+        Just(OnAmbiguous::Ask),
+    ];
     (
         text(),
-        proptest::sample::select(vec![StepKind::Compensatable, StepKind::Pivot, StepKind::Retriable]),
-        proptest::option::of(proptest::collection::vec(text().prop_map(StepName::from_trusted), 0..3)),
-        proptest::option::of(compensation),
+        step_kind(),
+        proptest::option::of(names()),
+        proptest::option::of(compensation()),
+        on_ambiguous,
+        proptest::sample::select(vec![InFlight::Wait, InFlight::Fence]),
     )
-        .prop_map(|(name, kind, after, compensation)| StepSpec {
+        .prop_map(|(name, kind, after, compensation, on_ambiguous, in_flight)| StepSpec {
             name: StepName::from_trusted(name),
             kind,
             after,
             compensation,
+            on_ambiguous,
+            in_flight,
         })
+        .boxed()
+}
+
+fn choice_kind() -> BoxedStrategy<ChoiceKind> {
+    proptest::sample::select(ChoiceKind::ALL.to_vec()).boxed()
+}
+
+fn saga_options() -> BoxedStrategy<SagaOptions> {
+    let escalation = (duration(), text(), options()).prop_map(|(after, kind, options)| Escalation {
+        after,
+        activity_type: ActivityType::from_trusted(kind),
+        options,
+    });
+    let automatic = (duration(), choice_kind()).prop_map(|(after, choice)| AutomaticDecision { after, choice });
+    (
+        proptest::option::of(duration()),
+        proptest::option::of(any::<u32>()),
+        proptest::option::of(escalation),
+        proptest::option::of(automatic),
+    )
+        .prop_map(|(unwind_timeout, unwind_parallel, escalation, automatic)| SagaOptions {
+            unwind_timeout,
+            unwind_parallel,
+            escalation,
+            automatic,
+        })
+        .boxed()
+}
+
+/// What happens to sagas only.
+fn saga_events() -> BoxedStrategy<EventAttributes> {
+    use EventAttributes as E;
+    let choice = prop_oneof![
+        Just(Choice::Retry),
+        payload().prop_map(|input| Choice::RetryWith { input }),
+        Just(Choice::Skip),
+        payload().prop_map(|output| Choice::MarkDone { output }),
+        Just(Choice::GoForward),
+        Just(Choice::GoBack),
+        Just(Choice::Abandon),
+    ];
+    let decided = (
+        proptest::option::of(event_id()),
+        choice,
+        text(),
+        text(),
+        proptest::option::of(text().prop_map(RequestId::from_trusted)),
+        any::<bool>(),
+    )
+        .prop_map(|(step, choice, by, reason, request_id, automatic)| {
+            E::SagaDecided(Box::new(SagaDecided {
+                step,
+                choice,
+                by,
+                reason,
+                request_id,
+                automatic,
+            }))
+        });
+    let verdicts = vec![StepVerdict::Applied, StepVerdict::NotApplied, StepVerdict::Unknown];
+    let wait = (
+        text(),
+        names(),
+        proptest::option::of(text().prop_map(SignalName::from_trusted)),
+        proptest::option::of(time()),
+        proptest::option::of(payload()),
+    )
+        .prop_map(|(name, after, signal, until, default)| {
+            E::SagaWaitStarted(Box::new(SagaWaitStarted {
+                name: StepName::from_trusted(name),
+                after,
+                signal,
+                until,
+                default,
+            }))
+        });
+    let wait_result = prop_oneof![
+        event_id().prop_map(WaitResult::Signaled),
+        proptest::sample::select(vec![WaitResult::Elapsed, WaitResult::TimedOut, WaitResult::Canceled]),
+    ];
+    prop_oneof![
+        decided,
+        (event_id(), failure(), retry_state()).prop_map(|(scheduled, failure, retry_state)| {
+            E::SagaStepAmbiguous(Box::new(SagaStepAmbiguous {
+                scheduled,
+                failure,
+                retry_state,
+            }))
+        }),
+        (event_id(), proptest::sample::select(verdicts))
+            .prop_map(|(scheduled, verdict)| E::SagaStepResolved { scheduled, verdict }),
+        any::<u64>().prop_map(|keep| E::SagaRollbackStarted { keep }),
+        event_id().prop_map(|started| E::SagaRollbackCompleted { started }),
+        wait,
+        (event_id(), wait_result).prop_map(|(started, result)| E::SagaWaitEnded { started, result }),
+        (text(), names()).prop_map(|(name, after)| {
+            let name = StepName::from_trusted(name);
+            E::SagaStepSkipped(Box::new(SagaStepSkipped { name, after }))
+        }),
+        (text(), proptest::option::of(time()), any::<bool>()).prop_map(|(lock, until, no_wait)| {
+            E::SagaLockRequested {
+                lock: LockName::from_trusted(lock),
+                until,
+                no_wait,
+            }
+        }),
+        event_id().prop_map(|requested| E::SagaLockAcquired { requested }),
+        (event_id(), failure()).prop_map(|(requested, failure)| E::SagaLockRefused { requested, failure }),
+        (any::<[u8; 16]>(), proptest::collection::vec(adopted(), 0..3)).prop_map(|(run, steps)| {
+            let run_id = RunId::from_bytes(run);
+            E::SagaAdopted(Box::new(SagaAdopted { run_id, steps }))
+        }),
+    ]
+    .boxed()
+}
+
+fn adopted() -> BoxedStrategy<AdoptedStep> {
+    let outcome = prop_oneof![payload().prop_map(Ok), failure().prop_map(Err)];
+    (
+        (text(), step_kind(), proptest::option::of(names()), payload()),
+        (outcome, proptest::option::of(compensation()), event_id(), event_id()),
+    )
+        .prop_map(
+            |((name, kind, after, input), (outcome, compensation, scheduled, closed))| AdoptedStep {
+                name: StepName::from_trusted(name),
+                kind,
+                after,
+                input,
+                outcome,
+                compensation,
+                scheduled,
+                closed,
+            },
+        )
         .boxed()
 }
 
@@ -170,19 +326,33 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
             proptest::option::of(duration()),
             text(),
         ),
+        (
+            proptest::option::of(saga_options().prop_map(Box::new)),
+            proptest::option::of((text(), any::<[u8; 16]>())),
+            proptest::collection::btree_map(text(), payload(), 0..3),
+        ),
     )
-        .prop_map(|((id, run, kind, digest), (input, request, run_timeout, identity))| {
-            E::WorkflowExecutionStarted(Box::new(RunStarted {
-                workflow_id: WorkflowId::from_trusted(id),
-                run_id: RunId::from_bytes(run),
-                workflow_type: WorkflowType::from_trusted(kind),
-                definition: digest.map(DefinitionDigest),
-                input,
-                request_id: request.map(RequestId::from_trusted),
-                run_timeout,
-                identity,
-            }))
-        });
+        .prop_map(
+            |((id, run, kind, digest), (input, request, run_timeout, identity), more)| {
+                let (saga, parent, search_attributes) = more;
+                E::WorkflowExecutionStarted(Box::new(RunStarted {
+                    workflow_id: WorkflowId::from_trusted(id),
+                    run_id: RunId::from_bytes(run),
+                    workflow_type: WorkflowType::from_trusted(kind),
+                    definition: digest.map(DefinitionDigest),
+                    input,
+                    request_id: request.map(RequestId::from_trusted),
+                    run_timeout,
+                    identity,
+                    saga,
+                    parent: parent.map(|(workflow_id, run_id)| ParentRun {
+                        workflow_id: WorkflowId::from_trusted(workflow_id),
+                        run_id: RunId::from_bytes(run_id),
+                    }),
+                    search_attributes,
+                }))
+            },
+        );
     let signaled = (text(), payload(), proptest::option::of(text()), text()).prop_map(|(name, input, id, identity)| {
         E::WorkflowExecutionSignaled(Box::new(WorkflowSignaled {
             name: SignalName::from_trusted(name),
@@ -221,24 +391,22 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
 fn step_events() -> BoxedStrategy<EventAttributes> {
     use EventAttributes as E;
     use StuckReason as S;
-    let scheduled = (
-        text(),
-        text(),
-        payload(),
-        options(),
-        proptest::option::of(step()),
-        proptest::option::of(event_id()),
-    )
-        .prop_map(|(id, kind, input, options, step, undoes)| {
-            E::ActivityTaskScheduled(Box::new(ActivityScheduled {
-                activity_id: ActivityId::from_trusted(id),
-                activity_type: ActivityType::from_trusted(kind),
-                input,
-                options,
-                step,
-                undoes,
-            }))
-        });
+    let role = prop_oneof![
+        Just(ActivityRole::Plain),
+        step().prop_map(|step| ActivityRole::Step(Box::new(step))),
+        event_id().prop_map(ActivityRole::Compensation),
+        event_id().prop_map(ActivityRole::Verification),
+        proptest::option::of(event_id()).prop_map(ActivityRole::Escalation),
+    ];
+    let scheduled = (text(), text(), payload(), options(), role).prop_map(|(id, kind, input, options, role)| {
+        E::ActivityTaskScheduled(Box::new(ActivityScheduled {
+            activity_id: ActivityId::from_trusted(id),
+            activity_type: ActivityType::from_trusted(kind),
+            input,
+            options,
+            role,
+        }))
+    });
     let cause = prop_oneof![
         failure().prop_map(UnwindCause::Failed),
         failure().prop_map(UnwindCause::Canceled),
@@ -249,6 +417,8 @@ fn step_events() -> BoxedStrategy<EventAttributes> {
         S::CompensationInput,
         S::RetriableFailed,
         S::FailedAfterPivot,
+        S::Ambiguous,
+        S::UnwindTimeout,
     ]);
     prop_oneof![
         3 => scheduled,
@@ -305,12 +475,13 @@ fn pending() -> BoxedStrategy<PendingChange> {
         Just(PendingChange::Unparked),
         any::<u64>().prop_map(|id| PendingChange::Held { scheduled: EventId(id) }),
         any::<u64>().prop_map(|id| PendingChange::Released { scheduled: EventId(id) }),
+        (event_id(), any::<u32>()).prop_map(|(scheduled, attempt)| PendingChange::LateResult { scheduled, attempt }),
     ]
     .boxed()
 }
 
 pub(super) fn turn() -> BoxedStrategy<Turn> {
-    let attributes = prop_oneof![run_events(), step_events()];
+    let attributes = prop_oneof![run_events(), step_events(), saga_events()];
     let event = (event_id(), time(), attributes).prop_map(|(id, time, attributes)| Event { id, time, attributes });
     (
         any::<u64>(),

@@ -46,7 +46,7 @@ fn scheduled() -> EventAttributes {
             heartbeat: Some(Duration::from_nanos(1)),
             retry,
         },
-        step: Some(StepSpec {
+        role: ActivityRole::Step(Box::new(StepSpec {
             name: StepName::from_trusted("reserve"),
             kind: StepKind::Pivot,
             after: Some(vec![StepName::from_trusted("check")]),
@@ -55,9 +55,81 @@ fn scheduled() -> EventAttributes {
                 input: CompensationInput::Mapped,
                 options: ActivityOptions::for_compensation(),
             }),
-        }),
-        undoes: Some(EventId(5)),
+            on_ambiguous: OnAmbiguous::Verify(Box::new(CompensationSpec {
+                activity_type: ActivityType::from_trusted("find_reservation"),
+                input: CompensationInput::Undo,
+                options: ActivityOptions::default(),
+            })),
+            in_flight: InFlight::Fence,
+        })),
     }))
+}
+
+/// The events that Temporal does not have, but for the first two, in the order of version 1's variants.
+fn saga_events() -> Vec<EventAttributes> {
+    use EventAttributes as E;
+    let step = |name: &str| StepName::from_trusted(name);
+    vec![
+        E::SagaDecided(Box::new(SagaDecided {
+            step: Some(EventId(5)),
+            choice: Choice::MarkDone {
+                output: Payload::json(&3).unwrap(),
+            },
+            by: "ada".to_owned(),
+            reason: "refunded by hand".to_owned(),
+            request_id: Some(RequestId::from_trusted("decision-1")),
+            automatic: false,
+        })),
+        E::SagaStepAmbiguous(Box::new(SagaStepAmbiguous {
+            scheduled: EventId(5),
+            failure: Failure::timeout(TimeoutKind::StartToClose),
+            retry_state: RetryState::MaximumAttemptsReached,
+        })),
+        E::SagaStepResolved {
+            scheduled: EventId(5),
+            verdict: StepVerdict::NotApplied,
+        },
+        E::SagaRollbackStarted { keep: 1 },
+        E::SagaRollbackCompleted { started: EventId(9) },
+        E::SagaWaitStarted(Box::new(SagaWaitStarted {
+            name: step("approval"),
+            after: vec![step("reserve")],
+            signal: Some(SignalName::from_trusted("approve")),
+            until: Some(Timestamp::from_micros(1_700_000_002_000_000)),
+            default: Some(Payload::json(&false).unwrap()),
+        })),
+        E::SagaWaitEnded {
+            started: EventId(9),
+            result: WaitResult::Signaled(EventId(10)),
+        },
+        E::SagaStepSkipped(Box::new(SagaStepSkipped {
+            name: step("gift-wrap"),
+            after: vec![step("reserve")],
+        })),
+        E::SagaLockRequested {
+            lock: LockName::from_trusted("order:42"),
+            until: Some(Timestamp::from_micros(1_700_000_003_000_000)),
+            no_wait: false,
+        },
+        E::SagaLockAcquired { requested: EventId(9) },
+        E::SagaLockRefused {
+            requested: EventId(9),
+            failure: Failure::non_retryable("LockTimeout", "held by order-41"),
+        },
+        E::SagaAdopted(Box::new(SagaAdopted {
+            run_id: RunId::from_bytes([9; 16]),
+            steps: vec![AdoptedStep {
+                name: step("flight"),
+                kind: StepKind::Compensatable,
+                after: Some(vec![step("passport")]),
+                input: Payload::json(&1).unwrap(),
+                outcome: Err(Failure::worker_lost()),
+                compensation: None,
+                scheduled: EventId(5),
+                closed: EventId(7),
+            }],
+        })),
+    ]
 }
 
 /// Every event and every change once, in the order of version 1's variants.
@@ -66,7 +138,7 @@ fn every_kind() -> Turn {
     let text = str::to_owned;
     let timer = || TimerId::from_trusted("cool-off");
     let (scheduled_id, started) = (EventId(5), EventId(6));
-    let attributes = vec![
+    let attributes = [
         E::WorkflowExecutionStarted(Box::new(RunStarted {
             workflow_id: WorkflowId::from_trusted("order-42"),
             run_id: RunId::from_bytes([7; 16]),
@@ -76,6 +148,24 @@ fn every_kind() -> Turn {
             request_id: Some(RequestId::from_trusted("request-1")),
             run_timeout: Some(Duration::from_secs(3_600)),
             identity: text("client-a"),
+            saga: Some(Box::new(SagaOptions {
+                unwind_timeout: Some(Duration::from_secs(600)),
+                unwind_parallel: Some(4),
+                escalation: Some(Escalation {
+                    after: Duration::from_secs(60),
+                    activity_type: ActivityType::from_trusted("page_somebody"),
+                    options: ActivityOptions::default(),
+                }),
+                automatic: Some(AutomaticDecision {
+                    after: Duration::from_secs(86_400),
+                    choice: ChoiceKind::Skip,
+                }),
+            })),
+            parent: Some(ParentRun {
+                workflow_id: WorkflowId::from_trusted("basket-7"),
+                run_id: RunId::from_bytes([8; 16]),
+            }),
+            search_attributes: [("customer".to_owned(), Payload::json("ada").unwrap())].into(),
         })),
         E::WorkflowExecutionCompleted {
             result: Payload::null(),
@@ -160,7 +250,9 @@ fn every_kind() -> Turn {
             reason: StuckReason::FailedAfterPivot,
             failure: Failure::new("Down", "no answer"),
         })),
-    ];
+    ]
+    .into_iter()
+    .chain(saga_events());
     let event = |(place, attributes)| Event {
         id: EventId(place),
         time: Timestamp::from_micros(1_700_000_000_000_000),
@@ -187,6 +279,10 @@ fn every_kind() -> Turn {
             PendingChange::Unparked,
             PendingChange::Held { scheduled: EventId(5) },
             PendingChange::Released { scheduled: EventId(5) },
+            PendingChange::LateResult {
+                scheduled: EventId(5),
+                attempt: 2,
+            },
         ],
     }
 }
@@ -215,7 +311,7 @@ fn every_kind_of_event_is_in_the_golden_record() {
         .iter()
         .map(|event| event.attributes.kind())
         .collect();
-    assert_eq!(kinds.len(), 22);
+    assert_eq!(kinds.len(), 34);
 }
 
 #[test]

@@ -164,6 +164,154 @@ pub(super) enum Attributes<'a> {
         #[serde(borrow)]
         failure: Failure<'a>,
     },
+    SagaDecided(#[serde(borrow)] Box<Decided<'a>>),
+    SagaStepAmbiguous {
+        scheduled: u64,
+        #[serde(borrow)]
+        failure: Failure<'a>,
+        retry_state: RetryState,
+    },
+    SagaStepResolved {
+        scheduled: u64,
+        verdict: Verdict,
+    },
+    SagaRollbackStarted {
+        keep: u64,
+    },
+    SagaRollbackCompleted {
+        started: u64,
+    },
+    SagaWaitStarted {
+        name: &'a str,
+        #[serde(borrow)]
+        after: Vec<&'a str>,
+        #[serde(borrow)]
+        signal: Option<&'a str>,
+        until: Option<Micros>,
+        #[serde(borrow)]
+        default: Option<Payload<'a>>,
+    },
+    SagaWaitEnded {
+        started: u64,
+        result: WaitResult,
+    },
+    SagaStepSkipped {
+        name: &'a str,
+        #[serde(borrow)]
+        after: Vec<&'a str>,
+    },
+    SagaLockRequested {
+        lock: &'a str,
+        until: Option<Micros>,
+        no_wait: bool,
+    },
+    SagaLockAcquired {
+        requested: u64,
+    },
+    SagaLockRefused {
+        requested: u64,
+        #[serde(borrow)]
+        failure: Failure<'a>,
+    },
+    SagaAdopted {
+        run_id: [u8; 16],
+        #[serde(borrow)]
+        steps: Vec<AdoptedStep<'a>>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Decided<'a> {
+    pub(super) step: Option<u64>,
+    #[serde(borrow)]
+    pub(super) choice: Choice<'a>,
+    pub(super) by: &'a str,
+    pub(super) reason: &'a str,
+    #[serde(borrow)]
+    pub(super) request_id: Option<&'a str>,
+    pub(super) automatic: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Choice<'a> {
+    Retry,
+    RetryWith(#[serde(borrow)] Payload<'a>),
+    Skip,
+    MarkDone(#[serde(borrow)] Payload<'a>),
+    GoForward,
+    GoBack,
+    Abandon,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum ChoiceKind {
+    Retry,
+    RetryWith,
+    Skip,
+    MarkDone,
+    GoForward,
+    GoBack,
+    Abandon,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Verdict {
+    Applied,
+    NotApplied,
+    Unknown,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum WaitResult {
+    Signaled(u64),
+    Elapsed,
+    TimedOut,
+    Canceled,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct AdoptedStep<'a> {
+    pub(super) name: &'a str,
+    pub(super) kind: StepKind,
+    #[serde(borrow)]
+    pub(super) after: Option<Vec<&'a str>>,
+    #[serde(borrow)]
+    pub(super) input: Payload<'a>,
+    #[serde(borrow)]
+    pub(super) outcome: Result<Payload<'a>, Failure<'a>>,
+    #[serde(borrow)]
+    pub(super) compensation: Option<CompensationSpec<'a>>,
+    pub(super) scheduled: u64,
+    pub(super) closed: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SagaOptions<'a> {
+    pub(super) unwind_timeout: Option<Span>,
+    pub(super) unwind_parallel: Option<u32>,
+    #[serde(borrow)]
+    pub(super) escalation: Option<Escalation<'a>>,
+    pub(super) automatic: Option<AutomaticDecision>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Escalation<'a> {
+    pub(super) after: Span,
+    pub(super) activity_type: &'a str,
+    #[serde(borrow)]
+    pub(super) options: ActivityOptions<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct AutomaticDecision {
+    pub(super) after: Span,
+    pub(super) choice: ChoiceKind,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ParentRun<'a> {
+    pub(super) workflow_id: &'a str,
+    pub(super) run_id: [u8; 16],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -178,6 +326,12 @@ pub(super) struct RunStarted<'a> {
     pub(super) request_id: Option<&'a str>,
     pub(super) run_timeout: Option<Span>,
     pub(super) identity: &'a str,
+    #[serde(borrow)]
+    pub(super) saga: Option<Box<SagaOptions<'a>>>,
+    #[serde(borrow)]
+    pub(super) parent: Option<ParentRun<'a>>,
+    #[serde(borrow)]
+    pub(super) search_attributes: Vec<(&'a str, Payload<'a>)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -189,8 +343,16 @@ pub(super) struct ActivityScheduled<'a> {
     #[serde(borrow)]
     pub(super) options: ActivityOptions<'a>,
     #[serde(borrow)]
-    pub(super) step: Option<StepSpec<'a>>,
-    pub(super) undoes: Option<u64>,
+    pub(super) role: ActivityRole<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum ActivityRole<'a> {
+    Plain,
+    Step(#[serde(borrow)] Box<StepSpec<'a>>),
+    Compensation(u64),
+    Verification(u64),
+    Escalation(Option<u64>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -215,6 +377,22 @@ pub(super) struct StepSpec<'a> {
     pub(super) after: Option<Vec<&'a str>>,
     #[serde(borrow)]
     pub(super) compensation: Option<CompensationSpec<'a>>,
+    #[serde(borrow)]
+    pub(super) on_ambiguous: OnAmbiguous<'a>,
+    pub(super) in_flight: InFlight,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum OnAmbiguous<'a> {
+    Compensate,
+    Verify(#[serde(borrow)] Box<CompensationSpec<'a>>),
+    Ask,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum InFlight {
+    Wait,
+    Fence,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -300,6 +478,8 @@ pub(super) enum StuckReason {
     CompensationInput,
     RetriableFailed,
     FailedAfterPivot,
+    Ambiguous,
+    UnwindTimeout,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -321,6 +501,10 @@ pub(super) enum Pending<'a> {
     },
     Released {
         scheduled: u64,
+    },
+    LateResult {
+        scheduled: u64,
+        attempt: u32,
     },
 }
 
