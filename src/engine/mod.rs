@@ -3,6 +3,7 @@
 
 mod builder;
 mod client;
+mod drawing;
 mod error;
 mod handle;
 mod offline;
@@ -28,7 +29,7 @@ pub use starter::Starter;
 pub use view::{ActivityView, RunDescription, StepView};
 
 // What the engine's own signatures speak of.
-pub use crate::definition::{CheckReport, HTTP_ACTIVITY, Problem, Severity};
+pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity};
 pub use crate::machine::{StepState, UndoState};
 pub use crate::runtime::{Clock, SystemClock};
 pub use crate::store::{Error as StoreError, ListQuery, RunHead, VerifyProgress, VerifyReport};

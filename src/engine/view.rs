@@ -50,6 +50,12 @@ pub struct StepView {
     pub name: StepName,
     /// What it means for the saga's course.
     pub kind: StepKind,
+    /// What does it; `None`: it is no activity, or it was adopted from another run.
+    pub activity: Option<ActivityType>,
+    /// The steps it was scheduled after: those it depends on, or, when it did not say, those that had ended by then.
+    pub after: Vec<StepName>,
+    /// What was registered to undo it.
+    pub compensation: Option<ActivityType>,
     /// How it went.
     pub state: StepState,
     /// How many attempts it took; for a pending one, the number of the attempt that runs or is due next.
@@ -106,7 +112,7 @@ impl RunDescription {
                 _ => None,
             },
             cancel_requested: state.cancel_requested().map(str::to_owned),
-            steps: state.steps().map(|step| StepView::of(step, &attempts)).collect(),
+            steps: state.steps().map(|step| StepView::of(step, state, &attempts)).collect(),
             pending: state
                 .activities()
                 .map(|activity| ActivityView::of(activity, state))
@@ -141,15 +147,18 @@ impl RunDescription {
     }
 }
 
-/// How many attempts activities took, by their scheduling events; and which activity undoes which step.
+/// What activities there were and how many attempts they took, by their scheduling events; and which activity undoes which
+/// step.
 struct Attempts {
     made: BTreeMap<EventId, u32>,
+    activities: BTreeMap<EventId, ActivityType>,
     compensations: BTreeMap<EventId, EventId>,
 }
 
 impl Attempts {
     fn of(state: &RunState, turns: &[Turn]) -> Self {
         let mut made = BTreeMap::new();
+        let mut activities = BTreeMap::new();
         let mut compensations = BTreeMap::new();
         for event in turns.iter().flat_map(|turn| &turn.events) {
             match &event.attributes {
@@ -157,6 +166,7 @@ impl Attempts {
                     made.insert(*scheduled, *attempt);
                 }
                 EventAttributes::ActivityTaskScheduled(scheduled) => {
+                    activities.insert(event.id, scheduled.activity_type.clone());
                     if let Some(step) = scheduled.undoes() {
                         compensations.insert(step, event.id);
                     }
@@ -169,7 +179,11 @@ impl Attempts {
                 .activities()
                 .map(|activity| (activity.scheduled, activity.attempt)),
         );
-        Self { made, compensations }
+        Self {
+            made,
+            activities,
+            compensations,
+        }
     }
 
     fn made(&self, scheduled: EventId) -> u32 {
@@ -184,16 +198,28 @@ impl Attempts {
 }
 
 impl StepView {
-    fn of(step: &StepRecord, attempts: &Attempts) -> Self {
+    fn of(step: &StepRecord, state: &RunState, attempts: &Attempts) -> Self {
         Self {
             name: step.name.clone(),
             kind: step.kind,
+            activity: attempts.activities.get(&step.scheduled).cloned(),
+            after: match step.after() {
+                Some(after) => after.to_vec(),
+                None => ended_before(step, state),
+            },
+            compensation: step.compensation().map(|spec| spec.activity_type.clone()),
             state: step.state.clone(),
             attempts: attempts.made(step.scheduled),
             undo: step.undo,
             undo_attempts: attempts.made_to_undo(step.scheduled),
         }
     }
+}
+
+/// The steps that had ended when this one was scheduled.
+fn ended_before(step: &StepRecord, state: &RunState) -> Vec<StepName> {
+    let ended = |other: &&StepRecord| other.closed.is_some_and(|closed| closed < step.scheduled);
+    state.steps().filter(ended).map(|other| other.name.clone()).collect()
 }
 
 impl ActivityView {
