@@ -17,6 +17,7 @@ use super::read::read;
 use super::resolve::resolve;
 use super::rules;
 use super::saga::SagaDefinition;
+use super::schema::check_schema;
 
 /// What a definition is checked with.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,6 +92,9 @@ pub(super) fn check(
     let saga = resolve(authored, options.config.unwrap_or(&no_overrides), &mut problems);
     let graph = Graph::new(&saga.steps, &mut problems);
     rules::check(authored, &saga, &graph, options.known_activities, &mut problems);
+    if let Some(schema) = &saga.input_schema {
+        check_schema(schema, &mut problems);
+    }
     let canonical = saga.to_bytes();
     let definition = compile(saga, canonical, &graph, &mut problems);
     finish(file, Some(definition), problems)

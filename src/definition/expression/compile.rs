@@ -49,6 +49,14 @@ impl Expression {
         if !issues.is_empty() {
             return Err(issues);
         }
+        let secret = references
+            .iter()
+            .any(|reference| matches!(reference, Reference::Secret(_)));
+        if secret && !Chain::of(&program).is_some_and(|chain| chain.plain && chain.keys.len() == 1) {
+            let hint = "embed it as it is: \"Bearer ${ secret.NAME }\"".to_owned();
+            let message = "nothing can be computed from a secret: its value is not known yet";
+            return Err(vec![Issue::new(message, Some(hint))]);
+        }
         let path =
             Chain::of(&program)
                 .filter(|chain| chain.plain)
@@ -81,6 +89,17 @@ impl Expression {
             Form::Path { from, keys } => Some((*from, keys)),
             Form::Cel { .. } => None,
         }
+    }
+
+    /// Whether it is a secret.
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(
+            self.form,
+            Form::Path {
+                from: Reference::Secret(_),
+                ..
+            }
+        )
     }
 
     /// The expression as it was written.
