@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::definition::{DefinitionError, HTTP_ACTIVITY, ParseOptions, Problem, SagaDefinition, Severity};
+use crate::definition::{BUILT_IN_ACTIVITIES, DefinitionError, ParseOptions, Problem, SagaDefinition, Severity};
 use crate::model::WorkflowType;
 use crate::runtime::{Clock, Runtime, RuntimeOptions, SystemClock};
 use crate::sdk::{
@@ -297,23 +297,15 @@ impl std::fmt::Debug for AmendsBuilder {
 
 /// A definition from a file is checked while its positions are known; one built in Rust is checked here.
 fn unknown_activities(saga: &SagaDefinition, known: &BTreeSet<String>) -> Option<DefinitionError> {
-    let named = saga.steps().iter().flat_map(|step| {
-        let compensation = step
-            .spec()
-            .compensation
-            .as_ref()
-            .map(|compensation| &compensation.activity_type);
-        std::iter::once(step.activity_type())
-            .chain(compensation)
-            .map(move |activity| (step.name(), activity))
-    });
-    let unknown =
-        named.filter(|(_, activity)| !known.contains(activity.as_str()) && activity.as_str() != HTTP_ACTIVITY);
+    let built_in = |activity: &str| BUILT_IN_ACTIVITIES.contains(&activity);
+    let unknown = saga
+        .activity_types()
+        .filter(|(_, activity)| !known.contains(activity.as_str()) && !built_in(activity.as_str()));
     let problems: Vec<Problem> = unknown
         .map(|(step, activity)| Problem {
             severity: Severity::Error,
             position: None,
-            place: format!("step {step}"),
+            place: step.map_or("stuck.escalate".to_owned(), |step| format!("step {step}")),
             message: format!("no activity {activity:?} is registered"),
             hint: Some("register it with `AmendsBuilder::activity`".to_owned()),
         })

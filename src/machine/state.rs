@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{
-    AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunStarted, RunStatus,
-    SagaOptions, SignalName, TimerId, Timestamp, UnwindCause,
+    AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunId, RunStarted,
+    RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, WorkflowId,
 };
 
 use super::ledger::{SagaLedger, StepRecord};
@@ -39,6 +39,8 @@ pub struct RunState {
     /// Signals that no step has waited for yet; only for runs that follow a definition.
     pub(super) unread_signals: BTreeMap<SignalName, VecDeque<(EventId, Payload)>>,
     pub(super) locks: BTreeMap<LockName, RunLock>,
+    /// The run whose steps this one was started to undo.
+    pub(super) adopted: Option<RunId>,
     pub(super) task_due: bool,
     pub(super) since_task: Vec<Event>,
 }
@@ -145,6 +147,14 @@ impl RunState {
     #[must_use]
     pub fn lock(&self, name: &str) -> Option<&RunLock> {
         self.locks.get(name)
+    }
+
+    /// The ids of the run whose steps this one was started to undo: mappings mean that one by `run`.
+    pub(super) fn undone_run(&self) -> Option<(WorkflowId, RunId)> {
+        let run_id = self.adopted?;
+        let own = &self.started.as_ref()?.workflow_id;
+        let undone = own.as_str().strip_suffix(UNDO_SUFFIX)?;
+        Some((WorkflowId::from_trusted(undone), run_id))
     }
 
     /// How its saga is undone.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::definition::SagaDefinition;
 use crate::machine::{Decider, DefinitionDecider, NoDecider, Phase, RunState, StepRecord, Task, TaskError};
-use crate::model::{Command, DefinitionDigest, Event, ParkReason, Payload, RunId, StartRun, Turn, WorkflowType};
+use crate::model::{
+    Command, DefinitionDigest, Event, Failure, ParkReason, Payload, RunId, StartRun, StuckNotice, Turn, WorkflowType,
+};
 use crate::replay::CodeDecider;
 use crate::store::record::{RecordError, decode_turn, encode_turn};
 use crate::store::{Error, NewRun, TurnRecord};
@@ -32,6 +34,14 @@ impl Decider for Draining<'_> {
 
     fn compensation_input(&self, run: &RunState, step: &StepRecord) -> Result<Payload, TaskError> {
         self.0.compensation_input(run, step)
+    }
+
+    fn verification_input(&self, run: &RunState, step: &StepRecord, failure: &Failure) -> Result<Payload, TaskError> {
+        self.0.verification_input(run, step, failure)
+    }
+
+    fn escalation_input(&self, run: &RunState, notice: &StuckNotice) -> Result<Payload, TaskError> {
+        self.0.escalation_input(run, notice)
     }
 }
 

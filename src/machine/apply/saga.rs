@@ -45,7 +45,10 @@ impl RunState {
             E::SagaLockRequested { .. } | E::SagaLockAcquired { .. } | E::SagaLockRefused { .. } => {
                 self.apply_lock(event)?;
             }
-            E::SagaAdopted(adopted) => adopted.steps.iter().for_each(|step| self.saga.on_adopted(step)),
+            E::SagaAdopted(adopted) => {
+                self.adopted = Some(adopted.run_id);
+                adopted.steps.iter().for_each(|step| self.saga.on_adopted(step));
+            }
             _ => return Err(self.misfit("not an event of a saga")),
         }
         Ok(())

@@ -8,6 +8,7 @@ mod activity;
 mod cancellation;
 mod commands;
 mod compensation;
+mod definition;
 mod lifecycle;
 mod oracle;
 mod parking;
