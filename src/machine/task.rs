@@ -158,6 +158,7 @@ struct Starting<'a> {
     timers_canceled: std::collections::BTreeSet<&'a str>,
     locks: std::collections::BTreeSet<&'a str>,
     pivot: bool,
+    rollback: bool,
 }
 
 impl<'a> Starting<'a> {
@@ -190,7 +191,10 @@ impl<'a> Starting<'a> {
             }
             Command::Wait(wait) => self.check_step_name(state, wait.name.as_str()),
             Command::SkipStep { name, .. } => self.check_step_name(state, name.as_str()),
-            Command::RollBack { keep } => check_rollback(state, *keep),
+            Command::RollBack { keep } => {
+                let again = state.rollback.is_some() || std::mem::replace(&mut self.rollback, true);
+                check_rollback(state, *keep, again)
+            }
             Command::RequestLock { lock, .. } => {
                 self.locks.insert(lock.as_str());
                 at_most(limits::LOCKS_PER_RUN_MAX, state.locks.len() + self.locks.len(), "locks")
@@ -220,8 +224,8 @@ impl<'a> Starting<'a> {
     }
 }
 
-fn check_rollback(state: &RunState, keep: u64) -> Result<(), ParkReason> {
-    if state.rollback.is_some() {
+fn check_rollback(state: &RunState, keep: u64, again: bool) -> Result<(), ParkReason> {
+    if again {
         return bad("the saga is being rolled back already");
     }
     let scope = UndoScope::Since {
