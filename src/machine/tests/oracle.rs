@@ -163,6 +163,12 @@ impl<'a> Oracle<'a> {
         all.collect()
     }
 
+    /// Whether a person decided that the step with this name is not undone by its compensation.
+    pub(super) fn is_left(&self, name: &str) -> bool {
+        let mut named = self.steps().filter(|(_, spec)| spec.name.as_str() == name);
+        named.any(|(told, _)| self.left.contains(&told.id))
+    }
+
     /// The steps' own words.
     pub(super) fn step_specs(&self) -> impl Iterator<Item = &'a StepSpec> {
         self.steps().map(|(_, spec)| spec)
