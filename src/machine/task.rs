@@ -111,15 +111,13 @@ impl TurnBuilder<'_> {
             Command::RecordMarker { name, details } => {
                 self.emit(EventAttributes::MarkerRecorded { name, details });
             }
-            Command::CompleteWorkflow { result } => match self.state.step_in_flight() {
+            Command::CompleteWorkflow { result } => match self.state.saga_in_flight() {
                 None => {
                     self.emit(EventAttributes::WorkflowExecutionCompleted { result });
                 }
-                Some(name) => {
-                    let failure = Failure::non_retryable(
-                        "StepInFlight",
-                        format!("the workflow returned while its saga step {name:?} was still running"),
-                    );
+                Some(what) => {
+                    let message = format!("the workflow returned while {what}");
+                    let failure = Failure::non_retryable("StepInFlight", message);
                     self.unwind(UnwindCause::Failed(failure), decider);
                 }
             },
@@ -260,14 +258,15 @@ impl RunState {
         found.map(|activity| activity.scheduled)
     }
 
-    /// A saga step that is still running, unless the run is not going forward anyway.
-    fn step_in_flight(&self) -> Option<String> {
-        let forward = self.phase == Phase::Running;
-        let step = self
-            .activities
-            .values()
-            .filter(|_| forward)
-            .find_map(|activity| activity.attributes.step());
-        step.map(|step| step.name.to_string())
+    /// What is still going on in the saga, unless the run is not going forward anyway.
+    fn saga_in_flight(&self) -> Option<String> {
+        if self.phase != Phase::Running {
+            return None;
+        }
+        if self.rollback.is_some() {
+            return Some("its saga was being rolled back".to_owned());
+        }
+        let step = self.activities.values().find_map(|activity| activity.attributes.step());
+        step.map(|step| format!("its saga step {:?} was still running", step.name.as_str()))
     }
 }
