@@ -3,6 +3,7 @@
 
 mod builder;
 mod client;
+mod decision;
 mod error;
 mod handle;
 mod offline;
@@ -20,16 +21,20 @@ use crate::sdk::{WorkflowDefinition, WorkflowFunction};
 
 pub use builder::AmendsBuilder;
 pub use client::{Client, SignalOptions};
+pub use decision::Decision;
 pub use error::{Error, ErrorCode};
 pub use handle::{ResultError, RunHandle};
 pub use offline::Offline;
 pub use sagas::{activities_of, check_saga, saga_files};
 pub use starter::Starter;
-pub use view::{ActivityView, RunDescription, StepView};
+pub use view::{
+    ActivityPurpose, ActivityView, CourseState, CourseView, DecisionView, LockView, RunDescription, SagaView, StepView,
+    TurnedBack, WaitView,
+};
 
 // What the engine's own signatures speak of.
 pub use crate::definition::{CheckReport, HTTP_ACTIVITY, Problem, Severity};
-pub use crate::machine::{StepState, UndoState};
+pub use crate::machine::{LockState, Rejection, StepState, Stuck, UndoState};
 pub use crate::runtime::{Clock, SystemClock};
 pub use crate::store::{Error as StoreError, ListQuery, RunHead, VerifyProgress, VerifyReport};
 

@@ -24,6 +24,8 @@ pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};
 pub use event::{ActivityRole, ActivityScheduled, ParentRun, RunStarted, TaskIdentity, WorkflowSignaled};
 pub use event::{Event, EventAttributes, TURN_EVENT_IDS, WorkflowTask};
 pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
+#[cfg(feature = "runtime")]
+pub(crate) use ids::check as check_id;
 pub use ids::{
     ActivityId, ActivityType, DefinitionDigest, EventId, IdError, LockName, RequestId, RunId, SignalName, StepName,
     TimerId, WorkflowId, WorkflowType,
