@@ -14,6 +14,7 @@ mod authored;
 mod builder;
 mod canonical;
 mod compile;
+mod draw;
 mod expression;
 mod graph;
 mod http;
@@ -27,8 +28,11 @@ mod rules;
 mod saga;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 pub use builder::{CompensationBuilder, HttpBuilder, SagaBuilder, StepBuilder};
+pub use draw::{Drawing, DrawingFormat};
+pub(crate) use draw::{DrawnState, DrawnStep, DrawnUndo};
 pub use expression::{EvaluateError, EvaluateErrorKind, Scope, UndoScope};
 pub use http::{HTTP_ACTIVITY, HttpRequest, HttpVerdict};
 pub use load::ParseOptions;

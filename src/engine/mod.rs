@@ -4,6 +4,7 @@
 mod builder;
 mod client;
 mod decision;
+mod drawing;
 mod error;
 mod handle;
 mod offline;
@@ -33,7 +34,7 @@ pub use view::{
 };
 
 // What the engine's own signatures speak of.
-pub use crate::definition::{CheckReport, HTTP_ACTIVITY, Problem, Severity};
+pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity};
 pub use crate::machine::{LockState, Rejection, StepState, Stuck, UndoState};
 pub use crate::runtime::{Clock, SystemClock};
 pub use crate::store::{Error as StoreError, ListQuery, RunHead, VerifyProgress, VerifyReport};
