@@ -28,6 +28,7 @@ mod plan;
 mod quiet;
 mod read;
 mod recover;
+mod room;
 mod state;
 mod verify;
 

@@ -54,8 +54,10 @@ pub(super) fn recover(
         queue: VecDeque::new(),
         blocks: VecDeque::new(),
         log_bytes: 0,
+        postponed: 0,
         newest_head: None,
         mark,
+        room: None,
     };
     if !check_format(disk, acknowledged)? {
         create(disk, &mut writer, options)?;
@@ -117,10 +119,10 @@ fn check_format(disk: &Disk, acknowledged: u64) -> Result<bool, Error> {
 /// Makes a new store: the format, and a first commit without content, so that there always is a last block.
 fn create(disk: &Disk, writer: &mut Writer, options: &SledOptions) -> Result<(), Error> {
     let mut plan = plan::build(writer, &Live::default(), &Change::default());
-    let mut batch = std::mem::take(&mut plan.batch);
+    let mut writes = std::mem::take(&mut plan.writes);
     let (key, value) = format_record(FORMAT);
-    batch.insert(key, value);
-    disk.write(batch, options.durability)
+    writes.push((key, Some(value)));
+    disk.write(writes, options.durability)
 }
 
 pub(super) fn format_record(format: u32) -> (keys::Key, Vec<u8>) {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::history::Expected;
 use super::index::{StoredHead, Tallies, link};
 use super::mark::Mark;
+use super::room::Room;
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 use crate::store::head::Place;
 use crate::store::{Epoch, RunHead, TurnRecord};
@@ -69,9 +70,13 @@ pub(super) struct Writer {
     /// The blocks of the log, oldest first.
     pub(super) blocks: VecDeque<Block>,
     pub(super) log_bytes: usize,
+    /// Commits since the last one that took side work along.
+    pub(super) postponed: u32,
     /// No run newer than this one has a head in the database.
     pub(super) newest_head: Option<RunId>,
     pub(super) mark: Mark,
+    /// Where syncs cost enough for it to matter.
+    pub(super) room: Option<Room>,
 }
 
 /// One block of the log.
