@@ -206,7 +206,8 @@ impl SledStore {
 
     /// Brings the memory up to what is durable now.
     fn settle(&self, writer: &mut Writer, change: &Change<'_>, plan: &Plan) {
-        let mut live = self.live_mut();
+        let mut guard = self.live_mut();
+        let live = &mut *guard;
         // Dropped only after the lock: freeing thousands of turns takes time.
         let mut gone: Vec<LiveRun> = Vec::new();
         live.epoch = change.epoch;
@@ -216,6 +217,9 @@ impl SledStore {
             let Some(run) = live.runs.get_mut(&write_out.run) else {
                 continue;
             };
+            if write_out.is_new {
+                live.stored_names.add(&run.head.workflow_id);
+            }
             run.written(write_out.stored);
             if run.place().closed {
                 gone.extend(live.remove(write_out.run));
@@ -234,7 +238,7 @@ impl SledStore {
                 writer.queue.push_back(turn.run_id);
             }
         }
-        drop(live);
+        drop(guard);
         drop(gone);
     }
 }

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use super::block::{BlockWriter, Header};
-use super::frame::{self, Chunks};
+use super::frame::{self, Chunks, VALUE_BYTES_MAX};
 use super::history;
 use super::index::{StoredHead, definition_mark, head_mark, run_mark};
 use super::keys::{self, Key};
@@ -195,21 +195,19 @@ impl Builder {
 
     fn write_out(&mut self, writer: &mut Writer, run: &LiveRun) -> WriteOut {
         let (id, before) = (run.head.run_id, run.stored);
-        let piece = history::piece(id, before.chunks, before.turns.saturating_add(1), &run.tail);
-        let added = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+        let (added, turns) = self.turns(run);
         let stored = Stored {
             turns: run.head.turns,
             chunks: before.chunks.saturating_add(added),
             chain: run.chain,
         };
-        self.insert_all(piece);
         let key = keys::head(id);
         let head = StoredHead {
             head: run.head.clone(),
             chunks: stored.chunks,
             chain: stored.chain,
         };
-        let value = head.encode(&key);
+        let value = head.encode(&key, &turns);
         self.insert(key, value);
 
         let (tallies, closed) = (&mut writer.tallies, run.head.status.is_closed());
@@ -232,7 +230,24 @@ impl Builder {
             _ => {}
         }
         writer.newest_head = writer.newest_head.max(Some(id));
-        WriteOut { run: id, stored }
+        WriteOut {
+            run: id,
+            is_new: before.chunks == 0,
+            stored,
+        }
+    }
+
+    /// Writes a tail into chunks, and says into how many; or gives it back as what goes behind the run's head.
+    fn turns(&mut self, run: &LiveRun) -> (u32, Vec<u8>) {
+        let (id, before) = (run.head.run_id, run.stored);
+        let bytes = StoredHead::bytes_max(&run.head).saturating_add(history::piece_bytes(&run.tail));
+        if before.chunks == 0 && run.head.status.is_closed() && bytes <= VALUE_BYTES_MAX {
+            return (0, history::whole(&run.tail));
+        }
+        let piece = history::piece(id, before.chunks, before.turns.saturating_add(1), &run.tail);
+        let added = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+        self.insert_all(piece);
+        (added, Vec::new())
     }
 
     fn definitions(

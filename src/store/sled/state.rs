@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 
+use super::filter::NameFilter;
 use super::history::Expected;
 use super::index::{StoredHead, Tallies, link};
 use super::mark::Mark;
@@ -23,6 +24,8 @@ pub(super) struct Live {
     pub(super) runs: HashMap<RunId, LiveRun>,
     /// The runs above by workflow id.
     names: HashMap<WorkflowId, Named>,
+    /// The workflow ids in the database.
+    pub(super) stored_names: NameFilter,
     pub(super) definitions: HashSet<DefinitionDigest>,
 }
 
@@ -37,7 +40,7 @@ struct Named {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stored {
     pub(super) turns: u64,
-    /// 0: the run has no head, no name and no mark in the database yet.
+    /// 0: the run has no head, no name and no mark in the database yet, or else is one value.
     pub(super) chunks: u32,
     pub(super) chain: u32,
 }
@@ -91,6 +94,8 @@ pub(super) struct Block {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WriteOut {
     pub(super) run: RunId,
+    /// Whether it has not been in the database before.
+    pub(super) is_new: bool,
     /// What the chunks hold when it is done.
     pub(super) stored: Stored,
 }

@@ -50,7 +50,7 @@ fn small_store(directory: &Path) {
             turn(3, 1, 10, RunStatus::Running),
         ],
     );
-    commit(&store, vec![turn(3, 2, 10, RunStatus::Failed)]);
+    commit(&store, vec![turn(3, 2, 5_000, RunStatus::Failed)]);
 }
 
 fn raw(directory: &Path) -> ::sled::Db {
