@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::model::{Event, Input, Payload, RequestId, RunId, SignalName, WorkflowId};
-use crate::runtime::{fold, load_turns};
+use crate::runtime::{Gateway, fold, load_turns};
 use crate::store::{ListQuery, RunHead, StoreStats, VerifyProgress, VerifyReport};
 
 use super::{Amends, Error, RunDescription};
@@ -26,6 +26,10 @@ pub struct SignalOptions {
 impl Client {
     pub(super) fn new(engine: Amends) -> Self {
         Self { engine }
+    }
+
+    pub(super) fn gateway(&self) -> &Gateway {
+        self.engine.runtime().gateway()
     }
 
     /// A page of runs, newest first.
@@ -136,7 +140,7 @@ impl Client {
 
     async fn deliver(&self, workflow_id: &str, run_id: Option<RunId>, input: Input) -> Result<(), Error> {
         let workflow_id = WorkflowId::new(workflow_id)?;
-        self.engine.runtime().deliver(workflow_id, run_id, input).await?;
+        self.gateway().deliver(workflow_id, run_id, input).await?;
         Ok(())
     }
 

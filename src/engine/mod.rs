@@ -5,6 +5,7 @@ mod builder;
 mod client;
 mod error;
 mod handle;
+mod locks;
 mod offline;
 mod sagas;
 mod starter;
@@ -22,6 +23,7 @@ pub use builder::AmendsBuilder;
 pub use client::{Client, SignalOptions};
 pub use error::{Error, ErrorCode};
 pub use handle::{ResultError, RunHandle};
+pub use locks::LockPlace;
 pub use offline::Offline;
 pub use sagas::{activities_of, check_saga, saga_files};
 pub use starter::Starter;
@@ -30,7 +32,7 @@ pub use view::{ActivityView, RunDescription, StepView};
 // What the engine's own signatures speak of.
 pub use crate::definition::{CheckReport, HTTP_ACTIVITY, Problem, Severity};
 pub use crate::machine::{StepState, UndoState};
-pub use crate::runtime::{Clock, SystemClock};
+pub use crate::runtime::{Clock, EnvironmentSecrets, SecretSource, SystemClock};
 pub use crate::store::{Error as StoreError, ListQuery, RunHead, VerifyProgress, VerifyReport};
 
 /// A running engine. Cheap to clone; the engine ends when [`Amends::shutdown`] is called or the last clone is dropped.
