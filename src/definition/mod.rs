@@ -16,6 +16,7 @@ mod canonical;
 #[allow(dead_code, reason = "what reads files comes to use the rest")]
 mod child;
 mod compile;
+mod draw;
 #[allow(dead_code, reason = "what reads files comes to use the rest")]
 mod exec;
 mod expression;
@@ -33,9 +34,12 @@ mod saga;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 pub use builder::{CompensationBuilder, HttpBuilder, SagaBuilder, StepBuilder};
 pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
+pub use draw::{Drawing, DrawingFormat};
+pub(crate) use draw::{DrawnState, DrawnStep, DrawnUndo};
 pub use exec::{EXEC_ACTIVITY, ExecOutput, ExecRequest, ExecVerdict};
 pub use expression::{EvaluateError, EvaluateErrorKind, Scope, UndoScope};
 #[cfg(feature = "http")]

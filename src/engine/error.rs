@@ -3,7 +3,7 @@
 
 use crate::definition::DefinitionError;
 use crate::machine::Rejection;
-use crate::model::{IdError, PayloadError, RunId, RunStatus, WorkflowId};
+use crate::model::{ChoiceKind, IdError, PayloadError, RunId, RunStatus, WorkflowId, limits};
 use crate::runtime::RequestError;
 use crate::sdk::RegistryError;
 use crate::store;
@@ -56,6 +56,17 @@ pub enum Error {
     /// The run refused the request.
     #[error(transparent)]
     Rejected(Rejection),
+    /// A decision that leaves something undone does not say who made it, or why.
+    #[error("{choice} leaves something undone: say {missing}")]
+    Unexplained {
+        /// What was decided.
+        choice: ChoiceKind,
+        /// What is not said.
+        missing: &'static str,
+    },
+    /// More search attributes than a run may have.
+    #[error("a run may have at most {} search attributes", limits::SEARCH_ATTRIBUTES_MAX)]
+    TooManySearchAttributes,
     /// Too many requests are waiting; try again later.
     #[error("overloaded: too many requests are waiting; try again later")]
     Overloaded,
@@ -93,6 +104,12 @@ impl Error {
             Error::UnknownWorkflow { .. } => 6,
             Error::AlreadyStarted { .. } => 7,
             Error::NotFound(_) => 8,
+            Error::Rejected(Rejection::NotStuck) => 13,
+            Error::Rejected(Rejection::StepNotStuck { .. }) => 14,
+            Error::Rejected(Rejection::WhichStep { .. }) => 15,
+            Error::Rejected(Rejection::ChoiceNotOpen { .. }) => 16,
+            Error::Unexplained { .. } => 17,
+            Error::TooManySearchAttributes => 18,
             Error::Rejected(_) => 9,
             Error::Overloaded => 10,
             Error::ShuttingDown => 11,

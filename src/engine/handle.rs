@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::model::{Failure, Outcome, RunId, WorkflowId};
 use crate::runtime::Watched;
 
-use super::{Amends, Client, Error, RunDescription, SignalOptions};
+use super::{Amends, Client, Decision, Error, RunDescription, SagaView, SignalOptions};
 
 /// One run, and the type of its result.
 pub struct RunHandle<O> {
@@ -94,6 +94,24 @@ impl<O> RunHandle<O> {
     /// When the store cannot be read.
     pub async fn describe(&self) -> Result<RunDescription, Error> {
         self.client().describe_run(self.run_id).await
+    }
+
+    /// The run's saga: what became of every step, what is stuck, and who decided what.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn saga(&self) -> Result<SagaView, Error> {
+        Ok(self.describe().await?.into_saga())
+    }
+
+    /// Decides how the run's stuck saga goes on. It is durable when this returns.
+    ///
+    /// # Errors
+    /// As for [`Client::decide`].
+    pub async fn decide(&self, decision: Decision) -> Result<(), Error> {
+        self.client()
+            .decide_run(self.workflow_id.as_str(), Some(self.run_id), decision)
+            .await
     }
 
     /// Sends a signal.

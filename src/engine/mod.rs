@@ -3,6 +3,8 @@
 
 mod builder;
 mod client;
+mod decision;
+mod drawing;
 mod error;
 mod handle;
 mod locks;
@@ -21,17 +23,21 @@ use crate::sdk::{WorkflowDefinition, WorkflowFunction};
 
 pub use builder::AmendsBuilder;
 pub use client::{Client, SignalOptions};
+pub use decision::Decision;
 pub use error::{Error, ErrorCode};
 pub use handle::{ResultError, RunHandle};
 pub use locks::LockPlace;
 pub use offline::Offline;
 pub use sagas::{activities_of, check_saga, saga_files};
 pub use starter::Starter;
-pub use view::{ActivityView, RunDescription, StepView};
+pub use view::{
+    ActivityPurpose, ActivityView, CourseState, CourseView, DecisionView, LockView, RunDescription, SagaView, StepView,
+    TurnedBack, WaitView,
+};
 
 // What the engine's own signatures speak of.
-pub use crate::definition::{CheckReport, HTTP_ACTIVITY, Problem, Severity};
-pub use crate::machine::{StepState, UndoState};
+pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity};
+pub use crate::machine::{LockState, Rejection, StepState, Stuck, UndoState};
 pub use crate::runtime::{Clock, EnvironmentSecrets, SecretSource, SystemClock};
 pub use crate::store::{Error as StoreError, ListQuery, RunHead, VerifyProgress, VerifyReport};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{Payload, RequestId, RunId, StartRun, WorkflowId, WorkflowType};
+use crate::model::{Payload, RequestId, RunId, SagaOptions, StartRun, WorkflowId, WorkflowType, check_id, limits};
 use crate::runtime::Entropy;
 
 use super::{Amends, Error, RunHandle};
@@ -19,6 +19,9 @@ pub struct Starter<I, O> {
     id: Option<String>,
     request_id: Option<String>,
     run_timeout: Option<Duration>,
+    saga_options: Option<SagaOptions>,
+    unwind_timeout: Option<Duration>,
+    search_attributes: BTreeMap<String, Payload>,
     types: PhantomData<fn(I) -> O>,
 }
 
@@ -30,6 +33,9 @@ impl<I, O> Starter<I, O> {
             id: None,
             request_id: None,
             run_timeout: None,
+            saga_options: None,
+            unwind_timeout: None,
+            search_attributes: BTreeMap::new(),
             types: PhantomData,
         }
     }
@@ -51,6 +57,34 @@ impl<I, O> Starter<I, O> {
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
         self.run_timeout = Some(timeout);
         self
+    }
+
+    /// How the run's saga is undone, and what happens when a person is needed; instead of what its workflow or definition
+    /// says.
+    pub fn saga_options(mut self, options: SagaOptions) -> Self {
+        self.saga_options = Some(options);
+        self
+    }
+
+    /// How long undoing the run's saga may take, as a whole, until a person is called.
+    pub fn unwind_timeout(mut self, timeout: Duration) -> Self {
+        self.unwind_timeout = Some(timeout);
+        self
+    }
+
+    /// Something that the run can be found by. A second value for the same key replaces the first.
+    ///
+    /// # Errors
+    /// [`Error::Id`] for a key that is empty, too long, or has control characters; [`Error::Payload`] for a value that is
+    /// too large; [`Error::TooManySearchAttributes`].
+    pub fn search_attribute<T: Serialize + ?Sized>(mut self, key: &str, value: &T) -> Result<Self, Error> {
+        check_id("search attribute", key)?;
+        self.search_attributes
+            .insert(key.to_owned(), Payload::json(value)?.checked()?);
+        match self.search_attributes.len() > limits::SEARCH_ATTRIBUTES_MAX {
+            true => Err(Error::TooManySearchAttributes),
+            false => Ok(self),
+        }
     }
 
     /// Starts the run; it is durable when this returns.
@@ -87,6 +121,7 @@ impl<I, O> Starter<I, O> {
             Some(id) => WorkflowId::new(id)?,
             None => WorkflowId::new(Entropy.run_id(self.engine.runtime().clock().now()).to_string())?,
         };
+        let default_options = self.engine.saga_options(&workflow_type);
         let start = StartRun {
             workflow_id: workflow_id.clone(),
             run_id: RunId::from_bytes([0; 16]),
@@ -96,9 +131,9 @@ impl<I, O> Starter<I, O> {
             input: input.checked()?,
             request_id: self.request_id.map(RequestId::new).transpose()?,
             identity: self.engine.identity(),
-            saga: None,
+            saga: with_unwind_timeout(self.saga_options.or(default_options), self.unwind_timeout).map(Box::new),
             parent: None,
-            search_attributes: BTreeMap::new(),
+            search_attributes: self.search_attributes,
             adopted: None,
         };
         let (delivered, outcome) = self
@@ -127,7 +162,23 @@ impl<I, O> Starter<I, O> {
     }
 }
 
+fn with_unwind_timeout(options: Option<SagaOptions>, timeout: Option<Duration>) -> Option<SagaOptions> {
+    match timeout {
+        None => options,
+        Some(_) => Some(SagaOptions {
+            unwind_timeout: timeout,
+            ..options.unwrap_or_default()
+        }),
+    }
+}
+
 impl Amends {
+    /// How the sagas of this type are undone when their start does not say so.
+    #[expect(clippy::unused_self, reason = "definitions and workflows do not say it yet")]
+    fn saga_options(&self, _workflow_type: &WorkflowType) -> Option<SagaOptions> {
+        None
+    }
+
     fn unknown(&self, workflow_type: &WorkflowType) -> Error {
         let workflows = self
             .runtime()

@@ -34,6 +34,8 @@ pub struct RunState {
     /// When the saga turned back.
     pub(super) unwinding_since: Option<Timestamp>,
     pub(super) rollback: Option<Rollback>,
+    /// How many rollbacks were begun.
+    pub(super) rollbacks: u64,
     /// Steps that wait, by starting event.
     pub(super) waits: BTreeMap<EventId, PendingWait>,
     /// Signals that no step has waited for yet; only for runs that follow a definition.
@@ -136,6 +138,12 @@ impl RunState {
     #[must_use]
     pub fn step(&self, name: &str) -> Option<&StepRecord> {
         self.saga.by_name(name)
+    }
+
+    /// How many times a part of the saga was rolled back, the time that is under way included.
+    #[must_use]
+    pub fn rollbacks(&self) -> u64 {
+        self.rollbacks
     }
 
     /// The locks that the run has asked for, by name.

@@ -24,6 +24,7 @@ impl RunState {
             }
             E::SagaStepResolved { scheduled, verdict } => self.pending(*scheduled)?.verdict = Some(*verdict),
             E::SagaRollbackStarted { keep } => {
+                self.rollbacks += 1;
                 self.rollback = Some(Rollback {
                     started: event.id,
                     keep: *keep,
