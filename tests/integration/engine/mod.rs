@@ -2,6 +2,8 @@
 //! live here: crashes of the process (`crash`), failing stores (`store_failure`), failing code (`isolation`).
 
 mod activities;
+mod amends_first;
+mod children;
 mod definitions;
 mod lifecycle;
 mod requests;
