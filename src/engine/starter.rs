@@ -168,9 +168,9 @@ fn with_unwind_timeout(options: Option<SagaOptions>, timeout: Option<Duration>) 
 
 impl Amends {
     /// How the sagas of this type are undone when their start does not say so.
-    #[expect(clippy::unused_self, reason = "definitions and workflows do not say it yet")]
-    fn saga_options(&self, _workflow_type: &WorkflowType) -> Option<SagaOptions> {
-        None
+    fn saga_options(&self, workflow_type: &WorkflowType) -> Option<SagaOptions> {
+        let registry = self.runtime().registry();
+        registry.workflow(workflow_type.as_str())?.saga_options().cloned()
     }
 
     fn unknown(&self, workflow_type: &WorkflowType) -> Error {

@@ -11,7 +11,7 @@ pub const SAGA_UNDO_ACTIVITY: &str = "amends.saga.undo";
 
 /// The input of a [`SAGA_ACTIVITY`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ChildInput<I> {
+pub struct ChildSaga<I> {
     /// The child's workflow type.
     pub workflow: String,
     /// The child's workflow id. `None`: `<id of the parent>/<name of the step>`.

@@ -212,7 +212,7 @@ impl World {
             match (self.taken.contains(&lock.as_str()), asked.no_wait) {
                 (false, _) => Some(Input::LockGranted { lock }),
                 (true, true) => {
-                    let failure = Failure::non_retryable("LockNotFree", "somebody else holds it");
+                    let failure = Failure::non_retryable("LockHeld", "somebody else holds it");
                     Some(Input::LockRefused { lock, failure })
                 }
                 (true, false) => None,

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::{
-    ActivityOptions, ActivityType, ChildInput, Failure, Payload, PayloadError, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY,
+    ActivityOptions, ActivityType, ChildSaga, Failure, Payload, PayloadError, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY,
     StepKind, StepName, WorkflowId, WorkflowType, limits,
 };
 use crate::sdk::definition::{CompensationDefinition, StepDefinition};
@@ -55,7 +55,7 @@ impl Child {
             false => self.input.clone(),
         };
         let envelope = |input: &Payload| -> Result<Payload, PayloadError> {
-            Payload::json(&ChildInput {
+            Payload::json(&ChildSaga {
                 workflow: self.workflow_type.to_string(),
                 id: id.map(WorkflowId::to_string),
                 input: input.to::<Box<serde_json::value::RawValue>>()?,

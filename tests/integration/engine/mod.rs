@@ -2,6 +2,7 @@
 //! live here: crashes of the process (`crash`), failing stores (`store_failure`), failing code (`isolation`).
 
 mod activities;
+mod code_sagas;
 mod definitions;
 mod lifecycle;
 mod requests;
