@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{
-    AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunStarted, RunStatus,
-    SagaOptions, SignalName, TimerId, Timestamp, UnwindCause,
+    AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunId, RunStarted,
+    RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UnwindCause,
 };
 
 use super::ledger::{SagaLedger, StepRecord};
@@ -41,6 +41,8 @@ pub struct RunState {
     /// Signals that no step has waited for yet; only for runs that follow a definition.
     pub(super) unread_signals: BTreeMap<SignalName, VecDeque<(EventId, Payload)>>,
     pub(super) locks: BTreeMap<LockName, RunLock>,
+    /// The run whose steps this one undoes.
+    pub(super) adopted_from: Option<RunId>,
     pub(super) task_due: bool,
     pub(super) since_task: Vec<Event>,
 }

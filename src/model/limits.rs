@@ -70,6 +70,14 @@ pub const ATTEMPTS_MAX: usize = 16_384;
 /// Attempts of blocking activities running at once in one engine.
 pub const BLOCKING_ATTEMPTS_MAX: usize = 64;
 
+/// Attempts of async compensations, verifications and escalations running at once in one engine, in places of their own:
+/// when a participant fails and many sagas turn back together, making amends must not queue behind the forward work that
+/// keeps coming in.
+pub const COMPENSATIONS_MAX: usize = 4_096;
+
+/// The same for blocking ones; together with the forward ones far fewer than the threads that tokio allows (512).
+pub const BLOCKING_COMPENSATIONS_MAX: usize = 32;
+
 /// Logical shards: a run lives on `hash(WorkflowId) % 256`, for ever, so that shards can move between owners.
 pub const LOGICAL_SHARDS: u16 = 256;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use amends::machine::{DefinitionDecider, RunState, decide};
 use amends::model::{
-    ActivityRole, AttemptOutcome, AttemptToken, Decide, Input, Payload, RunId, StartRun, StepName, TimeoutKind, Timestamp,
-    WorkflowId,
+    ActivityRole, AttemptOutcome, AttemptToken, Decide, Input, Payload, RunId, StartRun, StepName, TimeoutKind,
+    Timestamp, WorkflowId,
 };
 use amends::{Failure, SagaDefinition};
 
@@ -78,7 +78,11 @@ pub(super) fn play(row: &Row) -> Played {
         assert!(moved < MOVES_MAX, "{}: does not come to rest", row.name);
     }
     let unsaid = (&play.deeds, &play.decisions);
-    assert!(unsaid.0.is_empty() && unsaid.1.is_empty(), "{}: never came to {unsaid:?}", row.name);
+    assert!(
+        unsaid.0.is_empty() && unsaid.1.is_empty(),
+        "{}: never came to {unsaid:?}",
+        row.name
+    );
     play.played.ends = play.state.status().to_string();
     play.played
 }
@@ -93,7 +97,7 @@ fn start(saga: &SagaDefinition) -> StartRun {
         request_id: None,
         run_timeout: saga.run_timeout(),
         identity: "test".to_owned(),
-        saga: saga.saga_options().map(Box::new),
+        saga: None,
         parent: None,
         search_attributes: BTreeMap::new(),
         adopted: None,
@@ -143,7 +147,11 @@ impl Play<'_> {
             self.input(Input::AttemptEnded { token, outcome });
             return true;
         }
-        if let Some(at) = self.deeds.iter().position(|(attempt, _)| self.begun.contains_key(attempt)) {
+        if let Some(at) = self
+            .deeds
+            .iter()
+            .position(|(attempt, _)| self.begun.contains_key(attempt))
+        {
             let (attempt, deed) = self.deeds.remove(at);
             self.played.moves.push(Move::Deed(attempt, deed));
             self.input(deed_input(deed));
@@ -160,7 +168,10 @@ impl Play<'_> {
             let does = self.row.does(&out.who, out.number);
             let timed_out = || (out.times_out <= self.now).then(|| Err(Failure::timeout(TimeoutKind::StartToClose)));
             let asked = self.state.cancels_attempt(*token);
-            let outcome = does.at_once().or_else(|| does.when_asked().filter(|_| asked)).or_else(timed_out)?;
+            let outcome = does
+                .at_once()
+                .or_else(|| does.when_asked().filter(|_| asked))
+                .or_else(timed_out)?;
             Some((*token, outcome))
         })
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use amends::testing::VirtualClock;
 use amends::{ActivityContext, ActivityDefinition, Amends, Failure, RunStatus};
@@ -25,12 +26,22 @@ pub(super) async fn play_all(rows: &[Row]) -> Vec<String> {
 async fn play(row: &Row) -> (Vec<String>, String) {
     let Played { moves, ends, log } = pure::play(row);
     let (home, clock, recorder) = (Home::sled(), VirtualClock::new(), Recorder::new());
-    let mut builder = home.builder().clock(Arc::new(clock.clone())).saga(row.definition("row"));
+    let mut builder = home
+        .builder()
+        // Nothing sleeps but what the row makes sleep.
+        .passivate_after(Duration::from_secs(365 * 86_400))
+        .clock(Arc::new(clock.clone()))
+        .saga(row.definition("row"));
     for name in participants(row) {
         builder = builder.activity_definition(participant(row, name, &recorder));
     }
     let amends = builder.start().await.unwrap();
-    let run = amends.saga("row").id("row").start(&json!({})).await.unwrap();
+    let run = amends
+        .workflow_by_name("row")
+        .id("row")
+        .start(&json!({}))
+        .await
+        .unwrap();
     for next in moves {
         match next {
             Move::Pass(time) => clock.pass(time).await,
@@ -47,7 +58,7 @@ async fn play(row: &Row) -> (Vec<String>, String) {
     // What never begins, nobody can wait for: the run's end, or its standstill, comes after everything that does.
     recorder.until_len(log.len()).await;
     let found = until(&amends, &ends).await;
-    amends.shutdown(std::time::Duration::ZERO).await;
+    amends.shutdown(Duration::ZERO).await;
     home.assert_sound();
     (recorder.all(), found)
 }
@@ -65,7 +76,10 @@ async fn until(amends: &Amends, ends: &str) -> String {
 async fn decide(amends: &Amends, step: &str, choice: &str) {
     loop {
         let run = amends.client().describe("row").await.unwrap();
-        let is_stuck = run.stuck.iter().any(|stuck| stuck.step.as_ref().map_or("", |step| step.as_str()) == step);
+        let is_stuck = run
+            .stuck
+            .iter()
+            .any(|stuck| stuck.step.as_ref().map_or("", |step| step.as_str()) == step);
         if run.status == RunStatus::Stuck && is_stuck {
             break;
         }
@@ -109,7 +123,7 @@ async fn attempt(does: Does, cx: ActivityContext) -> Result<Value, Failure> {
     let outcome = match does.at_once() {
         Some(outcome) => outcome,
         None => {
-            cx.cancel_flag().raised().await;
+            cx.canceled().await;
             match does.when_asked() {
                 Some(outcome) => outcome,
                 None => std::future::pending().await,

@@ -68,6 +68,12 @@ pub(super) struct Row {
 
 /// Every row of the table.
 pub(super) fn rows() -> Vec<Row> {
+    let simple =
+        |row: &Row| row.limits.iter().all(|limit| limit.starts_with("run")) && !row.saga.contains(['?', '%', '/']);
+    all_rows().into_iter().filter(simple).collect()
+}
+
+fn all_rows() -> Vec<Row> {
     let text = include_str!("sagas.txt");
     let mut rows: Vec<Row> = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -82,8 +88,11 @@ pub(super) fn rows() -> Vec<Row> {
             });
             continue;
         }
-        let row = rows.last_mut().unwrap_or_else(|| panic!("line {number} is before the first row"));
-        row.read(line).unwrap_or_else(|| panic!("line {}: cannot read {line:?}", number + 1));
+        let row = rows
+            .last_mut()
+            .unwrap_or_else(|| panic!("line {number} is before the first row"));
+        row.read(line)
+            .unwrap_or_else(|| panic!("line {}: cannot read {line:?}", number + 1));
     }
     rows
 }
@@ -126,7 +135,8 @@ impl Row {
     pub(super) fn does(&self, who: &str, attempt: usize) -> Does {
         let script = self.scripts.get(who).map_or(&[][..], Vec::as_slice);
         let said = script.get(attempt - 1).or(script.last());
-        said.copied().unwrap_or(if who.starts_with("find:") { Does::Yes } else { Does::Ok })
+        said.copied()
+            .unwrap_or(if who.starts_with("find:") { Does::Yes } else { Does::Ok })
     }
 
     /// The row's steps, with the places of those that they come after.
@@ -143,7 +153,10 @@ impl Row {
 
     /// The names of the steps.
     pub(super) fn names(&self) -> Vec<String> {
-        self.steps().into_iter().map(|(step, _)| name_of(step).to_owned()).collect()
+        self.steps()
+            .into_iter()
+            .map(|(step, _)| name_of(step).to_owned())
+            .collect()
     }
 
     /// The row's saga as a definition.
@@ -206,7 +219,10 @@ impl Row {
 fn step_toml(text: &mut String, step: &str, after: &[&str]) -> std::fmt::Result {
     let name = name_of(step);
     let marks = &step[name.len()..];
-    writeln!(text, "[[step]]\nname = \"{name}\"\nactivity = \"{name}\"\nafter = {after:?}")?;
+    writeln!(
+        text,
+        "[[step]]\nname = \"{name}\"\nactivity = \"{name}\"\nafter = {after:?}"
+    )?;
     if marks.contains(['!', '^']) {
         writeln!(text, "kind = \"pivot\"")?;
     }
