@@ -131,6 +131,26 @@ async fn buy(cx: WorkflowContext, suppliers: Vec<String>) -> Result<String, Fail
     Err(Failure::non_retryable("NobodyDelivers", "no supplier has a truck"))
 }
 
+/// Buys in a saga of its own, and pays.
+#[workflow]
+async fn buy_and_pay(cx: WorkflowContext, cents: u64) -> Result<String, Failure> {
+    let saga = cx.saga();
+    let bought = saga
+        .child_workflow(buy, &vec!["near".to_owned()])
+        .id("purchase")
+        .await?;
+    saga.run(charge, &cents).await?;
+    Ok(bought)
+}
+
+/// Does nothing but hold what its input names, until it is told to go.
+#[workflow]
+async fn hold(cx: WorkflowContext, lock: String) -> Result<(), Failure> {
+    cx.saga().lock(&lock).timeout(SECOND * 60).await?;
+    cx.saga().run(reserve, &lock).await?;
+    cx.signal::<()>("go").recv().await
+}
+
 #[workflow]
 async fn disordered(cx: WorkflowContext) -> Result<String, Failure> {
     let saga = cx.saga();
@@ -155,6 +175,8 @@ fn builder(home: &Home, shared: &Shared) -> AmendsBuilder {
         .workflow(pay)
         .workflow(pay_asking)
         .workflow(disordered)
+        .workflow(buy_and_pay)
+        .workflow(hold)
         .workflow_definition(buying.unwrap())
 }
 
@@ -255,6 +277,58 @@ fn somebody_is_told_of_a_rollback_that_is_stuck_and_it_goes_on_by_decision() {
         run.decide(skip).await.unwrap();
         assert_eq!(run.result().await.unwrap(), "near");
         amends.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn a_child_is_undone_as_a_whole() {
+    for home in Home::each() {
+        run(async {
+            let shared = Shared::new();
+            let amends = start(&home, &shared).await;
+            let paid = amends.workflow(buy_and_pay).start(&0).await.unwrap();
+            assert!(matches!(paid.result().await, Err(ResultError::Amended(_))));
+            let expected = ["reserve near", "truck near", "charge", "find", "release near"];
+            assert_eq!(shared.recorder.all(), expected);
+            until_status(&amends, "purchase/undo", RunStatus::Amended).await;
+            amends.shutdown(SECOND).await;
+        });
+        home.assert_sound();
+    }
+}
+
+#[test]
+fn a_lock_is_held_until_the_run_ends_also_over_a_restart() {
+    run(async {
+        let (home, shared) = (Home::sled(), Shared::new());
+        let amends = start(&home, &shared).await;
+        let locked = "order:1".to_owned();
+        amends.workflow(hold).id("first").start(&locked).await.unwrap();
+        shared.recorder.until("reserve order:1", 1).await;
+        amends.workflow(hold).id("second").start(&locked).await.unwrap();
+        amends.shutdown(SECOND).await;
+        let amends = start(&home, &shared).await;
+        // Whoever asks for something else is not held up; when it has its lock, the second could have had its own.
+        amends
+            .workflow(hold)
+            .id("other")
+            .start(&"order:2".to_owned())
+            .await
+            .unwrap();
+        shared.recorder.until("reserve order:2", 1).await;
+        assert_eq!(shared.recorder.count("reserve order:1"), 1);
+        amends.client().signal("first", "go", &()).await.unwrap();
+        shared.recorder.until("reserve order:1", 2).await;
+        for (id, cancel) in [("second", true), ("other", false)] {
+            let run = amends.find(id).await.unwrap();
+            match cancel {
+                true => run.cancel("enough").await.unwrap(),
+                false => run.signal("go", &()).await.unwrap(),
+            }
+            let ended = run.result().await;
+            assert_eq!(ended.is_err(), cancel, "{id}: {ended:?}");
+        }
+        amends.shutdown(SECOND).await;
     });
 }
 
