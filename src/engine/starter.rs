@@ -168,7 +168,6 @@ fn with_unwind_timeout(options: Option<SagaOptions>, timeout: Option<Duration>) 
 
 impl Amends {
     /// How the sagas of this type are undone when their start does not say so.
-    #[expect(clippy::unused_self, reason = "definitions and workflows do not say it yet")]
     fn saga_options(&self, _workflow_type: &WorkflowType) -> Option<SagaOptions> {
         None
     }

@@ -3,6 +3,7 @@
 
 mod activities;
 mod definitions;
+mod desk;
 mod lifecycle;
 mod requests;
 mod sizes;
