@@ -22,10 +22,10 @@ pub mod testing;
 pub use definition::{SagaDefinition, Step};
 #[cfg(feature = "runtime")]
 pub use engine::{Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle};
-pub use model::{ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStatus, Timestamp, Undo};
+pub use model::{ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStatus, Timestamp, Undo, Verdict};
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CompensationDefinition, Execution, Registry,
-    RegistryError, Saga, SharedState, Workflow, WorkflowContext, WorkflowDefinition,
+    RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext, WorkflowDefinition,
 };
 #[cfg(feature = "macros")]
 pub use sdk::{activity, workflow};
@@ -39,9 +39,10 @@ pub mod __private {
 
     pub use inventory;
 
-    pub use crate::model::ActivityOptions;
+    pub use crate::model::{ActivityOptions, SagaOptions};
     pub use crate::sdk::{
-        ActivityMetadata, WorkflowMetadata, activity_function_id, compensation_of, workflow_function_id,
+        ActivityMetadata, WorkflowMetadata, activity_function_id, compensation_of, verification_of,
+        workflow_function_id,
     };
 }
 

@@ -17,6 +17,7 @@ use super::read::read;
 use super::resolve::resolve;
 use super::rules;
 use super::saga::SagaDefinition;
+use super::warnings;
 
 /// What a definition is checked with.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,7 +93,10 @@ pub(super) fn check(
     let graph = Graph::new(&saga.steps, &mut problems);
     rules::check(authored, &saga, &graph, options.known_activities, &mut problems);
     let canonical = saga.to_bytes();
-    let definition = compile(saga, canonical, &graph, &mut problems);
+    let definition = compile(saga.clone(), canonical, &graph, &mut problems);
+    if !problems.has_errors() {
+        warnings::check(&saga, &graph, &mut problems);
+    }
     finish(file, Some(definition), problems)
 }
 

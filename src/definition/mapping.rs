@@ -57,8 +57,8 @@ impl Mapping {
     /// A step that timed out has no output, and exactly then its compensation matters most.
     fn warn_of_missing_output(&self, place: &str, problems: &mut Problems) {
         let mut trusting: Option<String> = None;
-        let mut visit = |expression: &super::expression::Expression| {
-            if expression.trusts_undo_output() {
+        let mut visit = |expression: &super::expression::Expression, embedded: bool| {
+            if expression.trusts_undo_output(embedded) {
                 trusting.get_or_insert_with(|| expression.source().trim().to_owned());
             }
         };

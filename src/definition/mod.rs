@@ -13,7 +13,12 @@
 mod authored;
 mod builder;
 mod canonical;
+#[allow(dead_code, reason = "what reads files comes to use the rest")]
+mod child;
 mod compile;
+mod draw;
+#[allow(dead_code, reason = "what reads files comes to use the rest")]
+mod exec;
 mod expression;
 mod graph;
 mod http;
@@ -25,12 +30,22 @@ mod read;
 mod resolve;
 mod rules;
 mod saga;
+#[allow(dead_code, reason = "what reads files comes to use the rest")]
+mod secret;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 pub use builder::{CompensationBuilder, HttpBuilder, SagaBuilder, StepBuilder};
+pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
+pub use draw::{Drawing, DrawingFormat};
+pub(crate) use draw::{DrawnState, DrawnStep, DrawnUndo};
+pub use exec::{EXEC_ACTIVITY, ExecOutput, ExecRequest, ExecVerdict};
 pub use expression::{EvaluateError, EvaluateErrorKind, Scope, UndoScope};
+#[cfg(feature = "http")]
+pub(crate) use http::percent_encode;
 pub use http::{HTTP_ACTIVITY, HttpRequest, HttpVerdict};
 pub use load::ParseOptions;
 pub use problem::{CheckReport, DefinitionError, Position, Problem, Severity};
 pub use saga::{SagaDefinition, Step};
+pub use secret::{SECRET_CLOSE, SECRET_OPEN};

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::definition::{DefinitionError, HTTP_ACTIVITY, ParseOptions, Problem, SagaDefinition, Severity};
+use crate::definition::{
+    DefinitionError, HTTP_ACTIVITY, ParseOptions, Problem, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, SagaDefinition, Severity,
+};
 use crate::model::WorkflowType;
-use crate::runtime::{Clock, Runtime, RuntimeOptions, SystemClock};
+use crate::runtime::secrets::Secrets;
+use crate::runtime::{Clock, EnvironmentSecrets, Runtime, RuntimeOptions, SecretSource, SystemClock};
 use crate::sdk::{
     ActivityDefinition, ActivityFunction, Registry, RegistryError, SharedState, WorkflowDefinition, WorkflowFunction,
 };
@@ -35,6 +38,7 @@ pub struct AmendsBuilder {
     settings: BTreeMap<String, String>,
     state: SharedState,
     clock: Arc<dyn Clock>,
+    secrets: Secrets,
     shards: usize,
     passivate_after: Duration,
     admission_timeout: Duration,
@@ -61,6 +65,7 @@ impl AmendsBuilder {
             settings: BTreeMap::new(),
             state: SharedState::new(),
             clock: Arc::new(SystemClock),
+            secrets: Secrets::new(EnvironmentSecrets),
             shards: cores,
             passivate_after: Duration::from_secs(10),
             admission_timeout: Duration::from_secs(1),
@@ -163,6 +168,12 @@ impl AmendsBuilder {
         self
     }
 
+    /// Where the secrets come from that the definitions name; from the environment, when not said otherwise.
+    pub fn secrets(mut self, source: impl SecretSource) -> Self {
+        self.secrets = Secrets::new(source);
+        self
+    }
+
     /// How long a run may be idle before its memory is returned; 10 s when not said otherwise.
     pub fn passivate_after(mut self, idle: Duration) -> Self {
         self.passivate_after = idle;
@@ -187,7 +198,7 @@ impl AmendsBuilder {
     /// # Errors
     /// Everything that is wrong with activities, workflows or definitions; a store that cannot be opened.
     pub async fn start(mut self) -> Result<Amends, Error> {
-        self.add_http_activity();
+        self.add_built_in_activities();
         let mut errors = std::mem::take(&mut self.registry_errors);
         errors.extend(self.registry.check().err().into_iter().flatten());
         if !errors.is_empty() {
@@ -214,22 +225,26 @@ impl AmendsBuilder {
         })
     }
 
-    #[cfg(feature = "http")]
-    fn add_http_activity(&mut self) {
-        if self.registry.activity(crate::definition::HTTP_ACTIVITY).is_none() {
-            let added = crate::runtime::http::activity_definition().and_then(|http| self.registry.add_activity(http));
+    fn add_built_in_activities(&mut self) {
+        #[cfg(feature = "http")]
+        if self.registry.activity(HTTP_ACTIVITY).is_none() {
+            let http = crate::runtime::http::activity_definition(self.secrets.clone());
+            let added = http.and_then(|http| self.registry.add_activity(http));
+            self.registry_errors.extend(added.err());
+        }
+        #[cfg(unix)]
+        {
+            let exec = crate::runtime::exec::activity_definition(self.secrets.clone(), Arc::clone(&self.clock));
+            let added = exec.and_then(|exec| self.registry.add_activity(exec));
             self.registry_errors.extend(added.err());
         }
     }
 
-    #[cfg(not(feature = "http"))]
-    fn add_http_activity(&mut self) {}
-
     fn load_sagas(&mut self) -> Result<Sagas, Error> {
-        let known: BTreeSet<String> = self
-            .registry
-            .activities()
+        let registered = self.registry.activities();
+        let known: BTreeSet<String> = registered
             .map(|activity| activity.activity_type().to_string())
+            .chain([SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY].map(str::to_owned))
             .collect();
         let mut errors = Vec::new();
         let mut sagas = Sagas::new();

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::machine::Rejection;
 use crate::model::{Event, Input, Payload, RequestId, RunId, SignalName, WorkflowId};
-use crate::runtime::{fold, load_turns};
+use crate::runtime::{Gateway, fold, load_turns};
 use crate::store::{ListQuery, RunHead, StoreStats, VerifyProgress, VerifyReport};
 
 use super::decision::was_made;
@@ -28,6 +28,10 @@ pub struct SignalOptions {
 impl Client {
     pub(super) fn new(engine: Amends) -> Self {
         Self { engine }
+    }
+
+    pub(super) fn gateway(&self) -> &Gateway {
+        self.engine.runtime().gateway()
     }
 
     /// A page of runs, newest first.
@@ -192,7 +196,7 @@ impl Client {
 
     async fn deliver(&self, workflow_id: &str, run_id: Option<RunId>, input: Input) -> Result<(), Error> {
         let workflow_id = WorkflowId::new(workflow_id)?;
-        self.engine.runtime().deliver(workflow_id, run_id, input).await?;
+        self.gateway().deliver(workflow_id, run_id, input).await?;
         Ok(())
     }
 

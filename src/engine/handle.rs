@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use crate::model::{Failure, Outcome, RunId, WorkflowId};
-use crate::runtime::{Watched, fold, load_turns};
+use crate::runtime::Watched;
 
 use super::{Amends, Client, Decision, Error, RunDescription, SagaView, SignalOptions};
 
@@ -83,39 +83,9 @@ impl<O> RunHandle<O> {
     /// # Errors
     /// When the store cannot be read, or the engine stops before the run ends.
     pub async fn outcome(&self) -> Result<Outcome, Error> {
-        loop {
-            let armed = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let watch = match armed {
-                Some(watch) => watch,
-                None => self.engine.runtime().watch(self.workflow_id.clone(), self.run_id)?,
-            };
-            if let Ok(watched) = watch.await {
-                return Ok(watched?);
-            }
-            // Not open (any more), or the engine lost its memory of it: the journal knows.
-            if let Some(outcome) = self.recorded_outcome()? {
-                return Ok(outcome);
-            }
-            if self.engine.runtime().is_stopping() {
-                return Err(Error::ShuttingDown);
-            }
-            let clock = self.engine.runtime().clock();
-            clock
-                .sleep_until(clock.now().after(std::time::Duration::from_millis(50)))
-                .await;
-        }
-    }
-
-    fn recorded_outcome(&self) -> Result<Option<Outcome>, Error> {
-        let store = self.engine.runtime().store()?;
-        match store.head(self.run_id)? {
-            None => Err(Error::NotFound(self.workflow_id.clone())),
-            Some(head) if !head.status.is_closed() => Ok(None),
-            Some(_) => {
-                let state = fold(self.run_id, &load_turns(&*store, self.run_id)?)?;
-                Ok(state.outcome().cloned())
-            }
-        }
+        let armed = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let gateway = self.engine.runtime().gateway();
+        Ok(gateway.outcome(&self.workflow_id, self.run_id, armed).await?)
     }
 
     /// How the run stands, step by step.

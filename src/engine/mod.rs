@@ -4,8 +4,10 @@
 mod builder;
 mod client;
 mod decision;
+mod drawing;
 mod error;
 mod handle;
+mod locks;
 mod offline;
 mod sagas;
 mod starter;
@@ -24,6 +26,7 @@ pub use client::{Client, SignalOptions};
 pub use decision::Decision;
 pub use error::{Error, ErrorCode};
 pub use handle::{ResultError, RunHandle};
+pub use locks::LockPlace;
 pub use offline::Offline;
 pub use sagas::{activities_of, check_saga, saga_files};
 pub use starter::Starter;
@@ -33,9 +36,9 @@ pub use view::{
 };
 
 // What the engine's own signatures speak of.
-pub use crate::definition::{CheckReport, HTTP_ACTIVITY, Problem, Severity};
+pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity};
 pub use crate::machine::{LockState, Rejection, StepState, Stuck, UndoState};
-pub use crate::runtime::{Clock, SystemClock};
+pub use crate::runtime::{Clock, EnvironmentSecrets, SecretSource, SystemClock};
 pub use crate::store::{Error as StoreError, ListQuery, RunHead, VerifyProgress, VerifyReport};
 
 /// A running engine. Cheap to clone; the engine ends when [`Amends::shutdown`] is called or the last clone is dropped.

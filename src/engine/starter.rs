@@ -136,17 +136,23 @@ impl<I, O> Starter<I, O> {
             search_attributes: self.search_attributes,
             adopted: None,
         };
-        let (delivered, outcome) = self.engine.runtime().begin(start).await.map_err(|error| match error {
-            // The run itself answers "already started"; the caller wants to know which, and how it stands.
-            crate::runtime::RequestError::Rejected(crate::machine::Rejection::AlreadyStarted { run_id }) => {
-                Error::AlreadyStarted {
-                    workflow_id: workflow_id.clone(),
-                    run_id,
-                    status: self.engine.status_of(run_id),
+        let (delivered, outcome) = self
+            .engine
+            .runtime()
+            .gateway()
+            .begin(start)
+            .await
+            .map_err(|error| match error {
+                // The run itself answers "already started"; the caller wants to know which, and how it stands.
+                crate::runtime::RequestError::Rejected(crate::machine::Rejection::AlreadyStarted { run_id }) => {
+                    Error::AlreadyStarted {
+                        workflow_id: workflow_id.clone(),
+                        run_id,
+                        status: self.engine.status_of(run_id),
+                    }
                 }
-            }
-            other => other.into(),
-        })?;
+                other => other.into(),
+            })?;
         Ok(RunHandle::new(
             self.engine,
             workflow_id,

@@ -154,7 +154,7 @@ impl RunDescription {
         let decisions = courses.decisions(state);
         let steps = state.steps();
         let steps = steps
-            .map(|step| StepView::of(step, &courses, &stuck, &decisions))
+            .map(|step| StepView::of(step, state, &courses, &stuck, &decisions))
             .collect();
         Self {
             workflow_id: started.map_or_else(|| WorkflowId::from_trusted(""), |started| started.workflow_id.clone()),

@@ -109,6 +109,18 @@ impl StepRecord {
         }
     }
 
+    /// The steps it depends on. `None`: every step that had ended when this one was scheduled.
+    #[must_use]
+    pub fn after(&self) -> Option<&[StepName]> {
+        self.after.as_deref()
+    }
+
+    /// What was registered to undo it.
+    #[must_use]
+    pub fn compensation(&self) -> Option<&CompensationSpec> {
+        self.compensation.as_ref()
+    }
+
     /// Whether the step needs nothing (more) from an unwinding saga.
     fn is_settled(&self) -> bool {
         self.state != StepState::Pending

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{
-    AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunStarted, RunStatus,
-    SagaOptions, SignalName, TimerId, Timestamp, UnwindCause,
+    AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunId, RunStarted,
+    RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UnwindCause,
 };
 
 use super::ledger::{SagaLedger, StepRecord};
@@ -34,11 +34,15 @@ pub struct RunState {
     /// When the saga turned back.
     pub(super) unwinding_since: Option<Timestamp>,
     pub(super) rollback: Option<Rollback>,
+    /// How many rollbacks were begun.
+    pub(super) rollbacks: u64,
     /// Steps that wait, by starting event.
     pub(super) waits: BTreeMap<EventId, PendingWait>,
     /// Signals that no step has waited for yet; only for runs that follow a definition.
     pub(super) unread_signals: BTreeMap<SignalName, VecDeque<(EventId, Payload)>>,
     pub(super) locks: BTreeMap<LockName, RunLock>,
+    /// The run whose steps this one undoes.
+    pub(super) adopted_from: Option<RunId>,
     pub(super) task_due: bool,
     pub(super) since_task: Vec<Event>,
 }
@@ -134,6 +138,12 @@ impl RunState {
     #[must_use]
     pub fn step(&self, name: &str) -> Option<&StepRecord> {
         self.saga.by_name(name)
+    }
+
+    /// How many times a part of the saga was rolled back, the time that is under way included.
+    #[must_use]
+    pub fn rollbacks(&self) -> u64 {
+        self.rollbacks
     }
 
     /// The locks that the run has asked for, by name.

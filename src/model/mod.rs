@@ -1,6 +1,7 @@
 //! The words of amends as data: ids, time, payloads, failures, retry policies, commands, inputs and events.
 //! Must not live here: behaviour beyond a value's own arithmetic, I/O, clocks, serialisation formats.
 
+mod child;
 mod command;
 mod decision;
 mod event;
@@ -17,6 +18,7 @@ mod status;
 mod time;
 mod turn;
 
+pub use child::{ChildInput, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 pub use command::{Command, ScheduleActivity, WaitStep};
 pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};
 pub use event::{ActivityRole, ActivityScheduled, ParentRun, RunStarted, TaskIdentity, WorkflowSignaled};

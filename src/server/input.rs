@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::de::IgnoredAny;
 
-use crate::engine::Error;
+use crate::engine::{DrawingFormat, Error};
 use crate::model::{Payload, limits};
 
 use super::exit::Refusal;
@@ -20,6 +20,29 @@ pub(crate) struct DataArgs {
     /// The directory that keeps the runs
     #[arg(long, value_name = "DIR", default_value = DATA_DIRECTORY)]
     pub(crate) data: PathBuf,
+}
+
+/// The option that draws instead.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct GraphArgs {
+    /// Draw the way forward and the way back: a Mermaid flowchart, or a digraph for Graphviz (`| dot -Tsvg`)
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "mermaid")]
+    graph: Option<GraphFormat>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum GraphFormat {
+    Mermaid,
+    Dot,
+}
+
+impl GraphArgs {
+    pub(crate) fn format(self) -> Option<DrawingFormat> {
+        self.graph.map(|format| match format {
+            GraphFormat::Mermaid => DrawingFormat::Mermaid,
+            GraphFormat::Dot => DrawingFormat::Dot,
+        })
+    }
 }
 
 /// The option that overrides a definition's `[config]`.

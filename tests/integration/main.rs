@@ -24,6 +24,8 @@ mod equivalence;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod isolation;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod scenarios;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod store_failure;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod support;

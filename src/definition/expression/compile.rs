@@ -14,7 +14,7 @@ use crate::model::limits;
 use super::dialect::{self, BUDGET, Budget, ENV};
 use super::environment::Environment;
 use super::error::{EvaluateErrorKind, Fault};
-use super::references::{Chain, Issue, Names, Reference, references};
+use super::references::{Chain, Issue, Names, Reference, UndoPart, references};
 use super::value::to_json;
 
 /// Enough for the deepest tree that [`limits::EXPRESSION_BYTES_MAX`] can spell, in a debug build too.
@@ -25,6 +25,7 @@ const PARSER_STACK_BYTES: usize = 64 * 1024 * 1024;
 pub(in crate::definition) struct Expression {
     source: String,
     form: Form,
+    trusts_undo_output: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -45,9 +46,10 @@ impl Expression {
     /// Everything that is wrong with it.
     pub(super) fn compile(source: &str, names: &Names<'_>) -> Result<Self, Vec<Issue>> {
         let mut program = parse(source).map_err(|issue| vec![issue])?;
-        let (references, issues) = references(&program, names);
-        if !issues.is_empty() {
-            return Err(issues);
+        let found = references(&program, names);
+        let trusts_undo_output = found.trusts_undo_output();
+        if !found.issues.is_empty() {
+            return Err(found.issues);
         }
         let path =
             Chain::of(&program)
@@ -65,13 +67,14 @@ impl Expression {
                 dialect::order_iterations(&mut program);
                 Form::Cel {
                     program: Arc::new(program),
-                    references,
+                    references: found.references,
                 }
             }
         };
         Ok(Self {
             source: source.to_owned(),
             form,
+            trusts_undo_output,
         })
     }
 
@@ -81,6 +84,13 @@ impl Expression {
             Form::Path { from, keys } => Some((*from, keys)),
             Form::Cel { .. } => None,
         }
+    }
+
+    /// Whether it takes for granted that the step being undone has answered. Inside of a text, the output as a whole has
+    /// to be there too: null cannot be embedded.
+    pub(in crate::definition) fn trusts_undo_output(&self, embedded: bool) -> bool {
+        let is_output = matches!(self.as_path(), Some((Reference::Undo(UndoPart::Output), [])));
+        self.trusts_undo_output || (embedded && is_output)
     }
 
     /// The expression as it was written.

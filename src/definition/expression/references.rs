@@ -230,23 +230,49 @@ impl Names<'_> {
     }
 }
 
-/// Everything that an expression refers to.
-pub(super) fn references(expression: &IdedExpr, names: &Names<'_>) -> (BTreeSet<Reference>, Vec<Issue>) {
+/// What was found in an expression.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Everything that it refers to.
+    pub(super) references: BTreeSet<Reference>,
+    /// Everything that is wrong with that.
+    pub(super) issues: Vec<Issue>,
+    /// Whether it selects from the output of the step being undone.
+    selects_from_output: bool,
+    /// Whether it looks at whether there is such an output, as far as one can tell.
+    asks_for_output: bool,
+}
+
+impl Found {
+    /// Whether it takes for granted that the step being undone has answered.
+    pub(super) fn trusts_undo_output(&self) -> bool {
+        self.selects_from_output && !self.asks_for_output
+    }
+
+    fn note_undo(&mut self, chain: &Chain<'_>) {
+        match (chain.root, chain.keys.as_slice()) {
+            ("undo", ["output", _, ..]) if chain.plain => self.selects_from_output = true,
+            ("undo", ["output", ..] | ["failure", ..] | []) => self.asks_for_output = true,
+            _ => {}
+        }
+    }
+}
+
+/// Looks through a whole expression.
+pub(super) fn references(expression: &IdedExpr, names: &Names<'_>) -> Found {
     let mut walk = Walk {
         names,
         locals: Vec::new(),
-        references: BTreeSet::new(),
-        issues: Vec::new(),
+        found: Found::default(),
     };
     walk.expression(expression);
-    (walk.references, walk.issues)
+    walk.found
 }
 
 struct Walk<'a> {
     names: &'a Names<'a>,
     locals: Vec<String>,
-    references: BTreeSet<Reference>,
-    issues: Vec<Issue>,
+    found: Found,
 }
 
 impl Walk<'_> {
@@ -263,7 +289,7 @@ impl Walk<'_> {
             Expr::Struct(structure) => {
                 let message = format!("unknown type `{}`", structure.type_name);
                 let hint = "write a map: {'key': value}".to_owned();
-                self.issues.push(Issue::new(message, Some(hint)));
+                self.found.issues.push(Issue::new(message, Some(hint)));
             }
             Expr::Comprehension(comprehension) => {
                 self.expression(&comprehension.iter_range);
@@ -285,9 +311,10 @@ impl Walk<'_> {
         if local || (chain.keys.is_empty() && TYPES.contains(&chain.root)) {
             return;
         }
+        self.found.note_undo(chain);
         match self.names.resolve(chain) {
-            Ok((references, _)) => self.references.extend(references),
-            Err(issue) => self.issues.push(issue),
+            Ok((references, _)) => self.found.references.extend(references),
+            Err(issue) => self.found.issues.push(issue),
         }
     }
 
@@ -296,7 +323,7 @@ impl Walk<'_> {
         if !operator && !FUNCTIONS.contains(&call.func_name.as_str()) {
             let hint = did_you_mean(&call.func_name, FUNCTIONS.iter().copied());
             let message = format!("unknown function `{}`", call.func_name);
-            self.issues.push(Issue::new(message, hint));
+            self.found.issues.push(Issue::new(message, hint));
         }
         if let Some(target) = &call.target {
             let namespace = matches!(&target.expr, Expr::Ident(name) if NAMESPACES.contains(&name.as_str()));
@@ -321,7 +348,7 @@ impl Walk<'_> {
         if ROOTS.contains(&name) {
             let hint = "give the local variable another name".to_owned();
             let message = format!("the local variable `{name}` hides the variable of that name");
-            self.issues.push(Issue::new(message, Some(hint)));
+            self.found.issues.push(Issue::new(message, Some(hint)));
         }
         self.locals.push(name.to_owned());
     }

@@ -11,7 +11,7 @@ use super::super::locations::{Part, Problems};
 use super::compile::Expression;
 use super::environment::Environment;
 use super::error::Fault;
-use super::references::{Names, Reference, UndoPart};
+use super::references::{Names, Reference};
 use super::split::{Piece, split};
 
 /// A value with expressions in it, compiled.
@@ -130,11 +130,11 @@ impl Template {
         }
     }
 
-    /// Calls back for every expression.
-    pub(in crate::definition) fn each_expression(&self, visit: &mut dyn FnMut(&Expression)) {
+    /// Calls back for every expression, with whether it is embedded in a text.
+    pub(in crate::definition) fn each_expression(&self, visit: &mut dyn FnMut(&Expression, bool)) {
         match self {
             Template::Literal(_) => {}
-            Template::Expression(expression) => visit(expression),
+            Template::Expression(expression) => visit(expression, false),
             Template::Text(text) => text.each_expression(visit),
             Template::Array(elements) => elements.iter().for_each(|element| element.each_expression(visit)),
             Template::Object(entries) => entries.values().for_each(|value| value.each_expression(visit)),
@@ -215,20 +215,13 @@ impl TextTemplate {
         }
     }
 
-    /// Calls back for every expression.
-    pub(in crate::definition) fn each_expression(&self, visit: &mut dyn FnMut(&Expression)) {
+    /// Calls back for every expression; all of them are embedded in a text.
+    pub(in crate::definition) fn each_expression(&self, visit: &mut dyn FnMut(&Expression, bool)) {
         for part in &self.0 {
             if let TextPart::Expression(expression) = part {
-                visit(expression);
+                visit(expression, true);
             }
         }
-    }
-}
-
-impl Expression {
-    /// Whether it selects from the output of the step being undone without asking whether there is one.
-    pub(in crate::definition) fn trusts_undo_output(&self) -> bool {
-        matches!(self.as_path(), Some((Reference::Undo(UndoPart::Output), [_, ..])))
     }
 }
 

@@ -9,7 +9,7 @@ const CASES: &str = include_str!("bad_files.txt");
 const OK: &str = "[[step]]\nname = \"ok\"\nactivity = \"a\"\ncompensation = \"none\"\n";
 
 /// What is said about a file, without the file's name.
-fn said(text: &str) -> String {
+pub(super) fn said(text: &str) -> String {
     let known: BTreeSet<String> = ["a", "undo_a", "reserve_inventory"].map(str::to_owned).into();
     let options = ParseOptions {
         known_activities: Some(&known),

@@ -4,6 +4,7 @@ mod bad_files;
 mod canonical;
 mod expressions;
 mod good_files;
+mod warnings;
 
 use std::collections::BTreeMap;
 

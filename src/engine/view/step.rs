@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::machine::{StepRecord, StepState, Stuck, UndoState};
+use crate::machine::{RunState, StepRecord, StepState, Stuck, UndoState};
 use crate::model::{
     ActivityType, Choice, Failure, Payload, RequestId, SignalName, StepKind, StepName, StepVerdict, Timestamp,
 };
@@ -18,6 +18,10 @@ pub struct StepView {
     pub kind: StepKind,
     /// Which activity it is; `None` for a step that waits or was left out.
     pub activity_type: Option<ActivityType>,
+    /// The steps it was scheduled after: those it depends on, or, when it did not say, those that had ended by then.
+    pub after: Vec<StepName>,
+    /// What was registered to undo it.
+    pub compensation: Option<ActivityType>,
     /// Its input; a person may have changed it.
     pub input: Payload,
     /// How it went.
@@ -109,7 +113,13 @@ pub struct DecisionView {
 }
 
 impl StepView {
-    pub(super) fn of(step: &StepRecord, courses: &Courses, stuck: &[Stuck], decisions: &[DecisionView]) -> Self {
+    pub(super) fn of(
+        step: &StepRecord,
+        state: &RunState,
+        courses: &Courses,
+        stuck: &[Stuck],
+        decisions: &[DecisionView],
+    ) -> Self {
         let course = courses.of_step(step.scheduled);
         let mut about_it = decisions
             .iter()
@@ -122,6 +132,11 @@ impl StepView {
             name: step.name.clone(),
             kind: step.kind,
             activity_type: course.and_then(|course| course.activity_type.clone()),
+            after: match step.after() {
+                Some(after) => after.to_vec(),
+                None => ended_before(step, state),
+            },
+            compensation: step.compensation().map(|spec| spec.activity_type.clone()),
             input: step.input.clone(),
             state: step.state.clone(),
             stuck: stuck.iter().any(|stuck| stuck.step.as_ref() == Some(&step.name)),
@@ -167,4 +182,10 @@ impl CourseView {
     pub fn took(&self) -> Option<Duration> {
         Some(self.ended_at?.since(self.started_at))
     }
+}
+
+/// The steps that had ended when this one was scheduled.
+fn ended_before(step: &StepRecord, state: &RunState) -> Vec<StepName> {
+    let ended = |other: &&StepRecord| other.closed.is_some_and(|closed| closed < step.scheduled);
+    state.steps().filter(ended).map(|other| other.name.clone()).collect()
 }

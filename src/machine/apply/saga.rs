@@ -24,6 +24,7 @@ impl RunState {
             }
             E::SagaStepResolved { scheduled, verdict } => self.pending(*scheduled)?.verdict = Some(*verdict),
             E::SagaRollbackStarted { keep } => {
+                self.rollbacks += 1;
                 self.rollback = Some(Rollback {
                     started: event.id,
                     keep: *keep,
@@ -45,7 +46,10 @@ impl RunState {
             E::SagaLockRequested { .. } | E::SagaLockAcquired { .. } | E::SagaLockRefused { .. } => {
                 self.apply_lock(event)?;
             }
-            E::SagaAdopted(adopted) => adopted.steps.iter().for_each(|step| self.saga.on_adopted(step)),
+            E::SagaAdopted(adopted) => {
+                self.adopted_from = Some(adopted.run_id);
+                adopted.steps.iter().for_each(|step| self.saga.on_adopted(step));
+            }
             _ => return Err(self.misfit("not an event of a saga")),
         }
         Ok(())
@@ -216,6 +220,7 @@ impl RunState {
                 let request = RunLock {
                     lock: lock.clone(),
                     requested: event.id,
+                    requested_at: event.time,
                     until: *until,
                     no_wait: *no_wait,
                     state: LockState::Waiting,

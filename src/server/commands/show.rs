@@ -8,11 +8,12 @@ use crate::engine::{
     ActivityPurpose, ActivityView, Clock, DecisionView, LockState, LockView, Offline, RunDescription, SystemClock,
 };
 use crate::model::{Outcome, ParkReason, Timestamp, UnwindCause};
+use crate::server::commands::check::graph;
 use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, style_of};
 use crate::server::desk::{self, painted};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
-use crate::server::input::DataArgs;
+use crate::server::input::{DataArgs, GraphArgs};
 use crate::server::text::{self, duration, table};
 
 /// Show how one run stands, step by step: amends show order-42 --data DIR
@@ -27,11 +28,17 @@ pub(crate) struct ShowArgs {
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
+    graph: GraphArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
 pub(crate) fn run(args: &ShowArgs, console: &Console) -> Result<Exit, Refusal> {
     let run = Offline::open(&args.data.data)?.describe(&args.id)?;
+    if let Some(format) = args.graph.format() {
+        graph(run.workflow_id.as_str(), &run.drawing(), format, console);
+        return Ok(Exit::Done);
+    }
     console.object(&dto::description(&run));
     if !console.is_json() {
         print(&run, args, console);

@@ -1,0 +1,22 @@
+//! A saga as a step of another one. Lives here: the names of the built-in activities that run and undo it, and what they are
+//! given. Must not live here: running either (`runtime`).
+
+use serde::{Deserialize, Serialize};
+
+/// The activity type that runs a child saga as a step; no registered activity may have this name.
+pub const SAGA_ACTIVITY: &str = "amends.saga";
+
+/// The activity type that undoes a child saga as a whole; no registered activity may have this name.
+pub const SAGA_UNDO_ACTIVITY: &str = "amends.saga.undo";
+
+/// The input of a [`SAGA_ACTIVITY`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChildInput<I> {
+    /// The child's workflow type.
+    pub workflow: String,
+    /// The child's workflow id. `None`: `<id of the parent>/<name of the step>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The child's own input.
+    pub input: I,
+}
