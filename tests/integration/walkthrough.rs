@@ -111,7 +111,7 @@ fn blocks(chapter: &str) -> Vec<Block> {
     blocks
 }
 
-/// `$ command`, on several lines if they end in a backslash, and what it prints.
+/// `$ command`, on several lines if they end in a backslash or inside a quotation, and what it prints.
 fn commands(inside: &str) -> Vec<(String, String)> {
     let mut commands: Vec<(String, String)> = Vec::new();
     let mut continued = false;
@@ -127,9 +127,13 @@ fn commands(inside: &str) -> Vec<(String, String)> {
         }
         continued = commands
             .last()
-            .is_some_and(|(command, said)| said.is_empty() && command.ends_with('\\'));
+            .is_some_and(|(command, said)| said.is_empty() && is_unfinished(command));
     }
     commands
+}
+
+fn is_unfinished(command: &str) -> bool {
+    command.ends_with('\\') || command.matches('\'').count() % 2 == 1
 }
 
 /// What a terminal shows of a command.

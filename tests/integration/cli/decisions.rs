@@ -15,7 +15,7 @@ fn stuck(cli: &Cli) -> Participants {
     let ended = cli.run(&run).exits(3).says("o is stuck and waits for a person");
     let ended = ended
         .says("reserve  cannot be undone")
-        .says("Final: inventory does not take back");
+        .says("Final: HTTP 409 Conflict: inventory does not take back");
     ended.says("amends decide o --step reserve skip --by NAME --reason TEXT --data amends-data");
     participants
 }
