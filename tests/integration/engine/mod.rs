@@ -6,6 +6,7 @@ mod amends_first;
 mod children;
 mod code_sagas;
 mod definitions;
+mod desk;
 mod lifecycle;
 mod requests;
 mod sizes;
