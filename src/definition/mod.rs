@@ -13,6 +13,7 @@
 mod authored;
 mod builder;
 mod canonical;
+mod catalog;
 mod child;
 mod compile;
 mod draw;
@@ -41,6 +42,7 @@ mod warnings;
 pub use builder::{
     ChildBuilder, CompensationBuilder, ExecBuilder, HttpBuilder, SagaBuilder, SignalBuilder, StepBuilder,
 };
+pub use catalog::Catalog;
 pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 pub use draw::{Drawing, DrawingFormat, DrawnState, DrawnStep, DrawnUndo, DrawnWhat};
 pub use evaluate::{WaitFor, instance_name, list_of};
@@ -54,6 +56,7 @@ pub use problem::{CheckReport, DefinitionError, Position, Problem, Severity};
 pub use saga::{SagaDefinition, Step, StepAction};
 pub use schema::InputError;
 pub use secret::{SECRET_CLOSE, SECRET_OPEN};
+pub use start::StartError;
 pub use version::split_version;
 
 /// The activities that amends brings along: no registered activity may have one of these names.
