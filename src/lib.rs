@@ -21,11 +21,11 @@ pub mod testing;
 // What a user needs, without having to know the rooms.
 pub use definition::{SagaDefinition, Step};
 #[cfg(feature = "runtime")]
-pub use engine::{Amends, AmendsBuilder, Client, Error, ResultError, RunHandle};
-pub use model::{ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStatus, Timestamp, Undo};
+pub use engine::{Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle};
+pub use model::{ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStatus, Timestamp, Undo, Verdict};
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CompensationDefinition, Execution, Registry,
-    RegistryError, Saga, SharedState, Workflow, WorkflowContext, WorkflowDefinition,
+    RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext, WorkflowDefinition,
 };
 #[cfg(feature = "macros")]
 pub use sdk::{activity, workflow};
@@ -39,12 +39,18 @@ pub mod __private {
 
     pub use inventory;
 
-    pub use crate::model::ActivityOptions;
+    pub use crate::model::{ActivityOptions, SagaOptions};
     pub use crate::sdk::{
-        ActivityMetadata, WorkflowMetadata, activity_function_id, compensation_of, workflow_function_id,
+        ActivityMetadata, WorkflowMetadata, activity_function_id, compensation_of, verification_of,
+        workflow_function_id,
     };
 }
 
 // The attributes' expansions say `::amends`, also in this crate's own tests.
 #[cfg(all(test, feature = "macros"))]
 extern crate self as amends;
+
+/// The code in the documentation must compile.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/sagas.md")]
+struct DocumentedSagas;

@@ -8,7 +8,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, ItemFn};
 
 use crate::function::{self, Role};
-use crate::options::{ActivityOptions, RetryOptions, WorkflowOptions};
+use crate::options::{ActivityOptions, InFlight, OnAmbiguous, RetryOptions, WorkflowOptions};
 
 /// The item as it is, and beside it what `write` makes of it; or, in its stead, the compile error.
 pub(crate) fn beside(item: &TokenStream, write: impl FnOnce(TokenStream) -> syn::Result<TokenStream>) -> TokenStream {
@@ -26,6 +26,11 @@ pub(crate) fn activity(attribute: TokenStream, item: TokenStream) -> syn::Result
         // At the path's span, so that a compensation of the wrong type is pointed at where it is named.
         quote_spanned! { undo.span() => || ::amends::__private::compensation_of(#ident, #undo) }
     }));
+    let verification = optional(options.verify.as_ref().map(|probe| {
+        quote_spanned! { probe.span() => || ::amends::__private::verification_of(#ident, #probe) }
+    }));
+    let asks = options.on_ambiguous == Some(OnAmbiguous::Ask);
+    let fences = options.in_flight == Some(InFlight::Fence);
     let identify = quote_spanned! { ident.span() => || ::amends::__private::activity_function_id(#ident) };
     let metadata = quote! {
         ::amends::__private::ActivityMetadata {
@@ -33,6 +38,9 @@ pub(crate) fn activity(attribute: TokenStream, item: TokenStream) -> syn::Result
             name: #name,
             configure: |options: &mut ::amends::__private::ActivityOptions| { let _ = &options; #sets },
             compensation: #compensation,
+            verification: #verification,
+            asks: #asks,
+            fences: #fences,
         }
     };
     Ok(hidden_block(&function, &metadata, &future_check(&function)))
@@ -43,11 +51,23 @@ pub(crate) fn workflow(attribute: TokenStream, item: TokenStream) -> syn::Result
     let options: WorkflowOptions = syn::parse2(attribute)?;
     let name = optional(options.name.as_ref().map(|name| quote! { #name }));
     let ident = &function.sig.ident;
+    let saga = optional(saga_sets(&options));
     let identify = quote_spanned! { ident.span() => || ::amends::__private::workflow_function_id(#ident) };
     let metadata = quote! {
-        ::amends::__private::WorkflowMetadata { function: #identify, name: #name }
+        ::amends::__private::WorkflowMetadata { function: #identify, name: #name, saga: #saga }
     };
     Ok(hidden_block(&function, &metadata, &TokenStream::new()))
+}
+
+/// Sets what the attribute says about sagas, if it does.
+fn saga_sets(options: &WorkflowOptions) -> Option<TokenStream> {
+    let timeout = options.unwind_timeout.map(duration);
+    let timeout = timeout.map(|value| quote! { options.unwind_timeout = ::core::option::Option::Some(#value); });
+    let parallel = options
+        .unwind_parallel
+        .map(|value| quote! { options.unwind_parallel = ::core::option::Option::Some(#value); });
+    let says_something = timeout.is_some() || parallel.is_some();
+    says_something.then(|| quote! { |options: &mut ::amends::__private::SagaOptions| { #timeout #parallel } })
 }
 
 fn hidden_block(function: &ItemFn, metadata: &TokenStream, checks: &TokenStream) -> TokenStream {

@@ -10,8 +10,9 @@ use syn::{Lit, LitInt, LitStr, Path, Token, parenthesized};
 
 use crate::duration;
 
-const ACTIVITY_OPTIONS: &str =
-    "name, start_to_close, schedule_to_close, schedule_to_start, heartbeat, retry(..), compensate";
+const ACTIVITY_OPTIONS: &str = "name, start_to_close, schedule_to_close, schedule_to_start, heartbeat, retry(..), compensate, verify, on_ambiguous, \
+     in_flight";
+const WORKFLOW_OPTIONS: &str = "name, unwind_timeout, unwind_parallel";
 const RETRY_OPTIONS: &str = "initial_interval, coefficient, maximum_interval, max_attempts, non_retryable(..)";
 
 /// `#[activity(..)]`
@@ -24,6 +25,24 @@ pub(crate) struct ActivityOptions {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) retry: Option<RetryOptions>,
     pub(crate) compensate: Option<Path>,
+    pub(crate) verify: Option<Path>,
+    pub(crate) on_ambiguous: Option<OnAmbiguous>,
+    pub(crate) in_flight: Option<InFlight>,
+}
+
+/// `on_ambiguous = ".."`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum OnAmbiguous {
+    Compensate,
+    Verify,
+    Ask,
+}
+
+/// `in_flight = ".."`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum InFlight {
+    Wait,
+    Fence,
 }
 
 /// `retry(..)`
@@ -40,11 +59,14 @@ pub(crate) struct RetryOptions {
 #[derive(Default)]
 pub(crate) struct WorkflowOptions {
     pub(crate) name: Option<LitStr>,
+    pub(crate) unwind_timeout: Option<Duration>,
+    pub(crate) unwind_parallel: Option<u32>,
 }
 
 impl Parse for ActivityOptions {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let mut options = Self::default();
+        let mut on_ambiguous: Option<(OnAmbiguous, Span)> = None;
         each(input, |key, input| match key.to_string().as_str() {
             "name" => once(&mut options.name, key, name(input)?),
             "start_to_close" => once(&mut options.start_to_close, key, limit(input)?),
@@ -52,6 +74,19 @@ impl Parse for ActivityOptions {
             "schedule_to_start" => once(&mut options.schedule_to_start, key, limit(input)?),
             "heartbeat" => once(&mut options.heartbeat, key, limit(input)?),
             "compensate" => once(&mut options.compensate, key, value(input)?),
+            "verify" => once(&mut options.verify, key, value(input)?),
+            "on_ambiguous" => {
+                let policies = [
+                    ("compensate", OnAmbiguous::Compensate),
+                    ("verify", OnAmbiguous::Verify),
+                    ("ask", OnAmbiguous::Ask),
+                ];
+                once(&mut on_ambiguous, key, word(input, &policies)?)
+            }
+            "in_flight" => {
+                let policies = [("wait", InFlight::Wait), ("fence", InFlight::Fence)];
+                once(&mut options.in_flight, key, word(input, &policies)?.0)
+            }
             "retry" => {
                 let content;
                 parenthesized!(content in input);
@@ -59,6 +94,10 @@ impl Parse for ActivityOptions {
             }
             _ => Err(unknown(key, ACTIVITY_OPTIONS)),
         })?;
+        if let Some((policy, span)) = on_ambiguous {
+            check_policy(policy, options.verify.is_some()).map_err(|message| syn::Error::new(span, message))?;
+            options.on_ambiguous = Some(policy);
+        }
         Ok(options)
     }
 }
@@ -88,7 +127,9 @@ impl Parse for WorkflowOptions {
         let mut options = Self::default();
         each(input, |key, input| match key.to_string().as_str() {
             "name" => once(&mut options.name, key, name(input)?),
-            _ => Err(unknown(key, "name")),
+            "unwind_timeout" => once(&mut options.unwind_timeout, key, limit(input)?),
+            "unwind_parallel" => once(&mut options.unwind_parallel, key, parallel(input)?),
+            _ => Err(unknown(key, WORKFLOW_OPTIONS)),
         })?;
         Ok(options)
     }
@@ -133,6 +174,31 @@ fn name(input: ParseStream<'_>) -> syn::Result<LitStr> {
     Ok(name)
 }
 
+/// One of the words, written as text, and where it stands.
+fn word<T: Copy>(input: ParseStream<'_>, words: &[(&str, T)]) -> syn::Result<(T, Span)> {
+    let text: LitStr = value(input)?;
+    let given = text.value();
+    match words.iter().find(|(word, _)| *word == given) {
+        Some((_, meaning)) => Ok((*meaning, text.span())),
+        None => {
+            let words: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+            let message = format!("{given:?} is not possible here; there are: {}", words.join(", "));
+            Err(syn::Error::new(text.span(), message))
+        }
+    }
+}
+
+/// Whether the policy goes with there being a verification, or none. With one, a person is asked when it fails.
+fn check_policy(policy: OnAmbiguous, verified: bool) -> Result<(), &'static str> {
+    match (policy, verified) {
+        (OnAmbiguous::Verify, false) => Err("say which activity finds out: `verify = function`"),
+        (OnAmbiguous::Compensate, true) => {
+            Err("`verify` finds out what happened, `\"compensate\"` does without: leave one of them out")
+        }
+        _ => Ok(()),
+    }
+}
+
 fn limit(input: ParseStream<'_>) -> syn::Result<Duration> {
     let text: LitStr = value(input)?;
     let limit = duration::parse(&text)?;
@@ -157,6 +223,17 @@ fn coefficient(input: ParseStream<'_>) -> syn::Result<f64> {
                 "the coefficient is a number of at least 1: the delay must not shrink",
             )
         })
+}
+
+fn parallel(input: ParseStream<'_>) -> syn::Result<u32> {
+    let number: LitInt = value(input)?;
+    match number.base10_parse() {
+        Ok(0) => {
+            let message = "with none at once, nothing would ever be undone; leave it out for the default";
+            Err(syn::Error::new(number.span(), message))
+        }
+        other => other,
+    }
 }
 
 fn attempts(input: ParseStream<'_>) -> syn::Result<u32> {
@@ -192,6 +269,31 @@ mod tests {
     }
 
     #[test]
+    fn policies_of_steps_and_sagas_can_be_said() {
+        for (text, policy) in [
+            ("on_ambiguous = \"ask\"", Some(OnAmbiguous::Ask)),
+            ("verify = probe, on_ambiguous = \"ask\"", Some(OnAmbiguous::Ask)),
+            ("on_ambiguous = \"verify\", verify = probe", Some(OnAmbiguous::Verify)),
+            ("verify = probe", None),
+        ] {
+            let options: ActivityOptions = syn::parse_str(text).unwrap();
+            assert_eq!(
+                (options.on_ambiguous, options.verify.is_some()),
+                (policy, text.contains("probe")),
+                "{text}"
+            );
+        }
+        let options: ActivityOptions = syn::parse_str("in_flight = \"fence\"").unwrap();
+        assert_eq!(options.in_flight, Some(InFlight::Fence));
+        let options: WorkflowOptions = syn::parse_str("unwind_timeout = \"10m\", unwind_parallel = 4").unwrap();
+        assert_eq!(options.unwind_timeout, Some(Duration::from_secs(600)));
+        assert_eq!(options.unwind_parallel, Some(4));
+        let refusal = |text: &str| syn::parse_str::<WorkflowOptions>(text).err().unwrap().to_string();
+        assert!(refusal("unwind_parallel = 0").contains("nothing would ever be undone"));
+        assert!(refusal("deadline = \"1s\"").contains("there are: name, unwind_timeout, unwind_parallel"));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (attribute, told) in [
             ("timeout = \"1s\"", "`timeout` is not an option"),
@@ -203,6 +305,15 @@ mod tests {
             ("retry(coefficient = 0.5)", "must not shrink"),
             ("retry(max_attempts = 0)", "no limit"),
             ("retry(), retry()", "given twice"),
+            (
+                "on_ambiguous = \"guess\"",
+                "\"guess\" is not possible here; there are: \"compensate\", \"verify\", \"ask\"",
+            ),
+            ("on_ambiguous = \"verify\"", "`verify = function`"),
+            ("on_ambiguous = \"compensate\", verify = probe", "leave one of them out"),
+            ("on_ambiguous = \"ask\", on_ambiguous = \"ask\"", "given twice"),
+            ("in_flight = \"kill\"", "there are: \"wait\", \"fence\""),
+            ("in_flight = fence", "expected string literal"),
         ] {
             let refusal = refusal(attribute);
             assert!(refusal.contains(told), "{attribute}: {refusal}");

@@ -99,7 +99,7 @@ pub(super) fn is_url(text: &str) -> bool {
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters, so that data stays one segment or one parameter.
-pub(super) fn percent_encode(text: &str, into: &mut String) {
+pub(crate) fn percent_encode(text: &str, into: &mut String) {
     const DIGITS: [char; 16] = [
         '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
     ];

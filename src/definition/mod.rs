@@ -13,6 +13,7 @@
 mod authored;
 mod builder;
 mod canonical;
+mod catalog;
 mod child;
 mod compile;
 mod draw;
@@ -41,18 +42,22 @@ mod warnings;
 pub use builder::{
     ChildBuilder, CompensationBuilder, ExecBuilder, HttpBuilder, SagaBuilder, SignalBuilder, StepBuilder,
 };
-pub use draw::{Drawing, DrawingFormat, DrawnState, DrawnStep, DrawnUndo, DrawnWhat};
-/// The activities that amends brings along: no registered activity may have one of these names.
-pub const BUILT_IN_ACTIVITIES: [&str; 4] = [HTTP_ACTIVITY, EXEC_ACTIVITY, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY];
-
+pub use catalog::Catalog;
 pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
+pub use draw::{Drawing, DrawingFormat, DrawnState, DrawnStep, DrawnUndo, DrawnWhat};
 pub use evaluate::{WaitFor, instance_name, list_of};
 pub use exec::{EXEC_ACTIVITY, ExecOutput, ExecRequest, ExecVerdict};
 pub use expression::{EvaluateError, EvaluateErrorKind, Item, Scope, UndoScope};
+#[cfg(feature = "http")]
+pub(crate) use http::percent_encode;
 pub use http::{HTTP_ACTIVITY, HttpRequest, HttpVerdict};
 pub use load::ParseOptions;
 pub use problem::{CheckReport, DefinitionError, Position, Problem, Severity};
 pub use saga::{SagaDefinition, Step, StepAction};
 pub use schema::InputError;
 pub use secret::{SECRET_CLOSE, SECRET_OPEN};
+pub use start::StartError;
 pub use version::split_version;
+
+/// The activities that amends brings along: no registered activity may have one of these names.
+pub const BUILT_IN_ACTIVITIES: [&str; 4] = [HTTP_ACTIVITY, EXEC_ACTIVITY, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY];

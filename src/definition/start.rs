@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::model::{LockName, Payload, RunId, WorkflowId};
+use crate::model::{LockName, Payload, RunId, SagaOptions, StartRun, WorkflowId};
 
 use super::evaluate::kind_of;
 use super::expression::{EvaluateError, Fault, Scope, Template, TextTemplate};
 use super::saga::SagaDefinition;
+use super::schema::InputError;
 
 /// The compiled part of a definition that is asked at the start of a run.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +22,37 @@ pub(super) struct Start {
     pub(super) lock_no_wait: bool,
 }
 
+/// Why a run cannot be started with a definition.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum StartError {
+    /// The input does not fit the definition's schema.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The input does not fit the mapping of the search attributes.
+    #[error(transparent)]
+    SearchAttributes(#[from] EvaluateError),
+}
+
 impl SagaDefinition {
+    /// Makes this the start of a run that follows this definition. What the start says itself (a time limit, options,
+    /// search attributes) counts more than what the definition says.
+    ///
+    /// # Errors
+    /// When the input does not fit.
+    pub fn begin(&self, start: &mut StartRun) -> Result<(), StartError> {
+        self.check_input(&start.input)?;
+        let mut search_attributes = self.search_attributes(&start.input)?;
+        search_attributes.append(&mut start.search_attributes);
+        start.search_attributes = search_attributes;
+        start.workflow_type = self.name().clone();
+        start.definition = Some(self.digest());
+        start.run_timeout = start.run_timeout.or(self.run_timeout());
+        if start.saga.is_none() && *self.saga_options() != SagaOptions::default() {
+            start.saga = Some(Box::new(self.saga_options().clone()));
+        }
+        Ok(())
+    }
+
     /// What a run with this input is to be found by. An attribute that is null is left out.
     ///
     /// # Errors

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::definition::{BUILT_IN_ACTIVITIES, DefinitionError, ParseOptions, Problem, SagaDefinition, Severity};
+use crate::definition::{
+    Catalog, DefinitionError, ParseOptions, Problem, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, SagaDefinition, Severity,
+};
 use crate::model::WorkflowType;
-use crate::runtime::{Clock, Runtime, RuntimeOptions, SystemClock};
+use crate::runtime::secrets::Secrets;
+use crate::runtime::{Clock, EnvironmentSecrets, Runtime, RuntimeOptions, SecretSource, SystemClock};
 use crate::sdk::{
     ActivityDefinition, ActivityFunction, Registry, RegistryError, SharedState, WorkflowDefinition, WorkflowFunction,
 };
@@ -19,9 +22,6 @@ use super::{Amends, Inner};
 
 /// Opens a store; called again when the store has failed and is to be reopened.
 type OpenStore = Box<dyn Fn() -> Result<Box<dyn Store>, store::Error> + Send + Sync>;
-
-/// Sagas by name, as the engine was started with them.
-pub(super) type Sagas = BTreeMap<String, SagaDefinition>;
 
 /// Describes an engine. What is wrong with the description is reported by [`AmendsBuilder::start`], all of it at once.
 #[must_use = "an engine begins with `start`"]
@@ -35,6 +35,7 @@ pub struct AmendsBuilder {
     settings: BTreeMap<String, String>,
     state: SharedState,
     clock: Arc<dyn Clock>,
+    secrets: Secrets,
     shards: usize,
     passivate_after: Duration,
     admission_timeout: Duration,
@@ -61,6 +62,7 @@ impl AmendsBuilder {
             settings: BTreeMap::new(),
             state: SharedState::new(),
             clock: Arc::new(SystemClock),
+            secrets: Secrets::new(EnvironmentSecrets),
             shards: cores,
             passivate_after: Duration::from_secs(10),
             admission_timeout: Duration::from_secs(1),
@@ -163,6 +165,12 @@ impl AmendsBuilder {
         self
     }
 
+    /// Where the secrets come from that the definitions name; from the environment, when not said otherwise.
+    pub fn secrets(mut self, source: impl SecretSource) -> Self {
+        self.secrets = Secrets::new(source);
+        self
+    }
+
     /// How long a run may be idle before its memory is returned; 10 s when not said otherwise.
     pub fn passivate_after(mut self, idle: Duration) -> Self {
         self.passivate_after = idle;
@@ -187,7 +195,7 @@ impl AmendsBuilder {
     /// # Errors
     /// Everything that is wrong with activities, workflows or definitions; a store that cannot be opened.
     pub async fn start(mut self) -> Result<Amends, Error> {
-        self.add_http_activity();
+        self.add_built_in_activities();
         let mut errors = std::mem::take(&mut self.registry_errors);
         errors.extend(self.registry.check().err().into_iter().flatten());
         if !errors.is_empty() {
@@ -197,7 +205,7 @@ impl AmendsBuilder {
         let options = RuntimeOptions {
             open_store: opener(self.open_store.take(), self.durability),
             registry: self.registry,
-            definitions: sagas.values().cloned().collect(),
+            sagas: sagas.clone(),
             state: self.state,
             clock: self.clock,
             shards: self.shards,
@@ -214,25 +222,29 @@ impl AmendsBuilder {
         })
     }
 
-    #[cfg(feature = "http")]
-    fn add_http_activity(&mut self) {
+    fn add_built_in_activities(&mut self) {
+        #[cfg(feature = "http")]
         if self.registry.activity(crate::definition::HTTP_ACTIVITY).is_none() {
-            let added = crate::runtime::http::activity_definition().and_then(|http| self.registry.add_activity(http));
+            let http = crate::runtime::http::activity_definition(self.secrets.clone());
+            let added = http.and_then(|http| self.registry.add_activity(http));
+            self.registry_errors.extend(added.err());
+        }
+        #[cfg(unix)]
+        {
+            let exec = crate::runtime::exec::activity_definition(self.secrets.clone(), Arc::clone(&self.clock));
+            let added = exec.and_then(|exec| self.registry.add_activity(exec));
             self.registry_errors.extend(added.err());
         }
     }
 
-    #[cfg(not(feature = "http"))]
-    fn add_http_activity(&mut self) {}
-
-    fn load_sagas(&mut self) -> Result<Sagas, Error> {
-        let known: BTreeSet<String> = self
-            .registry
-            .activities()
+    fn load_sagas(&mut self) -> Result<Catalog, Error> {
+        let registered = self.registry.activities();
+        let known: BTreeSet<String> = registered
             .map(|activity| activity.activity_type().to_string())
+            .chain([SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY].map(str::to_owned))
             .collect();
         let mut errors = Vec::new();
-        let mut sagas = Sagas::new();
+        let mut sagas = Catalog::default();
         let files = self.saga_files()?;
         let settings = std::mem::take(&mut self.settings);
         let options = ParseOptions {
@@ -263,14 +275,12 @@ impl AmendsBuilder {
         }
     }
 
-    fn add_saga(&mut self, sagas: &mut Sagas, saga: SagaDefinition) {
-        let name = saga.name().to_string();
-        if sagas.contains_key(&name) || self.registry.workflow(&name).is_some() {
+    fn add_saga(&mut self, sagas: &mut Catalog, saga: SagaDefinition) {
+        let name = saga.versioned_name();
+        if self.registry.workflow(saga.name().as_str()).is_some() || sagas.add(saga).is_err() {
             let workflow_type = WorkflowType::from_trusted(name);
             self.registry_errors
                 .push(RegistryError::DuplicateWorkflow(workflow_type));
-        } else {
-            sagas.insert(name, saga);
         }
     }
 
@@ -297,10 +307,9 @@ impl std::fmt::Debug for AmendsBuilder {
 
 /// A definition from a file is checked while its positions are known; one built in Rust is checked here.
 fn unknown_activities(saga: &SagaDefinition, known: &BTreeSet<String>) -> Option<DefinitionError> {
-    let built_in = |activity: &str| BUILT_IN_ACTIVITIES.contains(&activity);
     let unknown = saga
         .activity_types()
-        .filter(|(_, activity)| !known.contains(activity.as_str()) && !built_in(activity.as_str()));
+        .filter(|(_, activity)| !known.contains(activity.as_str()));
     let problems: Vec<Problem> = unknown
         .map(|(step, activity)| Problem {
             severity: Severity::Error,

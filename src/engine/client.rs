@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
+use crate::machine::Rejection;
 use crate::model::{Event, Input, Payload, RequestId, RunId, SignalName, WorkflowId};
-use crate::runtime::{fold, load_turns};
+use crate::runtime::{Gateway, fold, load_turns};
 use crate::store::{ListQuery, RunHead, StoreStats, VerifyProgress, VerifyReport};
 
-use super::{Amends, Error, RunDescription};
+use super::decision::was_made;
+use super::{Amends, Decision, Error, RunDescription, SagaView};
 
 /// Lists, shows and moves runs. Cheap to make.
 #[derive(Clone)]
@@ -26,6 +28,10 @@ pub struct SignalOptions {
 impl Client {
     pub(super) fn new(engine: Amends) -> Self {
         Self { engine }
+    }
+
+    pub(super) fn gateway(&self) -> &Gateway {
+        self.engine.runtime().gateway()
     }
 
     /// A page of runs, newest first.
@@ -53,6 +59,14 @@ impl Client {
         let store = self.engine.runtime().store()?;
         let turns = load_turns(&*store, run_id)?;
         Ok(RunDescription::of(&fold(run_id, &turns)?, &turns))
+    }
+
+    /// The saga of the newest run with this id: what became of every step, what is stuck, and who decided what.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be read.
+    pub async fn saga(&self, workflow_id: &str) -> Result<SagaView, Error> {
+        Ok(self.describe(workflow_id).await?.into_saga())
     }
 
     /// The history of the newest run with this id.
@@ -118,6 +132,52 @@ impl Client {
         self.deliver(workflow_id, None, terminate).await
     }
 
+    /// Decides how the stuck saga of the open run with this id goes on. It is durable when this returns.
+    ///
+    /// ```no_run
+    /// # use amends::{Client, Decision};
+    /// # async fn night(client: Client) -> Result<(), amends::Error> {
+    /// for stuck in client.saga("order-42").await?.stuck {
+    ///     println!("{:?}: {} ({}); possible: {:?}", stuck.step, stuck.reason, stuck.failure, stuck.choices);
+    /// }
+    /// let refunded = Decision::mark_done(&())?.step("charge").by("ada").because("refunded by hand, ticket 4711");
+    /// client.decide("order-42", refunded).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Unexplained`] when it does not say who and why although it must. [`Error::Rejected`] when nothing is
+    /// stuck ([`Rejection::NotStuck`]), the step is not ([`Rejection::StepNotStuck`]), several are and none is named
+    /// ([`Rejection::WhichStep`]), or the choice is not open ([`Rejection::ChoiceNotOpen`]).
+    pub async fn decide(&self, workflow_id: &str, decision: Decision) -> Result<(), Error> {
+        self.decide_run(workflow_id, None, decision).await
+    }
+
+    pub(super) async fn decide_run(
+        &self,
+        workflow_id: &str,
+        run_id: Option<RunId>,
+        decision: Decision,
+    ) -> Result<(), Error> {
+        let decide = decision.checked(&self.engine.identity())?;
+        let request_id = decide.request_id.clone();
+        let refused = match self.deliver(workflow_id, run_id, Input::Decide(Box::new(decide))).await {
+            Ok(()) => return Ok(()),
+            Err(refused) => refused,
+        };
+        let (Error::Rejected(Rejection::Closed), Some(request_id)) = (&refused, request_id) else {
+            return Err(refused);
+        };
+        let run_id = match run_id {
+            Some(run_id) => run_id,
+            None => self.head(workflow_id)?.run_id,
+        };
+        match was_made(&load_turns(&*self.engine.runtime().store()?, run_id)?, &request_id) {
+            true => Ok(()),
+            false => Err(refused),
+        }
+    }
+
     /// Reads and checks everything that is stored.
     ///
     /// # Errors
@@ -136,7 +196,7 @@ impl Client {
 
     async fn deliver(&self, workflow_id: &str, run_id: Option<RunId>, input: Input) -> Result<(), Error> {
         let workflow_id = WorkflowId::new(workflow_id)?;
-        self.engine.runtime().deliver(workflow_id, run_id, input).await?;
+        self.gateway().deliver(workflow_id, run_id, input).await?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::definition::{Drawing, DrawnState, DrawnStep, DrawnUndo, DrawnWhat, SA
 use crate::machine::{StepState, UndoState};
 use crate::model::{ActivityType, RunStatus};
 
-use super::{RunDescription, StepView};
+use super::{CourseState, RunDescription, StepView};
 
 impl RunDescription {
     /// The steps that the run has scheduled so far, as a graph that shows how each of them stands.
@@ -40,29 +40,26 @@ impl RunDescription {
     }
 
     fn drawn(&self, step: &StepView, after: Vec<usize>) -> DrawnStep {
-        let stuck = |is_compensation: bool| {
-            let of_step = |name: &Option<_>| name.as_ref() == Some(&step.name);
-            let mut pending = self.pending.iter();
-            pending.any(|activity| {
-                activity.stuck && activity.is_compensation == is_compensation && of_step(&activity.step)
-            })
-        };
+        let undo_is_stuck = step
+            .undoing
+            .as_ref()
+            .is_some_and(|undoing| undoing.state == CourseState::Stuck);
         DrawnStep {
             name: step.name.to_string(),
             kind: step.kind,
-            what: match (&step.activity, &step.state) {
+            what: match (&step.activity_type, &step.state) {
                 (_, StepState::Skipped) => DrawnWhat::Perhaps,
                 (Some(activity), _) if activity.as_str() == SAGA_ACTIVITY => DrawnWhat::Child,
                 (Some(_), _) => DrawnWhat::Activity,
                 (None, _) => DrawnWhat::Wait,
             },
-            notes: step.activity.iter().map(ActivityType::to_string).collect(),
+            notes: step.activity_type.iter().map(ActivityType::to_string).collect(),
             after,
             undo: step.compensation.as_ref().map(|activity| DrawnUndo {
                 notes: vec![activity.to_string()],
                 state: match step.undo {
                     UndoState::NotOwed | UndoState::Owed => None,
-                    UndoState::Running(_) if stuck(true) => Some(DrawnState::Stuck),
+                    UndoState::Running(_) if undo_is_stuck => Some(DrawnState::Stuck),
                     UndoState::Running(_) => Some(DrawnState::Running),
                     UndoState::Done => Some(DrawnState::Undone),
                     UndoState::Skipped => Some(DrawnState::Skipped),
@@ -70,7 +67,7 @@ impl RunDescription {
                 },
             }),
             state: Some(match (&step.state, step.undo) {
-                (StepState::Pending, _) if stuck(false) => DrawnState::Stuck,
+                (StepState::Pending, _) if step.stuck => DrawnState::Stuck,
                 (StepState::Pending, _) => DrawnState::Running,
                 (StepState::Skipped, _) => DrawnState::Skipped,
                 (StepState::Completed { .. }, UndoState::Done) => DrawnState::Undone,

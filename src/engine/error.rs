@@ -1,9 +1,9 @@
 //! What can go wrong when an engine is asked for something: typed, with stable codes. Must not live here: failures of
 //! users' code (those are `Failure`s).
 
-use crate::definition::DefinitionError;
+use crate::definition::{DefinitionError, StartError};
 use crate::machine::Rejection;
-use crate::model::{IdError, PayloadError, RunId, RunStatus, WorkflowId};
+use crate::model::{ChoiceKind, IdError, PayloadError, RunId, RunStatus, WorkflowId, limits};
 use crate::runtime::RequestError;
 use crate::sdk::RegistryError;
 use crate::store;
@@ -56,6 +56,20 @@ pub enum Error {
     /// The run refused the request.
     #[error(transparent)]
     Rejected(Rejection),
+    /// A decision that leaves something undone does not say who made it, or why.
+    #[error("{choice} leaves something undone: say {missing}")]
+    Unexplained {
+        /// What was decided.
+        choice: ChoiceKind,
+        /// What is not said.
+        missing: &'static str,
+    },
+    /// More search attributes than a run may have.
+    #[error("a run may have at most {} search attributes", limits::SEARCH_ATTRIBUTES_MAX)]
+    TooManySearchAttributes,
+    /// The input, or a search attribute made of it, does not fit the saga's definition.
+    #[error(transparent)]
+    Input(#[from] StartError),
     /// Too many requests are waiting; try again later.
     #[error("overloaded: too many requests are waiting; try again later")]
     Overloaded,
@@ -93,6 +107,13 @@ impl Error {
             Error::UnknownWorkflow { .. } => 6,
             Error::AlreadyStarted { .. } => 7,
             Error::NotFound(_) => 8,
+            Error::Rejected(Rejection::NotStuck) => 13,
+            Error::Rejected(Rejection::StepNotStuck { .. }) => 14,
+            Error::Rejected(Rejection::WhichStep { .. }) => 15,
+            Error::Rejected(Rejection::ChoiceNotOpen { .. }) => 16,
+            Error::Unexplained { .. } => 17,
+            Error::TooManySearchAttributes => 18,
+            Error::Input(_) => 19,
             Error::Rejected(_) => 9,
             Error::Overloaded => 10,
             Error::ShuttingDown => 11,

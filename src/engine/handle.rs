@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use crate::model::{Failure, Outcome, RunId, WorkflowId};
-use crate::runtime::{Watched, fold, load_turns};
+use crate::runtime::Watched;
 
-use super::{Amends, Client, Error, RunDescription, SignalOptions};
+use super::{Amends, Client, Decision, Error, RunDescription, SagaView, SignalOptions};
 
 /// One run, and the type of its result.
 pub struct RunHandle<O> {
@@ -83,39 +83,9 @@ impl<O> RunHandle<O> {
     /// # Errors
     /// When the store cannot be read, or the engine stops before the run ends.
     pub async fn outcome(&self) -> Result<Outcome, Error> {
-        loop {
-            let armed = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let watch = match armed {
-                Some(watch) => watch,
-                None => self.engine.runtime().watch(self.workflow_id.clone(), self.run_id)?,
-            };
-            if let Ok(watched) = watch.await {
-                return Ok(watched?);
-            }
-            // Not open (any more), or the engine lost its memory of it: the journal knows.
-            if let Some(outcome) = self.recorded_outcome()? {
-                return Ok(outcome);
-            }
-            if self.engine.runtime().is_stopping() {
-                return Err(Error::ShuttingDown);
-            }
-            let clock = self.engine.runtime().clock();
-            clock
-                .sleep_until(clock.now().after(std::time::Duration::from_millis(50)))
-                .await;
-        }
-    }
-
-    fn recorded_outcome(&self) -> Result<Option<Outcome>, Error> {
-        let store = self.engine.runtime().store()?;
-        match store.head(self.run_id)? {
-            None => Err(Error::NotFound(self.workflow_id.clone())),
-            Some(head) if !head.status.is_closed() => Ok(None),
-            Some(_) => {
-                let state = fold(self.run_id, &load_turns(&*store, self.run_id)?)?;
-                Ok(state.outcome().cloned())
-            }
-        }
+        let armed = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let gateway = self.engine.runtime().gateway();
+        Ok(gateway.outcome(&self.workflow_id, self.run_id, armed).await?)
     }
 
     /// How the run stands, step by step.
@@ -124,6 +94,24 @@ impl<O> RunHandle<O> {
     /// When the store cannot be read.
     pub async fn describe(&self) -> Result<RunDescription, Error> {
         self.client().describe_run(self.run_id).await
+    }
+
+    /// The run's saga: what became of every step, what is stuck, and who decided what.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn saga(&self) -> Result<SagaView, Error> {
+        Ok(self.describe().await?.into_saga())
+    }
+
+    /// Decides how the run's stuck saga goes on. It is durable when this returns.
+    ///
+    /// # Errors
+    /// As for [`Client::decide`].
+    pub async fn decide(&self, decision: Decision) -> Result<(), Error> {
+        self.client()
+            .decide_run(self.workflow_id.as_str(), Some(self.run_id), decision)
+            .await
     }
 
     /// Sends a signal.

@@ -3,9 +3,11 @@
 
 mod builder;
 mod client;
+mod decision;
 mod drawing;
 mod error;
 mod handle;
+mod locks;
 mod offline;
 mod sagas;
 mod starter;
@@ -14,24 +16,29 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::definition::SagaDefinition;
+use crate::definition::{Catalog, SagaDefinition};
 use crate::model::{WorkflowId, WorkflowType};
 use crate::runtime::Runtime;
 use crate::sdk::{WorkflowDefinition, WorkflowFunction};
 
 pub use builder::AmendsBuilder;
 pub use client::{Client, SignalOptions};
+pub use decision::Decision;
 pub use error::{Error, ErrorCode};
 pub use handle::{ResultError, RunHandle};
+pub use locks::LockPlace;
 pub use offline::Offline;
 pub use sagas::{activities_of, check_saga, saga_files};
 pub use starter::Starter;
-pub use view::{ActivityView, RunDescription, StepView};
+pub use view::{
+    ActivityPurpose, ActivityView, CourseState, CourseView, DecisionView, LockView, RunDescription, SagaView, StepView,
+    TurnedBack, WaitView,
+};
 
 // What the engine's own signatures speak of.
 pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity};
-pub use crate::machine::{StepState, UndoState};
-pub use crate::runtime::{Clock, SystemClock};
+pub use crate::machine::{LockState, Rejection, StepState, Stuck, UndoState};
+pub use crate::runtime::{Clock, EnvironmentSecrets, SecretSource, SystemClock};
 pub use crate::store::{Error as StoreError, ListQuery, RunHead, VerifyProgress, VerifyReport};
 
 /// A running engine. Cheap to clone; the engine ends when [`Amends::shutdown`] is called or the last clone is dropped.
@@ -62,7 +69,7 @@ pub struct Amends {
 
 struct Inner {
     runtime: Runtime,
-    sagas: builder::Sagas,
+    sagas: Catalog,
     identity: String,
 }
 
@@ -93,7 +100,7 @@ impl Amends {
 
     /// The saga definitions that the engine was started with.
     pub fn sagas(&self) -> impl Iterator<Item = &SagaDefinition> {
-        self.inner.sagas.values()
+        self.inner.sagas.iter()
     }
 
     /// Talks to runs that exist.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::machine::Rejection;
 use crate::model::{Event, Input, Payload, RequestId, RunId, SignalName, WorkflowId};
 use crate::runtime::{Clock, SystemClock, deliver_offline, fold, load_turns};
 use crate::store::{self, ListQuery, Problem, RunHead, Store, VerifyProgress, VerifyReport};
 
-use super::{Error, RunDescription, SignalOptions};
+use super::decision::was_made;
+use super::{Decision, Error, RunDescription, SignalOptions};
 
 /// A store that is open for looking and for leaving messages; no activity and no workflow code runs.
 ///
@@ -185,6 +187,27 @@ impl Offline {
             identity: self.identity.clone(),
         };
         self.deliver(workflow_id, terminate)
+    }
+
+    /// Decides how the stuck saga of the open run with this id goes on. An engine brings about what follows.
+    ///
+    /// # Errors
+    /// As for [`Client::decide`](super::Client::decide).
+    pub fn decide(&self, workflow_id: &str, decision: Decision) -> Result<RunId, Error> {
+        let decide = decision.checked(&self.identity)?;
+        let request_id = decide.request_id.clone();
+        let refused = match self.deliver(workflow_id, Input::Decide(Box::new(decide))) {
+            Ok(run_id) => return Ok(run_id),
+            Err(refused) => refused,
+        };
+        let (Error::Rejected(Rejection::Closed), Some(request_id)) = (&refused, request_id) else {
+            return Err(refused);
+        };
+        let run_id = self.find(workflow_id)?.run_id;
+        match was_made(&load_turns(&*self.store, run_id)?, &request_id) {
+            true => Ok(run_id),
+            false => Err(refused),
+        }
     }
 
     fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {

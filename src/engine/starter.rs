@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{Payload, RequestId, RunId, StartRun, WorkflowId, WorkflowType};
+use crate::model::{Payload, RequestId, RunId, SagaOptions, StartRun, WorkflowId, WorkflowType, check_id, limits};
 use crate::runtime::Entropy;
 
 use super::{Amends, Error, RunHandle};
@@ -19,6 +19,9 @@ pub struct Starter<I, O> {
     id: Option<String>,
     request_id: Option<String>,
     run_timeout: Option<Duration>,
+    saga_options: Option<SagaOptions>,
+    unwind_timeout: Option<Duration>,
+    search_attributes: BTreeMap<String, Payload>,
     types: PhantomData<fn(I) -> O>,
 }
 
@@ -30,6 +33,9 @@ impl<I, O> Starter<I, O> {
             id: None,
             request_id: None,
             run_timeout: None,
+            saga_options: None,
+            unwind_timeout: None,
+            search_attributes: BTreeMap::new(),
             types: PhantomData,
         }
     }
@@ -51,6 +57,34 @@ impl<I, O> Starter<I, O> {
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
         self.run_timeout = Some(timeout);
         self
+    }
+
+    /// How the run's saga is undone, and what happens when a person is needed; instead of what its workflow or definition
+    /// says.
+    pub fn saga_options(mut self, options: SagaOptions) -> Self {
+        self.saga_options = Some(options);
+        self
+    }
+
+    /// How long undoing the run's saga may take, as a whole, until a person is called.
+    pub fn unwind_timeout(mut self, timeout: Duration) -> Self {
+        self.unwind_timeout = Some(timeout);
+        self
+    }
+
+    /// Something that the run can be found by. A second value for the same key replaces the first.
+    ///
+    /// # Errors
+    /// [`Error::Id`] for a key that is empty, too long, or has control characters; [`Error::Payload`] for a value that is
+    /// too large; [`Error::TooManySearchAttributes`].
+    pub fn search_attribute<T: Serialize + ?Sized>(mut self, key: &str, value: &T) -> Result<Self, Error> {
+        check_id("search attribute", key)?;
+        self.search_attributes
+            .insert(key.to_owned(), Payload::json(value)?.checked()?);
+        match self.search_attributes.len() > limits::SEARCH_ATTRIBUTES_MAX {
+            true => Err(Error::TooManySearchAttributes),
+            false => Ok(self),
+        }
     }
 
     /// Starts the run; it is durable when this returns.
@@ -87,31 +121,45 @@ impl<I, O> Starter<I, O> {
             Some(id) => WorkflowId::new(id)?,
             None => WorkflowId::new(Entropy.run_id(self.engine.runtime().clock().now()).to_string())?,
         };
-        let start = StartRun {
+        let of_code = self.engine.runtime().registry().workflow(workflow_type.as_str());
+        let of_code = of_code.and_then(|workflow| workflow.saga_options().cloned());
+        let mut start = StartRun {
             workflow_id: workflow_id.clone(),
             run_id: RunId::from_bytes([0; 16]),
-            definition: saga.map(|saga| saga.digest()),
-            run_timeout: self.run_timeout.or_else(|| saga.and_then(|saga| saga.run_timeout())),
+            definition: None,
+            run_timeout: self.run_timeout,
             workflow_type,
             input: input.checked()?,
             request_id: self.request_id.map(RequestId::new).transpose()?,
             identity: self.engine.identity(),
-            saga: None,
+            saga: self.saga_options.or(of_code).map(Box::new),
             parent: None,
-            search_attributes: BTreeMap::new(),
+            search_attributes: self.search_attributes,
             adopted: None,
         };
-        let (delivered, outcome) = self.engine.runtime().begin(start).await.map_err(|error| match error {
-            // The run itself answers "already started"; the caller wants to know which, and how it stands.
-            crate::runtime::RequestError::Rejected(crate::machine::Rejection::AlreadyStarted { run_id }) => {
-                Error::AlreadyStarted {
-                    workflow_id: workflow_id.clone(),
-                    run_id,
-                    status: self.engine.status_of(run_id),
+        if let Some(saga) = saga {
+            saga.begin(&mut start)?;
+        }
+        if self.unwind_timeout.is_some() {
+            start.saga.get_or_insert_default().unwind_timeout = self.unwind_timeout;
+        }
+        let (delivered, outcome) = self
+            .engine
+            .runtime()
+            .gateway()
+            .begin(start)
+            .await
+            .map_err(|error| match error {
+                // The run itself answers "already started"; the caller wants to know which, and how it stands.
+                crate::runtime::RequestError::Rejected(crate::machine::Rejection::AlreadyStarted { run_id }) => {
+                    Error::AlreadyStarted {
+                        workflow_id: workflow_id.clone(),
+                        run_id,
+                        status: self.engine.status_of(run_id),
+                    }
                 }
-            }
-            other => other.into(),
-        })?;
+                other => other.into(),
+            })?;
         Ok(RunHandle::new(
             self.engine,
             workflow_id,
@@ -128,7 +176,7 @@ impl Amends {
             .registry()
             .workflows()
             .map(|known| known.workflow_type().to_string());
-        let mut known: Vec<String> = workflows.chain(self.inner.sagas.keys().cloned()).collect();
+        let mut known: Vec<String> = workflows.chain(self.inner.sagas.names()).collect();
         known.sort();
         Error::UnknownWorkflow {
             name: workflow_type.to_string(),

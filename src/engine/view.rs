@@ -1,12 +1,19 @@
-//! How a run stands, for people and scripts. Must not live here: rendering.
+//! How a run stands, for people and scripts. Must not live here: rendering; what became of single activities (`course`).
+
+mod course;
+mod step;
 
 use std::collections::BTreeMap;
 
-use crate::machine::{PendingActivity, Phase, RunState, StepRecord, StepState, UndoState};
+use crate::machine::{LockState, PendingActivity, Phase, RunState, Stuck};
 use crate::model::{
-    ActivityId, ActivityType, DefinitionDigest, EventAttributes, EventId, Failure, Outcome, ParkReason, Payload, RunId,
-    RunStatus, StepKind, StepName, Timestamp, Turn, WorkflowId, WorkflowType,
+    ActivityId, ActivityRole, ActivityType, DefinitionDigest, EventId, Failure, LockName, Outcome, ParentRun,
+    ParkReason, Payload, RunId, RunStatus, SagaOptions, StepName, Timestamp, Turn, UnwindCause, WorkflowId,
+    WorkflowType,
 };
+
+use course::Courses;
+pub use step::{CourseState, CourseView, DecisionView, StepView, WaitView};
 
 /// A run, as its journal has it.
 #[derive(Clone, Debug)]
@@ -19,6 +26,10 @@ pub struct RunDescription {
     pub workflow_type: WorkflowType,
     /// The definition it follows, when it is not written in code.
     pub definition: Option<DefinitionDigest>,
+    /// The run whose step it is.
+    pub parent: Option<ParentRun>,
+    /// What it can be found by.
+    pub search_attributes: BTreeMap<String, Payload>,
     /// How it stands.
     pub status: RunStatus,
     /// When it was started.
@@ -37,33 +48,59 @@ pub struct RunDescription {
     pub halted: Option<Failure>,
     /// Why somebody asked it to end, if somebody did.
     pub cancel_requested: Option<String>,
+    /// How its saga is undone, when its start said so.
+    pub saga_options: Option<SagaOptions>,
+    /// When and why its saga turned back, if it did.
+    pub turned_back: Option<TurnedBack>,
+    /// What needs a person, and what that person may decide.
+    pub stuck: Vec<Stuck>,
+    /// What was decided about it when it was stuck, oldest first.
+    pub decisions: Vec<DecisionView>,
+    /// The locks that it has asked for, by name.
+    pub locks: Vec<LockView>,
     /// Its saga's steps, in the order of their scheduling.
     pub steps: Vec<StepView>,
     /// Activities that have not ended.
     pub pending: Vec<ActivityView>,
 }
 
-/// One saga step.
+/// The saga of a run: what became of every step, what is stuck, and who decided what.
 #[derive(Clone, Debug)]
-pub struct StepView {
+pub struct SagaView {
+    /// How the run stands.
+    pub status: RunStatus,
+    /// When and why it turned back, if it did.
+    pub turned_back: Option<TurnedBack>,
+    /// What needs a person, and what that person may decide.
+    pub stuck: Vec<Stuck>,
+    /// What was decided about it when it was stuck, oldest first.
+    pub decisions: Vec<DecisionView>,
+    /// The locks that it has asked for, by name.
+    pub locks: Vec<LockView>,
+    /// Its steps, in the order of their scheduling.
+    pub steps: Vec<StepView>,
+}
+
+/// The turning point of a saga.
+#[derive(Clone, Debug)]
+pub struct TurnedBack {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub cause: UnwindCause,
+}
+
+/// A lock that a run has asked for.
+#[derive(Clone, Debug)]
+pub struct LockView {
     /// Its name.
-    pub name: StepName,
-    /// What it means for the saga's course.
-    pub kind: StepKind,
-    /// What does it; `None`: it is no activity, or it was adopted from another run.
-    pub activity: Option<ActivityType>,
-    /// The steps it was scheduled after: those it depends on, or, when it did not say, those that had ended by then.
-    pub after: Vec<StepName>,
-    /// What was registered to undo it.
-    pub compensation: Option<ActivityType>,
-    /// How it went.
-    pub state: StepState,
-    /// How many attempts it took; for a pending one, the number of the attempt that runs or is due next.
-    pub attempts: u32,
-    /// How its undoing goes.
-    pub undo: UndoState,
-    /// How many attempts its compensation took, as for `attempts`; 0 when it was not started.
-    pub undo_attempts: u32,
+    pub lock: LockName,
+    /// How the run stands to it.
+    pub state: LockState,
+    /// When it was asked for, the last time.
+    pub requested_at: Timestamp,
+    /// When the run stops waiting for it. `None`: never, or it does not wait.
+    pub until: Option<Timestamp>,
 }
 
 /// An activity that has not ended.
@@ -73,10 +110,10 @@ pub struct ActivityView {
     pub activity_id: ActivityId,
     /// Which activity.
     pub activity_type: ActivityType,
-    /// The saga step that it is, or undoes.
+    /// The saga step that it is, undoes, verifies, or calls for help about.
     pub step: Option<StepName>,
-    /// Whether it undoes a step.
-    pub is_compensation: bool,
+    /// What it is for the run's saga.
+    pub purpose: ActivityPurpose,
     /// The number of the attempt that runs or is due next.
     pub attempt: u32,
     /// When that attempt is (or was) due.
@@ -85,13 +122,40 @@ pub struct ActivityView {
     pub last_failure: Option<Failure>,
     /// It failed for good and waits for a person.
     pub stuck: bool,
+    /// It ended without an answer, and it is being found out whether it had its effect.
+    pub being_verified: bool,
+}
+
+/// What an activity is for its run's saga.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActivityPurpose {
+    /// Nothing.
+    Plain,
+    /// A forward step.
+    Step,
+    /// It undoes a step.
+    Compensation,
+    /// It finds out whether a step had its effect.
+    Verification,
+    /// It tells somebody that a person is needed.
+    Escalation,
 }
 
 impl RunDescription {
     /// The description of a history and what it folds to. Of an empty one, all fields are empty.
     pub(super) fn of(state: &RunState, turns: &[Turn]) -> Self {
         let started = state.started();
-        let attempts = Attempts::of(state, turns);
+        let courses = Courses::of(state, turns);
+        // Nothing needs a person any more once the run has ended.
+        let stuck: Vec<Stuck> = match state.is_closed() {
+            true => Vec::new(),
+            false => state.stuck().collect(),
+        };
+        let decisions = courses.decisions(state);
+        let steps = state.steps();
+        let steps = steps
+            .map(|step| StepView::of(step, state, &courses, &stuck, &decisions))
+            .collect();
         Self {
             workflow_id: started.map_or_else(|| WorkflowId::from_trusted(""), |started| started.workflow_id.clone()),
             run_id: started.map_or(RunId::from_bytes([0; 16]), |started| started.run_id),
@@ -100,6 +164,10 @@ impl RunDescription {
                 |started| started.workflow_type.clone(),
             ),
             definition: started.and_then(|started| started.definition),
+            parent: started.and_then(|started| started.parent.clone()),
+            search_attributes: started
+                .map(|started| started.search_attributes.clone())
+                .unwrap_or_default(),
             status: state.status(),
             started_at: state.started_at(),
             last_turn_at: turns.last().map(|turn| turn.time).unwrap_or_default(),
@@ -112,11 +180,16 @@ impl RunDescription {
                 _ => None,
             },
             cancel_requested: state.cancel_requested().map(str::to_owned),
-            steps: state.steps().map(|step| StepView::of(step, state, &attempts)).collect(),
+            saga_options: started.and_then(|started| started.saga.as_deref().cloned()),
+            stuck,
+            decisions,
+            locks: courses.locks(state),
+            steps,
             pending: state
                 .activities()
                 .map(|activity| ActivityView::of(activity, state))
                 .collect(),
+            turned_back: courses.turned_back,
         }
     }
 
@@ -124,117 +197,68 @@ impl RunDescription {
     #[must_use]
     pub fn waits_for(&self) -> Vec<String> {
         let parked = self.parked.iter().map(ToString::to_string);
-        let halted = self
-            .halted
-            .iter()
-            .map(|failure| format!("a failure after the pivot, the saga cannot go back: {failure}"));
-        let pending = self.pending.iter().filter(|activity| activity.stuck).map(|activity| {
-            let what = match (&activity.step, activity.is_compensation) {
-                (Some(step), true) => format!("the compensation of step {step}"),
-                (Some(step), false) => format!("step {step}"),
-                (None, _) => format!("activity {}", activity.activity_id),
-            };
-            let failure = activity.last_failure.as_ref().map(|failure| format!(": {failure}"));
-            let attempts = activity.attempt;
-            format!(
-                "{what} failed for good (attempt {attempts}){}",
-                failure.unwrap_or_default()
-            )
+        let stuck = self.stuck.iter().map(|stuck| {
+            let step = stuck.step.as_ref().map(|step| format!("step {step}: "));
+            format!("{}{}: {}", step.unwrap_or_default(), stuck.reason, stuck.failure)
         });
-        let inputs = self.steps.iter().filter(|step| step.undo == UndoState::Stuck);
-        let inputs = inputs.map(|step| format!("the input of the compensation of step {} cannot be made", step.name));
-        parked.chain(halted).chain(pending).chain(inputs).collect()
-    }
-}
-
-/// What activities there were and how many attempts they took, by their scheduling events; and which activity undoes which
-/// step.
-struct Attempts {
-    made: BTreeMap<EventId, u32>,
-    activities: BTreeMap<EventId, ActivityType>,
-    compensations: BTreeMap<EventId, EventId>,
-}
-
-impl Attempts {
-    fn of(state: &RunState, turns: &[Turn]) -> Self {
-        let mut made = BTreeMap::new();
-        let mut activities = BTreeMap::new();
-        let mut compensations = BTreeMap::new();
-        for event in turns.iter().flat_map(|turn| &turn.events) {
-            match &event.attributes {
-                EventAttributes::ActivityTaskStarted { scheduled, attempt, .. } => {
-                    made.insert(*scheduled, *attempt);
-                }
-                EventAttributes::ActivityTaskScheduled(scheduled) => {
-                    activities.insert(event.id, scheduled.activity_type.clone());
-                    if let Some(step) = scheduled.undoes() {
-                        compensations.insert(step, event.id);
-                    }
-                }
-                _ => {}
-            }
-        }
-        made.extend(
-            state
-                .activities()
-                .map(|activity| (activity.scheduled, activity.attempt)),
-        );
-        Self {
-            made,
-            activities,
-            compensations,
-        }
+        parked.chain(stuck).collect()
     }
 
-    fn made(&self, scheduled: EventId) -> u32 {
-        self.made.get(&scheduled).copied().unwrap_or_default()
+    /// A step by its name.
+    #[must_use]
+    pub fn step(&self, name: &str) -> Option<&StepView> {
+        self.steps.iter().find(|step| step.name.as_str() == name)
     }
 
-    fn made_to_undo(&self, step: EventId) -> u32 {
-        self.compensations
-            .get(&step)
-            .map_or(0, |compensation| self.made(*compensation))
-    }
-}
-
-impl StepView {
-    fn of(step: &StepRecord, state: &RunState, attempts: &Attempts) -> Self {
-        Self {
-            name: step.name.clone(),
-            kind: step.kind,
-            activity: attempts.activities.get(&step.scheduled).cloned(),
-            after: match step.after() {
-                Some(after) => after.to_vec(),
-                None => ended_before(step, state),
-            },
-            compensation: step.compensation().map(|spec| spec.activity_type.clone()),
-            state: step.state.clone(),
-            attempts: attempts.made(step.scheduled),
-            undo: step.undo,
-            undo_attempts: attempts.made_to_undo(step.scheduled),
+    /// The saga's part of it.
+    #[must_use]
+    pub fn into_saga(self) -> SagaView {
+        SagaView {
+            status: self.status,
+            turned_back: self.turned_back,
+            stuck: self.stuck,
+            decisions: self.decisions,
+            locks: self.locks,
+            steps: self.steps,
         }
     }
 }
 
-/// The steps that had ended when this one was scheduled.
-fn ended_before(step: &StepRecord, state: &RunState) -> Vec<StepName> {
-    let ended = |other: &&StepRecord| other.closed.is_some_and(|closed| closed < step.scheduled);
-    state.steps().filter(ended).map(|other| other.name.clone()).collect()
+impl SagaView {
+    /// A step by its name.
+    #[must_use]
+    pub fn step(&self, name: &str) -> Option<&StepView> {
+        self.steps.iter().find(|step| step.name.as_str() == name)
+    }
+}
+
+fn name_of(state: &RunState, scheduled: EventId) -> Option<StepName> {
+    let step = state.steps().find(|step| step.scheduled == scheduled);
+    step.map(|step| step.name.clone())
 }
 
 impl ActivityView {
     fn of(activity: &PendingActivity, state: &RunState) -> Self {
-        let scheduled = activity.attributes.undoes().unwrap_or(activity.scheduled);
-        let step = state.steps().find(|step| step.scheduled == scheduled);
+        let (purpose, step) = match &activity.attributes.role {
+            ActivityRole::Plain => (ActivityPurpose::Plain, None),
+            ActivityRole::Step(step) => (ActivityPurpose::Step, Some(step.name.clone())),
+            ActivityRole::Compensation(step) => (ActivityPurpose::Compensation, name_of(state, *step)),
+            ActivityRole::Verification(step) => (ActivityPurpose::Verification, name_of(state, *step)),
+            ActivityRole::Escalation(step) => {
+                let step = step.and_then(|step| name_of(state, step));
+                (ActivityPurpose::Escalation, step)
+            }
+        };
         Self {
             activity_id: activity.attributes.activity_id.clone(),
             activity_type: activity.attributes.activity_type.clone(),
-            step: step.map(|step| step.name.clone()),
-            is_compensation: activity.is_compensation(),
+            step,
+            purpose,
             attempt: activity.attempt,
             due: activity.due,
             last_failure: activity.last_failure.clone(),
             stuck: activity.stuck,
+            being_verified: activity.ambiguous.is_some() && !activity.stuck,
         }
     }
 }

@@ -15,8 +15,8 @@
 //! ```
 
 use crate::model::{
-    ActivityRole, AttemptOutcome, AttemptToken, EventAttributes, EventId, Failure, FailureKind, InFlight, Payload,
-    PendingChange, RetryDecision, RetryState, StepKind, StuckReason, TimeoutKind, Timestamp,
+    ActivityRole, AttemptOutcome, AttemptToken, Choice, EventAttributes, EventId, Failure, FailureKind, InFlight,
+    Payload, PendingChange, RetryDecision, RetryState, StepKind, StuckReason, TimeoutKind, Timestamp,
 };
 
 use super::ledger::UndoScope;
@@ -274,7 +274,26 @@ impl TurnBuilder<'_> {
     /// nobody has it yet.
     fn is_new(&self, scheduled: EventId) -> bool {
         let retried_now = |change: &PendingChange| matches!(change, PendingChange::RetryScheduled { scheduled: of, .. } if *of == scheduled);
-        self.began_in_this_turn(scheduled) || self.changes().iter().any(retried_now)
+        self.began_in_this_turn(scheduled)
+            || self.changes().iter().any(retried_now)
+            || self.decided_now().any(|step| self.is_of_step(scheduled, step))
+    }
+
+    /// The steps that this turn's decisions let be tried again.
+    fn decided_now(&self) -> impl Iterator<Item = EventId> {
+        self.events().iter().filter_map(|event| match &event.attributes {
+            EventAttributes::SagaDecided(decided) => {
+                let again = matches!(decided.choice, Choice::Retry | Choice::RetryWith { .. });
+                decided.step.filter(|_| again)
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether the activity is the step itself or its compensation.
+    fn is_of_step(&self, scheduled: EventId, step: EventId) -> bool {
+        let activity = self.state.activities.get(&scheduled);
+        scheduled == step || activity.is_some_and(|activity| activity.attributes.undoes() == Some(step))
     }
 }
 

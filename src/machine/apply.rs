@@ -274,7 +274,8 @@ impl RunState {
         if let Some(step) = activity.attributes.undoes() {
             self.stuck.remove(&Some(step));
         }
-        self.task_due = true;
+        // What the machine does of its own accord does not concern the decider, but by what comes of it.
+        self.task_due |= activity.attributes.is_of_the_code();
         Ok(activity)
     }
 }

@@ -17,7 +17,7 @@ use crate::model::{
 use super::activity::CurrentAttempt;
 use super::decider::Decider;
 use super::pending::{PendingActivity, StuckItem};
-use super::state::{Phase, RunState};
+use super::state::RunState;
 use super::turn::{Rejection, Reply, TurnBuilder};
 
 /// Something about a saga that needs a person.
@@ -63,7 +63,9 @@ impl RunState {
                 let record = step.and_then(|step| self.saga.by_scheduled(step));
                 let can_be_undone = record.is_some_and(|record| record.compensation.is_some());
                 let mut choices = vec![C::Retry, C::RetryWith, C::MarkDone, C::GoForward, C::Skip];
-                if matches!(self.phase, Phase::Unwinding(_)) {
+                // What was asked to stop is not tried again.
+                let activity = step.and_then(|step| self.activities.get(&step));
+                if activity.is_none_or(|activity| activity.cancel_requested) {
                     choices.retain(|choice| !matches!(choice, C::Retry | C::RetryWith));
                 }
                 choices.extend(can_be_undone.then_some(C::GoBack));

@@ -7,6 +7,7 @@
 //! ([`RunState::attempts_due`], [`RunState::next_wake`]), so that it is the same after a crash.
 
 mod activity;
+mod adoption;
 mod ambiguity;
 mod apply;
 mod decider;

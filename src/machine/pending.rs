@@ -72,6 +72,8 @@ pub struct RunLock {
     pub lock: LockName,
     /// The requesting event.
     pub requested: EventId,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
     /// When it gives up waiting.
     pub until: Option<Timestamp>,
     /// It does not wait at all.

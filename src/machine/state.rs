@@ -34,13 +34,15 @@ pub struct RunState {
     /// When the saga turned back.
     pub(super) unwinding_since: Option<Timestamp>,
     pub(super) rollback: Option<Rollback>,
+    /// How many rollbacks were begun.
+    pub(super) rollbacks: u64,
     /// Steps that wait, by starting event.
     pub(super) waits: BTreeMap<EventId, PendingWait>,
     /// Signals that no step has waited for yet; only for runs that follow a definition.
     pub(super) unread_signals: BTreeMap<SignalName, VecDeque<(EventId, Payload)>>,
     pub(super) locks: BTreeMap<LockName, RunLock>,
-    /// The run whose steps this one was started to undo.
-    pub(super) adopted: Option<RunId>,
+    /// The run whose steps this one undoes.
+    pub(super) adopted_from: Option<RunId>,
     pub(super) task_due: bool,
     pub(super) since_task: Vec<Event>,
 }
@@ -138,6 +140,12 @@ impl RunState {
         self.saga.by_name(name)
     }
 
+    /// How many times a part of the saga was rolled back, the time that is under way included.
+    #[must_use]
+    pub fn rollbacks(&self) -> u64 {
+        self.rollbacks
+    }
+
     /// The locks that the run has asked for, by name.
     pub fn locks(&self) -> impl Iterator<Item = &RunLock> {
         self.locks.values()
@@ -151,7 +159,7 @@ impl RunState {
 
     /// The ids of the run whose steps this one was started to undo: mappings mean that one by `run`.
     pub(super) fn undone_run(&self) -> Option<(WorkflowId, RunId)> {
-        let run_id = self.adopted?;
+        let run_id = self.adopted_from?;
         let own = &self.started.as_ref()?.workflow_id;
         let undone = own.as_str().strip_suffix(UNDO_SUFFIX)?;
         Some((WorkflowId::from_trusted(undone), run_id))

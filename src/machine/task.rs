@@ -111,15 +111,13 @@ impl TurnBuilder<'_> {
             Command::RecordMarker { name, details } => {
                 self.emit(EventAttributes::MarkerRecorded { name, details });
             }
-            Command::CompleteWorkflow { result } => match self.state.step_in_flight() {
+            Command::CompleteWorkflow { result } => match self.state.saga_in_flight() {
                 None => {
                     self.emit(EventAttributes::WorkflowExecutionCompleted { result });
                 }
-                Some(name) => {
-                    let failure = Failure::non_retryable(
-                        "StepInFlight",
-                        format!("the workflow returned while its saga step {name:?} was still running"),
-                    );
+                Some(what) => {
+                    let message = format!("the workflow returned while {what}");
+                    let failure = Failure::non_retryable("StepInFlight", message);
                     self.unwind(UnwindCause::Failed(failure), decider);
                 }
             },
@@ -158,6 +156,7 @@ struct Starting<'a> {
     timers_canceled: std::collections::BTreeSet<&'a str>,
     locks: std::collections::BTreeSet<&'a str>,
     pivot: bool,
+    rollback: bool,
 }
 
 impl<'a> Starting<'a> {
@@ -190,7 +189,10 @@ impl<'a> Starting<'a> {
             }
             Command::Wait(wait) => self.check_step_name(state, wait.name.as_str()),
             Command::SkipStep { name, .. } => self.check_step_name(state, name.as_str()),
-            Command::RollBack { keep } => check_rollback(state, *keep),
+            Command::RollBack { keep } => {
+                let again = state.rollback.is_some() || std::mem::replace(&mut self.rollback, true);
+                check_rollback(state, *keep, again)
+            }
             Command::RequestLock { lock, .. } => {
                 self.locks.insert(lock.as_str());
                 at_most(limits::LOCKS_PER_RUN_MAX, state.locks.len() + self.locks.len(), "locks")
@@ -220,8 +222,8 @@ impl<'a> Starting<'a> {
     }
 }
 
-fn check_rollback(state: &RunState, keep: u64) -> Result<(), ParkReason> {
-    if state.rollback.is_some() {
+fn check_rollback(state: &RunState, keep: u64, again: bool) -> Result<(), ParkReason> {
+    if again {
         return bad("the saga is being rolled back already");
     }
     let scope = UndoScope::Since {
@@ -256,14 +258,15 @@ impl RunState {
         found.map(|activity| activity.scheduled)
     }
 
-    /// A saga step that is still running, unless the run is not going forward anyway.
-    fn step_in_flight(&self) -> Option<String> {
-        let forward = self.phase == Phase::Running;
-        let step = self
-            .activities
-            .values()
-            .filter(|_| forward)
-            .find_map(|activity| activity.attributes.step());
-        step.map(|step| step.name.to_string())
+    /// What is still going on in the saga, unless the run is not going forward anyway.
+    fn saga_in_flight(&self) -> Option<String> {
+        if self.phase != Phase::Running {
+            return None;
+        }
+        if self.rollback.is_some() {
+            return Some("its saga was being rolled back".to_owned());
+        }
+        let step = self.activities.values().find_map(|activity| activity.attributes.step());
+        step.map(|step| format!("its saga step {:?} was still running", step.name.as_str()))
     }
 }

@@ -160,6 +160,11 @@ impl TurnBuilder<'_> {
         &self.pending
     }
 
+    /// What this turn recorded so far.
+    pub(super) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
     /// Whether this turn recorded the event.
     pub(super) fn began_in_this_turn(&self, event: EventId) -> bool {
         self.events.first().is_some_and(|first| first.id <= event)

@@ -35,7 +35,8 @@ pub enum IdError {
     },
 }
 
-fn check(what: &'static str, text: &str) -> Result<(), IdError> {
+/// Whether the text can be an id: 1 to 255 bytes, no control characters.
+pub(crate) fn check(what: &'static str, text: &str) -> Result<(), IdError> {
     if text.is_empty() {
         return Err(IdError::Empty { what });
     }

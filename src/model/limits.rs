@@ -43,6 +43,10 @@ pub const POLLS_PER_TURN_MAX: u32 = 100_000;
 /// one that hangs.
 pub const START_TO_CLOSE_DEFAULT: Duration = Duration::from_secs(60);
 
+/// The start-to-close of an attempt that waits for a child saga: none, which must be said as a number. The child has limits of
+/// its own, and may wait for a person. Enforced by nobody.
+pub const CHILD_START_TO_CLOSE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// Requests waiting for one shard (starts, signals, queries); further callers wait, then get `Overloaded`.
 pub const SHARD_REQUESTS_MAX: usize = 4_096;
 
@@ -65,6 +69,14 @@ pub const ATTEMPTS_MAX: usize = 16_384;
 
 /// Attempts of blocking activities running at once in one engine.
 pub const BLOCKING_ATTEMPTS_MAX: usize = 64;
+
+/// Attempts of async compensations, verifications and escalations running at once in one engine, in places of their own:
+/// when a participant fails and many sagas turn back together, making amends must not queue behind the forward work that
+/// keeps coming in.
+pub const COMPENSATIONS_MAX: usize = 4_096;
+
+/// The same for blocking ones; together with the forward ones far fewer than the threads that tokio allows (512).
+pub const BLOCKING_COMPENSATIONS_MAX: usize = 32;
 
 /// Logical shards: a run lives on `hash(WorkflowId) % 256`, for ever, so that shards can move between owners.
 pub const LOGICAL_SHARDS: u16 = 256;

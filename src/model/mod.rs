@@ -1,6 +1,7 @@
 //! The words of amends as data: ids, time, payloads, failures, retry policies, commands, inputs and events.
 //! Must not live here: behaviour beyond a value's own arithmetic, I/O, clocks, serialisation formats.
 
+mod child;
 mod command;
 mod decision;
 mod event;
@@ -17,11 +18,14 @@ mod status;
 mod time;
 mod turn;
 
+pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 pub use command::{Command, ScheduleActivity, WaitStep};
 pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};
 pub use event::{ActivityRole, ActivityScheduled, ParentRun, RunStarted, TaskIdentity, WorkflowSignaled};
 pub use event::{Event, EventAttributes, TURN_EVENT_IDS, WorkflowTask};
 pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
+#[cfg(feature = "runtime")]
+pub(crate) use ids::check as check_id;
 pub use ids::{
     ActivityId, ActivityType, DefinitionDigest, EventId, IdError, LockName, RequestId, RunId, SignalName, StepName,
     TimerId, WorkflowId, WorkflowType,

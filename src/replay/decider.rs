@@ -21,6 +21,7 @@ use crate::sdk::{Core, RunIdentity, Workflow, WorkflowContext};
 
 use super::matching::{self, ActivityIds, Expected};
 use super::root_waker::RootWaker;
+use super::saga::SagaWatch;
 
 type CodeFuture = LocalBoxFuture<'static, Result<Payload, Failure>>;
 
@@ -38,6 +39,7 @@ pub struct CodeDecider {
     /// The commands of the last turn whose events have not been seen yet.
     expected: VecDeque<Expected>,
     activity_ids: ActivityIds,
+    saga: SagaWatch,
     /// The code has ended, or the machine took over: there is nothing to decide any more.
     over: bool,
     broken: Option<ParkReason>,
@@ -61,6 +63,7 @@ impl CodeDecider {
             seen: None,
             expected: VecDeque::new(),
             activity_ids: ActivityIds::new(),
+            saga: SagaWatch::default(),
             over: false,
             broken: None,
         }
@@ -130,7 +133,7 @@ impl CodeDecider {
             if self.over && self.expected.is_empty() {
                 continue;
             }
-            if matching::is_of_a_command(&event.attributes) {
+            if self.is_of_a_command(event) {
                 self.confirm(event, arrived)?;
             } else {
                 arrived = arrived.or(Some(event));
@@ -152,6 +155,14 @@ impl CodeDecider {
         Ok(())
     }
 
+    fn is_of_a_command(&mut self, event: &Event) -> bool {
+        self.saga.look_at(event);
+        match &event.attributes {
+            EventAttributes::ActivityTaskCancelRequested { scheduled } => !self.saga.is_rolled_back(*scheduled),
+            attributes => matching::is_of_a_command(attributes),
+        }
+    }
+
     /// An event that a command of the last turn led to.
     fn confirm(&mut self, event: &Event, arrived: Option<&Event>) -> Result<(), ParkReason> {
         if let EventAttributes::ActivityTaskScheduled(scheduled) = &event.attributes {
@@ -162,8 +173,6 @@ impl CodeDecider {
             Some(expected) if expected.fits(event, &self.activity_ids) => {
                 self.expected.pop_front();
             }
-            // Stuck for another reason than the code's end: a step, and the code just goes on waiting.
-            _ if matches!(event.attributes, EventAttributes::SagaStuck(_)) && !overruled => {}
             _ if overruled => {
                 self.expected.clear();
                 self.over = true;
@@ -206,6 +215,9 @@ impl CodeDecider {
             self.run.get_or_insert_with(|| Run::new(started));
             return;
         }
+        if let E::ActivityTaskScheduled(scheduled) = &event.attributes {
+            self.activity_ids.insert(event.id, scheduled.activity_id.clone());
+        }
         let Some(run) = &self.run else {
             return;
         };
@@ -230,6 +242,17 @@ impl CodeDecider {
             }
             E::TimerFired { timer_id, .. } => core.fire_timer(timer_id),
             E::WorkflowExecutionSignaled(signal) => core.deliver_signal(&signal.name, signal.input.clone()),
+            E::SagaRollbackCompleted { .. } => core.complete_rollback(),
+            E::SagaLockAcquired { requested } => {
+                if let Some(lock) = self.saga.take_lock(*requested) {
+                    core.end_lock_request(&lock, Ok(()));
+                }
+            }
+            E::SagaLockRefused { requested, failure } => {
+                if let Some(lock) = self.saga.take_lock(*requested) {
+                    core.end_lock_request(&lock, Err(failure.clone()));
+                }
+            }
             _ => {}
         }
     }

@@ -92,7 +92,7 @@ impl Expected {
             (Expected::Fail(_) | Expected::Cancel, E::SagaStuck(stuck)) => {
                 stuck.reason == StuckReason::FailedAfterPivot
             }
-            // The machine does not complete a run over a step in flight.
+            // The machine does not complete a run over a step, or a rollback, in flight.
             (Expected::Complete, other) => verdict(other).is_some_and(|failure| failure.is_type("StepInFlight")),
             _ => false,
         }
@@ -124,8 +124,8 @@ impl Expected {
     }
 }
 
-/// Whether the event is what a command of code leads to (or the machine's own doing, which only happens once the saga
-/// turns back).
+/// Whether the event is what a command of code leads to. Everything else the machine does by itself, or it comes from
+/// outside: the code is told, or does not have to know.
 pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
     use EventAttributes as E;
     match attributes {
@@ -139,8 +139,9 @@ pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
         | E::WorkflowExecutionCompleted { .. }
         | E::WorkflowExecutionFailed { .. }
         | E::WorkflowExecutionCanceled { .. }
-        | E::SagaUnwindStarted(_)
-        | E::SagaStuck(_) => true,
+        | E::SagaUnwindStarted(_) => true,
+        // A step that is stuck does not concern the code, which just goes on waiting for it.
+        E::SagaStuck(stuck) => stuck.step.is_none(),
         _ => false,
     }
 }
@@ -163,10 +164,15 @@ fn verdict(attributes: &EventAttributes) -> Option<&Failure> {
     }
 }
 
-/// Whether from this event on the run is the machine's alone. A stuck saga is not: when a person decides that it goes
-/// forward, so does its code.
+/// Whether from this event on the run is the machine's alone. With a step that is stuck it is not: when a person decides
+/// that it goes on, so does the code.
 pub(super) fn ends_the_codes_part(attributes: &EventAttributes) -> bool {
-    matches!(attributes, EventAttributes::SagaUnwindStarted(_)) || attributes.closes()
+    use EventAttributes as E;
+    match attributes {
+        E::SagaUnwindStarted(_) => true,
+        E::SagaStuck(stuck) => stuck.step.is_none(),
+        other => other.closes(),
+    }
 }
 
 /// Whether the machine may do this without being asked by the code: because time was up, or

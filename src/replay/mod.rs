@@ -9,6 +9,7 @@
 mod decider;
 mod matching;
 mod root_waker;
+mod saga;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,9 @@ use crate::sdk::Registry;
 ///     request_id: None,
 ///     run_timeout: None,
 ///     identity: String::new(),
+///     saga: None,
+///     parent: None,
+///     search_attributes: Default::default(),
 /// };
 /// let event = |id, attributes| Event { id: EventId(id), time: Timestamp::EPOCH, attributes };
 /// let mut history = vec![

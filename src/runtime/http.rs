@@ -10,9 +10,11 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde_json::{Value, json};
 
-use crate::definition::{HTTP_ACTIVITY, HttpRequest, HttpVerdict};
+use crate::definition::{HTTP_ACTIVITY, HttpRequest, HttpVerdict, percent_encode};
 use crate::model::{Failure, Payload, limits};
 use crate::sdk::{Activity, ActivityContext, ActivityDefinition, RegistryError};
+
+use super::secrets::{Revealed, Secrets};
 
 #[cfg(test)]
 mod tests;
@@ -52,22 +54,49 @@ const RESERVED_HEADERS: [&str; 6] = [
 ///
 /// # Errors
 /// Never in practice: the name of the activity is a constant.
-pub(crate) fn activity_definition() -> Result<ActivityDefinition, RegistryError> {
-    ActivityDefinition::new(HTTP_ACTIVITY, HttpActivity(client().map_err(|error| chain(&error))))
+pub(crate) fn activity_definition(secrets: Secrets) -> Result<ActivityDefinition, RegistryError> {
+    let client = client().map_err(|error| chain(&error));
+    ActivityDefinition::new(HTTP_ACTIVITY, HttpActivity { client, secrets })
 }
 
 /// The `http` activity. A client that could not be made fails each step with the reason, so that an engine without
 /// `http` steps starts all the same.
-struct HttpActivity(Result<Client, String>);
+struct HttpActivity {
+    client: Result<Client, String>,
+    secrets: Secrets,
+}
 
 #[async_trait]
 impl Activity for HttpActivity {
     async fn execute(&self, cx: ActivityContext, input: Payload) -> Result<Payload, Failure> {
         let request: HttpRequest = input.to()?;
-        let client = self.0.as_ref().map_err(|reason| Failure::new("HttpConnect", reason))?;
-        let answer = perform(client, &request, &cx.info().idempotency_key, cx.info().attempt).await?;
-        Ok(Payload::json(&answer)?)
+        let client = self.client.as_ref();
+        let client = client.map_err(|reason| Failure::new("HttpConnect", reason))?;
+        let mut revealed = self.secrets.for_attempt(&cx);
+        let request = filled(request, &mut revealed)?;
+        match perform(client, &request, &cx.info().idempotency_key, cx.info().attempt).await {
+            Ok(answer) => Ok(Payload::json(&revealed.scrub_value(answer))?),
+            Err(failure) => Err(revealed.scrub_failure(failure)),
+        }
     }
+}
+
+/// The request with its secrets. In a URL they are data like any other, unless it is the URL's beginning: then the secret
+/// is where the service is.
+fn filled(mut request: HttpRequest, revealed: &mut Revealed) -> Result<HttpRequest, Failure> {
+    request.url = revealed.fill_with(&request.url, |value, first| {
+        let mut encoded = String::new();
+        match first {
+            true => encoded.push_str(value),
+            false => percent_encode(value, &mut encoded),
+        }
+        encoded
+    })?;
+    for value in request.headers.values_mut() {
+        *value = revealed.fill(value)?;
+    }
+    request.body = request.body.map(|body| revealed.fill_value(body)).transpose()?;
+    Ok(request)
 }
 
 /// The client that all `http` steps of an engine share. It takes no proxy from the environment (a saga's effects must

@@ -120,6 +120,27 @@ pub(super) struct AttemptEnded {
     pub(super) outcome: AttemptOutcome,
 }
 
+/// Attempt to run: it waited for something that goes on without it, and stopped waiting because the engine stops.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct AttemptHeld(pub(super) AttemptToken);
+
+/// Anybody inside to shard: something has changed for this run, which asks its state what.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct WakeRun(pub(super) WorkflowId);
+
+/// Attempt to shard: it had been given up, and now its result is here. To its shard, because the run may have left memory
+/// since.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct LateResult {
+    pub(super) workflow_id: WorkflowId,
+    pub(super) run_id: RunId,
+    pub(super) token: AttemptToken,
+    pub(super) outcome: AttemptOutcome,
+}
+
 /// Tells the actors apart that a shard starts one after the other, for one run or for several: what an earlier one has to
 /// say must not be taken for news of its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

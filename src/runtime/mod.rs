@@ -13,14 +13,20 @@
 //! attempt, a reply, an outcome) before the turn that caused it is durable.
 
 mod attempt;
+mod child;
 pub mod clock;
 mod entropy;
 mod error;
+#[cfg(unix)]
+pub(crate) mod exec;
+mod gateway;
 mod journal;
+mod locks;
 mod messages;
 mod offline;
 mod recovery;
 mod run;
+pub mod secrets;
 mod shard;
 mod shared;
 mod store_slot;
@@ -32,7 +38,9 @@ pub(crate) mod http;
 pub use clock::{Clock, SystemClock};
 pub(crate) use entropy::Entropy;
 pub use error::RequestError;
+pub(crate) use gateway::Gateway;
 pub(crate) use messages::Watched;
 pub(crate) use offline::deliver_offline;
 pub(crate) use recovery::{fold, load_turns};
+pub use secrets::{EnvironmentSecrets, SecretSource};
 pub(crate) use shared::{Runtime, RuntimeOptions};

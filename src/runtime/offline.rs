@@ -1,9 +1,11 @@
 //! Inputs for runs while no engine runs: decided and journaled here and now, brought about by the next engine. Lives
 //! here: one turn without any actor. Must not live here: attempts, timers; nothing is ever executed here.
 
-use crate::machine::{Decider, DefinitionDecider, NoDecider, Rejection, Reply, decide};
-use crate::model::{Input, RunId, Timestamp, WorkflowId};
-use crate::store::{CommitBatch, Error, Store};
+use std::collections::BTreeSet;
+
+use crate::machine::{Decider, DefinitionDecider, NoDecider, PendingActivity, Rejection, Reply, RunState, decide};
+use crate::model::{AttemptToken, Input, RunId, Timestamp, Turn, WorkflowId};
+use crate::store::{CommitBatch, Error, Store, TurnRecord};
 
 use super::error::RequestError;
 use super::recovery::{definition_from, fold, load_turns, turn_record};
@@ -28,17 +30,30 @@ pub(crate) fn deliver_offline(
         Some(digest) => Box::new(DefinitionDecider::new(definition_from(store, digest)?)),
         None => Box::new(NoDecider),
     };
+    let due_before: BTreeSet<AttemptToken> = state.attempts_due(now).map(PendingActivity::token).collect();
     let decision = decide(&mut state, vec![input], now, &mut *decider);
     if let Some(Reply::Rejected(rejection)) = decision.replies.into_iter().next() {
         return Err(RequestError::Rejected(rejection));
     }
+    let mut turns = Vec::new();
     if let Some(turn) = decision.turn {
-        let record = turn_record(run_id, &state, &turn).map_err(|error| Error::Refused(error.to_string()))?;
-        let batch = CommitBatch {
-            turns: vec![record],
-            definitions: Vec::new(),
-        };
-        store.commit(store.claim()?, &batch)?;
+        turns.push(record(run_id, &state, &turn)?);
+    }
+    // Nobody has had the attempts that are due by this: the next engine begins them, and must not take them for lost.
+    let due = state.attempts_due(now).map(PendingActivity::token);
+    let attempts: Vec<AttemptToken> = due.filter(|token| !due_before.contains(token)).collect();
+    if !attempts.is_empty()
+        && let Some(turn) = decide(&mut state, vec![Input::Hold { attempts }], now, &mut *decider).turn
+    {
+        turns.push(record(run_id, &state, &turn)?);
+    }
+    if !turns.is_empty() {
+        let definitions = Vec::new();
+        store.commit(store.claim()?, &CommitBatch { turns, definitions })?;
     }
     Ok(run_id)
+}
+
+fn record(run_id: RunId, state: &RunState, turn: &Turn) -> Result<TurnRecord, Error> {
+    turn_record(run_id, state, turn).map_err(|error| Error::Refused(error.to_string()))
 }

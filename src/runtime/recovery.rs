@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::definition::SagaDefinition;
-use crate::machine::{Decider, DefinitionDecider, NoDecider, Phase, RunState, StepRecord, Task, TaskError};
+use crate::machine::{Decider, DefinitionDecider, LockState, NoDecider, Phase, RunState, StepRecord, Task, TaskError};
 use crate::model::{
-    Command, DefinitionDigest, Event, Failure, ParkReason, Payload, RunId, StartRun, StuckNotice, Turn, WorkflowType,
+    Command, DefinitionDigest, Event, EventAttributes, Failure, LockName, ParkReason, Payload, RunId, StartRun,
+    StuckNotice, Turn, WorkflowType,
 };
 use crate::replay::CodeDecider;
 use crate::store::record::{RecordError, decode_turn, encode_turn};
@@ -22,8 +23,9 @@ impl Decider for ParkedDecider {
     }
 }
 
-/// Stands before the decider while the engine drains: what arrives is recorded, what follows from it is left to the next
-/// engine, which then begins it afresh instead of having to take it for lost.
+/// Stands before the decider while the engine drains: what arrives is recorded, what would follow forward is left to the
+/// next engine, which then begins it afresh instead of having to take it for lost. Going back needs no decision: it goes
+/// on.
 pub(super) struct Draining<'a>(pub(super) &'a dyn Decider);
 
 impl Decider for Draining<'_> {
@@ -106,6 +108,35 @@ pub(crate) fn load_turns(store: &dyn crate::store::Store, run_id: RunId) -> Resu
 /// The state that these turns of a run fold to.
 pub(crate) fn fold(run_id: RunId, turns: &[Turn]) -> Result<RunState, Error> {
     RunState::fold(turns).map_err(|error| corrupt(run_id, error.to_string()))
+}
+
+/// The locks that a run, which cannot be made live, may hold, as far as its history can still be read.
+pub(super) fn locks_in_ruins(shared: &Shared, run_id: RunId) -> Vec<LockName> {
+    let stored = shared.store.get().and_then(|store| store.history(run_id));
+    let Ok(Some(stored)) = stored else {
+        return Vec::new();
+    };
+    let mut damaged = false;
+    let decoded = stored.iter().map_while(|turn| {
+        let turn = decode_turn(&turn.bytes).ok();
+        damaged |= turn.is_none();
+        turn
+    });
+    let turns: Vec<Turn> = decoded.collect();
+    if let Ok(state) = RunState::fold(&turns)
+        && !damaged
+    {
+        let wanted = state
+            .locks()
+            .filter(|lock| !matches!(lock.state, LockState::Refused(_)));
+        return wanted.map(|lock| lock.lock.clone()).collect();
+    }
+    let events = turns.iter().flat_map(|turn| &turn.events);
+    let requested = events.filter_map(|event| match &event.attributes {
+        EventAttributes::SagaLockRequested { lock, .. } => Some(lock.clone()),
+        _ => None,
+    });
+    requested.collect()
 }
 
 /// What the store gets for a turn; `state` is the run's after it.

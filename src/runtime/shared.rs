@@ -2,25 +2,25 @@
 //! messages.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix::{Actor, Addr};
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, oneshot};
 
-use crate::definition::SagaDefinition;
-use crate::model::{DefinitionDigest, StartRun, WorkflowId, limits};
-use crate::sdk::{Registry, SharedState};
+use crate::definition::{Catalog, SagaDefinition};
+use crate::model::{DefinitionDigest, WorkflowId, limits};
+use crate::sdk::{CancelFlag, Registry, SharedState};
 use crate::store::{Error, Store};
 
 use super::attempt::AttemptPool;
 use super::clock::Clock;
-use super::entropy::Entropy;
 use super::error::RequestError;
+use super::gateway::Gateway;
 use super::journal::{Journal, send_recover};
-use super::messages::{Admission, Deliver, Delivered, Start, Stop, Watch, Watched};
+use super::locks::LockDesk;
 use super::recovery::definition_from;
 use super::shard::ShardActor;
 use super::store_slot::{OpenStore, StoreSlot};
@@ -29,7 +29,7 @@ use super::store_slot::{OpenStore, StoreSlot};
 pub(crate) struct RuntimeOptions {
     pub(crate) open_store: OpenStore,
     pub(crate) registry: Registry,
-    pub(crate) definitions: Vec<SagaDefinition>,
+    pub(crate) sagas: Catalog,
     pub(crate) state: SharedState,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shards: usize,
@@ -48,14 +48,33 @@ pub(super) struct Shared {
     pub(super) journal: Journal,
     pub(super) attempts: AttemptPool,
     pub(super) passivate_after: Duration,
-    draining: AtomicBool,
+    /// The definitions that runs can be started with.
+    pub(super) sagas: Catalog,
+    pub(super) locks: LockDesk,
+    /// For attempts that start runs of their own. Weak: the engine ends when its owner lets go of it, whoever waits inside.
+    pub(super) gateway: OnceLock<Weak<Gateway>>,
+    draining: CancelFlag,
     busy: Arc<BusyGauge>,
 }
 
 impl Shared {
     /// Whether nothing new is to be begun any more.
     pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.draining.is_raised()
+    }
+
+    /// Lets runs, on whichever shard, look again at what their state asks for.
+    pub(super) fn wake_runs(&self, runs: Vec<WorkflowId>) {
+        if !runs.is_empty()
+            && let Some(gateway) = self.gateway.get().and_then(Weak::upgrade)
+        {
+            gateway.wake(runs);
+        }
+    }
+
+    /// Raised when the engine begins to stop.
+    pub(super) fn draining(&self) -> &CancelFlag {
+        &self.draining
     }
 
     /// Counts one run or request as busy for as long as the guard lives.
@@ -101,7 +120,7 @@ pub(super) struct DefinitionCache {
 }
 
 impl DefinitionCache {
-    fn new(definitions: &[SagaDefinition]) -> Self {
+    fn new(definitions: &Catalog) -> Self {
         let known = definitions
             .iter()
             .map(|definition| (definition.digest(), definition.clone()));
@@ -130,17 +149,11 @@ impl DefinitionCache {
 
 /// A running engine's threads and the ways to them.
 pub(crate) struct Runtime {
-    shards: Vec<ShardPort>,
+    gateway: Arc<Gateway>,
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Kept when the engine had to bring its own.
     own_tokio: Mutex<Option<tokio::runtime::Runtime>>,
-    admission_timeout: Duration,
-}
-
-struct ShardPort {
-    addr: Addr<ShardActor>,
-    admission: Arc<Semaphore>,
 }
 
 impl Runtime {
@@ -153,12 +166,15 @@ impl Runtime {
         let shared = Arc::new(Shared {
             store,
             registry: options.registry,
-            definitions: DefinitionCache::new(&options.definitions),
+            definitions: DefinitionCache::new(&options.sagas),
             attempts: AttemptPool::new(handle, Arc::clone(&options.clock), options.state),
             clock: options.clock,
             journal,
             passivate_after: options.passivate_after,
-            draining: AtomicBool::new(false),
+            sagas: options.sagas,
+            locks: LockDesk::new(options.shards.max(1)),
+            gateway: OnceLock::new(),
+            draining: CancelFlag::new(),
             busy: Arc::default(),
         });
         let mut threads = Vec::new();
@@ -170,19 +186,16 @@ impl Runtime {
         }
         let shards = addrs.clone();
         threads.push(spawn("amends-journal", move || writer.run(shards))?);
+        let gateway = Gateway::new(addrs.clone(), Arc::clone(&shared), options.admission_timeout);
+        let gateway = Arc::new(gateway);
+        // Before any run is made live: their attempts may have to go through it.
+        let _ = shared.gateway.set(Arc::downgrade(&gateway));
         send_recover(&addrs, epoch, open_runs);
         Ok(Self {
-            shards: addrs
-                .into_iter()
-                .map(|addr| ShardPort {
-                    addr,
-                    admission: Arc::new(Semaphore::new(limits::SHARD_REQUESTS_MAX)),
-                })
-                .collect(),
+            gateway,
             shared,
             threads: Mutex::new(threads),
             own_tokio: Mutex::new(own_tokio),
-            admission_timeout: options.admission_timeout,
         })
     }
 
@@ -194,108 +207,22 @@ impl Runtime {
         &self.shared.registry
     }
 
-    /// Whether the engine takes no requests any more.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.shared.is_draining()
-    }
-
     /// The store, for reading.
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>, RequestError> {
-        self.shared
-            .store
-            .get()
-            .map_err(|error| match self.shared.store.is_closed() {
-                true => RequestError::ShuttingDown,
-                false => RequestError::Store(error),
-            })
+        self.gateway.store()
     }
 
-    /// Begins a run. Answers once its first turn is durable; the receiver hears of its end.
-    pub(crate) async fn begin(
-        &self,
-        mut start: StartRun,
-    ) -> Result<(Delivered, oneshot::Receiver<Watched>), RequestError> {
-        start.run_id = Entropy.run_id(self.shared.clock.now());
-        let port = self.port(&start.workflow_id)?;
-        let admission = self.admit(port).await?;
-        let (reply, answer) = oneshot::channel();
-        let (watch, outcome) = oneshot::channel();
-        port.addr.do_send(Start {
-            start: Box::new(start),
-            reply,
-            watch,
-            admission,
-        });
-        let delivered = answer.await.map_err(|_| RequestError::Interrupted)??;
-        Ok((delivered, outcome))
+    /// The way to the shards.
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.gateway
     }
 
-    /// Hands an input to an open run. Answers once it is durable.
-    pub(crate) async fn deliver(
-        &self,
-        workflow_id: WorkflowId,
-        run_id: Option<crate::model::RunId>,
-        input: crate::model::Input,
-    ) -> Result<Delivered, RequestError> {
-        let port = self.port(&workflow_id)?;
-        let admission = self.admit(port).await?;
-        let (reply, answer) = oneshot::channel();
-        port.addr.do_send(Deliver {
-            workflow_id,
-            run_id,
-            input,
-            reply,
-            admission,
-        });
-        answer.await.map_err(|_| RequestError::Interrupted)?
-    }
-
-    /// Hears of the end of a run; a closed channel means that it is not open (any more).
-    pub(crate) fn watch(
-        &self,
-        workflow_id: WorkflowId,
-        run_id: crate::model::RunId,
-    ) -> Result<oneshot::Receiver<Watched>, RequestError> {
-        let (watch, outcome) = oneshot::channel();
-        self.port(&workflow_id)?.addr.do_send(Watch {
-            workflow_id,
-            run_id,
-            watch,
-        });
-        Ok(outcome)
-    }
-
-    fn port(&self, workflow_id: &WorkflowId) -> Result<&ShardPort, RequestError> {
-        let shard = shard_of(workflow_id, self.shards.len());
-        self.shards.get(shard).ok_or(RequestError::ShuttingDown)
-    }
-
-    /// Back-pressure: a bounded number of requests per shard, the others wait a while, then are refused.
-    async fn admit(&self, port: &ShardPort) -> Result<Admission, RequestError> {
-        let admission = |permit| Admission {
-            _permit: permit,
-            _busy: self.shared.busy(),
-        };
-        if let Ok(permit) = Arc::clone(&port.admission).try_acquire_owned() {
-            return Ok(admission(permit));
-        }
-        let deadline = self.shared.clock.now().after(self.admission_timeout);
-        tokio::select! {
-            permit = Arc::clone(&port.admission).acquire_owned() => {
-                permit.map(admission).map_err(|_| RequestError::ShuttingDown)
-            }
-            () = self.shared.clock.sleep_until(deadline) => match port.admission.is_closed() {
-                true => Err(RequestError::ShuttingDown),
-                false => Err(RequestError::Overloaded),
-            },
-        }
-    }
-
-    /// Stops: no new requests, no new attempts; running attempts get `grace` to end and be recorded; then all threads
-    /// end and the store is closed. What was not finished goes on when an engine is started on the same store.
+    /// Stops: no new requests, no new attempts that go forward. Running attempts get `grace` to end and be recorded, and
+    /// sagas that are going back go on with that; then all threads end and the store is closed. What was not finished goes
+    /// on when an engine is started on the same store.
     pub(crate) async fn shutdown(&self, grace: Duration) {
-        self.shared.draining.store(true, Ordering::Relaxed);
-        self.shards.iter().for_each(|port| port.admission.close());
+        self.shared.draining.raise();
+        self.gateway.close();
         let deadline = self.shared.clock.now().after(grace);
         tokio::select! {
             () = self.shared.busy.until_idle() => {}
@@ -323,9 +250,7 @@ impl Runtime {
     /// The journal writes what it was given, then the shards end.
     fn stop_threads(&self) {
         self.shared.journal.stop();
-        for port in &self.shards {
-            port.addr.do_send(Stop);
-        }
+        self.gateway.stop_shards();
     }
 }
 

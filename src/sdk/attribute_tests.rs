@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{ActivityOptions, Failure, Undo};
+use crate::model::{ActivityOptions, Failure, InFlight, OnAmbiguous, SagaOptions, Undo, Verdict};
 use crate::sdk::{ActivityContext, ActivityDefinition, Registry, RegistryError, WorkflowContext, WorkflowDefinition};
 use crate::{activity, workflow};
 
@@ -18,7 +18,9 @@ use crate::{activity, workflow};
         max_attempts = 5,
         non_retryable("A", "B")
     ),
-    compensate = release
+    compensate = release,
+    verify = find,
+    in_flight = "fence"
 )]
 async fn reserve(_cx: ActivityContext, order: String) -> Result<u32, Failure> {
     Ok(u32::try_from(order.len()).unwrap_or(0))
@@ -30,12 +32,18 @@ fn release(_cx: ActivityContext, undo: Undo<String, u32>) -> Result<(), Failure>
     Ok(())
 }
 
-#[activity]
+#[activity(start_to_close = "4s")]
+async fn find(_cx: ActivityContext, of: Undo<String, u32>) -> Result<Verdict<u32>, Failure> {
+    drop(of);
+    Ok(Verdict::not_applied())
+}
+
+#[activity(on_ambiguous = "ask")]
 async fn r#type(_cx: ActivityContext) -> Result<(), Failure> {
     Ok(())
 }
 
-#[workflow(name = "order")]
+#[workflow(name = "order", unwind_timeout = "10m", unwind_parallel = 4)]
 async fn place_order(cx: WorkflowContext, order: String) -> Result<u32, Failure> {
     cx.saga().run(reserve, &order).await
 }
@@ -67,6 +75,33 @@ fn attributes_become_options_and_compensations() {
 }
 
 #[test]
+fn attributes_become_policies_of_steps_and_sagas() {
+    let definition = ActivityDefinition::of(reserve).unwrap();
+    let OnAmbiguous::Verify(probe) = definition.on_ambiguous() else {
+        unreachable!("{definition:?}")
+    };
+    assert_eq!(probe.activity_type.as_str(), "find");
+    assert_eq!(probe.options.start_to_close, Duration::from_secs(4));
+    assert_eq!(definition.in_flight(), InFlight::Fence);
+    let asked = ActivityDefinition::of(r#type).unwrap();
+    assert_eq!(
+        (asked.on_ambiguous(), asked.in_flight()),
+        (&OnAmbiguous::Ask, InFlight::Wait)
+    );
+    let order = WorkflowDefinition::of(place_order).unwrap();
+    let expected = SagaOptions {
+        unwind_timeout: Some(Duration::from_secs(600)),
+        unwind_parallel: Some(4),
+        ..SagaOptions::default()
+    };
+    assert_eq!(order.saga_options(), Some(&expected));
+    async fn plain(_cx: WorkflowContext) -> Result<(), Failure> {
+        Ok(())
+    }
+    assert_eq!(WorkflowDefinition::of(plain).unwrap().saga_options(), None);
+}
+
+#[test]
 fn names_come_from_the_attribute_or_the_function() {
     assert_eq!(ActivityDefinition::of(r#type).unwrap().activity_type().as_str(), "type");
     assert_eq!(
@@ -77,10 +112,10 @@ fn names_come_from_the_attribute_or_the_function() {
     let mut registry = Registry::new();
     registry.add_activity(ActivityDefinition::of(reserve).unwrap()).unwrap();
     let problems = registry.check().unwrap_err();
-    assert!(
-        matches!(&problems[..], [RegistryError::MissingCompensation { compensation, .. }]
-        if compensation.as_str() == "give-back")
-    );
+    assert!(matches!(&problems[..], [
+            RegistryError::MissingCompensation { compensation, .. },
+            RegistryError::MissingVerification { verification, .. },
+        ] if compensation.as_str() == "give-back" && verification.as_str() == "find"));
 }
 
 #[test]

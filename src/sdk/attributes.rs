@@ -14,6 +14,9 @@
 /// | `heartbeat = "30s"` | The longest between two heartbeats of an attempt. |
 /// | `retry(initial_interval = "1s", coefficient = 2.0, maximum_interval = "1m", max_attempts = 5, non_retryable("A", "B"))` | When failed attempts are tried again. |
 /// | `compensate = function` | The activity that undoes this one, when it is a step of a saga. It takes [`Undo`](crate::Undo) of this function's input and output. |
+/// | `verify = function` | The activity that finds out whether this one had its effect, when it ended without an answer: a timeout, a crash, attempts used up. It takes the same [`Undo`](crate::Undo) and returns a [`Verdict`](crate::Verdict) about this function's output. When it fails for good, a person is asked. |
+/// | `on_ambiguous = "ask"` | What else may be done then: `"compensate"` (take it for a failure; the default), or `"ask"` a person. |
+/// | `in_flight = "fence"` | What happens to an attempt that is running when the saga turns back: `"wait"` for it (the default), or `"fence"` it off: its late result is refused, and it is undone at once. |
 ///
 /// Durations are written `"500ms"`, `"10s"`, `"5m"`, `"1h 30m"`, `"1d"`.
 ///
@@ -38,6 +41,30 @@
 /// # Ok::<(), amends::RegistryError>(())
 /// ```
 ///
+/// A step of a saga whose outcome may be unknown:
+///
+/// ```
+/// use amends::model::InFlight;
+/// use amends::{ActivityContext, ActivityDefinition, Failure, Undo, Verdict, activity};
+///
+/// #[activity(compensate = refund, verify = find_charge, in_flight = "fence")]
+/// async fn charge_card(_cx: ActivityContext, cents: u64) -> Result<String, Failure> {
+///     Ok(format!("charge-{cents}"))
+/// }
+///
+/// #[activity]
+/// async fn refund(_cx: ActivityContext, undo: Undo<u64, String>) -> Result<(), Failure> { Ok(()) }
+///
+/// #[activity(start_to_close = "5s")]
+/// async fn find_charge(_cx: ActivityContext, of: Undo<u64, String>) -> Result<Verdict<String>, Failure> {
+///     // Asks the participant by the step's idempotency key.
+///     Ok(Verdict::not_applied())
+/// }
+///
+/// assert_eq!(ActivityDefinition::of(charge_card)?.in_flight(), InFlight::Fence);
+/// # Ok::<(), amends::RegistryError>(())
+/// ```
+///
 /// A compensation of the wrong type does not compile:
 ///
 /// ```compile_fail,E0631
@@ -45,6 +72,22 @@
 /// #[activity(compensate = release)]
 /// async fn reserve(_cx: ActivityContext, sku: String) -> Result<u32, Failure> { Ok(1) }
 /// async fn release(_cx: ActivityContext, undo: Undo<String, String>) -> Result<(), Failure> { Ok(()) }
+/// ```
+///
+/// Nor does a verification that takes, or tells, something else:
+///
+/// ```compile_fail,E0631
+/// # use amends::{ActivityContext, Failure, Undo, Verdict, activity};
+/// #[activity(verify = find)]
+/// async fn reserve(_cx: ActivityContext, sku: String) -> Result<u32, Failure> { Ok(1) }
+/// async fn find(_cx: ActivityContext, of: Undo<u32, u32>) -> Result<Verdict<u32>, Failure> { Ok(Verdict::not_applied()) }
+/// ```
+///
+/// ```compile_fail,E0271
+/// # use amends::{ActivityContext, Failure, Undo, activity};
+/// #[activity(verify = find)]
+/// async fn reserve(_cx: ActivityContext, sku: String) -> Result<u32, Failure> { Ok(1) }
+/// async fn find(_cx: ActivityContext, of: Undo<String, u32>) -> Result<bool, Failure> { Ok(true) }
 /// ```
 ///
 /// Nor does a future that cannot be sent to the thread that runs it:
@@ -75,6 +118,12 @@
 pub use amends_macros::activity;
 
 /// Says how a function is registered as a workflow: `#[workflow]`, or `#[workflow(name = "...")]`.
+///
+/// | Option | Meaning |
+/// |---|---|
+/// | `name = "..."` | The workflow type; without it, the function's name. |
+/// | `unwind_timeout = "10m"` | How long the undoing of its saga as a whole may take until a person is called; without it, for as long as it takes. |
+/// | `unwind_parallel = 4` | How many compensations of its saga run at once at most. |
 ///
 /// The function stays as it is. Without the attribute it can be a workflow too, under its own name.
 ///

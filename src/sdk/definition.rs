@@ -4,7 +4,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::{ActivityOptions, ActivityType, CompensationInput, CompensationSpec, WorkflowType};
+use std::time::Duration;
+
+use crate::model::{
+    ActivityOptions, ActivityType, CompensationInput, CompensationSpec, Escalation, InFlight, OnAmbiguous, SagaOptions,
+    StuckNotice, WorkflowType,
+};
 
 use super::function::{ActivityFunction, WorkflowFunction};
 use super::metadata;
@@ -16,7 +21,15 @@ pub struct ActivityDefinition {
     activity_type: ActivityType,
     activity: Arc<dyn Activity>,
     options: ActivityOptions,
-    compensation: Option<CompensationDefinition>,
+    as_step: StepDefinition,
+}
+
+/// How an activity is run as a step of a saga when the call says nothing else.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub(super) struct StepDefinition {
+    pub(super) compensation: Option<CompensationDefinition>,
+    pub(super) on_ambiguous: OnAmbiguous,
+    pub(super) in_flight: InFlight,
 }
 
 impl ActivityDefinition {
@@ -40,7 +53,7 @@ impl ActivityDefinition {
             activity_type: metadata::activity_type::<F>()?,
             activity: function.into_activity(),
             options: metadata::configured::<F>(ActivityOptions::default()),
-            compensation: metadata::compensation::<F>()?,
+            as_step: metadata::as_step::<F>()?,
         })
     }
 
@@ -53,7 +66,7 @@ impl ActivityDefinition {
             activity_type: ActivityType::new(activity_type)?,
             activity: Arc::new(activity),
             options: ActivityOptions::default(),
-            compensation: None,
+            as_step: StepDefinition::default(),
         })
     }
 
@@ -67,7 +80,28 @@ impl ActivityDefinition {
     /// The same with this compensation.
     #[must_use]
     pub fn with_compensation(mut self, compensation: CompensationDefinition) -> Self {
-        self.compensation = Some(compensation);
+        self.as_step.compensation = Some(compensation);
+        self
+    }
+
+    /// The same with this activity to find out whether it had its effect, when it ended without an answer.
+    #[must_use]
+    pub fn with_verification(mut self, verification: VerificationDefinition) -> Self {
+        self.as_step.on_ambiguous = verification.into_policy();
+        self
+    }
+
+    /// The same with what is to be done when it ended without an answer.
+    #[must_use]
+    pub fn with_on_ambiguous(mut self, policy: OnAmbiguous) -> Self {
+        self.as_step.on_ambiguous = policy;
+        self
+    }
+
+    /// The same with what happens to a running attempt when the saga turns back.
+    #[must_use]
+    pub fn with_in_flight(mut self, policy: InFlight) -> Self {
+        self.as_step.in_flight = policy;
         self
     }
 
@@ -92,7 +126,19 @@ impl ActivityDefinition {
     /// The activity that undoes it, if there is one.
     #[must_use]
     pub fn compensation(&self) -> Option<&CompensationDefinition> {
-        self.compensation.as_ref()
+        self.as_step.compensation.as_ref()
+    }
+
+    /// What is done when it ended without an answer.
+    #[must_use]
+    pub fn on_ambiguous(&self) -> &OnAmbiguous {
+        &self.as_step.on_ambiguous
+    }
+
+    /// What happens to a running attempt when the saga turns back.
+    #[must_use]
+    pub fn in_flight(&self) -> InFlight {
+        self.as_step.in_flight
     }
 }
 
@@ -102,7 +148,7 @@ impl fmt::Debug for ActivityDefinition {
             .field("activity_type", &self.activity_type)
             .field("execution", &self.activity.execution())
             .field("options", &self.options)
-            .field("compensation", &self.compensation)
+            .field("as_step", &self.as_step)
             .finish()
     }
 }
@@ -148,11 +194,48 @@ impl CompensationDefinition {
     }
 }
 
+/// The activity that finds out whether another one had its effect, and how it is run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerificationDefinition {
+    /// Which activity. It is given the step's [`Undo`](crate::Undo) and returns a [`Verdict`](crate::Verdict).
+    pub activity_type: ActivityType,
+    /// Its timeouts and retry policy. When it fails for good, a person is asked.
+    pub options: ActivityOptions,
+}
+
+impl VerificationDefinition {
+    /// A function as a verification: [`ActivityOptions::for_compensation`], changed by what its own `#[activity]` attribute
+    /// sets.
+    ///
+    /// # Errors
+    /// When the function has no name.
+    pub fn of<M, F: ActivityFunction<M>>(function: F) -> Result<Self, FunctionNameError> {
+        let CompensationDefinition { activity_type, options } = CompensationDefinition::of(function)?;
+        Ok(Self { activity_type, options })
+    }
+
+    /// The activity of this name as a verification, with [`ActivityOptions::for_compensation`].
+    #[must_use]
+    pub fn by_name(activity_type: ActivityType) -> Self {
+        let options = ActivityOptions::for_compensation();
+        Self { activity_type, options }
+    }
+
+    pub(super) fn into_policy(self) -> OnAmbiguous {
+        OnAmbiguous::Verify(Box::new(CompensationSpec {
+            activity_type: self.activity_type,
+            input: CompensationInput::Undo,
+            options: self.options,
+        }))
+    }
+}
+
 /// A workflow under its name.
 #[derive(Clone)]
 pub struct WorkflowDefinition {
     workflow_type: WorkflowType,
     workflow: Arc<dyn Workflow>,
+    saga: Option<SagaOptions>,
 }
 
 impl WorkflowDefinition {
@@ -164,6 +247,7 @@ impl WorkflowDefinition {
         Ok(Self {
             workflow_type: metadata::workflow_type::<F>()?,
             workflow: function.into_workflow(),
+            saga: metadata::saga_options::<F>(),
         })
     }
 
@@ -175,13 +259,78 @@ impl WorkflowDefinition {
         Ok(Self {
             workflow_type: WorkflowType::new(workflow_type)?,
             workflow: Arc::new(workflow),
+            saga: None,
         })
+    }
+
+    /// The same with these options for its saga. They are journaled with the start of each run, so that a change concerns
+    /// later runs only.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use amends::model::{AutomaticDecision, ChoiceKind, SagaOptions};
+    /// use amends::{Failure, WorkflowContext, WorkflowDefinition};
+    ///
+    /// async fn place_order(cx: WorkflowContext, order: u32) -> Result<u32, Failure> { Ok(order) }
+    ///
+    /// let definition = WorkflowDefinition::of(place_order)?.with_saga_options(SagaOptions {
+    ///     unwind_timeout: Some(Duration::from_secs(600)),
+    ///     // Nobody has decided for a day: try again.
+    ///     automatic: Some(AutomaticDecision { after: Duration::from_secs(86_400), choice: ChoiceKind::Retry }),
+    ///     ..SagaOptions::default()
+    /// });
+    /// assert!(definition.saga_options().is_some());
+    /// # Ok::<(), amends::RegistryError>(())
+    /// ```
+    #[must_use]
+    pub fn with_saga_options(mut self, options: SagaOptions) -> Self {
+        self.saga = Some(options);
+        self
+    }
+
+    /// The same with an activity that is told when one of its sagas has been stuck for this long, for example to raise an
+    /// alert.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use amends::model::StuckNotice;
+    /// use amends::{ActivityContext, Failure, WorkflowContext, WorkflowDefinition};
+    ///
+    /// async fn place_order(cx: WorkflowContext, order: u32) -> Result<u32, Failure> { Ok(order) }
+    /// async fn alert(_cx: ActivityContext, notice: StuckNotice) -> Result<(), Failure> {
+    ///     let _page = format!("{} needs a person: {}", notice.workflow_id, notice.reason);
+    ///     Ok(())
+    /// }
+    ///
+    /// WorkflowDefinition::of(place_order)?.with_escalation(Duration::from_secs(300), alert)?;
+    /// # Ok::<(), amends::RegistryError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RegistryError::Name`] when the function has no name.
+    pub fn with_escalation<M, F>(mut self, after: Duration, tell: F) -> Result<Self, RegistryError>
+    where
+        F: ActivityFunction<M, Input = StuckNotice>,
+    {
+        drop(tell);
+        self.saga.get_or_insert_default().escalation = Some(Escalation {
+            after,
+            activity_type: metadata::activity_type::<F>()?,
+            options: metadata::configured::<F>(ActivityOptions::for_compensation()),
+        });
+        Ok(self)
     }
 
     /// Its name.
     #[must_use]
     pub fn workflow_type(&self) -> &WorkflowType {
         &self.workflow_type
+    }
+
+    /// How its sagas are undone, and what happens when one needs a person. `None`: as by default.
+    #[must_use]
+    pub fn saga_options(&self) -> Option<&SagaOptions> {
+        self.saga.as_ref()
     }
 
     /// The code.
@@ -202,6 +351,9 @@ impl WorkflowDefinition {
 
 impl fmt::Debug for WorkflowDefinition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WorkflowDefinition").field(&self.workflow_type).finish()
+        f.debug_struct("WorkflowDefinition")
+            .field("workflow_type", &self.workflow_type)
+            .field("saga", &self.saga)
+            .finish_non_exhaustive()
     }
 }

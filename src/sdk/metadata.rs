@@ -1,13 +1,15 @@
 //! What the attributes say about a function, found again by the function item's type. Lives here: the records that
 //! `#[activity]` and `#[workflow]` submit, and looking them up. Must not live here: reading attributes (`macros`).
 
-use crate::model::{ActivityOptions, ActivityType, WorkflowType};
+use crate::model::{ActivityOptions, ActivityType, SagaOptions, WorkflowType};
 
-use super::definition::CompensationDefinition;
+use super::definition::StepDefinition;
 use super::names::{FunctionNameError, function_name};
 
 #[cfg(feature = "macros")]
-pub use collected::{ActivityMetadata, WorkflowMetadata, activity_function_id, compensation_of, workflow_function_id};
+pub use collected::{
+    ActivityMetadata, WorkflowMetadata, activity_function_id, compensation_of, verification_of, workflow_function_id,
+};
 
 /// The activity type of a function: its attribute's name, or its own.
 pub(super) fn activity_type<F: 'static>() -> Result<ActivityType, FunctionNameError> {
@@ -72,7 +74,7 @@ pub(super) fn configured<F: 'static>(base: ActivityOptions) -> ActivityOptions {
     base
 }
 
-/// The compensation that the function's attribute names.
+/// How the function's attribute wants it to be run as a step of a saga.
 #[cfg_attr(
     not(feature = "macros"),
     allow(
@@ -80,12 +82,30 @@ pub(super) fn configured<F: 'static>(base: ActivityOptions) -> ActivityOptions {
         reason = "only attributes tell functions apart"
     )
 )]
-pub(super) fn compensation<F: 'static>() -> Result<Option<CompensationDefinition>, FunctionNameError> {
+pub(super) fn as_step<F: 'static>() -> Result<StepDefinition, FunctionNameError> {
     #[cfg(feature = "macros")]
-    if let Some(of) = collected::of_activity::<F>().and_then(|metadata| metadata.compensation) {
-        return of().map(Some);
+    if let Some(metadata) = collected::of_activity::<F>() {
+        return metadata.as_step();
     }
-    Ok(None)
+    Ok(StepDefinition::default())
+}
+
+/// What the function's attribute says about its sagas.
+#[cfg_attr(
+    not(feature = "macros"),
+    allow(
+        clippy::extra_unused_type_parameters,
+        reason = "only attributes tell functions apart"
+    )
+)]
+pub(super) fn saga_options<F: 'static>() -> Option<SagaOptions> {
+    #[cfg(feature = "macros")]
+    if let Some(configure) = collected::of_workflow::<F>().and_then(|metadata| metadata.saga) {
+        let mut options = SagaOptions::default();
+        configure(&mut options);
+        return Some(options);
+    }
+    None
 }
 
 #[cfg(feature = "macros")]
@@ -94,8 +114,8 @@ mod collected {
     use std::collections::BTreeMap;
     use std::sync::LazyLock;
 
-    use crate::model::{ActivityOptions, Undo};
-    use crate::sdk::definition::CompensationDefinition;
+    use crate::model::{ActivityOptions, InFlight, OnAmbiguous, SagaOptions, Undo, Verdict};
+    use crate::sdk::definition::{CompensationDefinition, StepDefinition, VerificationDefinition};
     use crate::sdk::function::{ActivityFunction, WorkflowFunction};
     use crate::sdk::names::FunctionNameError;
 
@@ -110,6 +130,29 @@ mod collected {
         pub configure: fn(&mut ActivityOptions),
         /// The activity that undoes this one.
         pub compensation: Option<fn() -> Result<CompensationDefinition, FunctionNameError>>,
+        /// The activity that finds out whether this one had its effect.
+        pub verification: Option<fn() -> Result<VerificationDefinition, FunctionNameError>>,
+        /// A person is asked whether it had its effect.
+        pub asks: bool,
+        /// A running attempt is not waited for when the saga turns back.
+        pub fences: bool,
+    }
+
+    impl ActivityMetadata {
+        pub(super) fn as_step(&self) -> Result<StepDefinition, FunctionNameError> {
+            let compensation = self.compensation.map(|of| of()).transpose()?;
+            let on_ambiguous = match self.verification {
+                Some(of) => of()?.into_policy(),
+                None if self.asks => OnAmbiguous::Ask,
+                None => OnAmbiguous::Compensate,
+            };
+            let in_flight = if self.fences { InFlight::Fence } else { InFlight::Wait };
+            Ok(StepDefinition {
+                compensation,
+                on_ambiguous,
+                in_flight,
+            })
+        }
     }
 
     /// What `#[workflow]` says about one function. Made by the attribute only.
@@ -119,6 +162,8 @@ mod collected {
         pub function: fn() -> TypeId,
         /// The workflow type, when it is not the function's name.
         pub name: Option<&'static str>,
+        /// Sets what the attribute says about sagas, if it does.
+        pub saga: Option<fn(&mut SagaOptions)>,
     }
 
     inventory::collect!(ActivityMetadata);
@@ -144,6 +189,19 @@ mod collected {
         C: ActivityFunction<N, Input = Undo<F::Input, F::Output>>,
     {
         CompensationDefinition::of(undo)
+    }
+
+    /// How `probe` finds out whether `function` had its effect; compiles only if it takes [`Undo`] of that function's input
+    /// and output, and returns a [`Verdict`] about its output.
+    ///
+    /// # Errors
+    /// When `probe` has no name.
+    pub fn verification_of<M, F, N, V>(_function: F, probe: V) -> Result<VerificationDefinition, FunctionNameError>
+    where
+        F: ActivityFunction<M>,
+        V: ActivityFunction<N, Input = Undo<F::Input, F::Output>, Output = Verdict<F::Output>>,
+    {
+        VerificationDefinition::of(probe)
     }
 
     pub(super) fn of_activity<F: 'static>() -> Option<&'static ActivityMetadata> {

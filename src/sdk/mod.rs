@@ -22,17 +22,20 @@ pub use activity::{Activity, Execution};
 pub use attributes::{activity, workflow};
 pub use cancel::{CancelFlag, Canceled};
 pub use context::{ActivityContext, ActivityContextBuilder, ActivityInfo, HeartbeatSink, idempotency_key};
-pub use definition::{ActivityDefinition, CompensationDefinition, WorkflowDefinition};
+pub use definition::{ActivityDefinition, CompensationDefinition, VerificationDefinition, WorkflowDefinition};
 pub use function::{ActivityFunction, WorkflowFunction};
 pub use names::FunctionNameError;
 pub use registry::{Registry, RegistryError};
 pub use shared_state::SharedState;
 pub use workflow::{
-    ActivityCall, RunCanceled, Saga, SignalReceive, SignalReceiver, Sleep, StepCall, Workflow, WorkflowContext,
+    ActivityCall, ChildCall, LockCall, RollBack, RunCanceled, Saga, Savepoint, SignalReceive, SignalReceiver, Sleep,
+    StepCall, Workflow, WorkflowContext,
 };
 
 pub(crate) use workflow::{Core, RunIdentity};
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]
-pub use metadata::{ActivityMetadata, WorkflowMetadata, activity_function_id, compensation_of, workflow_function_id};
+pub use metadata::{
+    ActivityMetadata, WorkflowMetadata, activity_function_id, compensation_of, verification_of, workflow_function_id,
+};

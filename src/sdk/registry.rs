@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ActivityType, IdError, WorkflowType};
+use crate::model::{ActivityType, IdError, OnAmbiguous, WorkflowType};
 
 use super::{ActivityDefinition, FunctionNameError, WorkflowDefinition};
 
@@ -23,6 +23,24 @@ pub enum RegistryError {
         activity: ActivityType,
         /// The one that is missing.
         compensation: ActivityType,
+    },
+    /// A verification is named but not registered.
+    #[error("activity {activity:?} is verified by {verification:?}, which is not registered: register it too")]
+    MissingVerification {
+        /// The activity to be verified.
+        activity: ActivityType,
+        /// The one that is missing.
+        verification: ActivityType,
+    },
+    /// An escalation is named but not registered.
+    #[error(
+        "stuck sagas of workflow {workflow:?} are told to {escalation:?}, which is not registered: register it too"
+    )]
+    MissingEscalation {
+        /// The workflow whose sagas may be stuck.
+        workflow: WorkflowType,
+        /// The activity that is missing.
+        escalation: ActivityType,
     },
     /// A function has no name of its own.
     #[error(transparent)]
@@ -114,19 +132,45 @@ impl Registry {
     /// Checks that the registered things fit together, once all of them are there.
     ///
     /// # Errors
-    /// Everything that is wrong: each compensation that is not registered.
+    /// Everything that is wrong: each compensation, verification and escalation that is not registered.
     pub fn check(&self) -> Result<(), Vec<RegistryError>> {
-        let missing: Vec<_> = self
-            .activities()
-            .filter_map(|definition| {
-                let compensation = &definition.compensation()?.activity_type;
-                (!self.activities.contains_key(compensation)).then(|| RegistryError::MissingCompensation {
-                    activity: definition.activity_type().clone(),
-                    compensation: compensation.clone(),
-                })
-            })
-            .collect();
+        let activities = self.activities().flat_map(|definition| {
+            let of_activity = [
+                self.missing_compensation(definition),
+                self.missing_verification(definition),
+            ];
+            of_activity.into_iter().flatten()
+        });
+        let workflows = self
+            .workflows()
+            .filter_map(|definition| self.missing_escalation(definition));
+        let missing: Vec<_> = activities.chain(workflows).collect();
         if missing.is_empty() { Ok(()) } else { Err(missing) }
+    }
+
+    fn missing_compensation(&self, definition: &ActivityDefinition) -> Option<RegistryError> {
+        let compensation = self.missing(&definition.compensation()?.activity_type)?;
+        let activity = definition.activity_type().clone();
+        Some(RegistryError::MissingCompensation { activity, compensation })
+    }
+
+    fn missing_verification(&self, definition: &ActivityDefinition) -> Option<RegistryError> {
+        let OnAmbiguous::Verify(probe) = definition.on_ambiguous() else {
+            return None;
+        };
+        let verification = self.missing(&probe.activity_type)?;
+        let activity = definition.activity_type().clone();
+        Some(RegistryError::MissingVerification { activity, verification })
+    }
+
+    fn missing_escalation(&self, definition: &WorkflowDefinition) -> Option<RegistryError> {
+        let escalation = self.missing(&definition.saga_options()?.escalation.as_ref()?.activity_type)?;
+        let workflow = definition.workflow_type().clone();
+        Some(RegistryError::MissingEscalation { workflow, escalation })
+    }
+
+    fn missing(&self, activity_type: &ActivityType) -> Option<ActivityType> {
+        (!self.activities.contains_key(activity_type)).then(|| activity_type.clone())
     }
 }
 

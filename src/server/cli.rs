@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use super::bench;
-use super::commands::{check, deliver, history, list, participants, run, show, verify};
+use super::commands::{check, decide, deliver, history, list, participants, run, show, verify};
 use super::console::{Console, Format};
 use super::demo;
 use super::exit::{Exit, Refusal};
@@ -38,6 +38,7 @@ enum Command {
     Signal(deliver::SignalArgs),
     Cancel(deliver::CancelArgs),
     Terminate(deliver::TerminateArgs),
+    Decide(decide::DecideArgs),
     Participants(participants::ParticipantsArgs),
     #[command(hide = true)]
     DemoCoordinator(demo::CoordinatorArgs),
@@ -82,6 +83,7 @@ impl Command {
             Command::Signal(args) => args.output.format(),
             Command::Cancel(args) => args.output.format(),
             Command::Terminate(args) => args.output.format(),
+            Command::Decide(args) => args.format.format(),
             Command::Participants(_) => Format::Text,
             Command::DemoCoordinator(_) => Format::Json,
         }
@@ -100,6 +102,7 @@ impl Command {
             Command::Signal(args) => deliver::signal(args, console),
             Command::Cancel(args) => deliver::cancel(&args, console),
             Command::Terminate(args) => deliver::terminate(&args, console),
+            Command::Decide(args) => decide::run(&args, console),
             Command::Participants(args) => participants::run(&args, console),
             Command::DemoCoordinator(args) => demo::coordinate(&args, console),
         }

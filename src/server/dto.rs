@@ -2,13 +2,15 @@
 //! here: printing.
 
 mod event;
+mod run;
 
 use serde_json::{Value, json};
 
-use crate::engine::{ActivityView, RunDescription, RunHead, StepState, StepView, UndoState};
-use crate::model::{Failure, FailureKind, Outcome, ParkReason, Payload, Timestamp};
+use crate::engine::RunHead;
+use crate::model::{Failure, FailureKind, Outcome, Payload, Timestamp};
 
 pub(super) use event::{event, event_text};
+pub(super) use run::{description, kind_text, state_text, step, stuck, undo_text};
 
 /// Adds a field to an object.
 pub(super) fn put(object: &mut Value, key: &str, value: impl Into<Value>) {
@@ -80,28 +82,6 @@ pub(super) fn head(head: &RunHead) -> Value {
     })
 }
 
-/// A run, step by step.
-pub(super) fn description(run: &RunDescription) -> Value {
-    json!({
-        "workflow_id": run.workflow_id.as_str(),
-        "run_id": run.run_id.to_string(),
-        "workflow_type": run.workflow_type.as_str(),
-        "definition": run.definition.map(|digest| digest.to_string()),
-        "status": run.status.as_str(),
-        "started_at": time(run.started_at),
-        "last_turn_at": time(run.last_turn_at),
-        "events": run.events,
-        "input": payload(&run.input),
-        "outcome": run.outcome.as_ref().map(outcome),
-        "cancel_requested": run.cancel_requested,
-        "parked": run.parked.as_ref().map(parked),
-        "halted": run.halted.as_ref().map(failure),
-        "waits_for": run.waits_for(),
-        "steps": run.steps.iter().map(step).collect::<Vec<_>>(),
-        "pending": run.pending.iter().map(activity).collect::<Vec<_>>(),
-    })
-}
-
 /// How a run ended: its status, and its result or failure.
 pub(super) fn outcome(outcome: &Outcome) -> Value {
     let status = outcome.status().as_str();
@@ -112,75 +92,5 @@ pub(super) fn outcome(outcome: &Outcome) -> Value {
         }
         Outcome::Terminated { reason } => json!({"status": status, "reason": reason}),
         Outcome::TimedOut => json!({"status": status}),
-    }
-}
-
-fn parked(reason: &ParkReason) -> Value {
-    let mut value = json!({"kind": reason.kind(), "text": reason.to_string()});
-    if let ParkReason::Nondeterminism { at, expected, recorded } = reason {
-        put(&mut value, "at", json!(at));
-        put(&mut value, "expected", json!(expected));
-        put(&mut value, "recorded", json!(recorded));
-    }
-    value
-}
-
-pub(super) fn step(step: &StepView) -> Value {
-    let (output, cause) = match &step.state {
-        StepState::Pending | StepState::Skipped => (None, None),
-        StepState::Completed { output } => (Some(payload(output)), None),
-        StepState::Failed { failure: cause, .. } => (None, Some(failure(cause))),
-    };
-    json!({
-        "step": step.name.as_str(),
-        "kind": kind_text(step),
-        "state": state_text(step),
-        "attempts": step.attempts,
-        "output": output,
-        "failure": cause,
-        "undo": undo_text(step),
-        "undo_attempts": step.undo_attempts,
-    })
-}
-
-fn activity(activity: &ActivityView) -> Value {
-    json!({
-        "activity_id": activity.activity_id.as_str(),
-        "activity_type": activity.activity_type.as_str(),
-        "step": activity.step.as_ref().map(|step| step.as_str()),
-        "compensation": activity.is_compensation,
-        "attempt": activity.attempt,
-        "due": time(activity.due),
-        "last_failure": activity.last_failure.as_ref().map(failure),
-        "stuck": activity.stuck,
-    })
-}
-
-pub(super) fn kind_text(step: &StepView) -> &'static str {
-    use crate::model::StepKind;
-    match step.kind {
-        StepKind::Compensatable => "compensatable",
-        StepKind::Pivot => "pivot",
-        StepKind::Retriable => "retriable",
-    }
-}
-
-pub(super) fn state_text(step: &StepView) -> &'static str {
-    match &step.state {
-        StepState::Pending => "pending",
-        StepState::Skipped => "skipped",
-        StepState::Completed { .. } => "completed",
-        StepState::Failed { .. } => "failed",
-    }
-}
-
-pub(super) fn undo_text(step: &StepView) -> &'static str {
-    match step.undo {
-        UndoState::NotOwed => "not owed",
-        UndoState::Owed => "owed",
-        UndoState::Running(_) => "running",
-        UndoState::Done => "done",
-        UndoState::Skipped => "skipped",
-        UndoState::Stuck => "stuck",
     }
 }

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use crate::engine::{Error, ErrorCode};
+use crate::engine::{Error, ErrorCode, Rejection};
 use crate::model::RunStatus;
 
 /// A command's exit code.
@@ -99,6 +99,11 @@ impl From<Error> for Refusal {
             | Error::File { .. }
             | Error::UnknownWorkflow { .. }
             | Error::AlreadyStarted { .. }
+            | Error::Unexplained { .. }
+            | Error::TooManySearchAttributes
+            | Error::Rejected(
+                Rejection::StepNotStuck { .. } | Rejection::WhichStep { .. } | Rejection::ChoiceNotOpen { .. },
+            )
             | Error::NotFound(_) => Exit::Usage,
             _ => Exit::Failed,
         };

@@ -26,7 +26,11 @@ mod isolation;
 #[cfg(all(unix, feature = "http", feature = "sled", feature = "macros", feature = "testing"))]
 mod sagas;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod scenarios;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod store_failure;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod support;
 mod tidy;
+#[cfg(all(unix, feature = "server"))]
+mod walkthrough;

@@ -24,6 +24,7 @@ impl RunState {
             }
             E::SagaStepResolved { scheduled, verdict } => self.pending(*scheduled)?.verdict = Some(*verdict),
             E::SagaRollbackStarted { keep } => {
+                self.rollbacks += 1;
                 self.rollback = Some(Rollback {
                     started: event.id,
                     keep: *keep,
@@ -46,7 +47,7 @@ impl RunState {
                 self.apply_lock(event)?;
             }
             E::SagaAdopted(adopted) => {
-                self.adopted = Some(adopted.run_id);
+                self.adopted_from = Some(adopted.run_id);
                 adopted.steps.iter().for_each(|step| self.saga.on_adopted(step));
             }
             _ => return Err(self.misfit("not an event of a saga")),
@@ -219,6 +220,7 @@ impl RunState {
                 let request = RunLock {
                     lock: lock.clone(),
                     requested: event.id,
+                    requested_at: event.time,
                     until: *until,
                     no_wait: *no_wait,
                     state: LockState::Waiting,

@@ -5,13 +5,16 @@
 //! folded again from its journal and compared with the live state.
 
 mod activity;
+mod ambiguity;
 mod cancellation;
 mod commands;
 mod compensation;
 mod definition;
+mod desk;
 mod lifecycle;
 mod oracle;
 mod parking;
+mod partial;
 mod pivot;
 mod plan;
 mod properties;

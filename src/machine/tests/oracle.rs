@@ -20,6 +20,13 @@ pub(super) struct Oracle<'a> {
     turns: &'a [Turn],
     activities: BTreeMap<EventId, Told<'a>>,
     turned_back: Option<EventId>,
+    rolled_back: Vec<EventId>,
+    /// Why each step (`None`: the saga) got stuck the last time.
+    stuck: BTreeMap<Option<EventId>, StuckReason>,
+    /// Steps that a person decided to leave as they are, or undid by hand.
+    left: BTreeSet<EventId>,
+    /// A person decided how the saga as a whole ends.
+    overruled: bool,
     close: Option<&'a EventAttributes>,
     requests: BTreeSet<&'a RequestId>,
 }
@@ -31,6 +38,10 @@ impl<'a> Oracle<'a> {
             turns,
             activities: BTreeMap::new(),
             turned_back: None,
+            rolled_back: Vec::new(),
+            stuck: BTreeMap::new(),
+            left: BTreeSet::new(),
+            overruled: false,
             close: None,
             requests: BTreeSet::new(),
         };
@@ -81,6 +92,29 @@ impl<'a> Oracle<'a> {
                 assert!(self.turned_back.is_none(), "a saga turns back once");
                 self.turned_back = Some(event.id);
             }
+            E::SagaRollbackStarted { .. } => self.rolled_back.push(event.id),
+            E::SagaStuck(stuck) => {
+                self.stuck.insert(stuck.step, stuck.reason);
+            }
+            E::SagaDecided(decided) => self.decided(decided),
+            _ => {}
+        }
+    }
+
+    fn decided(&mut self, decided: &SagaDecided) {
+        let reason = self
+            .stuck
+            .remove(&decided.step)
+            .expect("a decision is about what is stuck");
+        let about_undoing = matches!(
+            reason,
+            StuckReason::CompensationFailed | StuckReason::CompensationInput | StuckReason::UnwindTimeout
+        );
+        match (decided.step, &decided.choice) {
+            (None, _) => self.overruled = true,
+            (Some(step), Choice::Skip | Choice::MarkDone { .. }) if about_undoing => {
+                self.left.insert(step);
+            }
             _ => {}
         }
     }
@@ -129,6 +163,12 @@ impl<'a> Oracle<'a> {
         all.collect()
     }
 
+    /// Whether a person decided that the step with this name is not undone by its compensation.
+    pub(super) fn is_left(&self, name: &str) -> bool {
+        let mut named = self.steps().filter(|(_, spec)| spec.name.as_str() == name);
+        named.any(|(told, _)| self.left.contains(&told.id))
+    }
+
     /// The steps' own words.
     pub(super) fn step_specs(&self) -> impl Iterator<Item = &'a StepSpec> {
         self.steps().map(|(_, spec)| spec)
@@ -143,9 +183,9 @@ impl<'a> Oracle<'a> {
                 continue;
             };
             assert_eq!(compensations.len(), 1, "one compensation\n{self}");
-            let turned = self.turned_back.expect("compensations are for sagas that go back");
+            let mut went_back = self.turned_back.iter().chain(&self.rolled_back);
             assert!(
-                turned < undo.id && step.ended.is_some_and(|end| end < undo.id),
+                went_back.any(|turned| *turned < undo.id) && step.ended.is_some_and(|end| end < undo.id),
                 "too early\n{self}"
             );
             for dependent in self.dependents(step.id) {
@@ -154,7 +194,7 @@ impl<'a> Oracle<'a> {
                     told.ended.is_some_and(|end| end < undo.id),
                     "{dependent} was running\n{self}"
                 );
-                if may_have_happened(dependent) && has_compensation(told) {
+                if may_have_happened(dependent) && has_compensation(told) && !self.left.contains(&dependent) {
                     let undone = self.compensations_of(dependent);
                     let undone = undone.first().and_then(|undo| undo.ended);
                     assert!(undone.is_some_and(|end| end < undo.id), "{dependent} first\n{self}");
@@ -173,19 +213,26 @@ impl<'a> Oracle<'a> {
                 | E::WorkflowExecutionTimedOut { amended },
             ) => *amended,
             Some(E::WorkflowExecutionCompleted { .. }) => {
-                assert!(self.turned_back.is_none(), "completed and turned back\n{self}");
+                assert!(
+                    self.turned_back.is_none() || self.overruled,
+                    "completed and turned back\n{self}"
+                );
                 return;
             }
             _ => return,
         };
-        assert!(amended || self.steps().next().is_none(), "a saga makes amends\n{self}");
+        let leaves_something = !self.left.is_empty();
+        assert!(
+            amended || leaves_something || self.steps().next().is_none(),
+            "a saga makes amends\n{self}"
+        );
         for (step, spec) in self.steps() {
             assert!(step.ended.is_some(), "{} is still running\n{self}", spec.name);
             let undone = self
                 .compensations_of(step.id)
                 .first()
                 .is_some_and(|undo| undo.completed);
-            if may_have_happened(step.id) && spec.compensation.is_some() {
+            if may_have_happened(step.id) && spec.compensation.is_some() && !self.left.contains(&step.id) {
                 assert!(undone, "{} is left behind\n{self}", spec.name);
             }
         }

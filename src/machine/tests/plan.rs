@@ -19,6 +19,37 @@ pub(super) struct Plan {
     pub(super) run_timeout: Option<u64>,
     /// Seconds of a timer that runs beside the saga.
     pub(super) timer: u64,
+    /// After the first failure before the pivot, all but so many steps are rolled back first.
+    pub(super) keep: Option<u64>,
+    pub(super) desk: PlanDesk,
+}
+
+/// How the saga is undone, and who is told, as numbers; times are seconds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PlanDesk {
+    pub(super) unwind_timeout: Option<u64>,
+    pub(super) unwind_parallel: Option<u32>,
+    pub(super) escalates_after: Option<u64>,
+    /// With the number of the choice.
+    pub(super) decides_after: Option<(u64, usize)>,
+}
+
+impl PlanDesk {
+    fn options(&self) -> SagaOptions {
+        SagaOptions {
+            unwind_timeout: self.unwind_timeout.map(Duration::from_secs),
+            unwind_parallel: self.unwind_parallel,
+            escalation: self.escalates_after.map(|after| Escalation {
+                after: Duration::from_secs(after),
+                activity_type: ActivityType::from_trusted("page"),
+                options: ActivityOptions::default(),
+            }),
+            automatic: self.decides_after.map(|(after, choice)| AutomaticDecision {
+                after: Duration::from_secs(after),
+                choice: ChoiceKind::ALL[choice % ChoiceKind::ALL.len()],
+            }),
+        }
+    }
 }
 
 /// One step as numbers.
@@ -32,6 +63,16 @@ pub(super) struct PlanStep {
     pub(super) attempts: u32,
     /// Schedule-to-close in seconds.
     pub(super) within: Option<u64>,
+    pub(super) unanswered: Unanswered,
+    pub(super) fenced: bool,
+}
+
+/// What happens when the step ends without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    Compensate,
+    Ask,
+    Verify,
 }
 
 impl Plan {
@@ -90,8 +131,16 @@ impl Plan {
                 kind,
                 after: self.explicit.then(|| self.builds_on(at)),
                 compensation,
-                on_ambiguous: OnAmbiguous::default(),
-                in_flight: InFlight::default(),
+                on_ambiguous: match step.unanswered {
+                    Unanswered::Compensate => OnAmbiguous::Compensate,
+                    Unanswered::Ask => OnAmbiguous::Ask,
+                    Unanswered::Verify => OnAmbiguous::Verify(Box::new(CompensationSpec {
+                        activity_type: ActivityType::from_trusted(format!("find_{}", step_name(at))),
+                        input: CompensationInput::Undo,
+                        options: ActivityOptions::default(),
+                    })),
+                },
+                in_flight: if step.fenced { InFlight::Fence } else { InFlight::Wait },
             }),
         }))
     }
@@ -101,6 +150,7 @@ impl Plan {
         StartRun {
             definition: self.by_definition.then_some(DefinitionDigest([1; 32])),
             run_timeout: self.run_timeout.map(Duration::from_secs),
+            saga: Some(Box::new(self.desk.options())),
             ..super::scenario::start_run()
         }
     }
@@ -131,6 +181,11 @@ impl Decider for PlanDecider<'_> {
             StepState::Failed { failure, .. } => Some(failure.clone()),
             _ => None,
         });
+        if let (Some(keep), Some(_), 0) = (self.plan.keep, &failed, run.rollbacks())
+            && !run.steps().any(|step| step.kind == StepKind::Pivot)
+        {
+            return Ok(vec![Command::RollBack { keep }]);
+        }
         if let Some(failure) = failed {
             return Ok(vec![Command::FailWorkflow { failure }]);
         }

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
-use super::plan::{Plan, PlanStep};
+use super::plan::{Plan, PlanDesk, PlanStep, Unanswered};
 use super::variable;
 use super::world::{Action, Ending, Interlude, World};
 
@@ -26,13 +26,31 @@ fn any_plan() -> impl Strategy<Value = Plan> {
         prop_oneof![4 => Just(Some(0)), 1 => Just(Some(2)), 2 => Just(None)],
         prop_oneof![3 => Just(0_u32), 1 => 1..4_u32],
         prop_oneof![4 => Just(None), 1 => (1..30_u64).prop_map(Some)],
+        prop_oneof![2 => Just(Unanswered::Compensate), 1 => Just(Unanswered::Ask), 1 => Just(Unanswered::Verify)],
+        proptest::bool::weighted(0.2),
     );
-    let step = step.prop_map(|(builds_on, undo, attempts, within)| PlanStep {
+    let step = step.prop_map(|(builds_on, undo, attempts, within, unanswered, fenced)| PlanStep {
         builds_on,
         undo,
         attempts,
         within,
+        unanswered,
+        fenced,
     });
+    let desk = (
+        proptest::option::weighted(0.3, 1..60_u64),
+        proptest::option::weighted(0.3, 1..4_u32),
+        proptest::option::weighted(0.3, 0..60_u64),
+        proptest::option::weighted(0.3, (1..60_u64, any::<usize>())),
+    );
+    let desk = desk.prop_map(
+        |(unwind_timeout, unwind_parallel, escalates_after, decides_after)| PlanDesk {
+            unwind_timeout,
+            unwind_parallel,
+            escalates_after,
+            decides_after,
+        },
+    );
     (
         proptest::collection::vec(step, 1..=12),
         proptest::option::of(0..12_usize),
@@ -40,15 +58,21 @@ fn any_plan() -> impl Strategy<Value = Plan> {
         any::<bool>(),
         prop_oneof![3 => Just(None), 1 => (1..100_u64).prop_map(Some)],
         0..60_u64,
+        proptest::option::weighted(0.3, 0..12_u64),
+        desk,
     )
-        .prop_map(|(steps, pivot, explicit, by_definition, run_timeout, timer)| Plan {
-            pivot: pivot.filter(|at| *at < steps.len()),
-            steps,
-            explicit,
-            by_definition,
-            run_timeout,
-            timer,
-        })
+        .prop_map(
+            |(steps, pivot, explicit, by_definition, run_timeout, timer, keep, desk)| Plan {
+                pivot: pivot.filter(|at| *at < steps.len()),
+                steps,
+                explicit,
+                by_definition,
+                run_timeout,
+                timer,
+                keep,
+                desk,
+            },
+        )
 }
 
 fn any_ending() -> impl Strategy<Value = Ending> {
@@ -71,6 +95,7 @@ fn any_action() -> impl Strategy<Value = Action> {
         3 => (0..4_u8).prop_map(Action::Signal),
         2 => Just(Action::Wake),
         1 => Just(Action::Cancel),
+        6 => (any::<usize>(), any::<usize>()).prop_map(|(which, choice)| Action::Decides(which, choice)),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::text::{history_text, seconds};
-use crate::machine::{Decider, Decision, Reply, RunState, Task, decide};
+use crate::machine::{Decider, Decision, Reply, RunState, StepState, Task, UndoState, decide};
 use crate::model::*;
 
 /// One run, told from its start. Inputs are taken at the scenario's time, which moves only when told.
@@ -146,6 +146,55 @@ impl Scenario {
         self.input(input, [])
     }
 
+    /// A person decides about what is stuck; an empty step means the only one.
+    pub(super) fn decides(&mut self, step: &str, choice: Choice, answer: impl IntoIterator<Item = Do>) -> &mut Self {
+        self.input(decision(step, choice, ""), answer)
+    }
+
+    /// What is stuck: `step: reason (choices)`.
+    pub(super) fn expect_desk(&mut self, expected: &str) -> &mut Self {
+        let stuck = self.state.stuck().map(|stuck| {
+            let step = stuck.step.map_or("(saga)".to_owned(), |step| step.to_string());
+            let choices: Vec<String> = stuck.choices.iter().map(ToString::to_string).collect();
+            format!("{step}: {:?} ({})", stuck.reason, choices.join(" "))
+        });
+        assert_eq!(
+            stuck.collect::<Vec<_>>().join("; "),
+            expected,
+            "\n{}",
+            history_text(&self.journal)
+        );
+        self
+    }
+
+    /// Every step: `name state/undo`.
+    pub(super) fn expect_steps(&mut self, expected: &str) -> &mut Self {
+        let steps = self.state.steps().map(|step| {
+            let state = match &step.state {
+                StepState::Pending => "pending",
+                StepState::Skipped => "skipped",
+                StepState::Completed { .. } => "completed",
+                StepState::Failed { .. } => "failed",
+            };
+            let undo = match step.undo {
+                UndoState::NotOwed => "not-owed",
+                UndoState::Owed => "owed",
+                UndoState::Running(_) => "running",
+                UndoState::Done => "done",
+                UndoState::Skipped => "skipped",
+                UndoState::Stuck => "stuck",
+            };
+            format!("{} {state}/{undo}", step.name)
+        });
+        assert_eq!(
+            steps.collect::<Vec<_>>().join(", "),
+            expected,
+            "\n{}",
+            history_text(&self.journal)
+        );
+        self
+    }
+
     pub(super) fn signal(&mut self, name: &str, request: &str, answer: impl IntoIterator<Item = Do>) -> &mut Self {
         self.input(signal(name, request), answer)
     }
@@ -247,6 +296,27 @@ impl Do {
         self.step(|step| step.compensation.as_mut().expect("has a compensation").input = CompensationInput::Mapped)
     }
 
+    /// A step that asks a person when nobody knows whether it had its effect.
+    pub(super) fn asks(self) -> Self {
+        self.step(|step| step.on_ambiguous = OnAmbiguous::Ask)
+    }
+
+    /// A step that is verified when nobody knows whether it had its effect.
+    pub(super) fn verified(self) -> Self {
+        self.step(|step| {
+            step.on_ambiguous = OnAmbiguous::Verify(Box::new(CompensationSpec {
+                activity_type: ActivityType::from_trusted(format!("find_{}", step.name)),
+                input: CompensationInput::Undo,
+                options: ActivityOptions::default(),
+            }));
+        })
+    }
+
+    /// A step whose attempt is not waited for when the saga turns back.
+    pub(super) fn fenced(self) -> Self {
+        self.step(|step| step.in_flight = InFlight::Fence)
+    }
+
     pub(super) fn input(self, input: Payload) -> Self {
         self.schedule(|schedule| schedule.input = input)
     }
@@ -317,6 +387,29 @@ pub(super) fn cancel_activity(name: &str) -> Do {
     })
 }
 
+pub(super) fn roll_back(keep: u64) -> Do {
+    Do(Command::RollBack { keep })
+}
+
+pub(super) fn lock(name: &str) -> Do {
+    Do(Command::RequestLock {
+        lock: LockName::from_trusted(name),
+        timeout: None,
+        no_wait: false,
+    })
+}
+
+/// A step that waits for a signal of its own name.
+pub(super) fn wait(name: &str, seconds: Option<u64>, default: Option<Payload>) -> Do {
+    Do(Command::Wait(Box::new(WaitStep {
+        name: StepName::from_trusted(name),
+        after: Vec::new(),
+        signal: Some(SignalName::from_trusted(name)),
+        timeout: seconds.map(Duration::from_secs),
+        default,
+    })))
+}
+
 pub(super) fn complete() -> Do {
     Do(Command::CompleteWorkflow {
         result: Payload::json("done").unwrap(),
@@ -378,6 +471,21 @@ pub(super) fn start_run() -> StartRun {
         search_attributes: std::collections::BTreeMap::new(),
         adopted: None,
     }
+}
+
+pub(super) fn decision(step: &str, choice: Choice, request: &str) -> Input {
+    Input::Decide(Box::new(Decide {
+        step: (!step.is_empty()).then(|| StepName::from_trusted(step)),
+        choice,
+        by: "ada".to_owned(),
+        reason: "looked into it".to_owned(),
+        request_id: (!request.is_empty()).then(|| RequestId::from_trusted(request)),
+    }))
+}
+
+pub(super) fn mark_done() -> Choice {
+    let output = Payload::json("by hand").unwrap();
+    Choice::MarkDone { output }
 }
 
 pub(super) fn cancel_request() -> Input {

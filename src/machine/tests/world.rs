@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::oracle::Oracle;
 use super::plan::{Plan, PlanDecider};
-use super::scenario::{broken, busy, cancel_request, declined, signal, unreachable};
+use super::scenario::{broken, busy, cancel_request, decision, declined, signal, unreachable};
 use super::text::history_text;
-use crate::machine::{Phase, Reply, RunState, decide, park};
+use crate::machine::{Phase, Reply, RunState, Stuck, decide, park};
 use crate::model::*;
 
 /// One thing that may happen. Numbers choose among what there is at that moment.
@@ -19,6 +19,8 @@ pub(super) enum Action {
     /// An attempt that was out long ago is heard of again.
     EndsAgain(usize),
     Signal(u8),
+    /// A person decides about something that is stuck, one way or another.
+    Decides(usize, usize),
     Cancel,
     Terminate,
     Wake,
@@ -112,7 +114,11 @@ impl<'a> World<'a> {
             Action::Ends(which, ending) => {
                 let token = *self.out.get(which % self.out.len().max(1))?;
                 self.out.retain(|other| *other != token);
-                ended(token, ending.outcome())
+                let verifies = self.verifies(token).is_some();
+                match (verifies, ending) {
+                    (true, Ending::Completed) => ended(token, Ok(verdict(*which))),
+                    _ => ended(token, ending.outcome()),
+                }
             }
             Action::EndsAgain(which) => {
                 let token = *self.left.keys().nth(which % self.left.len().max(1))?;
@@ -122,6 +128,19 @@ impl<'a> World<'a> {
                 ended(token, Ok(Payload::null()))
             }
             Action::Signal(number) => signal("s", &format!("r{number}")),
+            Action::Decides(which, choice) => {
+                let stuck: Vec<Stuck> = self.state.stuck().collect();
+                let stuck = stuck.get(which % stuck.len().max(1))?;
+                let kind = stuck.choices[choice % stuck.choices.len()];
+                // An abandoned run says nothing more; there are other tests for the end by decree.
+                let kind = if kind == ChoiceKind::Abandon {
+                    ChoiceKind::MarkDone
+                } else {
+                    kind
+                };
+                let step = stuck.step.as_ref().map_or("", |step| step.as_str());
+                decision(step, choice_of(kind), "")
+            }
             Action::Cancel => cancel_request(),
             Action::Terminate => Input::Terminate {
                 reason: "enough".to_owned(),
@@ -152,6 +171,7 @@ impl<'a> World<'a> {
             self.believe(input, reply);
         }
         let wrote = decision.turn.is_some();
+        self.believe_verdicts(decision.turn.as_ref());
         self.journal.extend(decision.turn);
         if let Some(before) = before {
             assert!(!wrote && before == self.state, "closed stays closed");
@@ -160,6 +180,31 @@ impl<'a> World<'a> {
         assert_eq!(folded.as_ref(), Ok(&self.state), "\n{}", history_text(&self.journal));
         self.send_out();
         wrote
+    }
+
+    /// The step that this attempt finds out about.
+    fn verifies(&self, token: AttemptToken) -> Option<EventId> {
+        let mut activities = self.state.activities();
+        let activity = activities.find(|activity| activity.scheduled == token.scheduled)?;
+        match activity.attributes.role {
+            ActivityRole::Verification(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// What a turn found out about steps that had not answered: whom it says so of, that one had no effect.
+    fn believe_verdicts(&mut self, turn: Option<&Turn>) {
+        for event in turn.iter().flat_map(|turn| &turn.events) {
+            if let EventAttributes::SagaStepResolved { scheduled, verdict } = &event.attributes
+                && *verdict == StepVerdict::NotApplied
+            {
+                let of = |token: &AttemptToken| token.scheduled == *scheduled;
+                self.left
+                    .iter_mut()
+                    .filter(|(token, _)| of(token))
+                    .for_each(|(_, may_have)| *may_have = false);
+            }
+        }
     }
 
     /// An attempt had no effect if it says so, and is heard.
@@ -187,13 +232,13 @@ impl<'a> World<'a> {
             assert!(!self.left.contains_key(&token), "{token:?} leaves again\n{}", history());
             let maximum = activity.attributes.options.retry.maximum_attempts;
             assert!(
-                maximum == 0 || token.attempt <= maximum,
+                maximum == 0 || token.attempt - activity.attempts_forgiven <= maximum,
                 "{token:?} of {maximum}\n{}",
                 history()
             );
             let backward = matches!(self.state.phase(), Phase::Unwinding(_));
             assert!(
-                !backward || activity.is_compensation(),
+                !backward || !activity.attributes.is_of_the_code(),
                 "{token:?} goes forward\n{}",
                 history()
             );
@@ -248,6 +293,29 @@ impl<'a> World<'a> {
         oracle.check_timers();
         let stuck = self.state.status() == RunStatus::Stuck;
         assert!(!stuck || oracle.says_stuck(), "stuck, and nobody said why\n{oracle}");
+    }
+}
+
+fn verdict(number: usize) -> Payload {
+    match number % 4 {
+        0 => Payload::json("perhaps"),
+        1 => Payload::json(&Verdict::<()>::not_applied()),
+        _ => Payload::json(&Verdict::applied(1)),
+    }
+    .expect("small enough")
+}
+
+fn choice_of(kind: ChoiceKind) -> Choice {
+    match kind {
+        ChoiceKind::Retry => Choice::Retry,
+        ChoiceKind::RetryWith => Choice::RetryWith { input: Payload::null() },
+        ChoiceKind::Skip => Choice::Skip,
+        ChoiceKind::MarkDone => Choice::MarkDone {
+            output: Payload::null(),
+        },
+        ChoiceKind::GoForward => Choice::GoForward,
+        ChoiceKind::GoBack => Choice::GoBack,
+        ChoiceKind::Abandon => Choice::Abandon,
     }
 }
 

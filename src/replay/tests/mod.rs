@@ -1,10 +1,14 @@
 //! Workflow code against the mini machine: what it asks for, live, and again after a crash in any place.
 
+mod chaos;
+mod desk;
 mod mini_machine;
 mod nondeterminism;
 mod parking;
 mod saga;
+mod savepoints;
 mod with_machine;
+mod world;
 
 use std::time::Duration;
 

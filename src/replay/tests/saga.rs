@@ -143,12 +143,8 @@ fn compensations_and_unwinding_do_not_concern_the_code() {
     replays(&mini, saga).unwrap();
 }
 
-fn stuck(reason: StuckReason, failure: Failure) -> EventAttributes {
-    EventAttributes::SagaStuck(Box::new(SagaStuck {
-        step: None,
-        reason,
-        failure,
-    }))
+fn stuck(step: Option<EventId>, reason: StuckReason, failure: Failure) -> EventAttributes {
+    EventAttributes::SagaStuck(Box::new(SagaStuck { step, reason, failure }))
 }
 
 #[test]
@@ -177,17 +173,17 @@ fn the_machine_has_the_last_word_on_how_a_run_ends() {
         ),
         (failed("HistoryTooLong"), true, true),
         (
-            stuck(StuckReason::FailedAfterPivot, Failure::new("HistoryTooLong", "")),
+            stuck(None, StuckReason::FailedAfterPivot, Failure::new("HistoryTooLong", "")),
             true,
             true,
         ),
         (
-            stuck(StuckReason::FailedAfterPivot, Failure::new("No", "")),
+            stuck(None, StuckReason::FailedAfterPivot, Failure::new("No", "")),
             false,
             true,
         ),
         (
-            stuck(StuckReason::RetriableFailed, Failure::new("No", "")),
+            stuck(None, StuckReason::RetriableFailed, Failure::new("No", "")),
             false,
             false,
         ),
@@ -213,7 +209,11 @@ fn the_machine_has_the_last_word_on_how_a_run_ends() {
 #[test]
 fn a_stuck_step_leaves_the_code_waiting() {
     let mut mini = Mini::start(saga, &1);
-    mini.push(stuck(StuckReason::RetriableFailed, Failure::new("Down", "")));
+    mini.push(stuck(
+        Some(EventId(5)),
+        StuckReason::RetriableFailed,
+        Failure::new("Down", ""),
+    ));
     assert!(mini.decide().is_empty());
     mini.crash();
     assert_eq!(told(&mini.complete("double", 2)), ["step double#2 as 2"]);

@@ -5,17 +5,28 @@ use std::sync::Arc;
 use actix::Addr;
 
 use crate::machine::PendingActivity;
-use crate::model::{Failure, WorkflowType};
+use crate::model::{ActivityRole, Failure, WorkflowType};
 use crate::sdk::{ActivityInfo, idempotency_key};
 
-use super::super::attempt::{AttemptHandle, AttemptOrder};
-use super::super::messages::AttemptEnded;
+use super::super::attempt::{AttemptHandle, AttemptOrder, Lane, Late};
+use super::super::child::{self, Errand};
+use super::super::messages::{AttemptEnded, AttemptHeld, LateResult};
+use super::super::secrets::Declared;
 use super::RunActor;
+
+/// Whether the attempt is left to the next engine while this one stops: what goes forward is, and what waits for another
+/// run, which may not get on. Everything else sets something right, and goes on for as long as there is time.
+pub(super) fn is_held_back(activity: &PendingActivity) -> bool {
+    activity.attributes.is_of_the_code() || Errand::of(&activity.attributes.activity_type).is_some()
+}
 
 impl RunActor {
     pub(super) fn launch(&self, activity: &PendingActivity, run: Addr<RunActor>) -> AttemptHandle {
-        let done = move |token, outcome| run.do_send(AttemptEnded { token, outcome });
         let activity_type = &activity.attributes.activity_type;
+        if let Some(errand) = Errand::of(activity_type) {
+            return self.launch_child(errand, activity, run);
+        }
+        let done = move |token, outcome| run.do_send(AttemptEnded { token, outcome });
         let Some(definition) = self.at.shared.registry.activity(activity_type.as_str()) else {
             // A deployment that forgot an activity must not make sagas turn back: tried again until it is there.
             let message = format!("no activity {activity_type:?} is registered with this engine");
@@ -25,15 +36,52 @@ impl RunActor {
         let options = &activity.attributes.options;
         let order = AttemptOrder {
             token: activity.token(),
+            lane: lane(&activity.attributes.role),
             activity: Arc::clone(definition.activity()),
             info: self.info(activity),
+            secrets: self.declared_secrets(activity),
             input: activity.attributes.input.clone(),
             due: activity.due,
             schedule_to_start: options.schedule_to_start,
             start_to_close: options.start_to_close,
             heartbeat: options.heartbeat,
         };
-        self.at.shared.attempts.launch(order, done)
+        self.at.shared.attempts.launch(order, done, self.late())
+    }
+
+    /// What becomes of a result that nobody waits for any more: the run notes that it came.
+    fn late(&self) -> Late {
+        let (shard, workflow_id, run_id) = (self.at.shard.clone(), self.at.workflow_id.clone(), self.at.run_id);
+        Arc::new(move |token, outcome| {
+            shard.do_send(LateResult {
+                workflow_id: workflow_id.clone(),
+                run_id,
+                token,
+                outcome,
+            });
+        })
+    }
+
+    /// Attempts that wait for another run take no place in the pool: they may wait for days.
+    fn launch_child(&self, errand: Errand, activity: &PendingActivity, run: Addr<RunActor>) -> AttemptHandle {
+        let order = child::order(errand, &self.state, activity, self.info(activity));
+        let (shared, token) = (Arc::clone(&self.at.shared), activity.token());
+        self.at.shared.attempts.supervise(move |cancel| async move {
+            match child::attend(&shared, order, cancel).await {
+                Some(outcome) => run.do_send(AttemptEnded { token, outcome }),
+                None => run.do_send(AttemptHeld(token)),
+            }
+        })
+    }
+
+    /// Only a definition can ask for secrets: the data of a run that is written in code must not be able to.
+    fn declared_secrets(&self, activity: &PendingActivity) -> Option<Declared> {
+        if !Declared::concerns(&activity.attributes.activity_type) {
+            return None;
+        }
+        let digest = self.state.started()?.definition?;
+        let definition = self.at.shared.definitions.get(digest, &self.at.shared.store).ok()?;
+        Some(Declared::by(&definition))
     }
 
     fn info(&self, activity: &PendingActivity) -> ActivityInfo {
@@ -49,5 +97,12 @@ impl RunActor {
             scheduled_at: activity.scheduled_at,
             is_compensation: activity.is_compensation(),
         }
+    }
+}
+
+fn lane(role: &ActivityRole) -> Lane {
+    match role {
+        ActivityRole::Plain | ActivityRole::Step(_) => Lane::Forward,
+        ActivityRole::Compensation(_) | ActivityRole::Verification(_) | ActivityRole::Escalation(_) => Lane::Amends,
     }
 }

@@ -6,6 +6,7 @@
 //! round, so a burst becomes one turn.
 
 mod launch;
+mod locks;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -17,11 +18,14 @@ use crate::machine::{Decider, Reply, RunState, decide, park};
 use crate::model::{AttemptToken, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
 use crate::store::Epoch;
 
+use self::launch::is_held_back;
+use self::locks::AtTheTable;
 use super::attempt::{AttemptHandle, panic_message};
 use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{
-    Abandon, AttemptEnded, Delivered, Durable, FromRun, Incarnation, Letter, PassivateIfIdle, RunNews, Take,
+    Abandon, AttemptEnded, AttemptHeld, Delivered, Durable, FromRun, Incarnation, Letter, PassivateIfIdle, RunNews,
+    Take,
 };
 use super::recovery::{Draining, ParkedDecider, Rebuilt, turn_record};
 use super::shard::ShardActor;
@@ -51,6 +55,7 @@ pub(super) struct RunActor {
     inbox: Vec<Letter>,
     committing: Option<Vec<(Letter, Reply)>>,
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
+    locks: AtTheTable,
     /// The wake-up time that the shard knows of.
     wake: Option<Timestamp>,
     /// Decided, but only to be done once the turn in progress is durable.
@@ -82,6 +87,7 @@ impl RunActor {
     pub(super) fn new(at: RunAddress, run: Rebuilt, inbox: Vec<Letter>) -> Self {
         Self {
             at,
+            locks: AtTheTable::of(&run.state),
             state: run.state,
             decider: run.decider,
             history_bytes: run.history_bytes,
@@ -256,6 +262,7 @@ impl RunActor {
             let outcome = outcome.clone();
             self.attempts.clear();
             self.over = Some(Over::Closed);
+            self.release_locks();
             // The actor ends when the shard lets go of it: until then letters may be on their way.
             self.tell_shard(RunNews::Closed(outcome));
             return;
@@ -285,7 +292,7 @@ impl RunActor {
             if self.attempts.contains_key(&token) {
                 continue;
             }
-            if self.at.shared.is_draining() {
+            if self.at.shared.is_draining() && is_held_back(activity) {
                 held.push(token);
             } else {
                 let attempt = self.launch(activity, ctx.address());
@@ -300,6 +307,7 @@ impl RunActor {
                 attempt.cancel();
             }
         }
+        self.bring_locks();
         let wake = self.state.next_wake(now);
         if wake != self.wake {
             self.wake = wake;
@@ -360,6 +368,18 @@ impl Handler<AttemptEnded> for RunActor {
         let AttemptEnded { token, outcome } = ended;
         self.inbox
             .push(Letter::internal(Input::AttemptEnded { token, outcome }));
+        self.pump(ctx);
+        self.count_busy();
+    }
+}
+
+impl Handler<AttemptHeld> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, AttemptHeld(token): AttemptHeld, ctx: &mut Self::Context) {
+        self.attempts.remove(&token);
+        let attempts = vec![token];
+        self.inbox.push(Letter::internal(Input::Hold { attempts }));
         self.pump(ctx);
         self.count_busy();
     }

@@ -13,6 +13,7 @@ use crate::store::{Epoch, Error, RunHead};
 
 mod clockwork;
 mod entry;
+mod letters;
 mod presence;
 
 use self::entry::{Entry, Presence};

@@ -108,6 +108,7 @@ impl ShardActor {
                 tracing::error!(%workflow_id, %run_id, %error, "the run cannot be made live; the others go on");
                 refuse(letters, &error.clone().into());
                 entry.give_up(error);
+                self.keep_locks(workflow_id, run_id);
                 self.live.remove(workflow_id);
                 self.timers.set(workflow_id, None);
             }
@@ -135,8 +136,12 @@ impl ShardActor {
         if restarts.count > limits::TURN_FAILURES_MAX {
             // Not even parking it works: left alone until the engine is started anew.
             let what = format!("the run fails whatever is done: {}", restarts.reason);
-            let run = Some(entry.run_id);
-            return entry.give_up(Error::Corrupt { run, what });
+            let run_id = entry.run_id;
+            entry.give_up(Error::Corrupt {
+                run: Some(run_id),
+                what,
+            });
+            return self.keep_locks(workflow_id, run_id);
         }
         let delay = match hopeless || restarts.count >= limits::TURN_FAILURES_MAX {
             true => std::time::Duration::ZERO,
@@ -171,6 +176,7 @@ impl ShardActor {
     pub(super) fn recover(&mut self, epoch: Epoch, open_runs: Vec<RunHead>, ctx: &mut Context<Self>) {
         self.failed = None;
         self.epoch = epoch;
+        self.announce_lock_holders(epoch, &open_runs);
         for head in open_runs {
             let mut entry = Entry::new(head.run_id, Presence::Passive);
             entry.attempts_lost = Some(self.shared.clock.now());

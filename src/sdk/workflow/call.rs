@@ -62,17 +62,36 @@ impl<O> ActivityCall<O> {
         options: ActivityOptions,
         input: &I,
     ) -> Self {
-        let request = activity_type.and_then(|activity_type| {
-            let input = encode(input)
-                .map_err(|error| invalid_input(&format!("the input of activity {activity_type}"), &error))?;
-            Ok(Box::new(ActivityRequest {
+        match activity_type {
+            Ok(activity_type) => {
+                let input = encode(input)
+                    .map_err(|error| invalid_input(&format!("the input of activity {activity_type}"), &error));
+                Self::prepared(core, activity_type, options, input)
+            }
+            Err(failure) => Self::of_request(core, Err(failure)),
+        }
+    }
+
+    /// A call whose input is ready.
+    pub(super) fn prepared(
+        core: Rc<RefCell<Core>>,
+        activity_type: ActivityType,
+        options: ActivityOptions,
+        input: Result<Payload, Failure>,
+    ) -> Self {
+        let request = input.map(|input| {
+            Box::new(ActivityRequest {
                 activity_type,
                 input,
                 options,
                 id: None,
                 step: None,
-            }))
+            })
         });
+        Self::of_request(core, request)
+    }
+
+    fn of_request(core: Rc<RefCell<Core>>, request: Result<Box<ActivityRequest>, Failure>) -> Self {
         Self {
             core,
             progress: Progress::Prepared(request),

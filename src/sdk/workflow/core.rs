@@ -4,19 +4,27 @@
 //! Nothing of the user's may run while the core is borrowed: wakers are handed out to be called, and dropped, outside.
 
 mod arrivals;
+mod locks;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::model::{
-    ActivityId, ActivityOptions, ActivityType, Command, EventId, Failure, InFlight, OnAmbiguous, Payload, RunId,
-    ScheduleActivity, SignalName, StepKind, StepName, StepSpec, TimerId, Timestamp, WorkflowId, WorkflowType,
+    ActivityId, ActivityOptions, ActivityType, Command, EventId, Failure, InFlight, LockName, OnAmbiguous, Payload,
+    RunId, ScheduleActivity, SignalName, StepKind, StepName, StepSpec, TimerId, Timestamp, WorkflowId, WorkflowType,
 };
 use crate::model::{CompensationSpec, RunStarted};
 
 use super::random::Random;
 use super::run_canceled;
+
+use locks::Locks;
+use steps::Steps;
+
+pub(super) use locks::LockRequest;
+pub(super) use steps::StepSerial;
 
 /// Which run this is.
 #[derive(Clone, Debug)]
@@ -55,6 +63,8 @@ pub(super) struct StepRequest {
     pub(super) name: Option<StepName>,
     pub(super) kind: StepKind,
     pub(super) compensation: Option<CompensationSpec>,
+    pub(super) on_ambiguous: OnAmbiguous,
+    pub(super) in_flight: InFlight,
 }
 
 /// What the code waits for, or no longer waits for but the engine has not ended yet.
@@ -73,9 +83,11 @@ enum What {
         id: ActivityId,
         activity_type: ActivityType,
         scheduled: Option<EventId>,
-        is_pivot: bool,
+        step: Option<StepSerial>,
     },
     Timer(TimerId),
+    Lock(LockName),
+    RollBack,
 }
 
 /// See the module.
@@ -90,8 +102,10 @@ pub(crate) struct Core {
     next_activity: u64,
     next_timer: u64,
     activity_ids: BTreeSet<ActivityId>,
-    /// With the highest number that was appended to each.
-    step_names: BTreeMap<StepName, u64>,
+    steps: Steps,
+    locks: Locks,
+    /// The rollback that is under way.
+    rollback: Option<Key>,
     operations: BTreeMap<Key, Operation>,
     by_activity_id: BTreeMap<ActivityId, Key>,
     by_scheduled: BTreeMap<EventId, Key>,
@@ -102,7 +116,6 @@ pub(crate) struct Core {
     /// To be woken as soon as the core is not borrowed any more.
     to_wake: Vec<Waker>,
     cancel_requested: bool,
-    pivot_passed: bool,
     ended: bool,
 }
 
@@ -125,7 +138,9 @@ impl Core {
             next_activity: 0,
             next_timer: 0,
             activity_ids: BTreeSet::new(),
-            step_names: BTreeMap::new(),
+            steps: Steps::default(),
+            locks: Locks::default(),
+            rollback: None,
             operations: BTreeMap::new(),
             by_activity_id: BTreeMap::new(),
             by_scheduled: BTreeMap::new(),
@@ -134,7 +149,6 @@ impl Core {
             waiting: BTreeMap::new(),
             to_wake: Vec::new(),
             cancel_requested: false,
-            pivot_passed: false,
             ended: false,
         }
     }
@@ -159,8 +173,14 @@ impl Core {
         if self.cancel_requested {
             return Err(run_canceled());
         }
+        if let Some(step) = &request.step {
+            let name = step
+                .name
+                .as_ref()
+                .map_or(request.activity_type.as_str(), StepName::as_str);
+            self.steps.check_order(step.kind, name)?;
+        }
         let activity_id = self.unused_activity_id(request.id)?;
-        let is_pivot = request.step.as_ref().is_some_and(|step| step.kind == StepKind::Pivot);
         let mut options = request.options;
         let step = request.step.map(|step| {
             if step.kind == StepKind::Retriable {
@@ -170,20 +190,23 @@ impl Core {
             let wanted = step
                 .name
                 .unwrap_or_else(|| StepName::from_trusted(request.activity_type.as_str()));
-            StepSpec {
-                name: self.unused_step_name(&wanted),
+            let (serial, name) = self.steps.add(&wanted, step.kind, activity_id.clone());
+            let spec = StepSpec {
+                name,
                 kind: step.kind,
                 after: None,
                 compensation: step.compensation,
-                on_ambiguous: OnAmbiguous::default(),
-                in_flight: InFlight::default(),
-            }
+                on_ambiguous: step.on_ambiguous,
+                in_flight: step.in_flight,
+            };
+            (serial, spec)
         });
+        let (serial, step) = step.unzip();
         let key = self.begin(What::Activity {
             id: activity_id.clone(),
             activity_type: request.activity_type.clone(),
             scheduled: None,
-            is_pivot,
+            step: serial,
         });
         self.by_activity_id.insert(activity_id.clone(), key);
         self.commands.push(Command::ScheduleActivity(Box::new(ScheduleActivity {
@@ -284,6 +307,9 @@ impl Core {
                 activity_id: id.clone(),
             },
             What::Timer(id) => Command::CancelTimer { timer_id: id.clone() },
+            What::Lock(_) => return self.stop_lock(key),
+            // What is being undone is undone, whether or not somebody waits for it.
+            What::RollBack => return,
         };
         let started_in_this_turn = self.commands.iter().position(|given| match (&operation.what, given) {
             (What::Activity { id, .. }, Command::ScheduleActivity(schedule)) => schedule.activity_id == *id,
@@ -295,6 +321,9 @@ impl Core {
         match started_in_this_turn {
             Some(at) => {
                 self.commands.remove(at);
+                if let What::Activity { step: Some(step), .. } = operation.what {
+                    self.steps.take_back(step);
+                }
             }
             None => self.commands.push(command),
         }
@@ -314,7 +343,8 @@ impl Core {
             Some(What::Timer(id)) => {
                 self.by_timer_id.remove(&id);
             }
-            None => {}
+            Some(What::Lock(lock)) => self.locks.stop_waiting(&lock, key),
+            Some(What::RollBack) | None => {}
         }
     }
 
@@ -342,16 +372,5 @@ impl Core {
         };
         self.activity_ids.insert(id.clone());
         Ok(id)
-    }
-
-    fn unused_step_name(&mut self, wanted: &StepName) -> StepName {
-        let mut name = wanted.clone();
-        while self.step_names.contains_key(&name) {
-            let number = self.step_names.entry(wanted.clone()).or_insert(1);
-            *number += 1;
-            name = StepName::from_trusted(format!("{wanted}#{number}"));
-        }
-        self.step_names.insert(name.clone(), 1);
-        name
     }
 }

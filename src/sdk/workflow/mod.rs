@@ -2,8 +2,11 @@
 //! `Workflow` trait and the `WorkflowContext`. Must not live here: matching commands with a history (`replay`).
 
 mod call;
+mod child;
 mod core;
+mod lock;
 mod random;
+mod rollback;
 mod saga;
 mod signal;
 mod timer;
@@ -25,6 +28,9 @@ use crate::model::{Failure, Payload, RunId, Timestamp, WorkflowId, WorkflowType}
 use super::function::{ActivityFunction, encode};
 
 pub use call::ActivityCall;
+pub use child::ChildCall;
+pub use lock::LockCall;
+pub use rollback::{RollBack, Savepoint};
 pub use saga::{Saga, StepCall};
 pub use signal::{SignalReceive, SignalReceiver};
 pub use timer::Sleep;

@@ -12,13 +12,16 @@ use futures_util::future::FusedFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{ActivityOptions, ActivityType, Failure, StepKind, StepName, Undo};
-use crate::sdk::definition::CompensationDefinition;
-use crate::sdk::function::ActivityFunction;
+use crate::model::{ActivityOptions, ActivityType, Failure, InFlight, OnAmbiguous, StepKind, StepName, Undo, Verdict};
+use crate::sdk::definition::{CompensationDefinition, StepDefinition, VerificationDefinition};
+use crate::sdk::function::{ActivityFunction, WorkflowFunction};
 use crate::sdk::{FunctionNameError, metadata};
 
 use super::call::{ActivityCall, invalid_id, option_setters};
-use super::core::{Core, StepRequest};
+use super::child::ChildCall;
+use super::core::{ActivityRequest, Core, StepRequest};
+use super::lock::LockCall;
+use super::rollback::{RollBack, Savepoint};
 
 /// The run's saga: a run either completes, or undoes every step that may have had an effect, in reverse order.
 ///
@@ -105,12 +108,132 @@ impl Saga {
         input: &I,
     ) -> StepCall<I, O> {
         let call = ActivityCall::by_name(self.core.clone(), activity_type.as_ref(), input);
-        StepCall::new(call, kind, Ok(None))
+        StepCall::new(call, kind, Ok(StepDefinition::default()))
+    }
+
+    /// Another saga as a step of this one, by its workflow's name: code or a definition. The step ends when that run does;
+    /// to undo the step is to undo that run as a whole.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); also when the name cannot be one. A child that ended without having done anything (amended,
+    /// failed or cancelled) is a failure of its step that needs no undoing; one that somebody terminated may have done
+    /// anything, so that the step is undone.
+    pub fn child<O: DeserializeOwned>(
+        &self,
+        workflow_type: impl AsRef<str>,
+        input: &(impl Serialize + ?Sized),
+    ) -> ChildCall<O> {
+        ChildCall::by_name(self.core.clone(), workflow_type.as_ref(), input)
+    }
+
+    /// Another saga as a step of this one, by its workflow's function; see [`child`](Self::child).
+    ///
+    /// ```
+    /// use amends::{Failure, WorkflowContext};
+    ///
+    /// async fn ship(cx: WorkflowContext, order: u32) -> Result<String, Failure> { Ok(format!("parcel-{order}")) }
+    ///
+    /// async fn place_order(cx: WorkflowContext, order: u32) -> Result<String, Failure> {
+    ///     let saga = cx.saga();
+    ///     let parcel = saga.child_workflow(ship, &order).id(format!("ship-{order}")).await?;
+    ///     saga.child::<()>("invoice", &parcel).await?; // if this fails, the shipping is undone
+    ///     Ok(parcel)
+    /// }
+    /// # let _ = amends::WorkflowDefinition::of(place_order);
+    /// ```
+    ///
+    /// # Errors
+    /// As [`child`](Self::child).
+    pub fn child_workflow<M, F>(&self, function: F, input: &F::Input) -> ChildCall<F::Output>
+    where
+        F: WorkflowFunction<M>,
+        F::Input: Serialize,
+        F::Output: DeserializeOwned,
+    {
+        ChildCall::of_function(self.core.clone(), function, input)
+    }
+
+    /// The present place in the saga, to which [`roll_back_to`](Self::roll_back_to) can return. Nothing is recorded.
+    #[must_use]
+    pub fn savepoint(&self) -> Savepoint {
+        Savepoint::of(&self.core.borrow())
+    }
+
+    /// Undoes every step that was begun after the savepoint, as a failure of the run would; then the code goes on and may
+    /// try something else. Resolves when all of it is undone. A step that is in flight is stopped first, and its call fails
+    /// with a cancellation at once.
+    ///
+    /// ```
+    /// use amends::{ActivityContext, Failure, Undo, WorkflowContext};
+    ///
+    /// async fn reserve(_cx: ActivityContext, from: String) -> Result<u32, Failure> { Ok(7) }
+    /// async fn release(_cx: ActivityContext, undo: Undo<String, u32>) -> Result<(), Failure> { Ok(()) }
+    /// async fn book_truck(_cx: ActivityContext, reservation: u32) -> Result<u32, Failure> { Ok(1) }
+    /// async fn cancel_truck(_cx: ActivityContext, undo: Undo<u32, u32>) -> Result<(), Failure> { Ok(()) }
+    /// async fn charge(_cx: ActivityContext, reservation: u32) -> Result<(), Failure> { Ok(()) }
+    ///
+    /// /// Buys from the first supplier that has both the goods and a truck.
+    /// async fn buy(cx: WorkflowContext, suppliers: Vec<String>) -> Result<u32, Failure> {
+    ///     let saga = cx.saga();
+    ///     for supplier in suppliers {
+    ///         let savepoint = saga.savepoint();
+    ///         let bought = async {
+    ///             let reservation = saga.run(reserve, &supplier).compensate(release).await?;
+    ///             saga.run(book_truck, &reservation).compensate(cancel_truck).await?;
+    ///             Ok::<_, Failure>(reservation)
+    ///         };
+    ///         match bought.await {
+    ///             Ok(reservation) => {
+    ///                 saga.pivot(charge, &reservation).await?;
+    ///                 return Ok(reservation);
+    ///             }
+    ///             // Nothing is left of this supplier, and everything of what came before.
+    ///             Err(_) => saga.roll_back_to(&savepoint).await?,
+    ///         }
+    ///     }
+    ///     Err(Failure::non_retryable("NobodySells", "no supplier has both the goods and a truck"))
+    /// }
+    /// # let _ = amends::WorkflowDefinition::of(buy);
+    /// ```
+    ///
+    /// Once begun, a rollback goes on although its future may be dropped. Names of steps that were undone are not given
+    /// again: the next step of the name gets `#2` appended.
+    ///
+    /// # Errors
+    /// Fails at once, without undoing anything: with a failure of type `BehindPivot` when a pivot would have to be undone
+    /// that has succeeded, or may be succeeding; of type `RollbackUnderWay` when the saga is being rolled back already;
+    /// with a cancellation when the run is cancelled (which undoes everything).
+    pub fn roll_back_to(&self, savepoint: &Savepoint) -> RollBack {
+        RollBack::new(self.core.clone(), savepoint)
+    }
+
+    /// Takes a lock, which the run then holds until it ends, also over a crash: for what no two sagas may work on at once.
+    /// Others wait in the order in which they came. To ask for a lock that the run holds is fine; it has it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use amends::{Failure, WorkflowContext};
+    ///
+    /// async fn change_order(cx: WorkflowContext, order: u32) -> Result<(), Failure> {
+    ///     cx.saga().lock(format!("order:{order}")).timeout(Duration::from_secs(60)).await?;
+    ///     // Until this run ends, nobody else who asks for the lock changes the order.
+    ///     Ok(())
+    /// }
+    /// # let _ = amends::WorkflowDefinition::of(change_order);
+    /// ```
+    ///
+    /// # Errors
+    /// Resolves to a failure when the lock is not to be had: somebody holds it ([`no_wait`](LockCall::no_wait)), it took too
+    /// long ([`timeout`](LockCall::timeout), type `LockTimeout`), or waiting for it would never end, because each waits for
+    /// the other. Resolves to a cancellation when the run is cancelled, and to a failure of type `InvalidId` when the name
+    /// cannot be one.
+    pub fn lock(&self, name: impl AsRef<str>) -> LockCall {
+        LockCall::new(self.core.clone(), name.as_ref())
     }
 
     fn step_of<F: 'static, I: Serialize, O>(&self, kind: StepKind, function: F, input: &I) -> StepCall<I, O> {
         let call = ActivityCall::of_function(self.core.clone(), function, input);
-        StepCall::new(call, kind, metadata::compensation::<F>())
+        StepCall::new(call, kind, metadata::as_step::<F>())
     }
 }
 
@@ -128,18 +251,19 @@ pub struct StepCall<I, O> {
 }
 
 impl<I, O> StepCall<I, O> {
-    fn new(
+    pub(super) fn new(
         call: ActivityCall<O>,
         kind: StepKind,
-        compensation: Result<Option<CompensationDefinition>, FunctionNameError>,
+        as_step: Result<StepDefinition, FunctionNameError>,
     ) -> Self {
         let call = call.change(|request| {
+            let as_step = as_step.map_err(|error| unnamed(&error))?;
             request.step = Some(StepRequest {
                 name: None,
                 kind,
-                compensation: compensation
-                    .map_err(|error| unnamed(&error))?
-                    .map(CompensationDefinition::into_spec),
+                compensation: as_step.compensation.map(CompensationDefinition::into_spec),
+                on_ambiguous: as_step.on_ambiguous,
+                in_flight: as_step.in_flight,
             });
             Ok(())
         });
@@ -178,6 +302,80 @@ impl<I, O> StepCall<I, O> {
         })
     }
 
+    /// When the step ends without an answer (a timeout, a crash, attempts used up), this activity finds out whether it had
+    /// its effect. If it had, the saga goes on with the output that the verdict tells (null when it tells none); if not,
+    /// the step has failed, with nothing to undo. When the verification itself fails for good, a person is asked.
+    ///
+    /// ```
+    /// use amends::{ActivityContext, Failure, Undo, Verdict, WorkflowContext};
+    ///
+    /// async fn charge(_cx: ActivityContext, cents: u64) -> Result<String, Failure> { Ok("charge-1".into()) }
+    /// async fn refund(_cx: ActivityContext, undo: Undo<u64, String>) -> Result<(), Failure> { Ok(()) }
+    /// async fn find_charge(_cx: ActivityContext, of: Undo<u64, String>) -> Result<Verdict<String>, Failure> {
+    ///     // Ask the participant by the idempotency key of the step.
+    ///     Ok(Verdict::not_applied())
+    /// }
+    ///
+    /// async fn pay(cx: WorkflowContext, cents: u64) -> Result<String, Failure> {
+    ///     cx.saga().run(charge, &cents).compensate(refund).verify(find_charge).await
+    /// }
+    /// # let _ = amends::WorkflowDefinition::of(pay);
+    /// ```
+    pub fn verify<M, F>(self, probe: F) -> Self
+    where
+        F: ActivityFunction<M, Input = Undo<I, O>, Output = Verdict<O>>,
+    {
+        self.change_step(|step| {
+            let definition = VerificationDefinition::of(probe).map_err(|error| unnamed(&error))?;
+            step.on_ambiguous = definition.into_policy();
+            Ok(())
+        })
+    }
+
+    /// As [`verify`](Self::verify), by the activity's name. It is given an [`Undo`] and returns a [`Verdict`].
+    pub fn verify_by_name(self, activity_type: impl AsRef<str>) -> Self {
+        self.change_step(|step| {
+            let activity_type = ActivityType::new(activity_type).map_err(|error| invalid_id(&error))?;
+            step.on_ambiguous = VerificationDefinition::by_name(activity_type).into_policy();
+            Ok(())
+        })
+    }
+
+    /// When the step ends without an answer, a person is asked whether it had its effect. Until then its call waits.
+    pub fn on_ambiguous_ask(self) -> Self {
+        self.change_step(|step| {
+            step.on_ambiguous = OnAmbiguous::Ask;
+            Ok(())
+        })
+    }
+
+    /// When the step ends without an answer, it has failed, and is undone with the rest: the default, whatever the
+    /// activity's attribute says.
+    pub fn on_ambiguous_compensate(self) -> Self {
+        self.change_step(|step| {
+            step.on_ambiguous = OnAmbiguous::Compensate;
+            Ok(())
+        })
+    }
+
+    /// When the saga turns back, an attempt of this step that is running is not waited for: its late result is refused, and
+    /// the step is undone at once. Only for participants that refuse an attempt with a number lower than one they have seen.
+    pub fn fence_in_flight(self) -> Self {
+        self.change_step(|step| {
+            step.in_flight = InFlight::Fence;
+            Ok(())
+        })
+    }
+
+    /// When the saga turns back, an attempt of this step that is running is asked to stop and waited for: the default,
+    /// whatever the activity's attribute says.
+    pub fn wait_in_flight(self) -> Self {
+        self.change_step(|step| {
+            step.in_flight = InFlight::Wait;
+            Ok(())
+        })
+    }
+
     /// The step's activity id in the run; without one, its number. Two activities of a run cannot have one id: the later
     /// call fails.
     pub fn id(mut self, id: impl AsRef<str>) -> Self {
@@ -192,9 +390,13 @@ impl<I, O> StepCall<I, O> {
         self
     }
 
-    fn change_step(mut self, change: impl FnOnce(&mut StepRequest) -> Result<(), Failure>) -> Self {
-        self.call = self.call.change(|request| request.step.as_mut().map_or(Ok(()), change));
+    pub(super) fn change_request(mut self, change: impl FnOnce(&mut ActivityRequest) -> Result<(), Failure>) -> Self {
+        self.call = self.call.change(change);
         self
+    }
+
+    pub(super) fn change_step(self, change: impl FnOnce(&mut StepRequest) -> Result<(), Failure>) -> Self {
+        self.change_request(|request| request.step.as_mut().map_or(Ok(()), change))
     }
 }
 
@@ -218,6 +420,6 @@ impl<I, O> fmt::Debug for StepCall<I, O> {
     }
 }
 
-fn unnamed(error: &FunctionNameError) -> Failure {
+pub(super) fn unnamed(error: &FunctionNameError) -> Failure {
     Failure::non_retryable("UnnamedFunction", error.to_string())
 }

@@ -5,8 +5,9 @@ use clap::Args;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::engine::{Error, Offline, SignalOptions};
-use crate::model::RunId;
+use crate::engine::{Error, Offline, Rejection, SignalOptions};
+use crate::model::{ChoiceKind, RunId};
+use crate::server::advice;
 use crate::server::console::{Console, OutputArgs};
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::{self, DataArgs};
@@ -49,7 +50,8 @@ pub(crate) struct CancelArgs {
 
 /// End a run at once and undo nothing: amends terminate order-42 --data DIR
 ///
-/// What its steps did stays as it is; `amends show` says what that is. To undo it, use `amends cancel` instead.
+/// What its steps did stays as it is; `amends show` says what that is. With --amend it is undone before the run ends, which
+/// is what `amends cancel` does; a saga that has reached its pivot refuses that.
 #[derive(Args)]
 pub(crate) struct TerminateArgs {
     #[command(flatten)]
@@ -57,6 +59,9 @@ pub(crate) struct TerminateArgs {
     /// Why; kept in the run's history
     #[arg(long, value_name = "TEXT", default_value = "terminated on the command line")]
     reason: String,
+    /// Undo what the run did before it ends
+    #[arg(long)]
+    amend: bool,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -93,7 +98,14 @@ pub(crate) fn cancel(args: &CancelArgs, console: &Console) -> Result<Exit, Refus
 }
 
 pub(crate) fn terminate(args: &TerminateArgs, console: &Console) -> Result<Exit, Refusal> {
-    let run = Offline::open(&args.target.data.data)?.terminate(&args.target.id, &args.reason)?;
+    let offline = Offline::open(&args.target.data.data)?;
+    if args.amend {
+        let asked = offline.cancel(&args.target.id, &args.reason);
+        let run = asked.map_err(|error| only_forward(error, &args.target, &offline))?;
+        told(&args.target, "cancel request", run, console);
+        return Ok(Exit::Done);
+    }
+    let run = offline.terminate(&args.target.id, &args.reason)?;
     console.object(&json!({"type": "terminated", "workflow_id": args.target.id, "run_id": run.to_string()}));
     console.line(format!(
         "{} is terminated (run {run}); nothing was undone",
@@ -107,8 +119,21 @@ fn told(target: &Target, what: &str, run: RunId, console: &Console) {
         "type": "recorded", "what": what, "workflow_id": target.id, "run_id": run.to_string(),
     }));
     console.line(format!("{what} for {} is recorded (run {run})", target.id));
-    let (id, data) = (&target.id, target.data.data.display());
-    console.note(format!(
-        "the next engine on {data} brings about what follows; for a saga: amends run FILE --id {id} --data {data}"
-    ));
+    console.note(advice::next_engine(&target.id, &target.data.data));
+}
+
+/// Why a run is not undone, and what is possible instead.
+fn only_forward(error: Error, target: &Target, offline: &Offline) -> Refusal {
+    if !matches!(error, Error::Rejected(Rejection::PastPivot)) {
+        return error.into();
+    }
+    let stuck = offline.describe(&target.id).map(|run| run.stuck).unwrap_or_default();
+    let back = stuck.iter().any(|stuck| stuck.choices.contains(&ChoiceKind::GoBack));
+    let show = advice::show(&target.id, &target.data.data);
+    let hint = match (stuck.is_empty(), back) {
+        (false, true) => format!("it is stuck, and `amends decide` with go-back can undo it; see: {show}"),
+        (false, false) => format!("it is stuck; what can be decided about it says: {show}"),
+        (true, _) => "let it go on, or end it as it is, undoing nothing, without --amend".to_owned(),
+    };
+    Refusal::from(error).hint(hint)
 }

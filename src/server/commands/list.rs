@@ -2,15 +2,18 @@
 
 use clap::Args;
 
-use crate::engine::{ListQuery, Offline, RunHead};
+use crate::engine::{Clock, ListQuery, Offline, RunDescription, RunHead, SystemClock};
 use crate::model::{RunId, RunStatus, WorkflowType};
 use crate::server::console::{Console, FAINT, OutputArgs, style_of};
+use crate::server::desk;
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::DataArgs;
 use crate::server::text::{Cell, duration, table};
 
 /// List runs, newest first: amends list --data DIR
+///
+/// A run that waits for a person says what for: amends list --status stuck,parked
 ///
 /// Reads the data directory and executes nothing. An engine that is running has the directory to itself.
 #[derive(Args)]
@@ -59,12 +62,18 @@ pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
         before: args.before,
         limit,
     };
-    let runs = Offline::open(&args.data.data)?.list(&query)?;
+    let offline = Offline::open(&args.data.data)?;
+    let runs = offline.list(&query)?;
     for run in &runs {
         if console.is_gone() {
             break;
         }
-        console.object(&dto::head(run));
+        if console.is_json() {
+            let mut object = dto::head(run);
+            let stuck = waiting(&offline, run)?.map(|found| found.stuck).unwrap_or_default();
+            dto::put(&mut object, "stuck", stuck.iter().map(dto::stuck).collect::<Vec<_>>());
+            console.object(&object);
+        }
     }
     if console.is_json() {
         return Ok(Exit::Done);
@@ -73,8 +82,20 @@ pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
         console.note("no runs");
         return Ok(Exit::Done);
     }
-    for line in table(&rows(&runs), console) {
+    let lines = table(&rows(&runs), console);
+    let (heading, lines) = lines.split_at(lines.len().min(1));
+    heading.iter().for_each(|line| console.line(line));
+    let now = SystemClock.now();
+    for (line, run) in lines.iter().zip(&runs) {
+        if console.is_gone() {
+            break;
+        }
         console.line(line);
+        if let Some(found) = waiting(&offline, run)? {
+            let parked = found.parked.iter().map(|reason| format!("parked: {reason}"));
+            let stuck = found.stuck.iter().map(|stuck| desk::summary(stuck, now));
+            parked.chain(stuck).for_each(|what| console.line(format!("  {what}")));
+        }
     }
     if let Some(last) = runs.last().filter(|_| runs.len() == limit) {
         let data = args.data.data.display();
@@ -84,6 +105,14 @@ pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
         ));
     }
     Ok(Exit::Done)
+}
+
+/// The run step by step, if it waits for a person.
+fn waiting(offline: &Offline, run: &RunHead) -> Result<Option<RunDescription>, Refusal> {
+    match run.status {
+        RunStatus::Stuck | RunStatus::Parked => Ok(Some(offline.describe(&run.run_id.to_string())?)),
+        _ => Ok(None),
+    }
 }
 
 fn rows(runs: &[RunHead]) -> Vec<[Cell; 6]> {

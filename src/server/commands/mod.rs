@@ -1,6 +1,7 @@
 //! The subcommands, one file each. Must not live here: what several of them share (that is one room up).
 
 pub(super) mod check;
+pub(super) mod decide;
 pub(super) mod deliver;
 pub(super) mod history;
 pub(super) mod list;

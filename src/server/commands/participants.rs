@@ -13,7 +13,8 @@ use crate::server::participants::{Lifetime, Pace, run_participants};
 ///
 /// They listen on 127.0.0.1, keep a ledger each, and end on Ctrl-C. The port is printed on standard output once they
 /// answer. How an order goes is in its own words: a sku `soldout-lamp`, a card `declined-visa`, an address
-/// `undeliverable-Porto`; and `flaky-`, `slow-`, `drop-` and `hang-` in front of any of them.
+/// `undeliverable-Porto`; and `flaky-`, `slow-`, `drop-` and `hang-` in front of any of them. `final-` in front of one
+/// refuses to undo it, and a card `noreceipt-visa` gets no receipt: sagas that need a person.
 #[derive(Args)]
 pub(crate) struct ParticipantsArgs {
     /// Where their ledgers are kept

@@ -11,7 +11,9 @@ use crate::engine::{
     activities_of, check_saga,
 };
 use crate::model::{Outcome, Payload, Timestamp};
+use crate::server::advice;
 use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, WARN, style_of};
+use crate::server::desk::{Desk, painted};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::{self, DataArgs, SettingArgs};
@@ -209,13 +211,28 @@ fn stuck(run: &RunDescription, args: &RunArgs, console: &Console) -> Exit {
     console.object(&object);
     let status = console.paint_error(style_of(run.status), run.status.as_str());
     console.note(format!("{} is {status} and waits for a person:", run.workflow_id));
-    for what in run.waits_for() {
-        console.note(format!("  {what}"));
+    let data = args.data.data.as_path();
+    match run.stuck.is_empty() {
+        true => run
+            .waits_for()
+            .iter()
+            .for_each(|what| console.note(format!("  {what}"))),
+        false => {
+            let desk = Desk {
+                run,
+                data: (!args.memory).then_some(data),
+                now: SystemClock.now(),
+                with_inputs: false,
+            };
+            for line in desk.lines() {
+                console.note(painted(&line, |style, text| console.paint_error(style, text)));
+            }
+        }
     }
-    if !args.memory {
-        let (id, data) = (&run.workflow_id, args.data.data.display());
-        console.note(format!("  see: amends show {id} --data {data}"));
-    }
+    console.note(match args.memory {
+        true => format!("{} was kept in memory only and is gone", run.workflow_id),
+        false => format!("see: {}", advice::show(run.workflow_id.as_str(), data)),
+    });
     Exit::of(run.status)
 }
 
@@ -284,6 +301,7 @@ fn undoing(step: &StepView) -> Change {
         UndoState::Done => Some(("undone", String::new(), WARN)),
         UndoState::Skipped => Some(("left as it is", String::new(), BAD)),
         UndoState::Stuck => Some(("cannot be undone", String::new(), BAD)),
+        UndoState::Running(_) if step.stuck => Some(("cannot be undone", String::new(), BAD)),
         UndoState::NotOwed | UndoState::Owed | UndoState::Running(_) => None,
     }
 }

@@ -1,19 +1,25 @@
-//! `amends show`. Must not live here: anything that executes runs.
+//! `amends show`. Must not live here: anything that executes runs; what is stuck (`desk`), single steps (`steps`).
+
+mod steps;
 
 use clap::Args;
 
-use crate::engine::{ActivityView, Clock, Offline, RunDescription, StepState, StepView, SystemClock};
-use crate::model::{Outcome, ParkReason};
+use crate::engine::{
+    ActivityPurpose, ActivityView, Clock, DecisionView, LockState, LockView, Offline, RunDescription, SystemClock,
+};
+use crate::model::{Outcome, ParkReason, Timestamp, UnwindCause};
 use crate::server::commands::check::graph;
-use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, WARN, style_of};
+use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, style_of};
+use crate::server::desk::{Desk, painted};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::{DataArgs, GraphArgs};
-use crate::server::text::{self, Cell, duration, table};
+use crate::server::text::{self, duration, table};
 
 /// Show how one run stands, step by step: amends show order-42 --data DIR
 ///
-/// Reads the data directory and executes nothing. An engine that is running has the directory to itself.
+/// What is stuck comes with the command line of every choice that is open. Reads the data directory and executes nothing.
+/// An engine that is running has the directory to itself.
 #[derive(Args)]
 pub(crate) struct ShowArgs {
     /// The workflow id (its newest run), or a run id
@@ -35,14 +41,50 @@ pub(crate) fn run(args: &ShowArgs, console: &Console) -> Result<Exit, Refusal> {
     }
     console.object(&dto::description(&run));
     if !console.is_json() {
-        print(&run, console);
+        print(&run, args, console);
     }
     Ok(Exit::Done)
 }
 
-fn print(run: &RunDescription, console: &Console) {
+fn print(run: &RunDescription, args: &ShowArgs, console: &Console) {
+    let now = SystemClock.now();
     let status = console.paint(style_of(run.status), run.status.as_str());
     console.line(format!("{}  {status}", console.paint(STRONG, run.workflow_id.as_str())));
+    facts(run, now, console);
+    if let Some(reason) = &run.parked {
+        parked(reason, console);
+    }
+    if !run.stuck.is_empty() {
+        console.line("");
+        let desk = Desk {
+            run,
+            data: Some(&args.data.data),
+            now,
+            with_inputs: true,
+        };
+        for line in desk.lines() {
+            console.line(painted(&line, |style, text| console.paint(style, text)));
+        }
+    }
+    if !run.steps.is_empty() {
+        console.line("");
+        for line in table(&steps::rows(run), console) {
+            console.line(line);
+        }
+        for line in steps::details(run) {
+            console.line(line);
+        }
+    }
+    if !run.decisions.is_empty() || !run.locks.is_empty() || !run.pending.is_empty() {
+        console.line("");
+    }
+    run.decisions.iter().for_each(|decision| decided(decision, console));
+    run.locks.iter().for_each(|held| lock(held, console));
+    let due = run.pending.iter().filter(|activity| !activity.stuck);
+    due.for_each(|activity| pending(activity, console));
+}
+
+fn facts(run: &RunDescription, now: Timestamp, console: &Console) {
     let field =
         |name: &str, value: String| console.line(format!("{}{value}", console.paint(FAINT, &format!("{name:<11}"))));
     field("type", run.workflow_type.to_string());
@@ -50,9 +92,15 @@ fn print(run: &RunDescription, console: &Console) {
         field("definition", digest.to_string());
     }
     field("run", run.run_id.to_string());
+    if let Some(parent) = &run.parent {
+        field("parent", format!("{} (run {})", parent.workflow_id, parent.run_id));
+    }
+    for (key, value) in &run.search_attributes {
+        field("attribute", format!("{key} = {value:?}"));
+    }
     let until = match run.outcome {
         Some(_) => run.last_turn_at,
-        None => SystemClock.now(),
+        None => now,
     };
     let took = duration(until.since(run.started_at));
     let verb = if run.outcome.is_some() { "took" } else { "open for" };
@@ -62,6 +110,13 @@ fn print(run: &RunDescription, console: &Console) {
     if let Some(reason) = &run.cancel_requested {
         field("cancel", format!("requested: {reason}"));
     }
+    if let Some(back) = &run.turned_back {
+        let why = match &back.cause {
+            UnwindCause::Failed(failure) | UnwindCause::Canceled(failure) => text::failure(failure),
+            UnwindCause::TimedOut => "its time was up".to_owned(),
+        };
+        field("turned back", format!(" {}: {why}", back.at));
+    }
     match &run.outcome {
         Some(Outcome::Completed(result)) => field("result", format!("{result:?}")),
         Some(Outcome::Amended(failure) | Outcome::Failed(failure) | Outcome::Canceled(failure)) => {
@@ -70,55 +125,45 @@ fn print(run: &RunDescription, console: &Console) {
         Some(Outcome::Terminated { reason }) => field("because", reason.clone()),
         Some(Outcome::TimedOut) | None => {}
     }
-    if let Some(ParkReason::Nondeterminism { at, expected, recorded }) = &run.parked {
-        console.line(console.paint(BAD, &format!("parked at event {at}: the code decides differently")));
-        console.line(format!("  {} {recorded}", console.paint(GOOD, "history has ")));
-        console.line(format!("  {} {expected}", console.paint(BAD, "code asks for")));
-    } else {
-        for what in run.waits_for() {
-            console.line(format!("{} {what}", console.paint(BAD, "waits:")));
-        }
-    }
-    if !run.steps.is_empty() {
-        console.line("");
-        table(&steps(run), console).iter().for_each(|line| console.line(line));
-    }
-    for activity in &run.pending {
-        pending(activity, console);
-    }
 }
 
-fn steps(run: &RunDescription) -> Vec<[Cell; 6]> {
-    let heading = ["step", "kind", "state", "attempts", "undo", "last failure"];
-    let heading = heading.map(|title| Cell::styled(title, FAINT));
-    let row = |step: &StepView| {
-        let (style, failure) = match &step.state {
-            StepState::Pending => (STRONG, last_failure(run, step)),
-            StepState::Skipped => (FAINT, None),
-            StepState::Completed { .. } => (GOOD, None),
-            StepState::Failed { failure, .. } => (WARN, Some(failure.to_string())),
-        };
-        let undo = match step.undo_attempts {
-            0 | 1 => dto::undo_text(step).to_owned(),
-            attempts => format!("{}, attempt {attempts}", dto::undo_text(step)),
-        };
-        [
-            step.name.to_string().into(),
-            dto::kind_text(step).into(),
-            Cell::styled(dto::state_text(step), style),
-            step.attempts.to_string().into(),
-            undo.into(),
-            failure.unwrap_or_default().into(),
-        ]
+fn parked(reason: &ParkReason, console: &Console) {
+    let ParkReason::Nondeterminism { at, expected, recorded } = reason else {
+        console.line(format!("{} {reason}", console.paint(BAD, "waits:")));
+        return;
     };
-    std::iter::once(heading).chain(run.steps.iter().map(row)).collect()
+    console.line(console.paint(BAD, &format!("parked at event {at}: the code decides differently")));
+    console.line(format!("  {} {recorded}", console.paint(GOOD, "history has ")));
+    console.line(format!("  {} {expected}", console.paint(BAD, "code asks for")));
 }
 
-/// How the last attempt of a step that is still being tried failed.
-fn last_failure(run: &RunDescription, step: &StepView) -> Option<String> {
-    let is_forward = |activity: &&ActivityView| !activity.is_compensation && activity.step.as_ref() == Some(&step.name);
-    let activity = run.pending.iter().find(is_forward)?;
-    activity.last_failure.as_ref().map(ToString::to_string)
+fn decided(decision: &DecisionView, console: &Console) {
+    let step = decision.step.as_ref().map(|step| format!(" for step {step}"));
+    let reason = match decision.reason.as_str() {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    };
+    let itself = if decision.automatic { " (automatic)" } else { "" };
+    console.line(format!(
+        "{} {}{} at {}, by {}{itself}{reason}",
+        console.paint(STRONG, "decided:"),
+        decision.choice.kind(),
+        step.unwrap_or_default(),
+        decision.at,
+        decision.by,
+    ));
+}
+
+fn lock(held: &LockView, console: &Console) {
+    let stands = match &held.state {
+        LockState::Held => "held".to_owned(),
+        LockState::Waiting => {
+            let until = held.until.map(|until| format!(", at the longest until {until}"));
+            format!("waited for since {}{}", held.requested_at, until.unwrap_or_default())
+        }
+        LockState::Refused(failure) => format!("refused: {failure}"),
+    };
+    console.line(format!("{} {} {stands}", console.paint(STRONG, "lock:"), held.lock));
 }
 
 fn pending(activity: &ActivityView, console: &Console) {
@@ -126,9 +171,17 @@ fn pending(activity: &ActivityView, console: &Console) {
         .last_failure
         .as_ref()
         .map(|failure| format!("; last failure: {failure}"));
-    let state = if activity.stuck { "stuck" } else { "due" };
+    let state = match activity.being_verified {
+        true => "has no answer and is being verified since",
+        false => "due",
+    };
+    let purpose = match activity.purpose {
+        ActivityPurpose::Verification => "verifies, ",
+        ActivityPurpose::Escalation => "calls for help, ",
+        ActivityPurpose::Plain | ActivityPurpose::Step | ActivityPurpose::Compensation => "",
+    };
     console.line(format!(
-        "{} {} ({}), attempt {} {state} {}{}",
+        "{} {} ({}), {purpose}attempt {} {state} {}{}",
         console.paint(STRONG, "pending:"),
         activity.activity_id,
         activity.activity_type,

@@ -16,6 +16,10 @@ pub enum Behavior {
     Healthy,
     /// `declined-`, `soldout-`, `undeliverable-`: refused for good, nothing was done. Compensations are not refused.
     Refusing,
+    /// `final-`: done and answered at once, but not undone any more: compensations are refused for good.
+    Final,
+    /// `noreceipt-`: the receipt is refused for good; everything else is healthy.
+    WithoutReceipt,
     /// `flaky-`: 503 for the first [`FLAKY_REFUSALS`] requests with a key, nothing was done; then healthy.
     Flaky,
     /// `slow-`: the first request with a key waits for [`Pace::slow`] before anything is done.
@@ -56,6 +60,8 @@ impl Behavior {
         };
         match text.split_once('-').map(|(first, _)| first) {
             Some("declined" | "soldout" | "undeliverable") => Behavior::Refusing,
+            Some("final") => Behavior::Final,
+            Some("noreceipt") => Behavior::WithoutReceipt,
             Some("flaky") => Behavior::Flaky,
             Some("slow") => Behavior::Slow,
             Some("drop") => Behavior::Dropping,

@@ -111,6 +111,14 @@ impl Participant {
             let what = format!("{} is having a bad moment, try again", self.service);
             return (EntryOutcome::Unavailable, problem(503, "Unavailable", &what));
         }
+        if behavior == Behavior::Final && operation.undoes().is_some() {
+            let what = format!("{} does not take back what it has booked as final", self.service);
+            return (EntryOutcome::Refused, problem(409, "Final", &what));
+        }
+        if behavior == Behavior::WithoutReceipt && operation == Operation::Receipt {
+            let what = "there is no address to send the receipt to";
+            return (EntryOutcome::Refused, problem(422, "NoAddress", what));
+        }
         if let Some(forward) = operation.undoes() {
             // A second compensation under another key has its effect again, as it would at a careless participant: that is
             // how the audit finds a coordinator whose keys are not stable.
@@ -272,6 +280,17 @@ mod tests {
             })
             .collect();
         assert_eq!(statuses, [503, 503, 200]);
+    }
+
+    #[test]
+    fn what_is_final_is_not_undone_and_some_cards_have_no_receipt() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut payment = Participant::open(dir.path(), Service::Payment).unwrap();
+        let mut ask = |operation, key, card| payment.handle(&request(operation, key, card), 1).unwrap().0.status;
+        assert_eq!(ask(Operation::Charge, "k1", "final-4242"), 200);
+        assert_eq!(ask(Operation::Refund, "k2", "final-4242"), 409);
+        assert_eq!(ask(Operation::Receipt, "k3", "final-4242"), 200);
+        assert_eq!(ask(Operation::Receipt, "k4", "noreceipt-4242"), 422);
     }
 
     #[test]

@@ -13,7 +13,7 @@
 use bytes::Bytes;
 
 use super::codec::{Cursor, put_optional_time, put_text, put_time, put_u32, put_u64};
-use super::frame::Chunks;
+use super::frame::{CONTENT_BYTES_MAX, Chunks};
 use super::index::{Tallies, Tally, read_status, status_code};
 use super::keys::{self, Key};
 use crate::model::{RunId, RunStatus, Timestamp, WorkflowId, WorkflowType};
@@ -24,6 +24,9 @@ const DELETED: u8 = 2;
 
 /// Bytes of a turn in the log besides its content and the ids of its run, at the most.
 const TURN_OVERHEAD_BYTES: usize = 64;
+
+/// Bytes of a block's header.
+const HEADER_BYTES: usize = 8 + 8 + 4 * 16;
 
 /// The fixed part of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,8 +59,7 @@ pub(super) struct BlockWriter {
 
 impl BlockWriter {
     pub(super) fn new(header: &Header, turns: &[TurnRecord]) -> Self {
-        let bytes: usize = turns.iter().map(|turn| turn.bytes.len() + TURN_OVERHEAD_BYTES).sum();
-        let mut chunks = Chunks::new(bytes + 80);
+        let mut chunks = Chunks::new(Self::expected_bytes(turns));
         let mut scratch = Vec::with_capacity(256);
         put_u64(&mut scratch, header.epoch);
         put_u64(&mut scratch, header.horizon);
@@ -68,6 +70,19 @@ impl BlockWriter {
         }
         chunks.put(&scratch);
         Self { chunks, scratch }
+    }
+
+    /// About the size of a block; ids of new runs come on top.
+    fn expected_bytes(turns: &[TurnRecord]) -> usize {
+        let turns = turns.iter().map(|turn| turn.bytes.len() + TURN_OVERHEAD_BYTES);
+        HEADER_BYTES + turns.sum::<usize>()
+    }
+
+    /// Whether these turns make a block of one value: never `true` for one that does not fit.
+    pub(super) fn fits_one_value(turns: &[TurnRecord]) -> bool {
+        let texts = turns.iter().filter_map(|turn| turn.opens.as_ref());
+        let texts = texts.map(|new| 4 + new.workflow_id.as_str().len() + new.workflow_type.as_str().len());
+        Self::expected_bytes(turns) + texts.sum::<usize>() <= CONTENT_BYTES_MAX
     }
 
     pub(super) fn turn(&mut self, turn: &TurnRecord, chain: u32) {

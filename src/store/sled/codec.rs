@@ -38,6 +38,11 @@ impl<'a> Cursor<'a> {
         Self { rest: bytes }
     }
 
+    /// What has not been read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(super) fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }

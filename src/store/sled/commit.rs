@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::index::link;
-use super::plan::{self, Change, Deletion, Plan};
+use super::plan::{self, Change, Deletion, Plan, Writes};
 use super::quiet::{from_io, quietly};
 use super::state::{LiveRun, Writer};
 use super::{COMMIT_BYTES_MAX, Disk, SledStore};
@@ -21,8 +21,8 @@ const DELETED_KEYS_MAX: u32 = 1_000;
 
 impl Disk {
     /// One batch, one flush, one sync. sled's flush brings everything to the file, in order, but not to the disk.
-    pub(super) fn write(&self, batch: ::sled::Batch, durability: Durability) -> Result<(), Error> {
-        quietly("writing a commit", || self.db.apply_batch(batch))?;
+    pub(super) fn write(&self, writes: Writes, durability: Durability) -> Result<(), Error> {
+        quietly("writing a commit", || self.apply(writes))?;
         quietly("flushing a commit", || self.db.flush())?;
         if durability == Durability::PowerSafe {
             // Data and length of the file; its other attributes do not matter.
@@ -31,6 +31,22 @@ impl Disk {
                 .map_err(|error| from_io("syncing the database", &error))?;
         }
         Ok(())
+    }
+
+    /// Sets and removes the keys, all or none. A single key is a single message in sled's file, hence needs no batch.
+    fn apply(&self, mut writes: Writes) -> ::sled::Result<()> {
+        let single = writes.len() == 1;
+        if let Some((key, Some(value))) = writes.pop_if(|(_, value)| single && value.is_some()) {
+            return self.db.insert(key, value).map(drop);
+        }
+        let mut batch = ::sled::Batch::default();
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        self.db.apply_batch(batch)
     }
 }
 
@@ -148,8 +164,8 @@ impl SledStore {
     fn make_durable(&self, writer: &mut Writer, change: &Change<'_>) -> Result<(), Error> {
         self.queue_idle(writer);
         let mut plan = plan::build(writer, &self.live(), change);
-        let batch = std::mem::take(&mut plan.batch);
-        if let Err(error) = self.disk.write(batch, self.durability) {
+        let writes = std::mem::take(&mut plan.writes);
+        if let Err(error) = self.disk.write(writes, self.durability) {
             // Whoever came first says why.
             let _ = self.poison.set(error.to_string());
             return Err(error);
@@ -159,6 +175,9 @@ impl SledStore {
             tracing::warn!(%error, "cannot write the witness of the last commit");
         }
         self.settle(writer, change, &plan);
+        if let Some(room) = &mut writer.room {
+            room.used(&self.disk.file, plan.bytes);
+        }
         if let Ok(mut stats) = self.stats.lock() {
             stats.commits += 1;
             stats.turns += u64::try_from(change.turns.len()).unwrap_or(0);
@@ -187,7 +206,8 @@ impl SledStore {
 
     /// Brings the memory up to what is durable now.
     fn settle(&self, writer: &mut Writer, change: &Change<'_>, plan: &Plan) {
-        let mut live = self.live_mut();
+        let mut guard = self.live_mut();
+        let live = &mut *guard;
         // Dropped only after the lock: freeing thousands of turns takes time.
         let mut gone: Vec<LiveRun> = Vec::new();
         live.epoch = change.epoch;
@@ -197,6 +217,9 @@ impl SledStore {
             let Some(run) = live.runs.get_mut(&write_out.run) else {
                 continue;
             };
+            if write_out.is_new {
+                live.stored_names.add(&run.head.workflow_id);
+            }
             run.written(write_out.stored);
             if run.place().closed {
                 gone.extend(live.remove(write_out.run));
@@ -215,7 +238,7 @@ impl SledStore {
                 writer.queue.push_back(turn.run_id);
             }
         }
-        drop(live);
+        drop(guard);
         drop(gone);
     }
 }

@@ -21,6 +21,9 @@ const HEADER_BYTES: usize = 12;
 /// Bytes of one value, frame included.
 pub(super) const VALUE_BYTES_MAX: usize = 4_096;
 
+/// Bytes of a content that fit one value: what frame and flag leave.
+pub(super) const CONTENT_BYTES_MAX: usize = VALUE_BYTES_MAX - HEADER_BYTES - 1;
+
 const MORE: u8 = 0;
 const LAST: u8 = 1;
 

@@ -1,7 +1,7 @@
 //! One run's turns as history chunks. Must not live here: when they are written, or the log.
 //!
 //! Turns are written in pieces of one or more chunks; a piece is a sequence of `seq(8) length(4) bytes`. Pieces are
-//! only ever added.
+//! only ever added. The turns of a run that is one value are a piece, too, behind its head.
 
 use bytes::Bytes;
 
@@ -15,14 +15,29 @@ const TURN_HEADER_BYTES: usize = 12;
 
 /// One piece: these turns, the first of which is turn `first_seq`, in chunks from `first_chunk` on.
 pub(super) fn piece(run: RunId, first_chunk: u32, first_seq: u64, turns: &[Bytes]) -> Vec<(Key, Vec<u8>)> {
-    let bytes: usize = turns.iter().map(|turn| turn.len() + TURN_HEADER_BYTES).sum();
-    let mut chunks = Chunks::new(bytes);
-    for (seq, turn) in (first_seq..).zip(turns) {
-        chunks.put(&seq.to_be_bytes());
-        chunks.put(&u32::try_from(turn.len()).unwrap_or(u32::MAX).to_be_bytes());
-        chunks.put(turn);
-    }
+    let mut chunks = Chunks::new(piece_bytes(turns));
+    write(first_seq, turns, |part| chunks.put(part));
     chunks.finish(|chunk| keys::history(run, first_chunk.saturating_add(chunk)))
+}
+
+/// All turns of a run as one piece, which is not cut.
+pub(super) fn whole(turns: &[Bytes]) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(piece_bytes(turns));
+    write(1, turns, |part| whole.extend_from_slice(part));
+    whole
+}
+
+/// The bytes of the piece that these turns make.
+pub(super) fn piece_bytes(turns: &[Bytes]) -> usize {
+    turns.iter().map(|turn| turn.len() + TURN_HEADER_BYTES).sum()
+}
+
+fn write(first_seq: u64, turns: &[Bytes], mut put: impl FnMut(&[u8])) {
+    for (seq, turn) in (first_seq..).zip(turns) {
+        put(&seq.to_be_bytes());
+        put(&u32::try_from(turn.len()).unwrap_or(u32::MAX).to_be_bytes());
+        put(turn);
+    }
 }
 
 /// What a run's history chunks must come to.
@@ -52,10 +67,7 @@ pub(super) fn read(
 ) -> Result<Vec<StoredTurn>, Unread> {
     let mut turns = Vec::with_capacity(usize::try_from(expected.turns.min(1_024)).unwrap_or(0));
     let mut chain = 0;
-    let corrupt = |what: String| Error::Corrupt {
-        run: Some(expected.run),
-        what,
-    };
+    let corrupt = |what: String| expected.corrupt(what);
     let mut piece = Joined::default();
     for chunk in 0..expected.chunks {
         let place = |turns: &[StoredTurn], what: &str| {
@@ -76,15 +88,40 @@ pub(super) fn read(
             split(&whole, &mut turns, &mut chain).map_err(|what| Unread::Failed(corrupt(what)))?;
         }
     }
-    if u64::try_from(turns.len()) != Ok(expected.turns) {
-        let (found, of) = (turns.len(), expected.turns);
-        return Err(Unread::Failed(corrupt(format!("only {found} of {of} turns are there"))));
+    expected.check(turns, chain).map_err(Unread::Failed)
+}
+
+/// Reads the turns of a run that is one value.
+///
+/// # Errors
+/// [`Error::Corrupt`] that names the run, and the turn.
+pub(super) fn read_whole(expected: Expected, piece: &[u8]) -> Result<Vec<StoredTurn>, Error> {
+    let mut turns = Vec::new();
+    let mut chain = 0;
+    let piece = Bytes::copy_from_slice(piece);
+    split(&piece, &mut turns, &mut chain).map_err(|what| expected.corrupt(what))?;
+    expected.check(turns, chain)
+}
+
+impl Expected {
+    fn corrupt(self, what: String) -> Error {
+        Error::Corrupt {
+            run: Some(self.run),
+            what,
+        }
     }
-    if chain != expected.chain {
-        let what = "the turns do not come to the run's checksum".to_owned();
-        return Err(Unread::Failed(corrupt(what)));
+
+    /// Whether these are all turns, and the right ones.
+    fn check(self, turns: Vec<StoredTurn>, chain: u32) -> Result<Vec<StoredTurn>, Error> {
+        if u64::try_from(turns.len()) != Ok(self.turns) {
+            let (found, of) = (turns.len(), self.turns);
+            return Err(self.corrupt(format!("only {found} of {of} turns are there")));
+        }
+        if chain != self.chain {
+            return Err(self.corrupt("the turns do not come to the run's checksum".to_owned()));
+        }
+        Ok(turns)
     }
-    Ok(turns)
 }
 
 /// Cuts a piece into turns, without copying them.
@@ -151,6 +188,20 @@ mod tests {
             .map(|turn| turn.bytes)
             .collect();
         assert!(read == turns);
+    }
+
+    #[test]
+    fn a_run_of_one_value_comes_back_and_no_cut_does() {
+        let (_, expected, turns) = stored();
+        let piece = whole(&turns);
+        assert_eq!(piece.len(), piece_bytes(&turns));
+        let read = read_whole(expected, &piece).unwrap();
+        assert!(read.into_iter().map(|turn| turn.bytes).eq(turns));
+        for end in 0..piece.len() {
+            assert!(read_whole(expected, &piece[..end]).is_err(), "cut at {end}");
+        }
+        let other = Expected { chain: 1, ..expected };
+        assert!(read_whole(other, &piece).unwrap_err().to_string().contains("checksum"));
     }
 
     #[test]

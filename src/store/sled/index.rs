@@ -1,9 +1,13 @@
 //! Heads of runs as stored values, and the tallies that tell when one of them is missing. Must not live here: when they
 //! are written.
+//!
+//! A run that ends with few turns is one value: behind its head, which then names no history chunks, come its turns, as
+//! in a piece of history. Each key costs sled about as much as a kilobyte of content.
 
 use super::codec::{Cursor, put_optional_time, put_text, put_time, put_u32, put_u64};
+use super::frame::{self, CONTENT_BYTES_MAX, VALUE_BYTES_MAX};
+use super::keys;
 use super::state::Stored;
-use super::{frame, keys};
 use crate::model::{DefinitionDigest, RunId, RunStatus, WorkflowId, WorkflowType};
 use crate::store::{Error, RunHead};
 
@@ -11,7 +15,7 @@ use crate::store::{Error, RunHead};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoredHead {
     pub(super) head: RunHead,
-    /// How many history chunks there are.
+    /// How many history chunks there are; none: the turns are in the same value.
     pub(super) chunks: u32,
     /// What the chain of the run's turns comes to.
     pub(super) chain: u32,
@@ -56,9 +60,15 @@ impl StoredHead {
         head_mark(self.head.run_id, self.stored())
     }
 
-    pub(super) fn encode(&self, key: &[u8]) -> Vec<u8> {
+    /// The bytes of its value at most, without turns.
+    pub(super) fn bytes_max(head: &RunHead) -> usize {
+        VALUE_BYTES_MAX - CONTENT_BYTES_MAX + 80 + head.workflow_id.as_str().len() + head.workflow_type.as_str().len()
+    }
+
+    /// The value; `turns` are empty if the run has history chunks.
+    pub(super) fn encode(&self, key: &[u8], turns: &[u8]) -> Vec<u8> {
         let head = &self.head;
-        let mut out = frame::begin(80 + head.workflow_id.as_str().len() + head.workflow_type.as_str().len());
+        let mut out = frame::begin(Self::bytes_max(head) + turns.len());
         put_text(&mut out, head.workflow_id.as_str());
         put_text(&mut out, head.workflow_type.as_str());
         out.push(status_code(head.status));
@@ -70,19 +80,30 @@ impl StoredHead {
         put_u64(&mut out, head.history_bytes);
         put_u32(&mut out, self.chunks);
         put_u32(&mut out, self.chain);
+        out.extend_from_slice(turns);
         frame::seal(key, out)
     }
 
     /// # Errors
     /// [`Error::Corrupt`] that names the run.
     pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<StoredHead, Error> {
+        Self::decode_with_turns(key, value).map(|(head, _)| head)
+    }
+
+    /// The head, and the turns behind it.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] that names the run.
+    pub(super) fn decode_with_turns<'a>(key: &[u8], value: &'a [u8]) -> Result<(StoredHead, &'a [u8]), Error> {
         let run = keys::run_at_end(key);
         let corrupt = |what: &str| Error::Corrupt {
             run,
             what: format!("its head {what}"),
         };
         let content = frame::open(key, value).map_err(corrupt)?;
-        let read = run.and_then(|run| Self::read(run, &mut Cursor::new(content)));
+        let mut content = Cursor::new(content);
+        let read = run.and_then(|run| Some((Self::read(run, &mut content)?, content.rest())));
+        let read = read.filter(|(head, turns)| (head.chunks == 0) != turns.is_empty());
         read.ok_or_else(|| corrupt("cannot be read"))
     }
 
@@ -100,7 +121,7 @@ impl StoredHead {
             history_bytes: from.u64()?,
         };
         let (chunks, chain) = (from.u32()?, from.u32()?);
-        from.is_at_end().then_some(StoredHead { head, chunks, chain })
+        Some(StoredHead { head, chunks, chain })
     }
 }
 
@@ -191,8 +212,16 @@ mod tests {
     #[test]
     fn heads_survive_and_damage_names_the_run() {
         let key = keys::head(RunId::from_bytes([5; 16]));
-        let mut value = stored().encode(&key);
+        let mut value = stored().encode(&key, b"");
+        assert!(value.len() <= StoredHead::bytes_max(&stored().head));
         assert_eq!(StoredHead::decode(&key, &value).unwrap(), stored());
+        let whole = StoredHead { chunks: 0, ..stored() };
+        let with_turns = whole.encode(&key, b"turns");
+        let (head, turns) = StoredHead::decode_with_turns(&key, &with_turns).unwrap();
+        assert_eq!((head, turns), (whole.clone(), &b"turns"[..]));
+        for contradiction in [whole.encode(&key, b""), stored().encode(&key, b"turns")] {
+            assert!(StoredHead::decode(&key, &contradiction).is_err());
+        }
         value[20] ^= 1;
         let error = StoredHead::decode(&key, &value).unwrap_err().to_string();
         assert!(error.contains("05050505-0505"), "{error}");

@@ -8,7 +8,7 @@
 //! | `H` run(16) chunk(4) | turns of one run, in order |
 //! | `L` commit(8) chunk(4) | the log: everything that one commit brought |
 //! | `O` run(16) | marks an open run that has a head |
-//! | `R` run(16) | the head of a run: every closed one, and open ones whose turns are not all in the log |
+//! | `R` run(16) | the head of a run: every closed one, and open ones whose turns are not all in the log; of a small closed run its turns as well |
 //! | `W` length(2) workflow id, run(16) | finds the runs of a workflow id; the last one is the newest |
 //!
 //! Run ids begin with their time of creation, so that `H` and `R` grow at their end, as `L` does. Lengths come before
@@ -79,6 +79,13 @@ pub(super) fn names(workflow_id: &WorkflowId) -> std::ops::RangeInclusive<Key> {
     bound(0)..=bound(u8::MAX)
 }
 
+/// The workflow id in a `W` key.
+pub(super) fn read_name(key: &[u8]) -> Option<WorkflowId> {
+    let (rest, _) = key.split_last_chunk::<16>()?;
+    let (_, text) = rest.split_first_chunk::<3>()?;
+    Some(WorkflowId::from_trusted(std::str::from_utf8(text).ok()?))
+}
+
 /// The run at the end of an `O`, `R` or `W` key; `None` for a key that is too short.
 pub(super) fn run_at_end(key: &[u8]) -> Option<RunId> {
     let (_, run) = key.split_last_chunk::<16>()?;
@@ -128,7 +135,11 @@ mod tests {
         assert_eq!(read_history(&history(run, 7)), Some((run, 7)));
         assert_eq!(read_log(&log(9, 8)), Some((9, 8)));
         assert_eq!(read_definition(&definition(digest, 1)), Some((digest, 1)));
-        assert_eq!(run_at_end(&name(&WorkflowId::from_trusted("x"), run)), Some(run));
+        let name = name(&WorkflowId::from_trusted("x"), run);
+        assert_eq!(
+            (run_at_end(&name), read_name(&name).unwrap().as_str()),
+            (Some(run), "x")
+        );
         assert_eq!((read_log(b"L123"), run_at_end(b"R")), (None, None));
     }
 }

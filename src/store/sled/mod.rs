@@ -3,13 +3,14 @@
 //!
 //! ```text
 //! commit --> log block L (all turns of the commit)          one batch, one flush, one fdatasync
-//!            + tails of runs that ended or grew: H, R, W    (durable in the log already)
+//!            + tails of runs that ended or grew: R, W, H    (durable in the log already)
 //!            - log blocks that nobody needs any more
 //! ```
 //!
 //! A turn is written twice: at once and packed with all others into the log, and later, with the rest of its run, into
-//! history chunks. Only turns that are durable in the log go into history chunks, so that nothing can be read that is
-//! not durable, and a run is always whole: what its chunks have, and the log behind them.
+//! history chunks, or, if the run has ended and is small, behind its head. Only turns that are durable in the log go
+//! there, so that nothing can be read that is not durable, and a run is always whole: what its chunks have, and the log
+//! behind them.
 //!
 //! What sled 0.34 does not do itself is done here: it never syncs its file (we do, through our own handle), it takes
 //! damage for an unfinished write (checksums, chains, tallies and a witness tell), it panics on damaged files (errors
@@ -18,6 +19,7 @@
 mod block;
 mod codec;
 mod commit;
+mod filter;
 mod frame;
 mod history;
 mod index;
@@ -28,6 +30,7 @@ mod plan;
 mod quiet;
 mod read;
 mod recover;
+mod room;
 mod state;
 mod verify;
 

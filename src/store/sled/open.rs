@@ -12,8 +12,9 @@ use fs4::FileExt;
 
 use super::mark::Mark;
 use super::quiet::{from_io, install, quietly};
+use super::room::{self, Room};
 use super::{Disk, SledOptions, SledStore, recover};
-use crate::store::{Error, StoreStats};
+use crate::store::{Durability, Error, StoreStats};
 
 const LOCK_FILE: &str = "amends.lock";
 const MARK_FILE: &str = "amends.mark";
@@ -30,18 +31,21 @@ pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<SledStore,
     let lock = take_lock(&directory)?;
     remove_unfinished_snapshots(&directory).map_err(|error| unusable(&directory, &error))?;
     let (mark, acknowledged) = Mark::open(&directory.join(MARK_FILE)).map_err(|error| unusable(&directory, &error))?;
+    let database = directory.join(DATABASE_FILE);
+    room::trim(&database).map_err(|error| unusable(&directory, &error))?;
     let db = open_database(&directory, options)?;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(directory.join(DATABASE_FILE));
+    let file = OpenOptions::new().read(true).write(true).open(&database);
     let disk = Disk {
         db,
         file: file.map_err(|error| unusable(&directory, &error))?,
         directory: directory.clone(),
     };
     sync_directory(&disk).map_err(|error| from_io("syncing the data directory", &error))?;
-    let (live, writer) = recover::recover(&disk, mark, acknowledged, options)?;
+    let (live, mut writer) = recover::recover(&disk, mark, acknowledged, options)?;
+    if options.durability == Durability::PowerSafe {
+        // Only a matter of speed: without the thread, the file grows with each commit.
+        writer.room = Room::new(&database).ok();
+    }
     Ok(SledStore {
         disk,
         durability: options.durability,

@@ -2,14 +2,15 @@
 //! chunks of runs that ended or grew, dropping old log blocks). Must not live here: input and output.
 //!
 //! Side work is bounded for each commit, so that none waits long for it, and the bounds grow with what comes in, so
-//! that nothing piles up.
+//! that nothing piles up. A commit whose block fits one value leaves it to a later one: a single write needs no batch,
+//! which sled frames with a write of its own, so that such a commit costs one write to the disk instead of two.
 
 use std::collections::HashSet;
 
 use bytes::Bytes;
 
 use super::block::{BlockWriter, Header};
-use super::frame::{self, Chunks};
+use super::frame::{self, Chunks, VALUE_BYTES_MAX};
 use super::history;
 use super::index::{StoredHead, definition_mark, head_mark, run_mark};
 use super::keys::{self, Key};
@@ -30,6 +31,9 @@ const WRITE_OUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Log keys removed with one commit, if it does not bring more itself.
 const TRUNCATIONS_MAX: usize = 256;
+
+/// Commits in a row that may leave their side work to the next one.
+const POSTPONED_MAX: u32 = 32;
 
 /// What a commit is to change.
 #[derive(Default)]
@@ -53,21 +57,29 @@ pub(super) struct Deletion {
 
 /// What a commit writes, and what it means for the memory once it is durable.
 pub(super) struct Plan {
-    pub(super) batch: ::sled::Batch,
+    pub(super) writes: Writes,
     pub(super) bytes: usize,
     pub(super) block: Block,
     pub(super) write_outs: Vec<WriteOut>,
     pub(super) new_definitions: Vec<DefinitionDigest>,
 }
 
+/// Keys to be set or removed, all or none; the last word on a key counts.
+pub(super) type Writes = Vec<(Key, Option<Vec<u8>>)>;
+
 /// Builds a plan. The writer's half of the state is moved ahead at once: if the commit fails, nothing more is accepted.
 pub(super) fn build(writer: &mut Writer, live: &Live, change: &Change<'_>) -> Plan {
     let commit = writer.last.saturating_add(1);
     let mut builder = Builder {
-        batch: ::sled::Batch::default(),
+        writes: Writes::new(),
         bytes: 0,
     };
-    let write_outs = builder.write_outs(writer, live, change);
+    let with_side_work = !may_postpone(writer, live, change);
+    writer.postponed = if with_side_work { 0 } else { writer.postponed + 1 };
+    let write_outs = match with_side_work {
+        true => builder.write_outs(writer, live, change),
+        false => Vec::new(),
+    };
     let new_definitions = builder.definitions(writer, live, change.definitions);
     for deletion in &change.deletions {
         builder.delete(writer, deletion);
@@ -90,13 +102,15 @@ pub(super) fn build(writer: &mut Writer, live: &Live, change: &Change<'_>) -> Pl
         chunks: u32::try_from(values.len()).unwrap_or(u32::MAX),
         bytes: values.iter().map(|(_, value)| value.len()).sum(),
     };
-    builder.truncate(writer, header.horizon, values.len());
+    if with_side_work {
+        builder.truncate(writer, header.horizon, values.len());
+    }
     builder.insert_all(values);
     writer.last = commit;
     writer.log_bytes = writer.log_bytes.saturating_add(block.bytes);
     writer.blocks.push_back(block);
     Plan {
-        batch: builder.batch,
+        writes: builder.writes,
         bytes: builder.bytes,
         block,
         write_outs,
@@ -104,15 +118,32 @@ pub(super) fn build(writer: &mut Writer, live: &Live, change: &Change<'_>) -> Pl
     }
 }
 
+/// Whether the commit is a single value, and it is not yet time for what was postponed.
+fn may_postpone(writer: &Writer, live: &Live, change: &Change<'_>) -> bool {
+    // A commit without turns has the time; it is also how the store is asked to tidy up.
+    !change.turns.is_empty()
+        && writer.postponed < POSTPONED_MAX
+        && change.deletions.is_empty()
+        && change
+            .definitions
+            .iter()
+            .all(|(digest, _)| live.definitions.contains(digest))
+        && BlockWriter::fits_one_value(change.turns)
+}
+
 struct Builder {
-    batch: ::sled::Batch,
+    writes: Writes,
     bytes: usize,
 }
 
 impl Builder {
     fn insert(&mut self, key: Key, value: Vec<u8>) {
         self.bytes += key.len() + value.len();
-        self.batch.insert(key, value);
+        self.writes.push((key, Some(value)));
+    }
+
+    fn remove(&mut self, key: Key) {
+        self.writes.push((key, None));
     }
 
     fn insert_all(&mut self, values: Vec<(Key, Vec<u8>)>) {
@@ -164,21 +195,19 @@ impl Builder {
 
     fn write_out(&mut self, writer: &mut Writer, run: &LiveRun) -> WriteOut {
         let (id, before) = (run.head.run_id, run.stored);
-        let piece = history::piece(id, before.chunks, before.turns.saturating_add(1), &run.tail);
-        let added = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+        let (added, turns) = self.turns(run);
         let stored = Stored {
             turns: run.head.turns,
             chunks: before.chunks.saturating_add(added),
             chain: run.chain,
         };
-        self.insert_all(piece);
         let key = keys::head(id);
         let head = StoredHead {
             head: run.head.clone(),
             chunks: stored.chunks,
             chain: stored.chain,
         };
-        let value = head.encode(&key);
+        let value = head.encode(&key, &turns);
         self.insert(key, value);
 
         let (tallies, closed) = (&mut writer.tallies, run.head.status.is_closed());
@@ -195,13 +224,30 @@ impl Builder {
                 tallies.open.add(run_mark(id));
             }
             (false, true) => {
-                self.batch.remove(keys::open(id));
+                self.remove(keys::open(id));
                 tallies.open.remove(run_mark(id));
             }
             _ => {}
         }
         writer.newest_head = writer.newest_head.max(Some(id));
-        WriteOut { run: id, stored }
+        WriteOut {
+            run: id,
+            is_new: before.chunks == 0,
+            stored,
+        }
+    }
+
+    /// Writes a tail into chunks, and says into how many; or gives it back as what goes behind the run's head.
+    fn turns(&mut self, run: &LiveRun) -> (u32, Vec<u8>) {
+        let (id, before) = (run.head.run_id, run.stored);
+        let bytes = StoredHead::bytes_max(&run.head).saturating_add(history::piece_bytes(&run.tail));
+        if before.chunks == 0 && run.head.status.is_closed() && bytes <= VALUE_BYTES_MAX {
+            return (0, history::whole(&run.tail));
+        }
+        let piece = history::piece(id, before.chunks, before.turns.saturating_add(1), &run.tail);
+        let added = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+        self.insert_all(piece);
+        (added, Vec::new())
     }
 
     fn definitions(
@@ -228,15 +274,15 @@ impl Builder {
         let Some(stored) = &deletion.on_disk else { return };
         let run = deletion.run;
         for chunk in 0..stored.chunks {
-            self.batch.remove(keys::history(run, chunk));
+            self.remove(keys::history(run, chunk));
         }
-        self.batch.remove(keys::head(run));
-        self.batch.remove(keys::name(&stored.head.workflow_id, run));
+        self.remove(keys::head(run));
+        self.remove(keys::name(&stored.head.workflow_id, run));
         writer.tallies.heads.remove(stored.mark());
         writer.tallies.names.remove(run_mark(run));
         if !stored.head.status.is_closed() {
             // It ended since, in the log, and was not written out again.
-            self.batch.remove(keys::open(run));
+            self.remove(keys::open(run));
             writer.tallies.open.remove(run_mark(run));
         }
     }
@@ -249,7 +295,7 @@ impl Builder {
                 break;
             }
             for chunk in 0..block.chunks {
-                self.batch.remove(keys::log(block.commit, chunk));
+                self.remove(keys::log(block.commit, chunk));
                 removed += 1;
             }
             writer.log_bytes = writer.log_bytes.saturating_sub(block.bytes);

@@ -21,9 +21,25 @@ impl Disk {
         value.map(|value| StoredHead::decode(&key, &value)).transpose()
     }
 
-    /// The turns in a run's history chunks.
+    /// The turns of a run in the database.
     pub(super) fn turns(&self, run: RunId, stored: Stored) -> Result<Vec<StoredTurn>, Unread> {
+        if stored.chunks == 0 && stored.turns > 0 {
+            return self.turns_beside_head(run, stored);
+        }
         history::read(stored.expected(run), |key| self.get(key))
+    }
+
+    fn turns_beside_head(&self, run: RunId, stored: Stored) -> Result<Vec<StoredTurn>, Unread> {
+        let key = keys::head(run);
+        let Some(value) = self.get(&key).map_err(Unread::Failed)? else {
+            return Err(Unread::Missing(Error::Corrupt {
+                run: Some(run),
+                what: "its head is missing".to_owned(),
+            }));
+        };
+        let whole = StoredHead::decode_with_turns(&key, &value);
+        let turns = whole.and_then(|(_, turns)| history::read_whole(stored.expected(run), turns));
+        turns.map_err(Unread::Failed)
     }
 
     /// The newest run with a name in the database.
@@ -92,7 +108,14 @@ impl SledStore {
 
     pub(super) fn find_newest(&self, workflow_id: &WorkflowId) -> Result<Option<RunHead>, Error> {
         // Memory first: a run that moves from there to the database meanwhile is then seen twice, not missed.
-        let in_memory = self.live().newest(workflow_id).map(|run| run.head.clone());
+        let (in_memory, may_be_on_disk) = {
+            let live = self.live();
+            let newest = live.newest(workflow_id).map(|run| run.head.clone());
+            (newest, live.stored_names.may_contain(workflow_id))
+        };
+        if !may_be_on_disk {
+            return Ok(in_memory);
+        }
         let Some(run) = self.disk.newest(workflow_id)? else {
             return Ok(in_memory);
         };

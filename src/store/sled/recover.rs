@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::block::{self, Entry, Header, LoggedTurn};
 use super::codec::{Cursor, put_u32};
+use super::filter::NameFilter;
 use super::frame::{self, Joined};
 use super::index::{StoredHead, Tallies, Tally, definition_mark, link, run_mark};
 use super::mark::Mark;
@@ -12,7 +13,7 @@ use super::plan::{self, Change};
 use super::quiet::quietly;
 use super::state::{Block, Live, LiveRun, Writer};
 use super::{Disk, OpenCheck, SledOptions, keys};
-use crate::model::{DefinitionDigest, RunId};
+use crate::model::{DefinitionDigest, RunId, WorkflowId};
 use crate::store::head::Place;
 use crate::store::{Epoch, Error, RunHead};
 
@@ -54,8 +55,10 @@ pub(super) fn recover(
         queue: VecDeque::new(),
         blocks: VecDeque::new(),
         log_bytes: 0,
+        postponed: 0,
         newest_head: None,
         mark,
+        room: None,
     };
     if !check_format(disk, acknowledged)? {
         create(disk, &mut writer, options)?;
@@ -73,9 +76,10 @@ pub(super) fn recover(
     live.epoch = Epoch(header.epoch);
     open_runs(disk, &mut live, &header.tallies)?;
     definitions(disk, &mut live, &header.tallies)?;
-    if options.check == OpenCheck::Index {
-        check_index(disk, &header.tallies)?;
-    }
+    live.stored_names = match options.check {
+        OpenCheck::Index => check_index(disk, &header.tallies)?,
+        OpenCheck::OpenRuns => NameFilter::blind(),
+    };
     let last_head = quietly("scanning", || disk.db.scan_prefix([keys::HEAD]).next_back().transpose())?;
     writer.newest_head = last_head.and_then(|(key, _)| keys::run_at_end(&key));
     let mut runs: Vec<_> = log.turns.into_iter().collect();
@@ -117,10 +121,10 @@ fn check_format(disk: &Disk, acknowledged: u64) -> Result<bool, Error> {
 /// Makes a new store: the format, and a first commit without content, so that there always is a last block.
 fn create(disk: &Disk, writer: &mut Writer, options: &SledOptions) -> Result<(), Error> {
     let mut plan = plan::build(writer, &Live::default(), &Change::default());
-    let mut batch = std::mem::take(&mut plan.batch);
+    let mut writes = std::mem::take(&mut plan.writes);
     let (key, value) = format_record(FORMAT);
-    batch.insert(key, value);
-    disk.write(batch, options.durability)
+    writes.push((key, Some(value)));
+    disk.write(writes, options.durability)
 }
 
 pub(super) fn format_record(format: u32) -> (keys::Key, Vec<u8>) {
@@ -263,23 +267,28 @@ fn definitions(disk: &Disk, live: &mut Live, tallies: &Tallies) -> Result<(), Er
     compare("definitions", found, tallies.definitions)
 }
 
-/// Whether the head and the name of every run are there, in their newest versions.
-fn check_index(disk: &Disk, tallies: &Tallies) -> Result<(), Error> {
+/// Whether the head and the name of every run are there, in their newest versions; gives the names.
+fn check_index(disk: &Disk, tallies: &Tallies) -> Result<NameFilter, Error> {
     let mut heads = Tally::default();
     for entry in disk.scan(keys::HEAD) {
         let (key, value) = entry?;
         heads.add(StoredHead::decode(&key, &value)?.mark());
     }
     compare("heads of runs", heads, tallies.heads)?;
-    compare("names of runs", names(disk)?, tallies.names)
+    let mut filter = NameFilter::default();
+    let names = names(disk, |name| filter.add(&name))?;
+    compare("names of runs", names, tallies.names)?;
+    Ok(filter)
 }
 
-pub(super) fn names(disk: &Disk) -> Result<Tally, Error> {
+pub(super) fn names(disk: &Disk, mut each: impl FnMut(WorkflowId)) -> Result<Tally, Error> {
     let mut names = Tally::default();
     for entry in disk.scan(keys::NAME) {
         let (key, value) = entry?;
         let run = keys::run_at_end(&key).ok_or_else(|| corrupt(None, "the name of a run cannot be read"))?;
         frame::open(&key, &value).map_err(|what| corrupt(Some(run), format!("its name {what}")))?;
+        let name = keys::read_name(&key).ok_or_else(|| corrupt(Some(run), "its name cannot be read"))?;
+        each(name);
         names.add(run_mark(run));
     }
     Ok(names)

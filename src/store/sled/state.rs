@@ -8,9 +8,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 
+use super::filter::NameFilter;
 use super::history::Expected;
 use super::index::{StoredHead, Tallies, link};
 use super::mark::Mark;
+use super::room::Room;
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 use crate::store::head::Place;
 use crate::store::{Epoch, RunHead, TurnRecord};
@@ -22,6 +24,8 @@ pub(super) struct Live {
     pub(super) runs: HashMap<RunId, LiveRun>,
     /// The runs above by workflow id.
     names: HashMap<WorkflowId, Named>,
+    /// The workflow ids in the database.
+    pub(super) stored_names: NameFilter,
     pub(super) definitions: HashSet<DefinitionDigest>,
 }
 
@@ -36,7 +40,7 @@ struct Named {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stored {
     pub(super) turns: u64,
-    /// 0: the run has no head, no name and no mark in the database yet.
+    /// 0: the run has no head, no name and no mark in the database yet, or else is one value.
     pub(super) chunks: u32,
     pub(super) chain: u32,
 }
@@ -69,9 +73,13 @@ pub(super) struct Writer {
     /// The blocks of the log, oldest first.
     pub(super) blocks: VecDeque<Block>,
     pub(super) log_bytes: usize,
+    /// Commits since the last one that took side work along.
+    pub(super) postponed: u32,
     /// No run newer than this one has a head in the database.
     pub(super) newest_head: Option<RunId>,
     pub(super) mark: Mark,
+    /// Where syncs cost enough for it to matter.
+    pub(super) room: Option<Room>,
 }
 
 /// One block of the log.
@@ -86,6 +94,8 @@ pub(super) struct Block {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WriteOut {
     pub(super) run: RunId,
+    /// Whether it has not been in the database before.
+    pub(super) is_new: bool,
     /// What the chunks hold when it is done.
     pub(super) stored: Stored,
 }

@@ -169,7 +169,7 @@ impl Check<'_> {
     }
 
     fn names(&mut self, chunks: &HashMap<RunId, u32>, tallies: &Tallies) {
-        let compared = names(&self.store.disk).and_then(|found| compare("names of runs", found, tallies.names));
+        let compared = names(&self.store.disk, drop).and_then(|found| compare("names of runs", found, tallies.names));
         if let Err(error) = compared {
             self.error(error);
         }

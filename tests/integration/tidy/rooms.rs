@@ -37,7 +37,7 @@ const DOORS: [(&str, &[&str]); 16] = [
     ("getrandom", &["src/runtime/entropy.rs"]),
     ("jsonschema", &["src/definition/schema.rs"]),
     ("reqwest", &["src/runtime/http.rs", "src/runtime/http/"]),
-    ("rustix", &["src/server/bench/"]),
+    ("rustix", &["src/runtime/exec.rs", "src/server/bench/"]),
     ("sled", &["src/store/sled"]),
     (
         "tokio",
@@ -53,9 +53,22 @@ const DOORS: [(&str, &[&str]); 16] = [
 ];
 
 /// Calls that have one door although they need no dependency.
-const CALLS: [(&str, &str); 2] = [
-    ("SystemTime::now", "src/runtime/clock.rs"),
-    ("Instant::now", "src/runtime/clock.rs"),
+const CALLS: [(&str, &str, &str); 3] = [
+    (
+        "SystemTime::now",
+        "src/runtime/clock.rs",
+        "take the time from the engine's Clock",
+    ),
+    (
+        "Instant::now",
+        "src/runtime/clock.rs",
+        "take the time from the engine's Clock",
+    ),
+    (
+        "tokio::process",
+        "src/runtime/exec.rs",
+        "programs are run there, so that none is left behind",
+    ),
 ];
 
 pub(super) fn imports_only_what_it_may(source: &Source) -> Vec<Problem> {
@@ -97,9 +110,9 @@ pub(super) fn keeps_to_the_doors(source: &Source) -> Vec<Problem> {
                 problems.push(Problem::new(source, line, what));
             }
         }
-        for (call, door) in CALLS {
+        for (call, door, instead) in CALLS {
             if code.contains(call) && source.path != door {
-                let what = format!("{call} is called only in {door}: take the time from the engine's Clock");
+                let what = format!("{call} is called only in {door}: {instead}");
                 problems.push(Problem::new(source, line, what));
             }
         }

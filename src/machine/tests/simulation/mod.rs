@@ -16,7 +16,7 @@ mod check;
 mod participants;
 mod world;
 
-use super::plan::{Plan, PlanStep};
+use super::plan::{Plan, PlanDesk, PlanStep, Unanswered};
 use super::variable;
 use chance::Chance;
 use world::World;
@@ -72,6 +72,12 @@ fn plan(chance: &mut Chance) -> Plan {
             undo: (!chance.one_in(8)).then(|| if chance.one_in(20) { 3 } else { 0 }),
             attempts: if chance.one_in(3) { 3 } else { 0 },
             within: chance.one_in(8).then(|| chance.between(5, 200)),
+            unanswered: match chance.below(6) {
+                0 => Unanswered::Ask,
+                1 => Unanswered::Verify,
+                _ => Unanswered::Compensate,
+            },
+            fenced: chance.one_in(5),
         })
         .collect();
     let pivot = chance
@@ -87,5 +93,12 @@ fn plan(chance: &mut Chance) -> Plan {
         by_definition: chance.one_in(2),
         run_timeout: chance.one_in(6).then(|| chance.between(10, 400)),
         timer: chance.below(100),
+        keep: chance.one_in(4).then(|| chance.below(4)),
+        desk: PlanDesk {
+            unwind_timeout: chance.one_in(5).then(|| chance.between(5, 200)),
+            unwind_parallel: chance.one_in(4).then_some(1),
+            escalates_after: chance.one_in(4).then(|| chance.between(1, 60)),
+            decides_after: None,
+        },
     }
 }

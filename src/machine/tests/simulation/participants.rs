@@ -80,6 +80,44 @@ impl Participants {
         }
     }
 
+    /// Somebody asks whether a forward request had its effect. If not, it never will have.
+    pub(super) fn verify(&mut self, name: &str, chance: &mut Chance, calm: bool) -> AttemptOutcome {
+        let luck = if calm { 99 } else { chance.below(100) };
+        match luck {
+            0..10 => return Err(busy()),
+            10..12 => return Err(broken()),
+            _ => {}
+        }
+        let memory = self.memories.entry(name.to_owned()).or_default();
+        memory.refused |= !memory.applied;
+        let verdict = match memory.applied {
+            true => Payload::json(&Verdict::applied(1)),
+            false => Payload::json(&Verdict::<()>::not_applied()),
+        };
+        Ok(verdict.expect("small enough"))
+    }
+
+    /// A person makes sure that a forward request that had no effect never has one.
+    pub(super) fn refuse(&mut self, name: &str) {
+        self.memories.entry(name.to_owned()).or_default().refused = true;
+    }
+
+    /// A person does by hand what a forward request should have done.
+    pub(super) fn apply_by_hand(&mut self, name: &str) {
+        let memory = self.memories.entry(name.to_owned()).or_default();
+        if !std::mem::replace(&mut memory.applied, true) {
+            self.effects.push(Effect::Applied(name.to_owned()));
+        }
+    }
+
+    /// A person undoes by hand what a forward request did.
+    pub(super) fn undo_by_hand(&mut self, name: &str) {
+        let memory = self.memories.entry(name.to_owned()).or_default();
+        if !std::mem::replace(&mut memory.undone, true) {
+            self.effects.push(Effect::Undone(name.to_owned()));
+        }
+    }
+
     pub(super) fn has_applied(&self, name: &str) -> bool {
         self.memories.get(name).is_some_and(|memory| memory.applied)
     }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::chance::Chance;
 use super::participants::Participants;
 use crate::machine::tests::plan::{Plan, PlanDecider};
-use crate::machine::tests::scenario::{cancel_request, signal};
+use crate::machine::tests::scenario::{cancel_request, decision, signal};
 use crate::machine::tests::text::{history_text, seconds};
-use crate::machine::{Reply, RunState, decide, park};
+use crate::machine::{Reply, RunState, Stuck, decide, park};
 use crate::model::*;
 
 /// Faults happen up to this time; afterwards all is well.
@@ -40,15 +40,29 @@ enum Happening {
         request: Request,
         outcome: AttemptOutcome,
     },
+    /// A person looks at what is stuck.
+    Looks {
+        life: u64,
+    },
     Dies,
     Restarts,
+}
+
+/// What a request asks of its participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Errand {
+    Forward,
+    Undo,
+    Verify,
+    /// Nothing that anybody keeps a record of.
+    Other,
 }
 
 #[derive(Clone, Debug)]
 struct Request {
     token: AttemptToken,
     step: String,
-    undoes: bool,
+    errand: Errand,
     life: u64,
 }
 
@@ -165,6 +179,7 @@ impl<'a> World<'a> {
             Happening::Sends(which) => self.client_sends(which),
             Happening::Commits { life } if life == self.life => self.commit(),
             Happening::Wakes { life } if life == self.life => self.wakes(),
+            Happening::Looks { life } if life == self.life => self.operator_looks(),
             Happening::Arrives { request } => self.request_arrives(request),
             Happening::Answers { request, outcome } if request.life == self.life => self.hear(&request, outcome),
             Happening::Dies if !self.is_calm() => self.die(),
@@ -230,14 +245,20 @@ impl<'a> World<'a> {
             self.wishes[which].acknowledged = Some(reply);
         }
         process.out.retain(|token| process.state.wants_attempt(*token));
-        let due: Vec<(AttemptToken, String, bool)> = process
+        let due: Vec<(AttemptToken, String, Errand)> = process
             .state
             .attempts_due(self.now)
             .filter(|activity| !process.out.contains(&activity.token()))
             .map(|activity| {
-                let id = activity.attributes.activity_id.to_string();
-                let step = id.trim_end_matches("/undo").to_owned();
-                (activity.token(), step, activity.is_compensation())
+                let id = activity.attributes.activity_id.as_str();
+                let errand = match activity.attributes.role {
+                    ActivityRole::Step(_) => Errand::Forward,
+                    ActivityRole::Compensation(_) => Errand::Undo,
+                    ActivityRole::Verification(_) => Errand::Verify,
+                    ActivityRole::Plain | ActivityRole::Escalation(_) => Errand::Other,
+                };
+                let step = id.split('/').next().unwrap_or(id).to_owned();
+                (activity.token(), step, errand)
             })
             .collect();
         let cancelled: Vec<AttemptToken> = process
@@ -247,9 +268,14 @@ impl<'a> World<'a> {
             .filter(|token| process.state.cancels_attempt(*token))
             .collect();
         let wake = process.state.next_wake(self.now);
+        let is_stuck = process.state.stuck().next().is_some();
         process.out.extend(due.iter().map(|(token, ..)| *token));
-        for (token, step, undoes) in due {
-            self.send(token, step, undoes);
+        for (token, step, errand) in due {
+            self.send(token, step, errand);
+        }
+        if is_stuck {
+            let (life, later) = (self.life, self.chance.below(120_000));
+            self.soon(later, Happening::Looks { life });
         }
         for token in cancelled {
             self.heed(token);
@@ -275,13 +301,57 @@ impl<'a> World<'a> {
         self.turn(vec![Input::Wake], None);
     }
 
-    fn send(&mut self, token: AttemptToken, step: String, undoes: bool) {
+    /// A person looks at what is stuck, goes and sees what really happened, and decides.
+    fn operator_looks(&mut self) {
+        let Some(process) = &self.process else {
+            return;
+        };
+        let stuck: Vec<Stuck> = process.state.stuck().collect();
+        let which = usize::try_from(self.chance.below(stuck.len() as u64)).unwrap_or(0);
+        let Some(Stuck { step, reason, .. }) = stuck.get(which) else {
+            return;
+        };
+        let Some(name) = step.as_ref().map(|step| step.to_string()) else {
+            return;
+        };
+        let tries_again = self.chance.one_in(2);
+        let output = Payload::null();
+        let choice = match reason {
+            StuckReason::CompensationFailed | StuckReason::CompensationInput | StuckReason::UnwindTimeout => {
+                match self.chance.below(4) {
+                    0 => Choice::Skip,
+                    1 => {
+                        self.participants.undo_by_hand(&name);
+                        Choice::MarkDone { output }
+                    }
+                    2 => Choice::RetryWith { input: output },
+                    _ => Choice::Retry,
+                }
+            }
+            StuckReason::RetriableFailed if tries_again => Choice::Retry,
+            StuckReason::RetriableFailed => {
+                self.participants.apply_by_hand(&name);
+                Choice::MarkDone { output }
+            }
+            StuckReason::Ambiguous if self.participants.has_applied(&name) => Choice::MarkDone { output },
+            StuckReason::Ambiguous if tries_again => Choice::Retry,
+            StuckReason::Ambiguous => {
+                self.participants.refuse(&name);
+                Choice::Skip
+            }
+            StuckReason::FailedAfterPivot => return,
+        };
+        self.trace.push(format!("decides {name} {choice:?}"));
+        self.turn(vec![decision(&name, choice, "")], None);
+    }
+
+    fn send(&mut self, token: AttemptToken, step: String, errand: Errand) {
         let life = self.life;
         assert!(self.left.insert(token), "{step} {token:?} leaves a second time");
         let request = Request {
             token,
             step,
-            undoes,
+            errand,
             life,
         };
         let timeout = Err(Failure::timeout(TimeoutKind::StartToClose));
@@ -306,7 +376,7 @@ impl<'a> World<'a> {
             let request = Request {
                 token,
                 step: String::new(),
-                undoes: false,
+                errand: Errand::Other,
                 life: self.life,
             };
             let outcome = Err(Failure::canceled(""));
@@ -318,12 +388,13 @@ impl<'a> World<'a> {
     fn request_arrives(&mut self, request: Request) {
         let calm = self.is_calm();
         let Request {
-            token, step, undoes, ..
+            token, step, errand, ..
         } = &request;
-        let outcome = match undoes {
-            true => self.participants.undo(step, &mut self.chance, calm),
-            false if step == "plain" => Ok(Payload::null()),
-            false => self.participants.forward(step, token.scheduled, &mut self.chance, calm),
+        let outcome = match errand {
+            Errand::Undo => self.participants.undo(step, &mut self.chance, calm),
+            Errand::Verify => self.participants.verify(step, &mut self.chance, calm),
+            Errand::Forward => self.participants.forward(step, token.scheduled, &mut self.chance, calm),
+            Errand::Other => Ok(Payload::null()),
         };
         let is_lost = !calm && self.chance.one_in(15);
         if !is_lost {

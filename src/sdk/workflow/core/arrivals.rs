@@ -14,6 +14,7 @@ impl Core {
 
     /// The engine scheduled this activity under this event.
     pub(crate) fn confirm_activity(&mut self, activity_id: &ActivityId, event: EventId) {
+        self.steps.confirm(activity_id, event);
         let Some(key) = self.by_activity_id.get(activity_id).copied() else {
             return;
         };
@@ -29,18 +30,16 @@ impl Core {
 
     /// The activity of this event ended well.
     pub(crate) fn complete_activity(&mut self, scheduled: EventId, result: Payload) {
+        self.steps.complete(scheduled);
         let Some(key) = self.by_scheduled.get(&scheduled).copied() else {
             return;
         };
-        if let Some(What::Activity { is_pivot: true, .. }) = self.operations.get(&key).map(|operation| &operation.what)
-        {
-            self.pivot_passed = true;
-        }
         self.resolve(key, Ok(result));
     }
 
     /// The activity of this event ended badly.
     pub(crate) fn fail_activity(&mut self, scheduled: EventId, cause: Failure, retry_state: RetryState) {
+        self.steps.fail(scheduled);
         let Some(key) = self.by_scheduled.get(&scheduled).copied() else {
             return;
         };
@@ -69,7 +68,7 @@ impl Core {
     /// Delivers a cancellation, unless the saga is past its pivot: from there on it only goes forward. To be called
     /// after everything that arrived with it, so that what has ended is not asked to stop.
     pub(crate) fn request_cancel(&mut self) {
-        if self.cancel_requested || self.pivot_passed {
+        if self.cancel_requested || self.steps.is_past_pivot() {
             return;
         }
         self.cancel_requested = true;
@@ -110,7 +109,7 @@ impl Core {
         self.ended = true;
     }
 
-    fn resolve(&mut self, key: Key, outcome: Result<Payload, Failure>) {
+    pub(super) fn resolve(&mut self, key: Key, outcome: Result<Payload, Failure>) {
         let Some(operation) = self.operations.get_mut(&key) else {
             return;
         };

@@ -1,0 +1,425 @@
+//! The desk: what a person sees when a saga is stuck, what may be decided, and what follows.
+
+use std::time::Duration;
+
+use super::scenario::*;
+use crate::machine::{Rejection, Reply};
+use crate::model::*;
+
+/// A saga whose step "b" failed, and whose compensation of "a" failed for good.
+fn failed_compensation() -> Scenario {
+    let mut run = Scenario::start([step("a").undo_attempts(1)]);
+    run.at(1).completes("a", [step("b")]);
+    run.at(2).fails("b", declined(), [fail("Declined")]);
+    run.at(3).fails("a/undo", busy(), []);
+    run.expect_status(RunStatus::Stuck).expect_running("");
+    run
+}
+
+/// A saga whose retriable step "r" failed for good, after the pivot.
+fn failed_retriable() -> Scenario {
+    let mut run = Scenario::start([pivot("p")]);
+    run.at(1).completes("p", [retriable("r")]);
+    run.at(2).fails("r", broken(), []);
+    run.expect_status(RunStatus::Stuck).expect_running("");
+    run
+}
+
+#[test]
+fn a_failed_compensation_can_be_tried_again() {
+    let mut run = failed_compensation();
+    run.expect_desk("a: CompensationFailed (retry retry-with skip mark-done abandon)");
+    run.at(9).decides("a", Choice::Retry, []).expect_running("a/undo#2");
+    run.expect_status(RunStatus::Unwinding).expect_desk("");
+    run.at(10).completes("a/undo", []).expect_status(RunStatus::Amended);
+    run.expect_history(
+        "
+            @0s
+            1 WorkflowExecutionStarted order
+            2-4 WorkflowTaskCompleted
+            5 ActivityTaskScheduled a
+            @1s
+            6 ActivityTaskStarted a #1
+            7 ActivityTaskCompleted a
+            8-10 WorkflowTaskCompleted
+            11 ActivityTaskScheduled b
+            @2s
+            12 ActivityTaskStarted b #1
+            13 ActivityTaskFailed b: Declined [NonRetryable]
+            14-16 WorkflowTaskCompleted
+            17 SagaUnwindStarted Declined
+            18 ActivityTaskScheduled a/undo
+            @3s
+            19 SagaStuck a: Busy [CompensationFailed]
+            @9s
+            20 SagaDecided a: retry by ada
+            @10s
+            21 ActivityTaskStarted a/undo #2 after Busy
+            22 ActivityTaskCompleted a/undo
+            23 WorkflowExecutionFailed Declined (amended)
+        ",
+    );
+}
+
+#[test]
+fn a_decision_to_retry_gives_a_fresh_retry_policy() {
+    let mut run = Scenario::start([step("a").undo_attempts(2)]);
+    run.completes("a", [fail("Sorry")]);
+    run.at(1).fails("a/undo", busy(), []);
+    run.at(2).wake([]).fails("a/undo", busy(), []);
+    run.expect_desk("a: CompensationFailed (retry retry-with skip mark-done abandon)");
+    run.at(5).decides("", Choice::Retry, []).expect_running("a/undo#3");
+    run.at(6).fails("a/undo", busy(), []).expect_wake("7s");
+    run.at(7).wake([]).expect_running("a/undo#4");
+    run.at(8).fails("a/undo", busy(), []).expect_status(RunStatus::Stuck);
+}
+
+#[test]
+fn a_failed_compensation_can_be_tried_with_another_input() {
+    let mut run = failed_compensation();
+    let input = Payload::json("other account").unwrap();
+    run.decides("a", Choice::RetryWith { input: input.clone() }, []);
+    let pending = run.pending("a/undo").expect("tried again");
+    assert_eq!((pending.attempt, &pending.attributes.input), (2, &input));
+}
+
+#[test]
+fn a_compensation_done_by_hand_counts_as_done() {
+    let mut run = failed_compensation();
+    run.decides("a", mark_done(), []).expect_status(RunStatus::Amended);
+    run.expect_steps("a completed/done, b failed/not-owed");
+}
+
+#[test]
+fn a_saga_that_leaves_something_behind_by_decision_does_not_say_amended() {
+    let mut run = failed_compensation();
+    run.decides("a", Choice::Skip, []).expect_status(RunStatus::Failed);
+    run.expect_steps("a completed/skipped, b failed/not-owed");
+}
+
+#[test]
+fn what_waits_for_a_compensation_goes_on_after_the_decision() {
+    for (choice, status) in [(mark_done(), RunStatus::Amended), (Choice::Skip, RunStatus::Failed)] {
+        let mut run = Scenario::start([step("a")]);
+        run.completes("a", [step("b").undo_attempts(1)]);
+        run.completes("b", [fail("Sorry")]);
+        run.fails("b/undo", broken(), []).expect_running("");
+        run.decides("b", choice, []).expect_running("a/undo#1");
+        run.completes("a/undo", []).expect_status(status);
+    }
+}
+
+#[test]
+fn a_compensation_without_input_is_decided_the_same_way() {
+    let stuck = || {
+        let mut run = Scenario::start([step("a")
+            .undo_mapped()
+            .input(Payload::from_parts("binary/plain", vec![1]))]);
+        run.completes("a", [fail("Sorry")]);
+        run.expect_desk("a: CompensationInput (retry retry-with skip mark-done abandon)");
+        run
+    };
+    stuck().decides("a", mark_done(), []).expect_status(RunStatus::Amended);
+    stuck().decides("a", Choice::Skip, []).expect_status(RunStatus::Failed);
+    stuck().decides("a", Choice::Retry, []).expect_status(RunStatus::Stuck);
+    let input = Payload::json("made by hand").unwrap();
+    let mut run = stuck();
+    run.decides("a", Choice::RetryWith { input: input.clone() }, [])
+        .expect_running("a/undo#1");
+    assert_eq!(run.pending("a/undo").unwrap().attributes.input, input);
+    run.completes("a/undo", []).expect_status(RunStatus::Amended);
+}
+
+#[test]
+fn an_exhausted_retriable_step_is_decided_forward() {
+    for choice in [mark_done(), Choice::Skip] {
+        let mut run = failed_retriable();
+        run.expect_desk("r: RetriableFailed (retry retry-with skip mark-done abandon)");
+        run.at(3)
+            .decides("r", choice, [complete()])
+            .expect_status(RunStatus::Completed);
+    }
+    let mut run = failed_retriable();
+    run.at(3).decides("r", Choice::Retry, []).expect_running("r#2");
+    run.at(4)
+        .completes("r", [complete()])
+        .expect_status(RunStatus::Completed);
+    let mut run = failed_retriable();
+    let input = Payload::json(&2).unwrap();
+    run.decides("r", Choice::RetryWith { input: input.clone() }, []);
+    assert_eq!(run.state.step("r").unwrap().input, input);
+}
+
+#[test]
+fn a_failure_after_the_pivot_is_decided_for_the_run() {
+    let halted = || {
+        let mut run = Scenario::start([step("a")]);
+        run.completes("a", [undoable_pivot("p")]);
+        run.completes("p", [fail("Sorry")]);
+        run.expect_desk("(saga): FailedAfterPivot (mark-done go-back abandon)");
+        run
+    };
+    halted()
+        .decides("", mark_done(), [])
+        .expect_status(RunStatus::Completed);
+    halted()
+        .decides("", Choice::Abandon, [])
+        .expect_status(RunStatus::Terminated);
+    let mut run = halted();
+    run.decides("", Choice::GoBack, []).expect_running("p/undo#1");
+    run.completes("p/undo", []).expect_running("a/undo#1");
+    run.completes("a/undo", []).expect_status(RunStatus::Amended);
+}
+
+#[test]
+fn going_back_over_a_pivot_that_cannot_be_undone_leaves_it() {
+    let mut run = Scenario::start([step("a")]);
+    run.completes("a", [pivot("p")]);
+    run.completes("p", [fail("Sorry")]);
+    run.decides("", Choice::GoBack, []).expect_running("a/undo#1");
+    run.completes("a/undo", []).expect_status(RunStatus::Amended);
+}
+
+#[test]
+fn an_abandoned_saga_ends_as_it_is() {
+    let mut run = failed_compensation();
+    run.at(9)
+        .decides("a", Choice::Abandon, [])
+        .expect_status(RunStatus::Terminated);
+    let last = run
+        .journal
+        .last()
+        .and_then(|turn| turn.events.last())
+        .map(|event| event.attributes.clone());
+    let expected = EventAttributes::WorkflowExecutionTerminated {
+        reason: "looked into it".to_owned(),
+        identity: "ada".to_owned(),
+    };
+    assert_eq!(last, Some(expected));
+}
+
+#[test]
+fn decisions_that_do_not_fit_are_refused_and_say_what_does() {
+    let mut run = Scenario::start([step("a")]);
+    run.decides("a", Choice::Retry, [])
+        .expect_reply(Reply::Rejected(Rejection::NotStuck));
+    let mut run = failed_compensation();
+    run.decides("b", Choice::Retry, [])
+        .expect_reply(Reply::Rejected(Rejection::StepNotStuck {
+            step: "b".to_owned(),
+            stuck: vec!["a".to_owned()],
+        }));
+    let open = ["retry", "retry-with", "skip", "mark-done", "abandon"]
+        .map(str::to_owned)
+        .to_vec();
+    run.decides("a", Choice::GoForward, [])
+        .expect_reply(Reply::Rejected(Rejection::ChoiceNotOpen {
+            choice: ChoiceKind::GoForward,
+            open,
+        }));
+    assert_eq!(run.last.turn, None, "nothing is written");
+    let mut run = Scenario::start([
+        step("a").after([]).undo_attempts(1),
+        step("b").after([]).undo_attempts(1),
+    ]);
+    run.completes("a", []);
+    run.completes("b", [fail("Sorry")]);
+    run.fails("a/undo", broken(), []);
+    run.fails("b/undo", broken(), []);
+    run.decides("", Choice::Retry, [])
+        .expect_reply(Reply::Rejected(Rejection::WhichStep {
+            stuck: vec!["a".to_owned(), "b".to_owned()],
+        }));
+}
+
+#[test]
+fn the_same_decision_counts_once() {
+    let mut run = failed_compensation();
+    run.input(decision("a", Choice::Retry, "d1"), [])
+        .expect_reply(Reply::Accepted);
+    run.fails("a/undo", busy(), []).expect_status(RunStatus::Stuck);
+    run.input(decision("a", Choice::Retry, "d1"), [])
+        .expect_reply(Reply::Duplicate);
+    run.expect_status(RunStatus::Stuck);
+    run.crash([]);
+    run.input(decision("a", Choice::Retry, "d1"), [])
+        .expect_reply(Reply::Duplicate);
+    run.input(decision("a", Choice::Retry, "d2"), [])
+        .expect_running("a/undo#3");
+}
+
+#[test]
+fn a_late_result_of_the_stuck_attempt_is_refused_and_remembered() {
+    let mut run = failed_retriable();
+    let late = Input::AttemptEnded {
+        token: run.pending("r").unwrap().token(),
+        outcome: Ok(Payload::null()),
+    };
+    run.input(late, [])
+        .expect_reply(Reply::Rejected(Rejection::StaleAttempt));
+    assert_eq!(run.state.step("r").unwrap().late_results, 1);
+}
+
+fn with_policy(options: SagaOptions) -> Scenario {
+    let start = StartRun {
+        saga: Some(Box::new(options)),
+        ..start_run()
+    };
+    Scenario::start_as(start, [step("a").undo_attempts(1)])
+}
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
+#[test]
+fn somebody_is_told_after_a_time_once() {
+    let escalation = Escalation {
+        after: minutes(1),
+        activity_type: ActivityType::from_trusted("page_somebody"),
+        options: ActivityOptions::default(),
+    };
+    let options = || SagaOptions {
+        escalation: Some(escalation.clone()),
+        ..SagaOptions::default()
+    };
+    let mut run = with_policy(options());
+    run.completes("a", [fail("Sorry")]);
+    run.at(10)
+        .fails("a/undo", broken(), [])
+        .expect_running("")
+        .expect_wake("70s");
+    run.at(70)
+        .wake([])
+        .expect_running("escalation-14#1")
+        .expect_wake("never");
+    let notice: StuckNotice = run.pending("escalation-14").unwrap().attributes.input.to().unwrap();
+    assert_eq!(
+        (notice.step.as_deref(), notice.reason.as_str()),
+        (Some("a"), "a compensation failed for good")
+    );
+    assert_eq!(notice.choices, ["retry", "retry-with", "skip", "mark-done", "abandon"]);
+    run.at(71)
+        .completes("escalation-14", [])
+        .expect_status(RunStatus::Stuck);
+    run.at(500).wake([]).expect_running("");
+    // Stuck anew, told anew.
+    run.at(600)
+        .decides("a", Choice::Retry, [])
+        .fails("a/undo", broken(), [])
+        .expect_wake("660s");
+    // Decided in time: nobody is told.
+    let mut run = with_policy(options());
+    run.completes("a", [fail("Sorry")]).fails("a/undo", broken(), []);
+    run.at(9).decides("a", Choice::Retry, []).expect_wake("never");
+    run.completes("a/undo", []).expect_status(RunStatus::Amended);
+}
+
+#[test]
+fn a_failing_call_for_help_changes_nothing() {
+    let mut run = with_policy(SagaOptions {
+        escalation: Some(Escalation {
+            after: Duration::ZERO,
+            activity_type: ActivityType::from_trusted("page_somebody"),
+            options: ActivityOptions::default(),
+        }),
+        ..SagaOptions::default()
+    });
+    run.completes("a", [fail("Sorry")]).fails("a/undo", broken(), []);
+    run.at(1)
+        .wake([])
+        .fails("escalation-14", broken(), [])
+        .expect_status(RunStatus::Stuck);
+    run.decides("a", mark_done(), []).expect_status(RunStatus::Amended);
+}
+
+#[test]
+fn when_nobody_decides_the_policy_does() {
+    for (choice, status) in [
+        (ChoiceKind::Skip, RunStatus::Failed),
+        (ChoiceKind::Abandon, RunStatus::Terminated),
+        (ChoiceKind::Retry, RunStatus::Unwinding),
+    ] {
+        let after = minutes(2);
+        let mut run = with_policy(SagaOptions {
+            automatic: Some(AutomaticDecision { after, choice }),
+            ..SagaOptions::default()
+        });
+        run.completes("a", [fail("Sorry")]);
+        run.at(10).fails("a/undo", broken(), []).expect_wake("130s");
+        run.at(129).wake([]).expect_status(RunStatus::Stuck);
+        run.at(130).wake([]).expect_status(status);
+        let events = run.journal.iter().flat_map(|turn| &turn.events);
+        let mut decisions = events.filter_map(|event| match &event.attributes {
+            EventAttributes::SagaDecided(decided) => Some(decided.automatic),
+            _ => None,
+        });
+        assert_eq!(decisions.next(), Some(true));
+    }
+    // What needs data, or is not open, is never decided by itself.
+    for choice in [ChoiceKind::MarkDone, ChoiceKind::GoForward] {
+        let after = minutes(2);
+        let mut run = with_policy(SagaOptions {
+            automatic: Some(AutomaticDecision { after, choice }),
+            ..SagaOptions::default()
+        });
+        run.completes("a", [fail("Sorry")])
+            .fails("a/undo", broken(), [])
+            .expect_wake("never");
+    }
+}
+
+#[test]
+fn unwinding_has_a_budget_of_its_own() {
+    let mut run = with_policy(SagaOptions {
+        unwind_timeout: Some(minutes(1)),
+        ..SagaOptions::default()
+    });
+    run.at(5)
+        .completes("a", [fail("Sorry")])
+        .expect_running("a/undo#1")
+        .expect_wake("65s");
+    run.at(65).wake([]).expect_status(RunStatus::Stuck).expect_running("");
+    run.expect_desk("a: UnwindTimeout (retry retry-with skip mark-done abandon)")
+        .expect_wake("never");
+    // A person gives it more time, which has no limit.
+    run.at(70)
+        .decides("a", Choice::Retry, [])
+        .expect_running("a/undo#2")
+        .expect_wake("never");
+    run.completes("a/undo", []).expect_status(RunStatus::Amended);
+}
+
+#[test]
+fn a_retry_beyond_the_budget_is_not_waited_for() {
+    let start = StartRun {
+        saga: Some(Box::new(SagaOptions {
+            unwind_timeout: Some(Duration::from_secs(3)),
+            ..SagaOptions::default()
+        })),
+        ..start_run()
+    };
+    let mut run = Scenario::start_as(start, [step("a")]);
+    run.completes("a", [fail("Sorry")]);
+    run.at(1).fails("a/undo", busy(), []).expect_wake("2s");
+    run.at(2)
+        .wake([])
+        .fails("a/undo", busy(), [])
+        .expect_status(RunStatus::Stuck);
+}
+
+#[test]
+fn compensations_run_so_many_at_once() {
+    let start = StartRun {
+        saga: Some(Box::new(SagaOptions {
+            unwind_parallel: Some(2),
+            ..SagaOptions::default()
+        })),
+        ..start_run()
+    };
+    let steps = ["a", "b", "c"].map(|name| step(name).after([]));
+    let mut run = Scenario::start_as(start, steps);
+    run.completes("a", []).completes("b", []);
+    run.completes("c", [fail("Sorry")]).expect_running("c/undo#1 b/undo#1");
+    run.completes("b/undo", []).expect_running("c/undo#1 a/undo#1");
+}

@@ -1,0 +1,265 @@
+//! One run of workflow code under the real machine, with everything around it: attempts, locks, people who decide, time, and
+//! crashes. Must not live here: tests.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::machine::{LockState, NoDecider, Reply, RunState, decide};
+use crate::model::{
+    AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, Input, LockName, Outcome, Payload, RunId,
+    SagaOptions, SignalName, StartRun, StepName, Timestamp, Turn, WorkflowId, WorkflowType,
+};
+use crate::replay::{CodeDecider, replay_history};
+use crate::sdk::{Registry, WorkflowFunction};
+
+use super::mini_machine::registry_with;
+
+/// One run, with a journal to rebuild it from.
+pub(super) struct World {
+    registry: Registry,
+    pub(super) state: RunState,
+    decider: CodeDecider,
+    journal: Vec<Turn>,
+    now: Timestamp,
+    /// Whether the process dies after every turn.
+    crashing: bool,
+    /// The activity types that fail, for good and without effect.
+    failing: &'static [&'static str],
+    /// How the next attempts of an activity type end; what is not said succeeds with 10.
+    outcomes: BTreeMap<&'static str, VecDeque<AttemptOutcome>>,
+    /// What people decide, in order, as soon as something is stuck.
+    decisions: VecDeque<(Option<&'static str>, Choice)>,
+    /// The locks that somebody else holds.
+    pub(super) taken: Vec<&'static str>,
+    pub(super) ran: Vec<String>,
+}
+
+impl World {
+    pub(super) fn start<M>(
+        function: impl WorkflowFunction<M>,
+        crashing: bool,
+        failing: &'static [&'static str],
+    ) -> Self {
+        let mut world = Self::new(function, crashing);
+        world.failing = failing;
+        world.begin(None);
+        world
+    }
+
+    /// A run that has not begun.
+    pub(super) fn new<M>(function: impl WorkflowFunction<M>, crashing: bool) -> Self {
+        let registry = registry_with(function);
+        let workflow = registry.workflow("w").unwrap().workflow().clone();
+        Self {
+            registry,
+            state: RunState::default(),
+            decider: CodeDecider::new(workflow),
+            journal: Vec::new(),
+            now: Timestamp::from_micros(1_000_000),
+            crashing,
+            failing: &[],
+            outcomes: BTreeMap::new(),
+            decisions: VecDeque::new(),
+            taken: Vec::new(),
+            ran: Vec::new(),
+        }
+    }
+
+    /// The next attempts of this activity type end like this.
+    pub(super) fn ends(
+        mut self,
+        activity_type: &'static str,
+        outcomes: impl IntoIterator<Item = AttemptOutcome>,
+    ) -> Self {
+        self.outcomes.entry(activity_type).or_default().extend(outcomes);
+        self
+    }
+
+    /// The next attempt of this activity type is lost.
+    pub(super) fn loses(self, activity_type: &'static str) -> Self {
+        self.ends(activity_type, [Err(Failure::worker_lost())])
+    }
+
+    /// The next attempt of this activity type fails, for good and with an effect perhaps.
+    pub(super) fn breaks(self, activity_type: &'static str) -> Self {
+        self.ends(activity_type, [Err(Failure::non_retryable("Broken", ""))])
+    }
+
+    /// Somebody decides this about what is stuck next.
+    pub(super) fn decides(mut self, step: Option<&'static str>, choice: Choice) -> Self {
+        self.decisions.push_back((step, choice));
+        self
+    }
+
+    pub(super) fn begun(mut self) -> Self {
+        self.begin(None);
+        self
+    }
+
+    pub(super) fn begin(&mut self, saga: Option<SagaOptions>) {
+        self.take(Input::Start(Box::new(StartRun {
+            workflow_id: WorkflowId::from_trusted("w"),
+            run_id: RunId::from_bytes([9; 16]),
+            workflow_type: WorkflowType::from_trusted("w"),
+            definition: None,
+            input: Payload::json(&1).unwrap(),
+            request_id: None,
+            run_timeout: None,
+            identity: String::new(),
+            saga: saga.map(Box::new),
+            parent: None,
+            search_attributes: BTreeMap::new(),
+            adopted: None,
+        })));
+    }
+
+    pub(super) fn take(&mut self, input: Input) {
+        let said = format!("{input:?}");
+        let decision = decide(&mut self.state, vec![input], self.now, &mut self.decider);
+        assert_eq!(decision.task_failure, None, "after {:?}", self.history());
+        let refused = decision.replies.iter().any(|reply| matches!(reply, Reply::Rejected(_)));
+        assert!(!refused, "{said}: {:?}", decision.replies);
+        self.journal.extend(decision.turn);
+        if self.crashing {
+            self.crash();
+        }
+    }
+
+    pub(super) fn crash(&mut self) {
+        let mut state = RunState::default();
+        self.journal.iter().for_each(|turn| state.apply(turn).unwrap());
+        self.state = state;
+        let workflow = self.registry.workflow("w").unwrap().workflow().clone();
+        self.decider = CodeDecider::replay(workflow, &self.history()).unwrap();
+    }
+
+    pub(super) fn history(&self) -> Vec<Event> {
+        self.journal.iter().flat_map(|turn| turn.events.clone()).collect()
+    }
+
+    pub(super) fn signal(&mut self, value: u32) {
+        self.take(Input::Signal {
+            name: SignalName::from_trusted("n"),
+            input: Payload::json(&value).unwrap(),
+            request_id: None,
+            identity: String::new(),
+        });
+    }
+
+    pub(super) fn cancel(&mut self) {
+        self.take(Input::RequestCancel {
+            reason: String::new(),
+            identity: String::new(),
+        });
+    }
+
+    /// Runs attempts and lets time pass until the run has ended.
+    pub(super) fn finish(mut self) -> (Outcome, Vec<String>) {
+        for _ in 0..200 {
+            if let Some(outcome) = self.state.outcome().cloned() {
+                replay_history(&self.registry, &self.history()).unwrap();
+                return (outcome, self.ran);
+            }
+            self.step();
+        }
+        unreachable!("it does not end: {:?}", self.history())
+    }
+
+    pub(super) fn step(&mut self) {
+        if let Some(answer) = self.lock_answer() {
+            return self.take(answer);
+        }
+        if self.state.stuck().next().is_some()
+            && let Some((step, choice)) = self.decisions.pop_front()
+        {
+            return self.take(Input::Decide(Box::new(Decide {
+                step: step.map(StepName::from_trusted),
+                choice,
+                by: "somebody".to_owned(),
+                reason: "because".to_owned(),
+                request_id: None,
+            })));
+        }
+        match self.due().first().copied() {
+            Some(token) => self.end_attempt(token),
+            None => {
+                let wake = self.state.next_wake(self.now);
+                let wake = wake.unwrap_or_else(|| unreachable!("nothing will happen: {:?}", self.history()));
+                self.now = wake.max(self.now);
+                self.take(Input::Wake);
+            }
+        }
+    }
+
+    /// The attempt ends as it is to end.
+    pub(super) fn end_attempt(&mut self, token: AttemptToken) {
+        let activity = self.state.activities().find(|activity| activity.token() == token);
+        let attributes = activity.unwrap().attributes.clone();
+        let name = attributes.activity_type.as_str();
+        self.ran.push(format!("{name} {:?}", attributes.input));
+        let scripted = self.outcomes.get_mut(name).and_then(VecDeque::pop_front);
+        let outcome = match (scripted, self.failing.contains(&name)) {
+            (Some(outcome), _) => outcome,
+            (None, true) => Err(Failure::not_applied("No", "")),
+            (None, false) => Ok(Payload::json(&10).unwrap()),
+        };
+        self.take(Input::AttemptEnded { token, outcome });
+    }
+
+    /// What a table of locks would say now.
+    pub(super) fn lock_answer(&self) -> Option<Input> {
+        let mut waiting = self.state.locks().filter(|lock| lock.state == LockState::Waiting);
+        waiting.find_map(|asked| {
+            let lock: LockName = asked.lock.clone();
+            match (self.taken.contains(&lock.as_str()), asked.no_wait) {
+                (false, _) => Some(Input::LockGranted { lock }),
+                (true, true) => {
+                    let failure = Failure::non_retryable("LockHeld", "somebody else holds it");
+                    Some(Input::LockRefused { lock, failure })
+                }
+                (true, false) => None,
+            }
+        })
+    }
+
+    /// The tokens of the attempts that are due.
+    pub(super) fn due(&self) -> Vec<AttemptToken> {
+        self.state
+            .attempts_due(self.now)
+            .map(|activity| activity.token())
+            .collect()
+    }
+
+    /// Whether the saga only goes forward, or back, so that a cancellation would be refused.
+    pub(super) fn is_past_cancelling(&self) -> bool {
+        let input = Input::RequestCancel {
+            reason: String::new(),
+            identity: String::new(),
+        };
+        let mut state = self.state.clone();
+        let decision = decide(&mut state, vec![input], self.now, &mut NoDecider);
+        matches!(decision.replies.first(), Some(Reply::Rejected(_)))
+    }
+
+    /// Time goes on to when something is due, if anything ever will be.
+    pub(super) fn pass_time(&mut self) -> bool {
+        let Some(wake) = self.state.next_wake(self.now) else {
+            return false;
+        };
+        self.now = wake.max(self.now);
+        self.take(Input::Wake);
+        true
+    }
+}
+
+/// The run's result as a number, or how it ended instead.
+pub(super) fn number(outcome: &Outcome) -> Result<u32, String> {
+    match outcome {
+        Outcome::Completed(result) => result.to().map_err(|error| error.to_string()),
+        Outcome::Amended(failure) | Outcome::Failed(failure) | Outcome::Canceled(failure) => {
+            let why = failure.root();
+            let why = why.type_name().map_or_else(|| why.to_string(), str::to_owned);
+            Err(format!("{} {why}", outcome.status()))
+        }
+        other => Err(other.status().to_string()),
+    }
+}

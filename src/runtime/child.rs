@@ -1,0 +1,425 @@
+//! Child sagas: the two built-in activities that run a saga as a step of another, and undo it as a unit. Lives here:
+//! starting the child, waiting for its end, and what that end means for the step. Must not live here: what there is to
+//! undo (`machine::ledger`), or when.
+//!
+//! ```text
+//! amends.saga       start (or find) the child --> wait --> completed                  => its result
+//!                                                          undone, or nothing done    => a failure without effect
+//!                                                          terminated, or left        => a failure, may have had effect
+//! amends.saga.undo  no child of this step        => done
+//!                   open     --cancel--> wait, and see
+//!                   ended    --what is owed?-- nothing => done
+//!                                              a run <child>/undo takes it over --> wait --> undone => done
+//! ```
+//!
+//! Both find again what an earlier attempt began: a start has the idempotency key of the step as its request id. An
+//! attempt may wait for days. It takes no place in the pool of attempts, no start-to-close ends it (the child has its own
+//! time limits), and its parent stays in memory meanwhile. An engine that stops does not wait for it, but holds it. A child
+//! that is stuck is waited for: somebody has been told about the child.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use serde::de::IgnoredAny;
+use tokio::sync::oneshot;
+
+use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
+use crate::machine::{PendingActivity, RunState, UndoState};
+use crate::model::{
+    ActivityRole, ActivityType, AttemptOutcome, Failure, Input, Outcome, ParentRun, Payload, RequestId, RunId,
+    StartRun, StepName, Undo, WorkflowId, WorkflowType,
+};
+use crate::sdk::{ActivityInfo, CancelFlag};
+
+use super::error::RequestError;
+use super::gateway::Gateway;
+use super::messages::{Delivered, Watched};
+use super::recovery::{fold, load_turns};
+use super::shared::Shared;
+
+/// How long to wait before an engine that could not do something just now is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What follows the id of a child in the id of the run that undoes it.
+const UNDO: &str = "/undo";
+
+/// What is to be done with a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    Run,
+    Undo,
+}
+
+impl Errand {
+    /// The errand of this activity, if it is one.
+    pub(super) fn of(activity_type: &ActivityType) -> Option<Self> {
+        match activity_type.as_str() {
+            SAGA_ACTIVITY => Some(Errand::Run),
+            SAGA_UNDO_ACTIVITY => Some(Errand::Undo),
+            _ => None,
+        }
+    }
+}
+
+/// One attempt to run or undo a child.
+pub(super) struct ChildOrder {
+    errand: Errand,
+    info: ActivityInfo,
+    input: Payload,
+    /// The run whose step the child is. Not always the one that asks: a run that undoes another one speaks for it.
+    parent: ParentRun,
+    /// The step, or the activity if it is none.
+    step: String,
+}
+
+/// The order for an activity of a run.
+pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, info: ActivityInfo) -> ChildOrder {
+    let own = match &activity.attributes.role {
+        ActivityRole::Step(step) => Some(step.name.clone()),
+        ActivityRole::Compensation(of) => name_of(run, *of),
+        _ => None,
+    };
+    let step = own.map_or_else(|| info.activity_id.to_string(), |name| name.to_string());
+    let parent = match run.adopted_from() {
+        Some(run_id) => ParentRun {
+            workflow_id: WorkflowId::from_trusted(info.workflow_id.as_str().trim_end_matches(UNDO)),
+            run_id,
+        },
+        None => ParentRun {
+            workflow_id: info.workflow_id.clone(),
+            run_id: info.run_id,
+        },
+    };
+    ChildOrder {
+        errand,
+        input: activity.attributes.input.clone(),
+        parent,
+        step,
+        info,
+    }
+}
+
+fn name_of(run: &RunState, scheduled: crate::model::EventId) -> Option<StepName> {
+    let mut steps = run.steps();
+    steps
+        .find(|step| step.scheduled == scheduled)
+        .map(|step| step.name.clone())
+}
+
+/// The engine stops: whoever waits goes on with the next one.
+struct Stopping;
+
+/// Does what is ordered, however long that takes; `None` when the engine stopped before.
+pub(super) async fn attend(shared: &Arc<Shared>, order: ChildOrder, cancel: CancelFlag) -> Option<AttemptOutcome> {
+    let gateway = shared.gateway.get().and_then(Weak::upgrade)?;
+    let attendant = Attendant {
+        gateway,
+        shared: Arc::clone(shared),
+        order,
+    };
+    let attended = async {
+        match attendant.order.errand {
+            Errand::Run => attendant.run(&cancel).await,
+            Errand::Undo => attendant.undo().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        outcome = attended => outcome.ok(),
+        () = shared.draining().raised() => None,
+    }
+}
+
+struct Attendant {
+    gateway: Arc<Gateway>,
+    shared: Arc<Shared>,
+    order: ChildOrder,
+}
+
+impl Attendant {
+    /// Starts (or finds) the child and waits for its end. Asked to stop, it asks the child to, and goes on waiting.
+    async fn run(&self, cancel: &CancelFlag) -> Result<AttemptOutcome, Stopping> {
+        let child: ChildSaga = match self.order.input.to() {
+            Ok(child) => child,
+            Err(error) => return Ok(Err(bad_input(&error.to_string()))),
+        };
+        let start = match self.start_of(child) {
+            Ok(start) => start,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let id = start.workflow_id.clone();
+        let (run_id, watch) = match self.begin(start).await? {
+            Ok(begun) => begun,
+            Err(error) => {
+                let message = format!("the child {id:?} cannot be started: {error}");
+                return Ok(Err(Failure::not_applied("ChildNotStarted", message)));
+            }
+        };
+        let ended = {
+            let mut ended = std::pin::pin!(self.end_of(&id, run_id, Some(watch)));
+            tokio::select! {
+                biased;
+                ended = &mut ended => ended,
+                () = cancel.raised() => {
+                    self.cancel(&id, run_id).await?;
+                    ended.await
+                }
+            }
+        };
+        ended.map(|outcome| self.meaning(&id, run_id, outcome))
+    }
+
+    /// What the end of a child means for the step that it is.
+    fn meaning(&self, id: &WorkflowId, run_id: RunId, outcome: Outcome) -> AttemptOutcome {
+        let name = |what: &str| format!("the child {id:?} {what}");
+        let (failure, undone) = match outcome {
+            Outcome::Completed(result) => return Ok(result),
+            Outcome::Terminated { reason } => {
+                let message = name(&format!("was terminated, nothing of it was undone: {reason}"));
+                return Err(Failure::non_retryable("ChildTerminated", message));
+            }
+            Outcome::Amended(failure) => (failure, true),
+            Outcome::Failed(failure) | Outcome::Canceled(failure) => (failure, !self.leaves_something(run_id)),
+            Outcome::TimedOut => {
+                let failure = Failure::timeout(crate::model::TimeoutKind::ScheduleToClose);
+                (failure, !self.leaves_something(run_id))
+            }
+        };
+        let failed = match undone {
+            true => Failure::not_applied("ChildAmended", name("failed, and nothing of it is left")),
+            false => Failure::non_retryable(
+                "ChildFailed",
+                name("failed, and somebody decided to leave a part of it"),
+            ),
+        };
+        Err(failed.caused_by(failure))
+    }
+
+    /// Whether a person decided that not everything is undone.
+    fn leaves_something(&self, run_id: RunId) -> bool {
+        let state = self.gateway.store().and_then(|store| {
+            let turns = load_turns(&*store, run_id)?;
+            Ok(fold(run_id, &turns)?)
+        });
+        // What cannot be read may well be left.
+        state.map_or(true, |state| state.steps().any(|step| step.undo == UndoState::Skipped))
+    }
+
+    /// Undoes whatever the step's child has left.
+    async fn undo(&self) -> Result<AttemptOutcome, Stopping> {
+        let done = || Ok(Ok(Payload::null()));
+        let undo = self.order.input.to::<Undo<ChildSaga, IgnoredAny>>();
+        let child = match undo.map(|undo| undo.input).or_else(|_| self.order.input.to()) {
+            Ok(child) => child,
+            Err(error) => return Ok(Err(bad_input(&error.to_string()))),
+        };
+        let id = match self.child_id(&child) {
+            Ok(id) => id,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        // Comes to the child's shard behind a start that may still be on its way there.
+        let there = self.ask(|| self.gateway.deliver(id.clone(), None, Input::Wake)).await?;
+        if matches!(there, Err(RequestError::NotFound(_))) {
+            return done();
+        }
+        let Some((run_id, mut state)) = self.load(&id).await? else {
+            return done();
+        };
+        let parent = state.started().and_then(|started| started.parent.as_ref());
+        if parent != Some(&self.order.parent) {
+            // Somebody else's run has the id: then this step's child was never started.
+            return done();
+        }
+        if !state.is_closed() {
+            self.cancel(&id, run_id).await?;
+            self.end_of(&id, run_id, None).await?;
+            match self.load(&id).await? {
+                Some((_, ended)) => state = ended,
+                None => return done(),
+            }
+        }
+        match self.undo_run(&id, &state) {
+            Ok(Some(start)) => self.undo_by(start).await,
+            Ok(None) => done(),
+            Err(failure) => Ok(Err(failure)),
+        }
+    }
+
+    async fn undo_by(&self, start: StartRun) -> Result<AttemptOutcome, Stopping> {
+        let id = start.workflow_id.clone();
+        let (run_id, watch) = match self.begin(start).await? {
+            Ok(begun) => begun,
+            Err(error) => {
+                let message = format!("the run {id:?}, which is to undo the child, cannot be started: {error}");
+                return Ok(Err(Failure::non_retryable("ChildNotUndone", message)));
+            }
+        };
+        Ok(match self.end_of(&id, run_id, Some(watch)).await? {
+            Outcome::Amended(_) => Ok(Payload::null()),
+            other => {
+                let message = format!(
+                    "the run {id:?}, which was to undo the child, ended as {}",
+                    other.status()
+                );
+                Err(Failure::non_retryable("ChildNotUndone", message))
+            }
+        })
+    }
+
+    fn start_of(&self, child: ChildSaga) -> Result<StartRun, Failure> {
+        let workflow_id = self.child_id(&child)?;
+        let workflow_type = WorkflowType::new(&child.workflow).map_err(|error| bad_input(&error.to_string()))?;
+        let saga = self.shared.sagas.get(workflow_type.as_str());
+        let code = self.shared.registry.workflow(workflow_type.as_str());
+        if saga.is_none() && code.is_none() {
+            // A deployment that forgot a workflow must not make sagas turn back: tried again until it is there.
+            let message = format!("no saga or workflow {workflow_type:?} is registered with this engine");
+            return Err(Failure::new("UnknownWorkflow", message).without_effect());
+        }
+        let mut start = StartRun {
+            workflow_id,
+            run_id: RunId::from_bytes([0; 16]),
+            definition: None,
+            run_timeout: None,
+            workflow_type,
+            input: Payload::json(&child.input)?,
+            request_id: Some(self.request_id()),
+            identity: env!("CARGO_PKG_NAME").to_owned(),
+            saga: code.and_then(|code| code.saga_options().cloned()).map(Box::new),
+            parent: Some(self.order.parent.clone()),
+            search_attributes: BTreeMap::new(),
+            adopted: None,
+        };
+        if let Some(saga) = saga {
+            saga.begin(&mut start).map_err(|error| bad_input(&error.to_string()))?;
+        }
+        Ok(start)
+    }
+
+    /// The run that undoes what an ended child has left; `None` when it has left nothing.
+    fn undo_run(&self, id: &WorkflowId, child: &RunState) -> Result<Option<StartRun>, Failure> {
+        let (Some(started), Some(adopted)) = (child.started(), child.adoptable()) else {
+            return Ok(None);
+        };
+        let workflow_id = WorkflowId::new(format!("{id}{UNDO}"))
+            .map_err(|error| Failure::non_retryable("ChildNotUndone", error.to_string()))?;
+        Ok(Some(StartRun {
+            workflow_id,
+            run_id: RunId::from_bytes([0; 16]),
+            workflow_type: started.workflow_type.clone(),
+            definition: started.definition,
+            input: started.input.clone(),
+            request_id: Some(self.request_id()),
+            run_timeout: None,
+            identity: env!("CARGO_PKG_NAME").to_owned(),
+            saga: started.saga.clone(),
+            parent: Some(self.order.parent.clone()),
+            search_attributes: started.search_attributes.clone(),
+            adopted: Some(Box::new(adopted)),
+        }))
+    }
+
+    fn child_id(&self, child: &ChildSaga) -> Result<WorkflowId, Failure> {
+        let made_up = || format!("{}/{}", self.order.parent.workflow_id, self.order.step);
+        let id = child.id.clone().unwrap_or_else(made_up);
+        WorkflowId::new(&id).map_err(|error| {
+            let message = format!("the child cannot have the id {id:?}: {error}; give it one with `id`");
+            Failure::not_applied("ChildInput", message)
+        })
+    }
+
+    /// Equal for all attempts, so that a later one finds what an earlier one has begun.
+    fn request_id(&self) -> RequestId {
+        RequestId::from_trusted(self.order.info.idempotency_key.as_str())
+    }
+
+    async fn begin(
+        &self,
+        start: StartRun,
+    ) -> Result<Result<(RunId, oneshot::Receiver<Watched>), RequestError>, Stopping> {
+        let begun = self.ask(|| self.gateway.begin(start.clone())).await?;
+        Ok(begun.map(|(Delivered { run_id, .. }, watch)| (run_id, watch)))
+    }
+
+    /// Asks a child to end. One that has ended, or only goes forward, is not moved by that.
+    async fn cancel(&self, id: &WorkflowId, run_id: RunId) -> Result<(), Stopping> {
+        let input = Input::RequestCancel {
+            reason: format!(
+                "the saga {:?}, whose step it is, turned back",
+                self.order.parent.workflow_id
+            ),
+            identity: env!("CARGO_PKG_NAME").to_owned(),
+        };
+        let asked = self.ask(|| self.gateway.deliver(id.clone(), Some(run_id), input.clone()));
+        if let Err(error) = asked.await? {
+            tracing::debug!(workflow_id = %id, %error, "the child was not canceled");
+        }
+        Ok(())
+    }
+
+    async fn end_of(
+        &self,
+        id: &WorkflowId,
+        run_id: RunId,
+        watch: Option<oneshot::Receiver<Watched>>,
+    ) -> Result<Outcome, Stopping> {
+        let mut watch = watch;
+        loop {
+            match self.gateway.outcome(id, run_id, watch.take()).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => self.pause(&error).await?,
+            }
+        }
+    }
+
+    async fn load(&self, id: &WorkflowId) -> Result<Option<(RunId, RunState)>, Stopping> {
+        let load = || async {
+            let store = self.gateway.store()?;
+            let Some(head) = store.find(id)? else {
+                return Ok(None);
+            };
+            let turns = load_turns(&*store, head.run_id)?;
+            Ok(Some((head.run_id, fold(head.run_id, &turns)?)))
+        };
+        loop {
+            match load().await {
+                Ok(loaded) => return Ok(loaded),
+                Err(error) => self.pause(&error).await?,
+            }
+        }
+    }
+
+    /// Asks until the engine has answered: its own troubles are no failures of a step.
+    async fn ask<T, F>(&self, request: impl Fn() -> F) -> Result<Result<T, RequestError>, Stopping>
+    where
+        F: Future<Output = Result<T, RequestError>>,
+    {
+        loop {
+            match request().await {
+                Err(
+                    error @ (RequestError::Overloaded
+                    | RequestError::Interrupted
+                    | RequestError::ShuttingDown
+                    | RequestError::Store(_)),
+                ) => self.pause(&error).await?,
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    async fn pause(&self, error: &RequestError) -> Result<(), Stopping> {
+        if matches!(error, RequestError::ShuttingDown) {
+            return Err(Stopping);
+        }
+        tracing::debug!(workflow_id = %self.order.info.workflow_id, %error, "a child cannot be reached just now");
+        let clock = &self.shared.clock;
+        clock.sleep_until(clock.now().after(ASK_AGAIN)).await;
+        Ok(())
+    }
+}
+
+fn bad_input(error: &str) -> Failure {
+    let message = format!("the input must be {{\"workflow\": \"name\", \"id\": \"optional\", \"input\": ..}}: {error}");
+    Failure::not_applied("ChildInput", message)
+}

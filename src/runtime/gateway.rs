@@ -1,0 +1,201 @@
+//! The way in: requests from outside (and from attempts that start runs of their own) to the shards. Lives here: finding
+//! the shard, back-pressure, waiting for a run's end. Must not live here: starting and stopping the threads (`shared`), or
+//! what a request means.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::model::{Input, LockName, Outcome, RunId, StartRun, WorkflowId, limits};
+use crate::store::Store;
+
+use super::entropy::Entropy;
+use super::error::RequestError;
+use super::messages::{Admission, Deliver, Delivered, Start, Stop, WakeRun, Watch, Watched};
+use super::recovery::{fold, load_turns};
+use super::shard::ShardActor;
+use super::shared::{Shared, shard_of};
+
+/// How long to wait before looking again for the end of a run that the engine has lost from memory.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The ways to all shards of an engine.
+pub(crate) struct Gateway {
+    shards: Vec<ShardPort>,
+    shared: Arc<Shared>,
+    admission_timeout: Duration,
+}
+
+struct ShardPort {
+    addr: Addr<ShardActor>,
+    admission: Arc<Semaphore>,
+}
+
+impl Gateway {
+    pub(super) fn new(addrs: Vec<Addr<ShardActor>>, shared: Arc<Shared>, admission_timeout: Duration) -> Self {
+        let port = |addr| ShardPort {
+            addr,
+            admission: Arc::new(Semaphore::new(limits::SHARD_REQUESTS_MAX)),
+        };
+        Self {
+            shards: addrs.into_iter().map(port).collect(),
+            shared,
+            admission_timeout,
+        }
+    }
+
+    /// Takes no requests any more.
+    pub(super) fn close(&self) {
+        self.shards.iter().for_each(|port| port.admission.close());
+    }
+
+    /// Ends the shards' threads.
+    pub(super) fn stop_shards(&self) {
+        for port in &self.shards {
+            port.addr.do_send(Stop);
+        }
+    }
+
+    /// The store, for reading.
+    pub(crate) fn store(&self) -> Result<Arc<dyn Store>, RequestError> {
+        self.shared
+            .store
+            .get()
+            .map_err(|error| match self.shared.store.is_closed() {
+                true => RequestError::ShuttingDown,
+                false => RequestError::Store(error),
+            })
+    }
+
+    /// Begins a run. Answers once its first turn is durable; the receiver hears of its end.
+    pub(crate) async fn begin(
+        &self,
+        mut start: StartRun,
+    ) -> Result<(Delivered, oneshot::Receiver<Watched>), RequestError> {
+        start.run_id = Entropy.run_id(self.shared.clock.now());
+        let port = self.port(&start.workflow_id)?;
+        let admission = self.admit(port).await?;
+        let (reply, answer) = oneshot::channel();
+        let (watch, outcome) = oneshot::channel();
+        port.addr.do_send(Start {
+            start: Box::new(start),
+            reply,
+            watch,
+            admission,
+        });
+        let delivered = answer.await.map_err(|_| RequestError::Interrupted)??;
+        Ok((delivered, outcome))
+    }
+
+    /// Hands an input to an open run. Answers once it is durable.
+    pub(crate) async fn deliver(
+        &self,
+        workflow_id: WorkflowId,
+        run_id: Option<RunId>,
+        input: Input,
+    ) -> Result<Delivered, RequestError> {
+        let port = self.port(&workflow_id)?;
+        let admission = self.admit(port).await?;
+        let (reply, answer) = oneshot::channel();
+        port.addr.do_send(Deliver {
+            workflow_id,
+            run_id,
+            input,
+            reply,
+            admission,
+        });
+        answer.await.map_err(|_| RequestError::Interrupted)?
+    }
+
+    /// Hears of the end of a run; a closed channel means that it is not open (any more).
+    fn watch(&self, workflow_id: WorkflowId, run_id: RunId) -> Result<oneshot::Receiver<Watched>, RequestError> {
+        let (watch, outcome) = oneshot::channel();
+        self.port(&workflow_id)?.addr.do_send(Watch {
+            workflow_id,
+            run_id,
+            watch,
+        });
+        Ok(outcome)
+    }
+
+    /// Waits until a run has ended; `watching` is what its start gave for that.
+    pub(crate) async fn outcome(
+        &self,
+        workflow_id: &WorkflowId,
+        run_id: RunId,
+        mut watching: Option<oneshot::Receiver<Watched>>,
+    ) -> Result<Outcome, RequestError> {
+        loop {
+            let watch = match watching.take() {
+                Some(watch) => watch,
+                None => self.watch(workflow_id.clone(), run_id)?,
+            };
+            if let Ok(watched) = watch.await {
+                return watched;
+            }
+            // Not open (any more), or the engine lost its memory of it: the journal knows.
+            if let Some(outcome) = self.recorded_outcome(workflow_id, run_id)? {
+                return Ok(outcome);
+            }
+            if self.shared.is_draining() {
+                return Err(RequestError::ShuttingDown);
+            }
+            let clock = &self.shared.clock;
+            clock.sleep_until(clock.now().after(LOOK_AGAIN)).await;
+        }
+    }
+
+    fn recorded_outcome(&self, workflow_id: &WorkflowId, run_id: RunId) -> Result<Option<Outcome>, RequestError> {
+        let store = self.store()?;
+        match store.head(run_id)? {
+            None => Err(RequestError::NotFound(workflow_id.clone())),
+            Some(head) if !head.status.is_closed() => Ok(None),
+            Some(_) => {
+                let state = fold(run_id, &load_turns(&*store, run_id)?)?;
+                Ok(state.outcome().cloned())
+            }
+        }
+    }
+
+    /// Lets runs look again at what their state asks for.
+    pub(super) fn wake(&self, runs: Vec<WorkflowId>) {
+        for workflow_id in runs {
+            if let Ok(port) = self.port(&workflow_id) {
+                port.addr.do_send(WakeRun(workflow_id));
+            }
+        }
+    }
+
+    /// Who holds a lock, and who waits for it, first in line first.
+    pub(crate) fn lock_line(&self, lock: &LockName) -> Vec<(WorkflowId, RunId)> {
+        self.shared.locks.line(lock)
+    }
+
+    fn port(&self, workflow_id: &WorkflowId) -> Result<&ShardPort, RequestError> {
+        let shard = shard_of(workflow_id, self.shards.len());
+        self.shards.get(shard).ok_or(RequestError::ShuttingDown)
+    }
+
+    /// Back-pressure: a bounded number of requests per shard, the others wait a while, then are refused.
+    async fn admit(&self, port: &ShardPort) -> Result<Admission, RequestError> {
+        let admission = |permit| Admission {
+            _permit: permit,
+            _busy: self.shared.busy(),
+        };
+        if let Ok(permit) = Arc::clone(&port.admission).try_acquire_owned() {
+            return Ok(admission(permit));
+        }
+        let deadline = self.shared.clock.now().after(self.admission_timeout);
+        tokio::select! {
+            permit = Arc::clone(&port.admission).acquire_owned() => {
+                permit.map(admission).map_err(|_| RequestError::ShuttingDown)
+            }
+            () = self.shared.clock.sleep_until(deadline) => match port.admission.is_closed() {
+                true => Err(RequestError::ShuttingDown),
+                false => Err(RequestError::Overloaded),
+            },
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What reaches a shard's runs from inside the engine: late results, and news of locks. Must not live here: requests from
+//! outside.
+
+use actix::{Context, Handler};
+
+use crate::model::{Input, RunId, Timestamp, WorkflowId};
+use crate::store::{Epoch, RunHead};
+
+use super::super::locks::Claimant;
+use super::super::messages::{LateResult, Letter, WakeRun};
+use super::super::recovery::locks_in_ruins;
+use super::ShardActor;
+
+impl ShardActor {
+    /// Tells the engine's lock table which of these runs may hold locks: those that are made live at once.
+    pub(super) fn announce_lock_holders(&self, epoch: Epoch, open_runs: &[RunHead]) {
+        let live_at_once = open_runs.iter().filter(|head| head.wake == Some(Timestamp::EPOCH));
+        let runs = live_at_once.map(|head| head.run_id);
+        let wake = self.shared.locks.expect(epoch, self.index, runs);
+        self.shared.wake_runs(wake);
+    }
+
+    /// A run cannot be made live: its locks are nobody else's all the same.
+    pub(super) fn keep_locks(&self, workflow_id: &WorkflowId, run_id: RunId) {
+        let claimant = Claimant {
+            workflow_id: workflow_id.clone(),
+            run_id,
+            parent: None,
+        };
+        let may_hold = || locks_in_ruins(&self.shared, run_id);
+        let wake = self.shared.locks.give_up_on(self.epoch, &claimant, may_hold);
+        self.shared.wake_runs(wake);
+    }
+}
+
+impl Handler<LateResult> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, late: LateResult, ctx: &mut Context<Self>) {
+        let LateResult {
+            workflow_id,
+            run_id,
+            token,
+            outcome,
+        } = late;
+        let entry = self.entries.get(&workflow_id);
+        if entry.is_some_and(|entry| entry.run_id == run_id) {
+            let letter = Letter::internal(Input::AttemptEnded { token, outcome });
+            self.hand_over(&workflow_id, letter, ctx);
+        }
+    }
+}
+
+impl Handler<WakeRun> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, WakeRun(workflow_id): WakeRun, ctx: &mut Context<Self>) {
+        if self.entries.contains_key(&workflow_id) {
+            self.hand_over(&workflow_id, Letter::internal(Input::Wake), ctx);
+        }
+    }
+}

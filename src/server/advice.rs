@@ -1,0 +1,47 @@
+//! The commands that messages advise to type, so that a shell takes them as they stand. Must not live here: saying them.
+
+use std::path::Path;
+
+/// The command that shows a run.
+pub(super) fn show(id: &str, data: &Path) -> String {
+    format!("amends show {}", of(id, data))
+}
+
+/// What brings about what was left for a run.
+pub(super) fn next_engine(id: &str, data: &Path) -> String {
+    format!(
+        "the next engine on {} brings about what follows; for a saga: amends run FILE --id {}",
+        data.display(),
+        of(id, data)
+    )
+}
+
+fn of(id: &str, data: &Path) -> String {
+    format!("{} --data {}", shell_word(id), shell_path(data))
+}
+
+/// A path that a shell takes as it is.
+pub(super) fn shell_path(path: &Path) -> String {
+    shell_word(&path.display().to_string())
+}
+
+/// A word that a shell takes as it is.
+pub(super) fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_every_word_as_it_is() {
+        let words = ["order-1", "", "order 1", "it's", "$(rm)"].map(shell_word);
+        assert_eq!(words, ["order-1", "''", "'order 1'", r"'it'\''s'", "'$(rm)'"]);
+        assert_eq!(show("a b", Path::new("data")), "amends show 'a b' --data data");
+    }
+}
