@@ -6,6 +6,7 @@ mod amends_first;
 mod children;
 mod definitions;
 mod lifecycle;
+mod locks;
 mod requests;
 mod sizes;
 mod time;
