@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use amends::model::{Outcome, StepKind};
 use amends::testing::{CommitFault, StoreFaults, VirtualClock};
-use amends::{Amends, AmendsBuilder, Failure, Payload, ResultError, RunStatus, WorkflowDefinition};
+use amends::{Amends, AmendsBuilder, Failure, ResultError, RunStatus, WorkflowDefinition};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -103,11 +103,9 @@ fn sagas_on_one_lock_are_serial_whatever_their_shards() {
             let starts = (0..40).map(|number| {
                 let amends = amends.clone();
                 async move {
-                    let run = amends
-                        .workflow_by_name("enters")
-                        .id(format!("e{number}"))
-                        .start(&json!(number));
-                    run.await.unwrap().result().await.unwrap()
+                    let starter = amends.workflow_by_name("enters").id(format!("e{number}"));
+                    let run = starter.start(&json!(number)).await.unwrap();
+                    run.result().await.unwrap()
                 }
             });
             join_all(starts).await;
@@ -323,7 +321,7 @@ fn a_saga_keeps_its_locks_until_it_has_made_amends() {
         assert_eq!(recorder.all(), ["undo", "next x"]);
         go(&amends, "next").await;
         let outcome = amends.find("next").await.unwrap().outcome().await.unwrap();
-        assert_eq!(outcome, Outcome::Completed(Payload::null()));
+        assert!(matches!(outcome, Outcome::Completed(_)), "{outcome:?}");
         amends.shutdown(SECOND).await;
     });
 }
