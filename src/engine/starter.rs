@@ -174,9 +174,12 @@ fn with_unwind_timeout(options: Option<SagaOptions>, timeout: Option<Duration>) 
 
 impl Amends {
     /// How the sagas of this type are undone when their start does not say so.
-    #[expect(clippy::unused_self, reason = "definitions and workflows do not say it yet")]
-    fn saga_options(&self, _workflow_type: &WorkflowType) -> Option<SagaOptions> {
-        None
+    fn saga_options(&self, workflow_type: &WorkflowType) -> Option<SagaOptions> {
+        if self.inner.sagas.contains_key(workflow_type.as_str()) {
+            return None;
+        }
+        let workflow = self.runtime().registry().workflow(workflow_type.as_str())?;
+        workflow.saga_options().cloned()
     }
 
     fn unknown(&self, workflow_type: &WorkflowType) -> Error {

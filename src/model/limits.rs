@@ -43,9 +43,9 @@ pub const POLLS_PER_TURN_MAX: u32 = 100_000;
 /// one that hangs.
 pub const START_TO_CLOSE_DEFAULT: Duration = Duration::from_secs(60);
 
-/// The longest that one attempt of a child saga may take when nobody said otherwise. The child has limits of its own and may
-/// wait for a person; a child that takes longer only costs its parent another attempt, which finds the same child.
-pub const CHILD_START_TO_CLOSE_DEFAULT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The start-to-close of an attempt that waits for a child saga: none, which must be said as a number. The child has limits of
+/// its own, and may wait for a person. Enforced by nobody.
+pub const CHILD_START_TO_CLOSE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Requests waiting for one shard (starts, signals, queries); further callers wait, then get `Overloaded`.
 pub const SHARD_REQUESTS_MAX: usize = 4_096;

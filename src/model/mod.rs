@@ -18,7 +18,7 @@ mod status;
 mod time;
 mod turn;
 
-pub use child::{ChildInput, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
+pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 pub use command::{Command, ScheduleActivity, WaitStep};
 pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};
 pub use event::{ActivityRole, ActivityScheduled, ParentRun, RunStarted, TaskIdentity, WorkflowSignaled};

@@ -25,16 +25,78 @@ pub(super) fn painted(line: &Line, paint: impl Fn(Style, &str) -> String) -> Str
     pieces.collect()
 }
 
-/// The desk of a run; nothing when nothing is stuck. Without a data directory there is no command that could be typed.
-pub(super) fn lines(run: &RunDescription, data: Option<&Path>, now: Timestamp) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for stuck in &run.stuck {
-        describe(stuck, run, now, &mut lines);
-        if let Some(data) = data {
-            choices(stuck, run, data, &mut lines);
+/// The desk of a run.
+pub(super) struct Desk<'a> {
+    pub(super) run: &'a RunDescription,
+    /// Where the run is kept; without it there is no command that could be typed.
+    pub(super) data: Option<&'a Path>,
+    pub(super) now: Timestamp,
+    /// Whether the inputs are shown: to be copied, edited, and given back with retry-with.
+    pub(super) with_inputs: bool,
+}
+
+impl Desk<'_> {
+    /// Everything that is stuck; nothing when nothing is.
+    pub(super) fn lines(&self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for stuck in &self.run.stuck {
+            lines.push(vec![(Some(BAD), summary(stuck, self.now))]);
+            self.facts(stuck, &mut lines);
+            self.by_itself(stuck, &mut lines);
+            if let Some(data) = self.data {
+                choices(stuck, self.run, data, &mut lines);
+            }
+        }
+        lines
+    }
+
+    fn facts(&self, stuck: &Stuck, lines: &mut Vec<Line>) {
+        lines.push(field("since", None, stuck.since.to_string()));
+        lines.push(field("failure", None, text::failure(&stuck.failure)));
+        if let Some((attempts, input)) = tried(stuck, self.run) {
+            lines.push(field("attempts", None, attempts.to_string()));
+            if self.with_inputs {
+                lines.push(field("input", None, shown(input)));
+            }
         }
     }
-    lines
+
+    /// What happens when no person decides.
+    fn by_itself(&self, stuck: &Stuck, lines: &mut Vec<Line>) {
+        let Some(options) = &self.run.saga_options else {
+            return;
+        };
+        let when = |what: String, after: Duration| {
+            let at = stuck.since.after(after);
+            match at > self.now {
+                true => format!("{what} in {}, at {at}", duration(at.since(self.now))),
+                false => format!("{what} as soon as an engine runs"),
+            }
+        };
+        if let Some(escalation) = &options.escalation {
+            let who = &escalation.activity_type;
+            let alert = match stuck.escalated {
+                true => format!("{who} was called"),
+                false => when(format!("{who} is called"), escalation.after),
+            };
+            lines.push(field("alert", None, alert));
+        }
+        if let Some(automatic) = options
+            .automatic
+            .filter(|automatic| stuck.choices.contains(&automatic.choice))
+        {
+            let decided = when(format!("{} is decided", automatic.choice), automatic.after);
+            lines.push(field("otherwise", Some(WARN), decided));
+        }
+    }
+}
+
+fn field(name: &str, style: Option<Style>, value: String) -> Line {
+    vec![
+        (None, "  ".to_owned()),
+        (Some(FAINT), format!("{name:<9} ")),
+        (style, value),
+    ]
 }
 
 /// What is stuck and why, on one line: for lists.
@@ -42,53 +104,6 @@ pub(super) fn summary(stuck: &Stuck, now: Timestamp) -> String {
     let step = stuck.step.as_ref().map(|step| format!("step {step}: "));
     let age = duration(now.since(stuck.since));
     format!("stuck for {age}: {}{}", step.unwrap_or_default(), stuck.reason)
-}
-
-fn describe(stuck: &Stuck, run: &RunDescription, now: Timestamp, lines: &mut Vec<Line>) {
-    let field = |name: &str, value: String| {
-        vec![
-            (None, "  ".to_owned()),
-            (Some(FAINT), format!("{name:<9}")),
-            (None, value),
-        ]
-    };
-    lines.push(vec![(Some(BAD), summary(stuck, now))]);
-    lines.push(field("since", stuck.since.to_string()));
-    lines.push(field("failure", text::failure(&stuck.failure)));
-    if let Some((attempts, input)) = tried(stuck, run) {
-        lines.push(field("attempts", attempts.to_string()));
-        lines.push(field("input", shown(input)));
-    }
-    let options = run.saga_options.as_ref();
-    if let Some(escalation) = options.and_then(|options| options.escalation.as_ref()) {
-        let who = &escalation.activity_type;
-        lines.push(field(
-            "alert",
-            match stuck.escalated {
-                true => format!("{who} was called"),
-                false => by_itself(&format!("{who} is called"), stuck, escalation.after, now),
-            },
-        ));
-    }
-    let automatic = options.and_then(|options| options.automatic);
-    if let Some(automatic) = automatic.filter(|automatic| stuck.choices.contains(&automatic.choice)) {
-        lines.push(vec![
-            (None, "  ".to_owned()),
-            (Some(FAINT), format!("{:<9}", "otherwise")),
-            (
-                Some(WARN),
-                by_itself(&format!("{} is decided", automatic.choice), stuck, automatic.after, now),
-            ),
-        ]);
-    }
-}
-
-fn by_itself(what: &str, stuck: &Stuck, after: Duration, now: Timestamp) -> String {
-    let at = stuck.since.after(after);
-    match at > now {
-        true => format!("{what} in {}, at {at}", duration(at.since(now))),
-        false => format!("{what} as soon as an engine runs"),
-    }
 }
 
 /// How often the step, or its compensation, was tried, and with what.
@@ -115,10 +130,7 @@ fn shown(input: &Payload) -> String {
 }
 
 fn choices(stuck: &Stuck, run: &RunDescription, data: &Path, lines: &mut Vec<Line>) {
-    lines.push(vec![
-        (None, "  ".to_owned()),
-        (Some(FAINT), "decide   one of:".to_owned()),
-    ]);
+    lines.push(field("decide", None, "one of:".to_owned()));
     for choice in &stuck.choices {
         let meaning = meaning(*choice, stuck.reason);
         lines.push(vec![

@@ -1,6 +1,7 @@
 //! The binary as scripts see it: exit codes, what is on standard output and what on standard error, and every mistake
 //! that a user can make. Must not live here: the demo; what the engine does with a run.
 
+mod decisions;
 mod mistakes;
 mod runs;
 
@@ -40,6 +41,16 @@ impl Cli {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_amends"));
         command.args(arguments).current_dir(self.directory.path());
+        command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// A line as a person types it.
+    #[cfg(unix)]
+    pub(crate) fn shell(&self, line: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).current_dir(self.directory.path());
         command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
         command.stdin(Stdio::null());
         command
@@ -87,14 +98,14 @@ impl Ended {
 }
 
 /// The demo's participants, until this is dropped.
-struct Participants {
+pub(crate) struct Participants {
     child: Child,
     _lifeline: ChildStdin,
-    port: String,
+    pub(crate) port: String,
 }
 
 impl Participants {
-    fn start(cli: &Cli) -> Self {
+    pub(crate) fn start(cli: &Cli) -> Self {
         let arguments = [
             "participants",
             "--dir",
@@ -190,6 +201,6 @@ fn run_into_closed_pipe(cli: &Cli, arguments: &[&str]) -> (i32, String) {
     (child.wait().unwrap().code().unwrap_or(-1), err)
 }
 
-fn sagas() -> PathBuf {
+pub(crate) fn sagas() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sagas")
 }

@@ -30,3 +30,5 @@ mod store_failure;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod support;
 mod tidy;
+#[cfg(all(unix, feature = "server"))]
+mod walkthrough;

@@ -13,7 +13,7 @@ use crate::engine::{
 use crate::model::{Outcome, Payload, Timestamp};
 use crate::server::advice;
 use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, WARN, style_of};
-use crate::server::desk::{self, painted};
+use crate::server::desk::{Desk, painted};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::{self, DataArgs, SettingArgs};
@@ -218,7 +218,13 @@ fn stuck(run: &RunDescription, args: &RunArgs, console: &Console) -> Exit {
             .iter()
             .for_each(|what| console.note(format!("  {what}"))),
         false => {
-            for line in desk::lines(run, (!args.memory).then_some(data), SystemClock.now()) {
+            let desk = Desk {
+                run,
+                data: (!args.memory).then_some(data),
+                now: SystemClock.now(),
+                with_inputs: false,
+            };
+            for line in desk.lines() {
                 console.note(painted(&line, |style, text| console.paint_error(style, text)));
             }
         }

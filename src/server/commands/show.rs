@@ -10,7 +10,7 @@ use crate::engine::{
 use crate::model::{Outcome, ParkReason, Timestamp, UnwindCause};
 use crate::server::commands::check::graph;
 use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, style_of};
-use crate::server::desk::{self, painted};
+use crate::server::desk::{Desk, painted};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::{DataArgs, GraphArgs};
@@ -56,7 +56,13 @@ fn print(run: &RunDescription, args: &ShowArgs, console: &Console) {
     }
     if !run.stuck.is_empty() {
         console.line("");
-        for line in desk::lines(run, Some(&args.data.data), now) {
+        let desk = Desk {
+            run,
+            data: Some(&args.data.data),
+            now,
+            with_inputs: true,
+        };
+        for line in desk.lines() {
             console.line(painted(&line, |style, text| console.paint(style, text)));
         }
     }

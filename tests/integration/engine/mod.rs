@@ -4,7 +4,9 @@
 mod activities;
 mod amends_first;
 mod children;
+mod code_sagas;
 mod definitions;
+mod desk;
 mod lifecycle;
 mod locks;
 mod requests;
