@@ -121,7 +121,7 @@ impl<I, O> Starter<I, O> {
             Some(id) => WorkflowId::new(id)?,
             None => WorkflowId::new(Entropy.run_id(self.engine.runtime().clock().now()).to_string())?,
         };
-        let default_options = self.engine.saga_options(&workflow_type);
+        let default_options = self.engine.runtime().gateway().saga_options(&workflow_type);
         let start = StartRun {
             workflow_id: workflow_id.clone(),
             run_id: RunId::from_bytes([0; 16]),
@@ -173,15 +173,6 @@ fn with_unwind_timeout(options: Option<SagaOptions>, timeout: Option<Duration>) 
 }
 
 impl Amends {
-    /// How the sagas of this type are undone when their start does not say so.
-    fn saga_options(&self, workflow_type: &WorkflowType) -> Option<SagaOptions> {
-        if self.inner.sagas.contains_key(workflow_type.as_str()) {
-            return None;
-        }
-        let workflow = self.runtime().registry().workflow(workflow_type.as_str())?;
-        workflow.saga_options().cloned()
-    }
-
     fn unknown(&self, workflow_type: &WorkflowType) -> Error {
         let workflows = self
             .runtime()

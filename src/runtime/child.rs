@@ -276,6 +276,7 @@ impl Attendant {
             let message = format!("no saga or workflow {workflow_type:?} is registered with this engine");
             return Err(Failure::new("UnknownWorkflow", message).without_effect());
         }
+        let options = self.gateway.saga_options(&workflow_type);
         Ok(StartRun {
             workflow_id,
             run_id: RunId::from_bytes([0; 16]),
@@ -285,7 +286,7 @@ impl Attendant {
             input: Payload::json(&child.input)?,
             request_id: Some(self.request_id()),
             identity: env!("CARGO_PKG_NAME").to_owned(),
-            saga: None,
+            saga: options.map(Box::new),
             parent: Some(self.order.parent.clone()),
             search_attributes: BTreeMap::new(),
             adopted: None,

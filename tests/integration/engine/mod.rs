@@ -9,6 +9,8 @@ mod definitions;
 mod desk;
 mod lifecycle;
 mod locks;
+#[cfg(unix)]
+mod programs;
 mod requests;
 mod sizes;
 mod time;
