@@ -158,47 +158,47 @@ impl Revealed {
         })
     }
 
-    /// The text without the secrets that were used, nor pieces of them where it was cut off.
-    pub(super) fn scrub(&self, text: &str) -> String {
+    /// The text without the secrets that were used.
+    fn scrub(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        let mut used: Vec<(&str, String)> = Vec::new();
-        for (name, value) in &self.used {
-            used.extend(forms(value).into_iter().map(|form| (name.as_str(), form)));
-        }
-        // A secret may be a part of another one.
-        used.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
-        for (name, value) in &used {
-            if text.contains(value.as_str()) {
-                text = text.replace(value.as_str(), &stand_in(name));
+        for (name, value) in self.forms() {
+            if text.contains(&value) {
+                text = text.replace(&value, &stand_in(name));
             }
         }
-        for (name, value) in &used {
-            if let Some(piece) = pieces(value, true).find(|piece| text.ends_with(piece)) {
+        text
+    }
+
+    /// The same for a text that was cut off, perhaps in the middle of a secret.
+    pub(super) fn scrub_cut(&self, text: &str) -> String {
+        let mut text = self.scrub(text);
+        for (name, value) in self.forms() {
+            if let Some(piece) = pieces(&value, true).find(|piece| text.ends_with(piece)) {
                 text.truncate(text.len() - piece.len());
                 text.push_str(&stand_in(name));
             }
-            if let Some(piece) = pieces(value, false).find(|piece| text.starts_with(piece)) {
+            if let Some(piece) = pieces(&value, false).find(|piece| text.starts_with(piece)) {
                 text.replace_range(..piece.len(), &stand_in(name));
             }
         }
         text
     }
 
-    /// The same for every text in a value, names of fields included.
-    pub(super) fn scrub_value(&self, value: Value) -> Value {
-        if self.used.is_empty() {
-            return value;
+    /// Every form of every secret that was used, the longest first: a secret may be a part of another one.
+    fn forms(&self) -> Vec<(&str, String)> {
+        let mut used: Vec<(&str, String)> = Vec::new();
+        for (name, value) in &self.used {
+            used.extend(forms(value).into_iter().map(|form| (name.as_str(), form)));
         }
-        match value {
-            Value::String(text) => Value::String(self.scrub(&text)),
-            Value::Array(elements) => elements.into_iter().map(|element| self.scrub_value(element)).collect(),
-            Value::Object(fields) => {
-                let fields = fields.into_iter();
-                fields
-                    .map(|(name, value)| (self.scrub(&name), self.scrub_value(value)))
-                    .collect()
-            }
-            other => other,
+        used.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        used
+    }
+
+    /// A result without the secrets that were used, in its texts and its names of fields.
+    pub(super) fn scrub_value(&self, value: Value) -> Value {
+        match self.used.is_empty() {
+            true => value,
+            false => scrub_all(value, &|text| self.scrub(text)),
         }
     }
 
@@ -207,13 +207,14 @@ impl Revealed {
         if self.used.is_empty() {
             return failure;
         }
-        failure.message = self.scrub(&failure.message);
+        failure.message = self.scrub_cut(&failure.message);
         if let FailureKind::Application(application) = &mut failure.kind {
-            application.type_name = self.scrub(&application.type_name);
+            application.type_name = self.scrub_cut(&application.type_name);
             // Details are JSON of our own making; what is not is left out.
             let details = application.details.take();
             let details = details.and_then(|details| details.to::<Value>().ok());
-            application.details = details.and_then(|details| Payload::json(&self.scrub_value(details)).ok());
+            application.details =
+                details.and_then(|details| Payload::json(&scrub_all(details, &|text| self.scrub_cut(text))).ok());
         }
         failure.cause = failure.cause.map(|cause| Box::new(self.scrub_failure(*cause)));
         failure
@@ -224,6 +225,20 @@ impl fmt::Debug for Revealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.used.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Revealed").field("used", &names).finish_non_exhaustive()
+    }
+}
+
+fn scrub_all(value: Value, scrub: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(scrub(&text)),
+        Value::Array(elements) => elements.into_iter().map(|element| scrub_all(element, scrub)).collect(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            fields
+                .map(|(name, value)| (scrub(&name), scrub_all(value, scrub)))
+                .collect()
+        }
+        other => other,
     }
 }
 
@@ -331,8 +346,10 @@ mod tests {
             ("cut s3cr\"et", "cut [secret LONG]"),
             ("-and-more was cut", "[secret LONG] was cut"),
         ] {
-            assert_eq!(revealed.scrub(text), expected);
+            assert_eq!(revealed.scrub_cut(text), expected);
         }
+        // A result is not cut off, and may well begin like a secret.
+        assert_eq!(revealed.scrub_value(json!(["s3cr"])), json!(["s3cr"]));
         let details = Payload::json(&json!({"body": {"echo": "s3cr\"et-key"}})).unwrap();
         let failure = Failure::new("T", "bad s3cr\"et-key").with_details(details);
         let failure = revealed.scrub_failure(failure.clone().caused_by(failure));
