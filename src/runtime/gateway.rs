@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix::Addr;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::model::{Input, LockName, Outcome, RunId, SagaOptions, StartRun, WorkflowId, WorkflowType, limits};
+use crate::model::{Input, LockName, Outcome, RunId, StartRun, WorkflowId, limits};
 use crate::store::Store;
 
 use super::entropy::Entropy;
@@ -166,15 +166,6 @@ impl Gateway {
                 port.addr.do_send(WakeRun(workflow_id));
             }
         }
-    }
-
-    /// How the sagas of this type are undone when their start does not say so.
-    pub(crate) fn saga_options(&self, workflow_type: &WorkflowType) -> Option<SagaOptions> {
-        if self.shared.sagas.iter().any(|saga| saga.name() == workflow_type) {
-            return None;
-        }
-        let workflow = self.shared.registry.workflow(workflow_type.as_str())?;
-        workflow.saga_options().cloned()
     }
 
     /// Who holds a lock, and who waits for it, first in line first.

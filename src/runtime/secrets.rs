@@ -69,13 +69,14 @@ pub(super) fn passed_on() -> impl Iterator<Item = (&'static str, OsString)> {
 #[derive(Clone)]
 pub(crate) struct Secrets(Arc<dyn SecretSource>);
 
-/// The secrets that the definition of a run declares; without it nothing is replaced.
+/// The secrets that the definition of a run declares; no other is revealed, and without a definition none.
 #[derive(Clone, Debug)]
-pub(super) struct Declared;
+pub(super) struct Declared(Arc<[String]>);
 
 /// The secrets that one attempt has used.
 pub(super) struct Revealed {
-    source: Option<Secrets>,
+    source: Secrets,
+    declared: Option<Arc<Declared>>,
     used: Vec<(String, String)>,
 }
 
@@ -87,7 +88,8 @@ impl Secrets {
     /// For one attempt: replaces what the definition of its run has declared.
     pub(super) fn for_attempt(&self, cx: &ActivityContext) -> Revealed {
         Revealed {
-            source: cx.state::<Declared>().map(|_| self.clone()),
+            source: self.clone(),
+            declared: cx.state::<Declared>(),
             used: Vec::new(),
         }
     }
@@ -105,10 +107,13 @@ impl Declared {
         matches!(activity_type.as_str(), HTTP_ACTIVITY | EXEC_ACTIVITY)
     }
 
-    /// The definition has checked, when it was read, that every placeholder of its own is of a declared secret, and it
-    /// checks with each evaluation that no data brings another one.
-    pub(super) fn by(_definition: &SagaDefinition) -> Self {
-        Self
+    /// What this definition declares. (It has checked that no data of a run brings a placeholder of its own.)
+    pub(super) fn by(definition: &SagaDefinition) -> Self {
+        Self::these(definition.secrets())
+    }
+
+    pub(super) fn these(names: &[String]) -> Self {
+        Self(names.into())
     }
 }
 
@@ -116,7 +121,7 @@ impl Revealed {
     /// The text with each placeholder replaced by its secret, in the form that its surroundings need; `first` is true for a
     /// secret that the text begins with.
     pub(super) fn fill_with(&mut self, text: &str, form: impl Fn(&str, bool) -> String) -> Result<String, Failure> {
-        let Some(source) = self.source.clone() else {
+        let Some(declared) = self.declared.clone() else {
             return Ok(text.to_owned());
         };
         let (mut filled, mut rest) = (String::with_capacity(text.len()), text);
@@ -124,7 +129,10 @@ impl Revealed {
             let Some((name, after)) = after.split_once(SECRET_CLOSE) else {
                 break;
             };
-            let value = source.0.secret(name).ok_or_else(|| missing(name))?;
+            if !declared.0.iter().any(|known| known == name) {
+                return Err(not_declared(name));
+            }
+            let value = self.source.0.secret(name).ok_or_else(|| missing(name))?;
             filled.push_str(before);
             let first = filled.is_empty();
             filled.push_str(&form(&value, first));
@@ -248,6 +256,11 @@ fn missing(name: &str) -> Failure {
     Failure::new("SecretMissing", message).without_effect()
 }
 
+fn not_declared(name: &str) -> Failure {
+    let message = format!("the saga's definition does not list the secret {name:?} in `secrets`");
+    Failure::not_applied("SecretNotDeclared", message)
+}
+
 fn stand_in(name: &str) -> String {
     format!("[secret {name}]")
 }
@@ -297,7 +310,8 @@ mod tests {
     }
 
     fn revealed() -> Revealed {
-        let cx = ActivityContext::for_test().state(Declared).build();
+        let names = ["KEY", "LONG", "NONE"].map(str::to_owned);
+        let cx = ActivityContext::for_test().state(Declared::these(&names)).build();
         Secrets::new(vault).for_attempt(&cx)
     }
 
@@ -318,6 +332,8 @@ mod tests {
             "{failure}"
         );
         assert!(failure.message.contains("\"NONE\""), "{failure}");
+        let failure = revealed.fill("{{amends:secret:PATH}}").unwrap_err();
+        assert!(failure.is_type("SecretNotDeclared"), "{failure}");
         assert!(!format!("{revealed:?} {:?}", Secrets::new(vault)).contains("s3cr"));
     }
 

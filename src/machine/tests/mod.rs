@@ -10,6 +10,7 @@ mod ambiguity;
 mod cancellation;
 mod commands;
 mod compensation;
+mod definition;
 mod desk;
 mod lifecycle;
 mod oracle;

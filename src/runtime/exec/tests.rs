@@ -39,7 +39,7 @@ async fn run(request: &ExecRequest) -> Result<Value, Failure> {
     let cx = ActivityContext::for_test()
         .attempt(3)
         .idempotency_key("run-1/charge")
-        .state(Declared)
+        .state(Declared::these(&["KEY", "NONE"].map(str::to_owned)))
         .build();
     let output = activity(SystemClock)
         .execute(cx, Payload::json(request).unwrap())

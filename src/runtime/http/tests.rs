@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 
+use super::super::secrets::Declared;
 use super::*;
 use crate::model::{Application, FailureKind};
 
@@ -338,7 +339,7 @@ async fn secrets_are_sent_and_nothing_else_shows_them() {
     let input = Payload::json(&secret).unwrap();
     let cx = || {
         ActivityContext::for_test()
-            .state(super::super::secrets::Declared)
+            .state(Declared::these(&["KEY", "NONE"].map(str::to_owned)))
             .build()
     };
     let output = activity.execute(cx(), input.clone()).await.unwrap();
