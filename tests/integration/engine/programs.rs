@@ -5,9 +5,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amends::definition::ParseOptions;
 use amends::model::StepKind;
 use amends::testing::VirtualClock;
-use amends::{Failure, ResultError, RetryPolicy, WorkflowContext};
+use amends::{Amends, Failure, ResultError, RetryPolicy, SagaDefinition, WorkflowContext};
 use serde_json::{Value, json};
 
 use crate::support::{Home, run, workflow};
@@ -47,6 +48,53 @@ fn a_program_gets_json_and_gives_json() {
         let run = amends.workflow_by_name("w").start(&forged).await.unwrap();
         assert_eq!(run.result().await.unwrap(), forged);
         amends.shutdown(SECOND).await;
+    });
+}
+
+const WITH_SECRET: &str = r#"
+name = "with_secret"
+secrets = ["TOKEN"]
+[[step]]
+name = "call"
+exec = { command = ["sh", "-c", "test ${#TOKEN} = 9 && cat"], env = { TOKEN = "${ secret.TOKEN }" } }
+compensation = "none"
+"#;
+
+/// Whether a file below the directory holds the text.
+fn is_stored(directory: &Path, text: &str) -> bool {
+    std::fs::read_dir(directory).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => is_stored(&path, text),
+            false => std::fs::read(&path)
+                .unwrap()
+                .windows(text.len())
+                .any(|found| found == text.as_bytes()),
+        }
+    })
+}
+
+#[test]
+fn a_definition_s_secret_reaches_its_program_and_no_disk() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let parsed = SagaDefinition::parse("saga.toml", WITH_SECRET, &ParseOptions::default());
+        let amends = Amends::builder()
+            .sled(directory.path())
+            .saga(parsed.unwrap_or_else(|error| panic!("{error}")).0)
+            .secrets(|name: &str| (name == "TOKEN").then(|| "hush-hush".to_owned()))
+            .start()
+            .await
+            .unwrap();
+        let run = amends
+            .workflow_by_name("with_secret")
+            .start(&json!({"order": 1}))
+            .await
+            .unwrap();
+        assert_eq!(run.result().await.unwrap(), json!({"call": {"order": 1}}));
+        amends.shutdown(SECOND).await;
+        assert!(is_stored(directory.path(), "{{amends:secret:TOKEN}}"));
+        assert!(!is_stored(directory.path(), "hush-hush"));
     });
 }
 
