@@ -56,7 +56,7 @@ name = "with_secret"
 secrets = ["TOKEN"]
 [[step]]
 name = "call"
-exec = { command = ["sh", "-c", "test ${#TOKEN} = 9 && cat"], env = { TOKEN = "${ secret.TOKEN }" } }
+exec = { command = ["sh", "-c", "test $(printf %s $TOKEN | wc -c) -eq 9 && cat"], env = { TOKEN = "${ secret.TOKEN }" } }
 compensation = "none"
 "#;
 
