@@ -35,7 +35,9 @@ impl Barrier {
 fn turning_back() -> WorkflowDefinition {
     workflow("turns-back", |cx, _| async move {
         for name in ["a", "b"] {
-            let step = cx.saga().step_by_name::<_, Value>(StepKind::Compensatable, "do", &json!(name));
+            let step = cx
+                .saga()
+                .step_by_name::<_, Value>(StepKind::Compensatable, "do", &json!(name));
             step.step(name).compensate_by_name("undo").await?;
         }
         Err(Failure::non_retryable("Enough", "it turns back"))
@@ -57,7 +59,10 @@ fn gated(name: &'static str, recorder: &Recorder, gate: &Gate) -> ActivityDefini
 }
 
 async fn until_it_drains(amends: &Amends) {
-    while !matches!(amends.client().signal("nobody", "x", &0).await, Err(Error::ShuttingDown)) {
+    while !matches!(
+        amends.client().signal("nobody", "x", &0).await,
+        Err(Error::ShuttingDown)
+    ) {
         tokio::task::yield_now().await;
     }
 }
@@ -75,7 +80,12 @@ fn a_saga_that_is_going_back_goes_on_while_the_engine_stops() {
         };
         run(async {
             let amends = builder().start().await.unwrap();
-            amends.workflow_by_name("turns-back").id("t").start(&json!(0)).await.unwrap();
+            amends
+                .workflow_by_name("turns-back")
+                .id("t")
+                .start(&json!(0))
+                .await
+                .unwrap();
             recorder.until("undo b", 1).await;
             let stopping = tokio::spawn({
                 let amends = amends.clone();
@@ -89,7 +99,11 @@ fn a_saga_that_is_going_back_goes_on_while_the_engine_stops() {
         run(async {
             let amends = builder().start().await.unwrap();
             let description = amends.client().describe("t").await.unwrap();
-            assert_eq!(description.status, RunStatus::Amended, "it had ended before the engine did");
+            assert_eq!(
+                description.status,
+                RunStatus::Amended,
+                "it had ended before the engine did"
+            );
             amends.shutdown(SECOND).await;
         });
         assert_eq!(recorder.len(), 4);
@@ -119,7 +133,9 @@ fn undoing_does_not_wait_behind_forward_work() {
                 join_all(calls).await.into_iter().collect::<Result<Value, _>>()
             }))
             .workflow_definition(workflow("waits", |cx, _| async move {
-                let step = cx.saga().step_by_name::<_, Value>(StepKind::Compensatable, "do", &json!("a"));
+                let step = cx
+                    .saga()
+                    .step_by_name::<_, Value>(StepKind::Compensatable, "do", &json!("a"));
                 step.compensate_by_name("undo").await?;
                 cx.signal::<Value>("go").recv().await?;
                 Err(Failure::non_retryable("Enough", "it turns back"))

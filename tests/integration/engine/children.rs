@@ -23,7 +23,9 @@ async fn step_of(cx: &WorkflowContext, kind: StepKind, name: &str) -> Result<Val
 
 async fn child(cx: &WorkflowContext, workflow: &str, input: Value) -> Result<Value, Failure> {
     let input = json!({"workflow": workflow, "input": input});
-    let step = cx.saga().step_by_name::<_, Value>(StepKind::Compensatable, "amends.saga", &input);
+    let step = cx
+        .saga()
+        .step_by_name::<_, Value>(StepKind::Compensatable, "amends.saga", &input);
     step.step("child").compensate_by_name("amends.saga.undo").await
 }
 
@@ -63,7 +65,9 @@ fn pivoting_child() -> WorkflowDefinition {
     workflow("pivoting", |cx, input| async move {
         step(&cx, "c1").await?;
         step_of(&cx, StepKind::Pivot, "c2").await?;
-        let receipt = cx.saga().step_by_name::<_, Value>(StepKind::Retriable, "do", &json!("c3"));
+        let receipt = cx
+            .saga()
+            .step_by_name::<_, Value>(StepKind::Retriable, "do", &json!("c3"));
         receipt.await?;
         Ok(input)
     })
@@ -129,7 +133,9 @@ fn a_completed_child_is_undone_as_a_unit_before_what_came_before_it() {
                 let recorder = Recorder::new();
                 let amends = with_all(home.builder(), &recorder).start().await.unwrap();
                 let parent = start(&amends, json!({"child": kind, "input": 1, "then": "fails"})).await;
-                assert!(matches!(parent.result().await, Err(ResultError::Amended(failure)) if failure.is_type("Broken")));
+                assert!(
+                    matches!(parent.result().await, Err(ResultError::Amended(failure)) if failure.is_type("Broken"))
+                );
                 let done = [&["first"], forward, &["last"]].concat();
                 let undone = [&["last"], back, &["first"]].concat();
                 let done = done.iter().map(|step| format!("do {step}"));
@@ -155,7 +161,10 @@ fn a_child_that_failed_has_undone_itself() {
             matches!(&outcome, Outcome::Amended(failure) if failure.is_type("ChildAmended") && failure.is_type("Broken")),
             "{outcome:?}"
         );
-        assert_eq!(recorder.all(), ["do first", "do c1", "do c2", "undo c2", "undo c1", "undo first"]);
+        assert_eq!(
+            recorder.all(),
+            ["do first", "do c1", "do c2", "undo c2", "undo c1", "undo first"]
+        );
         assert_eq!(status(&amends, "p/child").await, Some(RunStatus::Amended));
         assert_eq!(status(&amends, "p/child/undo").await, None);
         amends.shutdown(SECOND).await;
@@ -188,7 +197,10 @@ fn what_a_terminated_child_has_left_is_undone() {
             tokio::task::yield_now().await;
         }
         let failed = parent.result().await;
-        assert!(matches!(&failed, Err(ResultError::Amended(failure)) if failure.is_type("ChildTerminated")), "{failed:?}");
+        assert!(
+            matches!(&failed, Err(ResultError::Amended(failure)) if failure.is_type("ChildTerminated")),
+            "{failed:?}"
+        );
         assert_eq!(recorder.all(), ["do first", "do c1", "undo c1", "undo first"]);
         amends.shutdown(SECOND).await;
     });
@@ -199,10 +211,18 @@ fn somebody_else_s_run_is_neither_taken_nor_undone() {
     run(async {
         let (home, recorder) = (Home::memory(), Recorder::new());
         let amends = with_all(home.builder(), &recorder).start().await.unwrap();
-        let other = amends.workflow_by_name("child").id("p/child").start(&json!("waits")).await.unwrap();
+        let other = amends
+            .workflow_by_name("child")
+            .id("p/child")
+            .start(&json!("waits"))
+            .await
+            .unwrap();
         recorder.until("do c1", 1).await;
         let outcome = start(&amends, json!({"input": 1})).await.outcome().await.unwrap();
-        assert!(matches!(&outcome, Outcome::Amended(failure) if failure.is_type("ChildNotStarted")), "{outcome:?}");
+        assert!(
+            matches!(&outcome, Outcome::Amended(failure) if failure.is_type("ChildNotStarted")),
+            "{outcome:?}"
+        );
         other.signal("go", &json!(1)).await.unwrap();
         other.result().await.unwrap();
         assert_eq!(recorder.count("undo c1"), 0);
@@ -231,7 +251,16 @@ fn a_stopped_engine_does_not_wait_for_children_and_the_next_one_goes_on_with_the
         assert!(matches!(parent.result().await, Err(ResultError::Amended(_))));
         assert_eq!(
             recorder.all(),
-            ["do first", "do c1", "do c2", "do last", "undo last", "undo c2", "undo c1", "undo first"]
+            [
+                "do first",
+                "do c1",
+                "do c2",
+                "do last",
+                "undo last",
+                "undo c2",
+                "undo c1",
+                "undo first"
+            ]
         );
         amends.shutdown(SECOND).await;
     });
@@ -268,7 +297,11 @@ fn a_parent_that_lost_its_memory_finds_its_child_again() {
                 notes.dedup();
                 notes
             };
-            assert_eq!(undone, ["undo last", "undo c2", "undo c1", "undo first"], "commit {nth}");
+            assert_eq!(
+                undone,
+                ["undo last", "undo c2", "undo c1", "undo first"],
+                "commit {nth}"
+            );
             assert_eq!(status(&amends, "p/child").await, Some(RunStatus::Completed));
             amends.shutdown(SECOND).await;
         });
@@ -282,7 +315,9 @@ fn a_deployment_without_the_child_s_workflow_does_not_turn_the_parent_back() {
         gate.open();
         let amends = home
             .builder()
-            .workflow_definition(workflow("parent", |cx, _| async move { child(&cx, "forgotten", json!(1)).await }))
+            .workflow_definition(workflow("parent", |cx, _| async move {
+                child(&cx, "forgotten", json!(1)).await
+            }))
             .start()
             .await
             .unwrap();
@@ -290,7 +325,10 @@ fn a_deployment_without_the_child_s_workflow_does_not_turn_the_parent_back() {
         loop {
             let pending = amends.client().describe("p").await.unwrap().pending;
             if let Some(failure) = pending.first().and_then(|activity| activity.last_failure.clone()) {
-                assert!(failure.is_type("UnknownWorkflow") && failure.is_not_applied(), "{failure}");
+                assert!(
+                    failure.is_type("UnknownWorkflow") && failure.is_not_applied(),
+                    "{failure}"
+                );
                 break;
             }
             tokio::task::yield_now().await;
