@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::definition::{
-    DefinitionError, HTTP_ACTIVITY, ParseOptions, Problem, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, SagaDefinition, Severity,
+    Catalog, DefinitionError, ParseOptions, Problem, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, SagaDefinition, Severity,
 };
 use crate::model::WorkflowType;
 use crate::runtime::secrets::Secrets;
@@ -22,9 +22,6 @@ use super::{Amends, Inner};
 
 /// Opens a store; called again when the store has failed and is to be reopened.
 type OpenStore = Box<dyn Fn() -> Result<Box<dyn Store>, store::Error> + Send + Sync>;
-
-/// Sagas by name, as the engine was started with them.
-pub(super) type Sagas = BTreeMap<String, SagaDefinition>;
 
 /// Describes an engine. What is wrong with the description is reported by [`AmendsBuilder::start`], all of it at once.
 #[must_use = "an engine begins with `start`"]
@@ -208,7 +205,7 @@ impl AmendsBuilder {
         let options = RuntimeOptions {
             open_store: opener(self.open_store.take(), self.durability),
             registry: self.registry,
-            definitions: sagas.values().cloned().collect(),
+            sagas: sagas.clone(),
             state: self.state,
             clock: self.clock,
             shards: self.shards,
@@ -227,7 +224,7 @@ impl AmendsBuilder {
 
     fn add_built_in_activities(&mut self) {
         #[cfg(feature = "http")]
-        if self.registry.activity(HTTP_ACTIVITY).is_none() {
+        if self.registry.activity(crate::definition::HTTP_ACTIVITY).is_none() {
             let http = crate::runtime::http::activity_definition(self.secrets.clone());
             let added = http.and_then(|http| self.registry.add_activity(http));
             self.registry_errors.extend(added.err());
@@ -240,14 +237,14 @@ impl AmendsBuilder {
         }
     }
 
-    fn load_sagas(&mut self) -> Result<Sagas, Error> {
+    fn load_sagas(&mut self) -> Result<Catalog, Error> {
         let registered = self.registry.activities();
         let known: BTreeSet<String> = registered
             .map(|activity| activity.activity_type().to_string())
             .chain([SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY].map(str::to_owned))
             .collect();
         let mut errors = Vec::new();
-        let mut sagas = Sagas::new();
+        let mut sagas = Catalog::default();
         let files = self.saga_files()?;
         let settings = std::mem::take(&mut self.settings);
         let options = ParseOptions {
@@ -278,14 +275,12 @@ impl AmendsBuilder {
         }
     }
 
-    fn add_saga(&mut self, sagas: &mut Sagas, saga: SagaDefinition) {
-        let name = saga.name().to_string();
-        if sagas.contains_key(&name) || self.registry.workflow(&name).is_some() {
+    fn add_saga(&mut self, sagas: &mut Catalog, saga: SagaDefinition) {
+        let name = saga.versioned_name();
+        if self.registry.workflow(saga.name().as_str()).is_some() || sagas.add(saga).is_err() {
             let workflow_type = WorkflowType::from_trusted(name);
             self.registry_errors
                 .push(RegistryError::DuplicateWorkflow(workflow_type));
-        } else {
-            sagas.insert(name, saga);
         }
     }
 
@@ -312,23 +307,14 @@ impl std::fmt::Debug for AmendsBuilder {
 
 /// A definition from a file is checked while its positions are known; one built in Rust is checked here.
 fn unknown_activities(saga: &SagaDefinition, known: &BTreeSet<String>) -> Option<DefinitionError> {
-    let named = saga.steps().iter().flat_map(|step| {
-        let compensation = step
-            .spec()
-            .compensation
-            .as_ref()
-            .map(|compensation| &compensation.activity_type);
-        std::iter::once(step.activity_type())
-            .chain(compensation)
-            .map(move |activity| (step.name(), activity))
-    });
-    let unknown =
-        named.filter(|(_, activity)| !known.contains(activity.as_str()) && activity.as_str() != HTTP_ACTIVITY);
+    let unknown = saga
+        .activity_types()
+        .filter(|(_, activity)| !known.contains(activity.as_str()));
     let problems: Vec<Problem> = unknown
         .map(|(step, activity)| Problem {
             severity: Severity::Error,
             position: None,
-            place: format!("step {step}"),
+            place: step.map_or("stuck.escalate".to_owned(), |step| format!("step {step}")),
             message: format!("no activity {activity:?} is registered"),
             hint: Some("register it with `AmendsBuilder::activity`".to_owned()),
         })

@@ -16,7 +16,7 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::definition::SagaDefinition;
+use crate::definition::{Catalog, SagaDefinition};
 use crate::model::{WorkflowId, WorkflowType};
 use crate::runtime::Runtime;
 use crate::sdk::{WorkflowDefinition, WorkflowFunction};
@@ -69,7 +69,7 @@ pub struct Amends {
 
 struct Inner {
     runtime: Runtime,
-    sagas: builder::Sagas,
+    sagas: Catalog,
     identity: String,
 }
 
@@ -100,7 +100,7 @@ impl Amends {
 
     /// The saga definitions that the engine was started with.
     pub fn sagas(&self) -> impl Iterator<Item = &SagaDefinition> {
-        self.inner.sagas.values()
+        self.inner.sagas.iter()
     }
 
     /// Talks to runs that exist.

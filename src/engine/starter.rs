@@ -121,21 +121,28 @@ impl<I, O> Starter<I, O> {
             Some(id) => WorkflowId::new(id)?,
             None => WorkflowId::new(Entropy.run_id(self.engine.runtime().clock().now()).to_string())?,
         };
-        let default_options = self.engine.saga_options(&workflow_type);
-        let start = StartRun {
+        let of_code = self.engine.runtime().registry().workflow(workflow_type.as_str());
+        let of_code = of_code.and_then(|workflow| workflow.saga_options().cloned());
+        let mut start = StartRun {
             workflow_id: workflow_id.clone(),
             run_id: RunId::from_bytes([0; 16]),
-            definition: saga.map(|saga| saga.digest()),
-            run_timeout: self.run_timeout.or_else(|| saga.and_then(|saga| saga.run_timeout())),
+            definition: None,
+            run_timeout: self.run_timeout,
             workflow_type,
             input: input.checked()?,
             request_id: self.request_id.map(RequestId::new).transpose()?,
             identity: self.engine.identity(),
-            saga: with_unwind_timeout(self.saga_options.or(default_options), self.unwind_timeout).map(Box::new),
+            saga: self.saga_options.or(of_code).map(Box::new),
             parent: None,
             search_attributes: self.search_attributes,
             adopted: None,
         };
+        if let Some(saga) = saga {
+            saga.begin(&mut start)?;
+        }
+        if self.unwind_timeout.is_some() {
+            start.saga.get_or_insert_default().unwind_timeout = self.unwind_timeout;
+        }
         let (delivered, outcome) = self
             .engine
             .runtime()
@@ -162,33 +169,14 @@ impl<I, O> Starter<I, O> {
     }
 }
 
-fn with_unwind_timeout(options: Option<SagaOptions>, timeout: Option<Duration>) -> Option<SagaOptions> {
-    match timeout {
-        None => options,
-        Some(_) => Some(SagaOptions {
-            unwind_timeout: timeout,
-            ..options.unwrap_or_default()
-        }),
-    }
-}
-
 impl Amends {
-    /// How the sagas of this type are undone when their start does not say so.
-    fn saga_options(&self, workflow_type: &WorkflowType) -> Option<SagaOptions> {
-        if self.inner.sagas.contains_key(workflow_type.as_str()) {
-            return None;
-        }
-        let workflow = self.runtime().registry().workflow(workflow_type.as_str())?;
-        workflow.saga_options().cloned()
-    }
-
     fn unknown(&self, workflow_type: &WorkflowType) -> Error {
         let workflows = self
             .runtime()
             .registry()
             .workflows()
             .map(|known| known.workflow_type().to_string());
-        let mut known: Vec<String> = workflows.chain(self.inner.sagas.keys().cloned()).collect();
+        let mut known: Vec<String> = workflows.chain(self.inner.sagas.names()).collect();
         known.sort();
         Error::UnknownWorkflow {
             name: workflow_type.to_string(),

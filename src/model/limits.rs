@@ -105,3 +105,7 @@ pub const LOCKS_PER_RUN_MAX: usize = 100;
 
 /// Search attributes of one run, and bytes of each.
 pub const SEARCH_ATTRIBUTES_MAX: usize = 100;
+
+/// Elements of a `foreach` step that are worked on at once when it does not say otherwise: a long list must not flood a
+/// participant. Enforced by `definition`.
+pub const FOREACH_CONCURRENCY_DEFAULT: u32 = 16;

@@ -40,7 +40,7 @@ pub use saga::{
 };
 pub use saga_event::{
     AdoptedStep, SagaAdopted, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted,
-    StepVerdict, UnwindCause, WaitResult,
+    StepVerdict, UNDO_SUFFIX, UnwindCause, WaitResult,
 };
 pub use status::{Outcome, ParkReason, RunStatus, StuckReason};
 pub use time::Timestamp;

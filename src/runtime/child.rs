@@ -270,26 +270,31 @@ impl Attendant {
     fn start_of(&self, child: ChildSaga) -> Result<StartRun, Failure> {
         let workflow_id = self.child_id(&child)?;
         let workflow_type = WorkflowType::new(&child.workflow).map_err(|error| bad_input(&error.to_string()))?;
-        let saga = self.shared.sagas.iter().find(|saga| saga.name() == &workflow_type);
-        if saga.is_none() && self.shared.registry.workflow(workflow_type.as_str()).is_none() {
+        let saga = self.shared.sagas.get(workflow_type.as_str());
+        let code = self.shared.registry.workflow(workflow_type.as_str());
+        if saga.is_none() && code.is_none() {
             // A deployment that forgot a workflow must not make sagas turn back: tried again until it is there.
             let message = format!("no saga or workflow {workflow_type:?} is registered with this engine");
             return Err(Failure::new("UnknownWorkflow", message).without_effect());
         }
-        Ok(StartRun {
+        let mut start = StartRun {
             workflow_id,
             run_id: RunId::from_bytes([0; 16]),
-            definition: saga.map(|saga| saga.digest()),
-            run_timeout: saga.and_then(|saga| saga.run_timeout()),
+            definition: None,
+            run_timeout: None,
             workflow_type,
             input: Payload::json(&child.input)?,
             request_id: Some(self.request_id()),
             identity: env!("CARGO_PKG_NAME").to_owned(),
-            saga: None,
+            saga: code.and_then(|code| code.saga_options().cloned()).map(Box::new),
             parent: Some(self.order.parent.clone()),
             search_attributes: BTreeMap::new(),
             adopted: None,
-        })
+        };
+        if let Some(saga) = saga {
+            saga.begin(&mut start).map_err(|error| bad_input(&error.to_string()))?;
+        }
+        Ok(start)
     }
 
     /// The run that undoes what an ended child has left; `None` when it has left nothing.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix::{Actor, Addr};
 use tokio::sync::{Notify, oneshot};
 
-use crate::definition::SagaDefinition;
+use crate::definition::{Catalog, SagaDefinition};
 use crate::model::{DefinitionDigest, WorkflowId, limits};
 use crate::sdk::{CancelFlag, Registry, SharedState};
 use crate::store::{Error, Store};
@@ -29,7 +29,7 @@ use super::store_slot::{OpenStore, StoreSlot};
 pub(crate) struct RuntimeOptions {
     pub(crate) open_store: OpenStore,
     pub(crate) registry: Registry,
-    pub(crate) definitions: Vec<SagaDefinition>,
+    pub(crate) sagas: Catalog,
     pub(crate) state: SharedState,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shards: usize,
@@ -49,7 +49,7 @@ pub(super) struct Shared {
     pub(super) attempts: AttemptPool,
     pub(super) passivate_after: Duration,
     /// The definitions that runs can be started with.
-    pub(super) sagas: Vec<SagaDefinition>,
+    pub(super) sagas: Catalog,
     pub(super) locks: LockDesk,
     /// For attempts that start runs of their own. Weak: the engine ends when its owner lets go of it, whoever waits inside.
     pub(super) gateway: OnceLock<Weak<Gateway>>,
@@ -120,7 +120,7 @@ pub(super) struct DefinitionCache {
 }
 
 impl DefinitionCache {
-    fn new(definitions: &[SagaDefinition]) -> Self {
+    fn new(definitions: &Catalog) -> Self {
         let known = definitions
             .iter()
             .map(|definition| (definition.digest(), definition.clone()));
@@ -166,12 +166,12 @@ impl Runtime {
         let shared = Arc::new(Shared {
             store,
             registry: options.registry,
-            definitions: DefinitionCache::new(&options.definitions),
+            definitions: DefinitionCache::new(&options.sagas),
             attempts: AttemptPool::new(handle, Arc::clone(&options.clock), options.state),
             clock: options.clock,
             journal,
             passivate_after: options.passivate_after,
-            sagas: options.definitions,
+            sagas: options.sagas,
             locks: LockDesk::new(options.shards.max(1)),
             gateway: OnceLock::new(),
             draining: CancelFlag::new(),

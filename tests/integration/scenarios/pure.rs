@@ -88,20 +88,22 @@ pub(super) fn play(row: &Row) -> Played {
 }
 
 fn start(saga: &SagaDefinition) -> StartRun {
-    StartRun {
+    let mut start = StartRun {
         workflow_id: WorkflowId::from_trusted("row"),
         run_id: RunId::from_bytes([7; 16]),
         workflow_type: saga.name().clone(),
-        definition: Some(saga.digest()),
+        definition: None,
         input: Payload::null(),
         request_id: None,
-        run_timeout: saga.run_timeout(),
+        run_timeout: None,
         identity: "test".to_owned(),
         saga: None,
         parent: None,
         search_attributes: BTreeMap::new(),
         adopted: None,
-    }
+    };
+    saga.begin(&mut start).expect("nothing is asked of the input");
+    start
 }
 
 impl Play<'_> {
