@@ -144,7 +144,7 @@ impl Attendant {
             Ok(child) => child,
             Err(error) => return Ok(Err(bad_input(&error.to_string()))),
         };
-        let start = match self.start_of(child) {
+        let start = match self.start_of(&child) {
             Ok(start) => start,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -267,8 +267,8 @@ impl Attendant {
         })
     }
 
-    fn start_of(&self, child: ChildSaga) -> Result<StartRun, Failure> {
-        let workflow_id = self.child_id(&child)?;
+    fn start_of(&self, child: &ChildSaga) -> Result<StartRun, Failure> {
+        let workflow_id = self.child_id(child)?;
         let workflow_type = WorkflowType::new(&child.workflow).map_err(|error| bad_input(&error.to_string()))?;
         let saga = self.shared.sagas.get(workflow_type.as_str());
         let code = self.shared.registry.workflow(workflow_type.as_str());
