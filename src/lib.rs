@@ -49,3 +49,8 @@ pub mod __private {
 // The attributes' expansions say `::amends`, also in this crate's own tests.
 #[cfg(all(test, feature = "macros"))]
 extern crate self as amends;
+
+/// The code in the documentation must compile.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/sagas.md")]
+struct DocumentedSagas;

@@ -1,37 +1,28 @@
 //! Definitions written in Rust. Lives here: builders that collect what a file would say. Must not live here: checks; a
 //! built definition goes through the same ones as a file.
 
+mod step;
+mod work;
+
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::model::{ActivityOptions, RetryPolicy, StepKind};
+use crate::model::{ActivityOptions, ChoiceKind, InFlight, RetryPolicy};
 
-use super::authored::{self, Compensation, Http, Options, Retry, Work};
+use super::authored::{self, OnAmbiguous, Options, Retry};
 use super::load::{ParseOptions, check};
 use super::locations::Problems;
 use super::problem::{CheckReport, DefinitionError};
-use super::saga::{SagaDefinition, Step};
+use super::saga::SagaDefinition;
+
+pub use step::StepBuilder;
+pub use work::{ChildBuilder, CompensationBuilder, ExecBuilder, HttpBuilder, SignalBuilder};
 
 /// Builds a [`SagaDefinition`]; see [`SagaDefinition::builder`].
 #[derive(Clone, Debug)]
 #[must_use = "call `build`"]
 pub struct SagaBuilder(authored::Saga);
-
-/// Builds one step; see [`Step::activity`] and [`Step::http`].
-#[derive(Clone, Debug)]
-#[must_use = "add it to a saga with `step`"]
-pub struct StepBuilder(authored::Step);
-
-/// Builds a compensation. A text is the name of a registered activity.
-#[derive(Clone, Debug)]
-#[must_use = "add it to a step with `compensate`"]
-pub struct CompensationBuilder(Work);
-
-/// Builds an HTTP request. Its texts may hold `${ .. }` expressions.
-#[derive(Clone, Debug)]
-#[must_use = "use it in a step or a compensation"]
-pub struct HttpBuilder(Http);
 
 impl SagaDefinition {
     /// Begins a definition of this workflow type.
@@ -92,6 +83,81 @@ impl SagaBuilder {
         self
     }
 
+    /// Asks a person about steps of which nobody knows whether they had their effect, unless they say otherwise.
+    pub fn ask_when_ambiguous(mut self) -> Self {
+        self.0.default_on_ambiguous = Some(OnAmbiguous::Ask);
+        self
+    }
+
+    /// Does not wait for running attempts when the saga turns back, unless a step says otherwise.
+    pub fn fence_when_turning_back(mut self) -> Self {
+        self.0.default_in_flight = Some(InFlight::Fence);
+        self
+    }
+
+    /// How long undoing everything may take until a person is called.
+    pub fn unwind_timeout(mut self, timeout: Duration) -> Self {
+        self.0.unwind_timeout = Some(timeout);
+        self
+    }
+
+    /// How many compensations run at once at most.
+    pub fn unwind_parallel(mut self, compensations: u32) -> Self {
+        self.0.unwind_parallel = Some(compensations);
+        self
+    }
+
+    /// Tells somebody, so long after the saga got stuck. A text is the name of a registered activity, which gets a
+    /// [`StuckNotice`](crate::model::StuckNotice); mappings read it as `notice`.
+    pub fn escalate(mut self, after: Duration, work: impl Into<CompensationBuilder>) -> Self {
+        self.0.stuck.escalate_after = (!after.is_zero()).then_some(after);
+        self.0.stuck.escalate = Some(work.into().0);
+        self
+    }
+
+    /// What is decided when no person has, so long after the saga got stuck.
+    pub fn decide(mut self, after: Duration, choice: ChoiceKind) -> Self {
+        self.0.stuck.decide_after = Some(after);
+        self.0.stuck.decide = Some(choice.as_str().to_owned());
+        self
+    }
+
+    /// A lock that a run holds from before its first step until it ends: a text that may hold `${ .. }` expressions.
+    pub fn lock(mut self, lock: impl Into<String>) -> Self {
+        self.0.locks.push(lock.into());
+        self
+    }
+
+    /// How long a run waits for each of its locks.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.0.lock_timeout = Some(timeout);
+        self
+    }
+
+    /// A run whose lock is not free fails at once.
+    pub fn no_lock_wait(mut self) -> Self {
+        self.0.lock_wait = Some(false);
+        self
+    }
+
+    /// What runs can be found by: a value whose strings may hold `${ .. }` expressions of `input` and `config`.
+    pub fn search_attribute(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.0.search_attributes.insert(name.into(), value.into());
+        self
+    }
+
+    /// The JSON Schema that a run's input must fit.
+    pub fn input_schema(mut self, schema: impl Into<Value>) -> Self {
+        self.0.input_schema = Some(schema.into());
+        self
+    }
+
+    /// A secret that requests and programs may have embedded, as `secret.<name>`.
+    pub fn secret(mut self, name: impl Into<String>) -> Self {
+        self.0.secrets.push(name.into());
+        self
+    }
+
     /// Adds a step. Unless it says otherwise, it runs after the step added before it.
     pub fn step(mut self, step: StepBuilder) -> Self {
         self.0.steps.push(step.0);
@@ -120,181 +186,6 @@ impl SagaBuilder {
     pub fn build_with(self, options: &ParseOptions<'_>) -> Result<(SagaDefinition, CheckReport), DefinitionError> {
         let name = self.0.name.clone().unwrap_or_default();
         check(&name, &self.0, options, Problems::default())
-    }
-}
-
-impl Step {
-    /// A step that runs a registered activity.
-    pub fn activity(name: impl Into<String>, activity: impl Into<String>) -> StepBuilder {
-        StepBuilder::new(name.into(), Work::activity(activity.into()))
-    }
-
-    /// A step that sends an HTTP request.
-    pub fn http(name: impl Into<String>, request: HttpBuilder) -> StepBuilder {
-        StepBuilder::new(name.into(), Work::http(request))
-    }
-}
-
-impl StepBuilder {
-    fn new(name: String, work: Work) -> Self {
-        Self(authored::Step {
-            name: Some(name),
-            work,
-            ..authored::Step::default()
-        })
-    }
-
-    /// Makes it the go/no-go step: once it has succeeded, the saga only goes forward.
-    pub fn pivot(mut self) -> Self {
-        self.0.kind = StepKind::Pivot;
-        self
-    }
-
-    /// Makes it a step after the pivot, retried until it succeeds.
-    pub fn retriable(mut self) -> Self {
-        self.0.kind = StepKind::Retriable;
-        self
-    }
-
-    /// The steps that must have completed before it starts; none: it starts with the saga.
-    pub fn after<N: Into<String>>(mut self, steps: impl IntoIterator<Item = N>) -> Self {
-        self.0.after = Some(steps.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Its activity's input: a value whose strings may hold `${ .. }` expressions. Default: the saga's input.
-    pub fn input(mut self, input: impl Into<Value>) -> Self {
-        self.0.work.input = Some(input.into());
-        self
-    }
-
-    /// The time for one attempt.
-    pub fn start_to_close(mut self, timeout: Duration) -> Self {
-        self.0.work.options.start_to_close = Some(timeout);
-        self
-    }
-
-    /// When failed attempts are tried again.
-    pub fn retry(mut self, policy: &RetryPolicy) -> Self {
-        self.0.work.options.retry = authored_retry(policy);
-        self
-    }
-
-    /// All timeouts and the retry policy.
-    pub fn options(mut self, options: &ActivityOptions) -> Self {
-        self.0.work.options = authored_options(options);
-        self
-    }
-
-    /// How it is undone.
-    pub fn compensate(mut self, compensation: impl Into<CompensationBuilder>) -> Self {
-        self.0.compensation = Compensation::Work(Box::new(compensation.into().0));
-        self
-    }
-
-    /// Says that there is nothing to undo.
-    pub fn nothing_to_compensate(mut self) -> Self {
-        self.0.compensation = Compensation::Nothing;
-        self
-    }
-}
-
-impl CompensationBuilder {
-    /// A registered activity.
-    pub fn activity(activity: impl Into<String>) -> Self {
-        Self(Work::activity(activity.into()))
-    }
-
-    /// An HTTP request.
-    pub fn http(request: HttpBuilder) -> Self {
-        Self(Work::http(request))
-    }
-
-    /// Its activity's input: a value whose strings may hold `${ .. }` expressions. Default: the step's undo.
-    pub fn input(mut self, input: impl Into<Value>) -> Self {
-        self.0.input = Some(input.into());
-        self
-    }
-
-    /// All timeouts and the retry policy.
-    pub fn options(mut self, options: &ActivityOptions) -> Self {
-        self.0.options = authored_options(options);
-        self
-    }
-}
-
-impl From<&str> for CompensationBuilder {
-    fn from(activity: &str) -> Self {
-        Self::activity(activity)
-    }
-}
-
-impl From<String> for CompensationBuilder {
-    fn from(activity: String) -> Self {
-        Self::activity(activity)
-    }
-}
-
-impl From<HttpBuilder> for CompensationBuilder {
-    fn from(request: HttpBuilder) -> Self {
-        Self::http(request)
-    }
-}
-
-impl HttpBuilder {
-    /// A request with this method (`GET`, `POST`, ...) to this URL.
-    pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
-        Self(Http {
-            method: Some(method.into()),
-            url: Some(url.into()),
-            ..Http::default()
-        })
-    }
-
-    /// Adds a header.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.0.headers.insert(name.into(), value.into());
-        self
-    }
-
-    /// What is sent, as JSON.
-    pub fn body(mut self, body: impl Into<Value>) -> Self {
-        self.0.body = Some(body.into());
-        self
-    }
-
-    /// Statuses that mean success, beside 200 to 299.
-    pub fn success_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
-        self.0.success_statuses = Some(statuses.into_iter().collect());
-        self
-    }
-
-    /// Statuses worth another try.
-    pub fn retryable_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
-        self.0.retryable_statuses = Some(statuses.into_iter().collect());
-        self
-    }
-
-    /// Statuses that mean "refused, nothing happened".
-    pub fn not_applied_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
-        self.0.not_applied_statuses = Some(statuses.into_iter().collect());
-        self
-    }
-}
-
-impl Work {
-    fn activity(activity: String) -> Self {
-        Self {
-            activity: Some(activity),
-            ..Self::default()
-        }
-    }
-
-    fn http(request: HttpBuilder) -> Self {
-        Self {
-            http: Some(request.0),
-            ..Self::default()
-        }
     }
 }
 

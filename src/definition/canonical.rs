@@ -12,7 +12,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::model::{ActivityOptions, DefinitionDigest, RetryPolicy, StepKind};
+use crate::model::{ActivityOptions, DefinitionDigest, InFlight, RetryPolicy, StepKind};
+
+mod work;
+
+pub(super) use work::{Action, Child, Exec, Http, Signal, Timer, Work};
 
 /// The format number that is written.
 const FORMAT: u32 = 1;
@@ -29,6 +33,24 @@ pub(super) struct Saga {
     pub(super) description: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) run_timeout_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unwind_timeout_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unwind_parallel: Option<u32>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) stuck: Stuck,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) locks: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lock_timeout_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) lock_no_wait: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) search_attributes: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub(super) input_schema: Option<Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) secrets: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) config: BTreeMap<String, Value>,
     pub(super) steps: Vec<Step>,
@@ -43,42 +65,48 @@ pub(super) struct Step {
     pub(super) name: String,
     pub(super) kind: StepKind,
     pub(super) after: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) when: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) foreach: Option<Foreach>,
     pub(super) work: Work,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) compensation: Option<Work>,
+    /// `None`: it is compensated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) on_ambiguous: Option<OnAmbiguous>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) in_flight: InFlight,
 }
 
-/// What a step or a compensation does.
+/// One step for each element of a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Work {
-    pub(super) action: Action,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
-    pub(super) input: Option<Value>,
-    pub(super) options: Options,
+pub(super) struct Foreach {
+    pub(super) items: String,
+    pub(super) concurrency: u32,
 }
 
-/// A registered activity by name, or an HTTP request.
+/// How it is found out whether a step had its effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Action {
-    Activity(String),
-    Http(Http),
+pub(super) enum OnAmbiguous {
+    Ask,
+    Verify(Box<Work>),
 }
 
-/// One HTTP request, its texts still templates.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What happens when a person is needed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Http {
-    pub(super) method: String,
-    pub(super) url: String,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) headers: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
-    pub(super) body: Option<Value>,
-    pub(super) success_statuses: Vec<u16>,
-    pub(super) retryable_statuses: Vec<u16>,
-    pub(super) not_applied_statuses: Vec<u16>,
+pub(super) struct Stuck {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) escalate: Option<Work>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) escalate_after_us: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) decide: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) decide_after_us: u64,
 }
 
 /// Timeouts (in microseconds) and retry policy.
@@ -118,6 +146,15 @@ impl Saga {
             version: None,
             description: None,
             run_timeout_us: None,
+            unwind_timeout_us: None,
+            unwind_parallel: None,
+            stuck: Stuck::default(),
+            locks: Vec::new(),
+            lock_timeout_us: None,
+            lock_no_wait: false,
+            search_attributes: BTreeMap::new(),
+            input_schema: None,
+            secrets: Vec::new(),
             config: BTreeMap::new(),
             steps: Vec::new(),
             output: None,
@@ -210,4 +247,8 @@ pub(super) fn micros(duration: Duration) -> u64 {
 /// Keeps a written `null` apart from an absent key.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -1,6 +1,8 @@
 //! From the canonical form to something that can be executed. Lives here: exactly what execution needs: ids, the graph
 //! and compiled mappings. Must not live here: rules that a later version may tighten (those are `rules`).
 
+mod step;
+
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -9,17 +11,20 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::model::{
-    ActivityOptions, ActivityType, CompensationInput, CompensationSpec, InFlight, OnAmbiguous, StepName, StepSpec,
-    WorkflowType,
+    ActivityOptions, ActivityType, AutomaticDecision, ChoiceKind, Escalation, SagaOptions, StepName, WorkflowType,
 };
 
 use super::canonical::{self, Action, digest};
-use super::expression::{Names, Template};
+use super::child::SAGA_ACTIVITY;
+use super::exec::EXEC_ACTIVITY;
+use super::expression::{Extras, Names, Template, TextTemplate};
 use super::graph::Graph;
 use super::http::HTTP_ACTIVITY;
 use super::locations::Problems;
 use super::mapping::Mapping;
 use super::saga::{Inner, SagaDefinition, Step};
+use super::schema::InputSchema;
+use super::start::Start;
 
 /// Compiles a definition. When problems were reported, the result has stand-ins and must not be used.
 pub(super) fn compile(
@@ -30,17 +35,20 @@ pub(super) fn compile(
 ) -> SagaDefinition {
     let name = checked(WorkflowType::new(&saga.name), &saga.name, "name", problems);
     let steps: Vec<Step> = (0..saga.steps.len())
-        .filter_map(|index| step(index, &saga, graph, problems))
+        .filter_map(|index| step::step(index, &saga, graph, problems))
         .collect();
     let names = Names {
         steps: &graph.names,
         completed: None,
         this_step: None,
-        in_compensation: false,
+        extras: Extras::default(),
         config: &saga.config,
+        secrets: &saga.secrets,
     };
     let output = saga.output.as_ref();
     let output = output.map(|output| Template::compile(output, "output", &names, problems));
+    let start = start(&saga, &names, problems);
+    let (options, escalation) = options(&saga, &names, problems);
     SagaDefinition(Arc::new(Inner {
         name: name.unwrap_or_else(|| WorkflowType::from_trusted("")),
         version: saga.version,
@@ -50,85 +58,105 @@ pub(super) fn compile(
         step_names: steps.iter().map(|step| step.spec.name.clone()).collect(),
         steps,
         output,
+        start,
+        options,
+        escalation,
+        input_schema: saga.input_schema.map(InputSchema::new),
+        secrets: saga.secrets,
         digest: digest(&canonical),
         canonical,
     }))
 }
 
-fn step(index: usize, saga: &canonical::Saga, graph: &Graph, problems: &mut Problems) -> Option<Step> {
-    let step = saga.steps.get(index)?;
-    let none = BTreeSet::new();
-    let forward = Names {
-        steps: &graph.names,
-        completed: Some(graph.ancestors.get(index).unwrap_or(&none)),
-        this_step: Some(index),
-        in_compensation: false,
-        config: &saga.config,
-    };
-    let backward = Names {
-        in_compensation: true,
-        ..forward
-    };
-    let place = format!("step[{index}]");
-    let name = checked(
-        StepName::new(&step.name),
-        &step.name,
-        &format!("{place}.name"),
-        problems,
-    );
-    let dependencies = graph.dependencies.get(index).cloned().unwrap_or_default();
-    let dependents = graph.dependencies.iter().enumerate();
-    let dependents = dependents.filter(|(_, dependencies)| dependencies.contains(&index));
-    let compensation = step.compensation.as_ref().map(|work| {
-        let place = format!("{place}.compensation");
-        (
-            work,
-            activity_type(&work.action, &place, problems),
-            Mapping::compile(work, &place, &backward, problems),
-        )
-    });
-    Some(Step {
-        spec: StepSpec {
-            name: name.unwrap_or_else(|| StepName::from_trusted("")),
-            kind: step.kind,
-            after: Some(
-                dependencies
-                    .iter()
-                    .filter_map(|index| step_name(*index, saga))
-                    .collect(),
-            ),
-            compensation: compensation
-                .as_ref()
-                .map(|(work, activity_type, mapping)| CompensationSpec {
-                    activity_type: activity_type.clone(),
-                    input: match mapping {
-                        Mapping::Default => CompensationInput::Undo,
-                        Mapping::Template(_) | Mapping::Http(_) => CompensationInput::Mapped,
-                    },
-                    options: ActivityOptions::from(&work.options),
-                }),
-            on_ambiguous: OnAmbiguous::default(),
-            in_flight: InFlight::default(),
+fn start(saga: &canonical::Saga, names: &Names<'_>, problems: &mut Problems) -> Start {
+    let before_the_run = Names {
+        extras: Extras {
+            only_input: true,
+            ..names.extras
         },
-        activity_type: activity_type(&step.work.action, &place, problems),
-        options: ActivityOptions::from(&step.work.options),
-        dependents: dependents.map(|(dependent, _)| dependent).collect(),
-        dependencies,
-        input: Mapping::compile(&step.work, &place, &forward, problems),
-        compensation: compensation.map(|(_, _, mapping)| mapping),
-    })
+        ..*names
+    };
+    // A run asks for its locks before its first step.
+    let none = BTreeSet::new();
+    let before_the_steps = Names {
+        completed: Some(&none),
+        ..*names
+    };
+    let locks = saga.locks.iter().enumerate();
+    Start {
+        search_attributes: saga
+            .search_attributes
+            .iter()
+            .map(|(name, value)| {
+                let place = format!("search_attributes.{name}");
+                (
+                    name.clone(),
+                    Template::compile(value, &place, &before_the_run, problems),
+                )
+            })
+            .collect(),
+        locks: locks
+            .map(|(index, lock)| TextTemplate::compile(lock, &format!("locks[{index}]"), &before_the_steps, problems))
+            .collect(),
+        lock_timeout: saga.lock_timeout_us.map(Duration::from_micros),
+        lock_no_wait: saga.lock_no_wait,
+    }
+}
+
+fn options(saga: &canonical::Saga, names: &Names<'_>, problems: &mut Problems) -> (SagaOptions, Option<Mapping>) {
+    // Whatever is stuck, and when: no step is sure to have completed.
+    let none = BTreeSet::new();
+    let names = Names {
+        completed: Some(&none),
+        extras: Extras {
+            notice: true,
+            ..names.extras
+        },
+        ..*names
+    };
+    const PLACE: &str = "stuck.escalate";
+    let stuck = &saga.stuck;
+    let escalate = stuck.escalate.as_ref();
+    let mapping = escalate.map(|work| Mapping::compile(work, PLACE, &names, problems));
+    let options = SagaOptions {
+        unwind_timeout: saga.unwind_timeout_us.map(Duration::from_micros),
+        unwind_parallel: saga.unwind_parallel,
+        escalation: escalate.and_then(|work| {
+            Some(Escalation {
+                after: Duration::from_micros(stuck.escalate_after_us),
+                activity_type: activity_type(&work.action, PLACE, problems)?,
+                options: activity_options(work),
+            })
+        }),
+        automatic: stuck.decide.as_deref().and_then(ChoiceKind::from_word).map(|choice| {
+            let after = Duration::from_micros(stuck.decide_after_us);
+            AutomaticDecision { after, choice }
+        }),
+    };
+    (options, mapping)
+}
+
+fn activity_options(work: &canonical::Work) -> ActivityOptions {
+    work.options.as_ref().map(ActivityOptions::from).unwrap_or_default()
 }
 
 fn step_name(index: usize, saga: &canonical::Saga) -> Option<StepName> {
     Some(StepName::from_trusted(saga.steps.get(index)?.name.as_str()))
 }
 
-fn activity_type(action: &Action, place: &str, problems: &mut Problems) -> ActivityType {
-    let checked = match action {
-        Action::Http(_) => None,
-        Action::Activity(name) => checked(ActivityType::new(name), name, &format!("{place}.activity"), problems),
+/// The activity that does it; `None`: it waits.
+fn activity_type(action: &Action, place: &str, problems: &mut Problems) -> Option<ActivityType> {
+    let built_in = match action {
+        Action::Http(_) => HTTP_ACTIVITY,
+        Action::Exec(_) => EXEC_ACTIVITY,
+        Action::Saga(_) => SAGA_ACTIVITY,
+        Action::Signal(_) | Action::Timer(_) => return None,
+        Action::Activity(name) => {
+            let checked = checked(ActivityType::new(name), name, &format!("{place}.activity"), problems);
+            return Some(checked.unwrap_or_else(|| ActivityType::from_trusted("")));
+        }
     };
-    checked.unwrap_or_else(|| ActivityType::from_trusted(HTTP_ACTIVITY))
+    Some(ActivityType::from_trusted(built_in))
 }
 
 /// The id, or a report. An empty text was reported before, unless it comes from a broken canonical form.

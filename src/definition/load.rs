@@ -17,6 +17,7 @@ use super::read::read;
 use super::resolve::resolve;
 use super::rules;
 use super::saga::SagaDefinition;
+use super::schema::check_schema;
 use super::warnings;
 
 /// What a definition is checked with.
@@ -92,10 +93,13 @@ pub(super) fn check(
     let saga = resolve(authored, options.config.unwrap_or(&no_overrides), &mut problems);
     let graph = Graph::new(&saga.steps, &mut problems);
     rules::check(authored, &saga, &graph, options.known_activities, &mut problems);
+    if let Some(schema) = &saga.input_schema {
+        check_schema(schema, &mut problems);
+    }
     let canonical = saga.to_bytes();
     let definition = compile(saga.clone(), canonical, &graph, &mut problems);
     if !problems.has_errors() {
-        warnings::check(&saga, &graph, &mut problems);
+        warnings::check(authored, &saga, &graph, &definition, &mut problems);
     }
     finish(file, Some(definition), problems)
 }

@@ -1,78 +1,103 @@
-//! How the input of an activity is made. Lives here: the compiled mappings of steps and compensations, HTTP requests
-//! among them. Must not live here: the expression language.
+//! How the input of an activity is made. Lives here: the compiled mappings of steps, compensations, verifications and
+//! escalations. Must not live here: the expression language.
 
-use std::collections::BTreeMap;
+mod child;
+mod exec;
+mod http;
 
-use serde_json::Value;
-
-use crate::model::Payload;
+use crate::model::{Payload, StepName};
 
 use super::canonical::{self, Action};
-use super::expression::{Environment, Fault, Names, Template, TextTemplate};
-use super::http::{HttpRequest, is_header_value, is_url, percent_encode};
-use super::locations::{Part, Problems};
+use super::expression::{Environment, Expression, Extras, Fault, Names, Reference, Template, UndoPart};
+use super::locations::Problems;
+use child::ChildMapping;
+use exec::ExecMapping;
+use http::HttpMapping;
 
 /// How an input is made.
 #[derive(Clone, Debug)]
 pub(super) enum Mapping {
-    /// Nothing was said: a step gets the saga's input, a compensation its step's undo.
+    /// Nothing was said: a step gets the saga's input, a compensation or a verification its step's undo, an escalation the
+    /// notice.
     Default,
     /// The value of a template.
     Template(Template),
     /// An HTTP request.
     Http(Box<HttpMapping>),
-}
-
-/// An HTTP request with expressions in it.
-#[derive(Clone, Debug)]
-pub(super) struct HttpMapping {
-    /// Everything that has no expressions.
-    fixed: HttpRequest,
-    url: TextTemplate,
-    headers: BTreeMap<String, TextTemplate>,
-    body: Option<Template>,
+    /// A program.
+    Exec(Box<ExecMapping>),
+    /// A child saga.
+    Child(Box<ChildMapping>),
 }
 
 impl Mapping {
-    /// Compiles the mapping of a step or compensation at a place.
+    /// Compiles the mapping of what is done at a place.
     pub(super) fn compile(work: &canonical::Work, place: &str, names: &Names<'_>, problems: &mut Problems) -> Self {
+        let sending = Names {
+            extras: Extras {
+                secret: true,
+                ..names.extras
+            },
+            ..*names
+        };
         let mapping = match (&work.action, &work.input) {
-            (Action::Http(http), _) => Mapping::Http(Box::new(HttpMapping::compile(
-                http,
-                &format!("{place}.http"),
-                names,
-                problems,
-            ))),
+            (Action::Http(http), _) => {
+                let place = format!("{place}.http");
+                Mapping::Http(Box::new(HttpMapping::compile(http, &place, &sending, problems)))
+            }
+            (Action::Exec(exec), _) => {
+                let place = format!("{place}.exec");
+                Mapping::Exec(Box::new(ExecMapping::compile(exec, &place, &sending, problems)))
+            }
+            (Action::Saga(child), _) => {
+                let place = format!("{place}.saga");
+                Mapping::Child(Box::new(ChildMapping::compile(child, &place, names, problems)))
+            }
             (Action::Activity(_), Some(input)) => {
                 Mapping::Template(Template::compile(input, &format!("{place}.input"), names, problems))
             }
-            (Action::Activity(_), None) => Mapping::Default,
+            (Action::Activity(_) | Action::Signal(_) | Action::Timer(_), _) => Mapping::Default,
         };
-        if names.in_compensation {
+        if names.extras.undo {
             mapping.warn_of_missing_output(place, problems);
         }
         mapping
     }
 
+    /// The payload; `None`: nothing was said.
+    pub(super) fn payload(
+        &self,
+        step: Option<&StepName>,
+        environment: &mut Environment<'_>,
+    ) -> Option<Result<Payload, Fault>> {
+        Some(match self {
+            Mapping::Default => return None,
+            Mapping::Template(template) => template.payload(environment),
+            Mapping::Http(http) => http.payload(environment),
+            Mapping::Exec(exec) => exec.payload(environment),
+            Mapping::Child(child) => child.payload(step?, environment),
+        })
+    }
+
+    /// Calls back for every expression, with whether it is embedded in a text.
+    pub(super) fn each_expression(&self, visit: &mut dyn FnMut(&Expression, bool)) {
+        match self {
+            Mapping::Default => {}
+            Mapping::Template(template) => template.each_expression(visit),
+            Mapping::Http(http) => http.each_expression(visit),
+            Mapping::Exec(exec) => exec.each_expression(visit),
+            Mapping::Child(child) => child.each_expression(visit),
+        }
+    }
+
     /// A step that timed out has no output, and exactly then its compensation matters most.
     fn warn_of_missing_output(&self, place: &str, problems: &mut Problems) {
         let mut trusting: Option<String> = None;
-        let mut visit = |expression: &super::expression::Expression, embedded: bool| {
-            if expression.trusts_undo_output(embedded) {
+        self.each_expression(&mut |expression: &Expression, embedded| {
+            if expression.trusts(Reference::Undo(UndoPart::Output), embedded) {
                 trusting.get_or_insert_with(|| expression.source().trim().to_owned());
             }
-        };
-        match self {
-            Mapping::Default => {}
-            Mapping::Template(template) => template.each_expression(&mut visit),
-            Mapping::Http(http) => {
-                http.url.each_expression(&mut visit);
-                http.headers
-                    .values()
-                    .for_each(|value| value.each_expression(&mut visit));
-                http.body.iter().for_each(|body| body.each_expression(&mut visit));
-            }
-        }
+        });
         if let Some(source) = trusting {
             problems
                 .warning(
@@ -81,81 +106,5 @@ impl Mapping {
                 )
                 .hint("undo by something known beforehand, such as `undo.input` or `run.workflow_id`");
         }
-    }
-}
-
-impl HttpMapping {
-    fn compile(http: &canonical::Http, place: &str, names: &Names<'_>, problems: &mut Problems) -> Self {
-        let url_place = format!("{place}.url");
-        let url = TextTemplate::compile(&http.url, &url_place, names, problems);
-        let start = url.known_start(names.config);
-        if let Some(start) = start.filter(|start| !http.url.is_empty() && !is_url(start)) {
-            problems
-                .error_in(
-                    &url_place,
-                    Part::Value,
-                    format!("`{start}` is not the beginning of a URL"),
-                )
-                .hint("a URL begins with http:// or https:// and has no spaces");
-        }
-        let headers = http
-            .headers
-            .iter()
-            .map(|(name, value)| {
-                let place = format!("{place}.headers.{name}");
-                (name.clone(), TextTemplate::compile(value, &place, names, problems))
-            })
-            .collect();
-        let body = http.body.as_ref();
-        Self {
-            fixed: HttpRequest {
-                method: http.method.clone(),
-                url: String::new(),
-                headers: BTreeMap::new(),
-                body: None,
-                success_statuses: http.success_statuses.clone(),
-                retryable_statuses: http.retryable_statuses.clone(),
-                not_applied_statuses: http.not_applied_statuses.clone(),
-            },
-            url,
-            headers,
-            body: body.map(|body| Template::compile(body, &format!("{place}.body"), names, problems)),
-        }
-    }
-
-    /// The request. What is embedded in the URL is percent-encoded, except at its very start, where the base URL is.
-    pub(super) fn payload(&self, environment: &mut Environment<'_>) -> Result<Payload, Fault> {
-        let url = self.url.evaluate(environment, |part, text| match part {
-            0 => text.to_owned(),
-            _ => {
-                let mut encoded = String::with_capacity(text.len());
-                percent_encode(text, &mut encoded);
-                encoded
-            }
-        })?;
-        if !is_url(&url) {
-            return Err(Fault::result(format!("`{url}` is not a URL that can be requested")));
-        }
-        let mut headers = BTreeMap::new();
-        for (name, template) in &self.headers {
-            let value = template.evaluate(environment, |_, text| text.to_owned())?;
-            if !is_header_value(&value) {
-                return Err(Fault::result(format!(
-                    "the value of header `{name}` has a control character"
-                )));
-            }
-            headers.insert(name.clone(), value);
-        }
-        let body: Option<Value> = match &self.body {
-            Some(body) => Some(body.evaluate(environment)?),
-            None => None,
-        };
-        let request = HttpRequest {
-            url,
-            headers,
-            body,
-            ..self.fixed.clone()
-        };
-        Ok(Payload::json(&request)?)
     }
 }

@@ -13,11 +13,10 @@
 mod authored;
 mod builder;
 mod canonical;
-#[allow(dead_code, reason = "what reads files comes to use the rest")]
 mod child;
 mod compile;
 mod draw;
-#[allow(dead_code, reason = "what reads files comes to use the rest")]
+mod evaluate;
 mod exec;
 mod expression;
 mod graph;
@@ -30,22 +29,32 @@ mod read;
 mod resolve;
 mod rules;
 mod saga;
-#[allow(dead_code, reason = "what reads files comes to use the rest")]
+mod schema;
 mod secret;
+mod start;
 #[cfg(test)]
 mod tests;
+mod time;
+mod version;
 mod warnings;
 
-pub use builder::{CompensationBuilder, HttpBuilder, SagaBuilder, StepBuilder};
+pub use builder::{
+    ChildBuilder, CompensationBuilder, ExecBuilder, HttpBuilder, SagaBuilder, SignalBuilder, StepBuilder,
+};
 pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
-pub use draw::{Drawing, DrawingFormat};
-pub(crate) use draw::{DrawnState, DrawnStep, DrawnUndo};
+pub use draw::{Drawing, DrawingFormat, DrawnState, DrawnStep, DrawnUndo, DrawnWhat};
+pub use evaluate::{WaitFor, instance_name, list_of};
 pub use exec::{EXEC_ACTIVITY, ExecOutput, ExecRequest, ExecVerdict};
-pub use expression::{EvaluateError, EvaluateErrorKind, Scope, UndoScope};
+pub use expression::{EvaluateError, EvaluateErrorKind, Item, Scope, UndoScope};
 #[cfg(feature = "http")]
 pub(crate) use http::percent_encode;
 pub use http::{HTTP_ACTIVITY, HttpRequest, HttpVerdict};
 pub use load::ParseOptions;
 pub use problem::{CheckReport, DefinitionError, Position, Problem, Severity};
-pub use saga::{SagaDefinition, Step};
+pub use saga::{SagaDefinition, Step, StepAction};
+pub use schema::InputError;
 pub use secret::{SECRET_CLOSE, SECRET_OPEN};
+pub use version::split_version;
+
+/// The activities that amends brings along: no registered activity may have one of these names.
+pub const BUILT_IN_ACTIVITIES: [&str; 4] = [HTTP_ACTIVITY, EXEC_ACTIVITY, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY];

@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use crate::model::StepKind;
 
 use super::authored::{Compensation, Saga};
-use super::canonical::{self, Action, Step};
+use super::canonical::{self, Action, OnAmbiguous, Step};
+use super::child::{SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
+use super::exec::EXEC_ACTIVITY;
 use super::graph::Graph;
 use super::http::HTTP_ACTIVITY;
 use super::locations::Problems;
@@ -33,9 +35,18 @@ pub(super) fn check(
             let place = format!("{place}.compensation");
             check_activity(&compensation.action, &place, known_activities, problems);
         }
+        if let Some(OnAmbiguous::Verify(verify)) = &step.on_ambiguous {
+            let place = format!("{place}.on_ambiguous.verify");
+            check_activity(&verify.action, &place, known_activities, problems);
+        }
         let unsaid = authored.steps.get(index).map(|step| &step.compensation) == Some(&Compensation::Unsaid);
         check_compensation(step, unsaid, &place, problems);
     }
+    if let Some(escalate) = &saga.stuck.escalate {
+        check_activity(&escalate.action, "stuck.escalate", known_activities, problems);
+    }
+    check_versioned_name(saga, problems);
+    check_instance_names(&saga.steps, problems);
     // In a cycle every step comes after every other one: the order of kinds would only be noise.
     if !graph.cyclic {
         check_kinds(&saga.steps, graph, problems);
@@ -47,10 +58,18 @@ fn check_activity(action: &Action, place: &str, known: Option<&BTreeSet<String>>
         return;
     };
     let place = format!("{place}.activity");
-    if name == HTTP_ACTIVITY {
+    let instead = match name.as_str() {
+        HTTP_ACTIVITY => Some("http = { url = \"http://..\" }"),
+        EXEC_ACTIVITY => Some("exec = { command = [\"..\"] }"),
+        SAGA_ACTIVITY => Some("saga = { name = \"..\" }"),
+        // What undoes a child saga when its step does not say otherwise.
+        SAGA_UNDO_ACTIVITY => return,
+        _ => None,
+    };
+    if let Some(instead) = instead {
         problems
-            .error(&place, "`http` is not a registered activity")
-            .hint("write http = { url = \"http://..\" } instead of `activity`");
+            .error(&place, format!("`{name}` is not a registered activity"))
+            .hint(format!("write {instead} instead of `activity`"));
     } else if let Some(known) = known.filter(|known| !name.is_empty() && !known.contains(name)) {
         let hint = did_you_mean(name, known.iter().map(String::as_str)).unwrap_or_else(|| {
             let all: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -72,7 +91,7 @@ fn check_compensation(step: &Step, unsaid: bool, place: &str, problems: &mut Pro
                 .error(&format!("{place}.compensation"), "a retriable step is never undone")
                 .hint("remove its compensation: after the pivot the saga only goes forward");
         }
-        (StepKind::Compensatable, None) if unsaid => {
+        (StepKind::Compensatable, None) if unsaid && !waits(step) => {
             problems
                 .warning(place, format!("step `{}` has no compensation", step.name))
                 .hint("add [step.compensation], or compensation = \"none\" if there is nothing to undo");
@@ -81,13 +100,56 @@ fn check_compensation(step: &Step, unsaid: bool, place: &str, problems: &mut Pro
     }
 }
 
+/// `name@version` must say which part is which.
+fn check_versioned_name(saga: &canonical::Saga, problems: &mut Problems) {
+    if saga.name.contains('@') {
+        problems
+            .error("name", "`@` cannot be a part of a saga's name")
+            .hint("it stands between the name and the version: write version = \"..\" for itself");
+    }
+    match &saga.version {
+        Some(version) if version.is_empty() => {
+            problems.error("version", "must not be empty");
+        }
+        Some(version) if version.contains(|letter: char| letter == '@' || letter.is_control()) => {
+            problems.error("version", "a version has no `@` and no control characters");
+        }
+        _ => {}
+    }
+}
+
+/// The steps that a `foreach` makes are named after it.
+fn check_instance_names(steps: &[Step], problems: &mut Problems) {
+    for (index, step) in steps.iter().enumerate() {
+        let Some((name, rest)) = step.name.split_once('[') else {
+            continue;
+        };
+        let is_instance = rest
+            .strip_suffix(']')
+            .is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
+        let taken = |other: &&Step| other.foreach.is_some() && other.name == name;
+        if is_instance && steps.iter().any(|other| taken(&other)) {
+            let message = format!(
+                "step name `{}` is that of an element of `foreach` step `{name}`",
+                step.name
+            );
+            problems.error(&format!("step[{index}].name"), message);
+        }
+    }
+}
+
+/// Nothing is done by a step that waits, so that it may stand on either side of a pivot.
+fn waits(step: &Step) -> bool {
+    matches!(step.work.action, Action::Signal(_) | Action::Timer(_))
+}
+
 fn check_kinds(steps: &[Step], graph: &Graph, problems: &mut Problems) {
     let pivots: Vec<(usize, &Step)> = steps
         .iter()
         .enumerate()
         .filter(|(_, step)| step.kind == StepKind::Pivot)
         .collect();
-    for (index, step) in steps.iter().enumerate() {
+    for (index, step) in steps.iter().enumerate().filter(|(_, step)| !waits(step)) {
         let place = format!("step[{index}]");
         let kind_place = format!("{place}.kind");
         let name = &step.name;

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::model::{
-    ActivityOptions, ActivityType, DefinitionDigest, Failure, Payload, StepName, StepSpec, WorkflowType,
+    ActivityOptions, ActivityType, DefinitionDigest, OnAmbiguous, SagaOptions, SignalName, StepName, StepSpec,
+    WorkflowType,
 };
 
-use super::expression::{Environment, EvaluateError, EvaluateErrorKind, Fault, Scope, Template, UndoScope};
+use super::expression::Template;
 use super::mapping::Mapping;
+use super::schema::InputSchema;
+use super::start::Start;
 
 /// A saga as a definition: checked, immutable, cheap to clone. Made by [`parse`](Self::parse) from a file's text, by a
 /// [builder](Self::builder), or from the [canonical form](Self::from_canonical_json) that a run was started with.
@@ -31,6 +33,11 @@ pub(super) struct Inner {
     pub(super) steps: Vec<Step>,
     pub(super) step_names: Vec<StepName>,
     pub(super) output: Option<Template>,
+    pub(super) start: Start,
+    pub(super) options: SagaOptions,
+    pub(super) escalation: Option<Mapping>,
+    pub(super) input_schema: Option<InputSchema>,
+    pub(super) secrets: Vec<String>,
     pub(super) canonical: Bytes,
     pub(super) digest: DefinitionDigest,
 }
@@ -39,12 +46,69 @@ pub(super) struct Inner {
 #[derive(Clone, Debug)]
 pub struct Step {
     pub(super) spec: StepSpec,
-    pub(super) activity_type: ActivityType,
+    pub(super) action: StepAction,
+    /// `None`: it waits.
+    pub(super) activity_type: Option<ActivityType>,
     pub(super) options: ActivityOptions,
+    pub(super) when: Option<Template>,
+    pub(super) foreach: Option<Foreach>,
+    pub(super) wait: Option<Wait>,
     pub(super) dependencies: Vec<usize>,
     pub(super) dependents: Vec<usize>,
     pub(super) input: Mapping,
     pub(super) compensation: Option<Mapping>,
+    pub(super) verification: Option<Mapping>,
+}
+
+/// One step for each element of a list.
+#[derive(Clone, Debug)]
+pub(super) struct Foreach {
+    pub(super) items: Template,
+    pub(super) concurrency: u32,
+}
+
+/// What a step waits for.
+#[derive(Clone, Debug)]
+pub(super) enum Wait {
+    Signal {
+        name: SignalName,
+        timeout: Option<Duration>,
+        default: Option<Template>,
+    },
+    After(Duration),
+    Until(Template),
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepAction {
+    /// Runs a registered activity.
+    Activity,
+    /// Sends an HTTP request.
+    Http,
+    /// Runs a program.
+    Exec,
+    /// Runs another saga.
+    Saga,
+    /// Waits for a signal.
+    Signal,
+    /// Waits for a time.
+    Timer,
+}
+
+impl StepAction {
+    /// The key that it has in a definition file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StepAction::Activity => "activity",
+            StepAction::Http => "http",
+            StepAction::Exec => "exec",
+            StepAction::Saga => "saga",
+            StepAction::Signal => "signal",
+            StepAction::Timer => "timer",
+        }
+    }
 }
 
 impl Step {
@@ -60,10 +124,39 @@ impl Step {
         &self.spec.name
     }
 
-    /// The activity that does it; [`HTTP_ACTIVITY`](super::HTTP_ACTIVITY) for an `http` step.
+    /// What it does.
     #[must_use]
-    pub fn activity_type(&self) -> &ActivityType {
-        &self.activity_type
+    pub fn action(&self) -> StepAction {
+        self.action
+    }
+
+    /// The activity that does it: [`HTTP_ACTIVITY`](super::HTTP_ACTIVITY) for an `http` step,
+    /// [`EXEC_ACTIVITY`](super::EXEC_ACTIVITY) for an `exec` step, [`SAGA_ACTIVITY`](super::SAGA_ACTIVITY) for a `saga`
+    /// step. `None`: it only waits.
+    #[must_use]
+    pub fn activity_type(&self) -> Option<&ActivityType> {
+        self.activity_type.as_ref()
+    }
+
+    /// Whether it may be left out: it has a `when`.
+    #[must_use]
+    pub fn is_conditional(&self) -> bool {
+        self.when.is_some()
+    }
+
+    /// How many elements of its list it works on at once; `None`: it has no list.
+    #[must_use]
+    pub fn foreach_concurrency(&self) -> Option<u32> {
+        self.foreach.as_ref().map(|foreach| foreach.concurrency)
+    }
+
+    /// The signal it waits for.
+    #[must_use]
+    pub fn awaited_signal(&self) -> Option<&SignalName> {
+        match self.wait.as_ref()? {
+            Wait::Signal { name, .. } => Some(name),
+            Wait::After(_) | Wait::Until(_) => None,
+        }
     }
 
     /// Its timeouts and retry policy, defaults applied.
@@ -92,7 +185,7 @@ impl SagaDefinition {
         &self.0.name
     }
 
-    /// The author's version, which means nothing to amends.
+    /// The author's version: with the name, it [names](Self::versioned_name) this definition among others.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.0.version.as_deref()
@@ -128,6 +221,35 @@ impl SagaDefinition {
         self.0.step_names.iter().position(|step| step.as_str() == name)
     }
 
+    /// Every activity that it may call, with the step that it is for (`None`: an escalation): the steps' own, their
+    /// compensations and verifications.
+    pub fn activity_types(&self) -> impl Iterator<Item = (Option<&StepName>, &ActivityType)> {
+        let of_steps = self.0.steps.iter().flat_map(|step| {
+            let compensation = step.spec.compensation.as_ref();
+            let verification = match &step.spec.on_ambiguous {
+                OnAmbiguous::Verify(verification) => Some(&**verification),
+                OnAmbiguous::Compensate | OnAmbiguous::Ask => None,
+            };
+            let after = compensation.into_iter().chain(verification);
+            let types = step.activity_type.iter().chain(after.map(|spec| &spec.activity_type));
+            types.map(|activity_type| (Some(&step.spec.name), activity_type))
+        });
+        let escalation = self.0.options.escalation.as_ref();
+        of_steps.chain(escalation.map(|escalation| (None, &escalation.activity_type)))
+    }
+
+    /// The secrets that its requests and programs may get, in order.
+    #[must_use]
+    pub fn secrets(&self) -> &[String] {
+        &self.0.secrets
+    }
+
+    /// How its sagas are undone and what happens when a person is needed, for the start of a run.
+    #[must_use]
+    pub fn saga_options(&self) -> &SagaOptions {
+        &self.0.options
+    }
+
     /// What names this definition for ever: the SHA-256 of its canonical form.
     #[must_use]
     pub fn digest(&self) -> DefinitionDigest {
@@ -138,75 +260,6 @@ impl SagaDefinition {
     #[must_use]
     pub fn canonical_json(&self) -> &Bytes {
         &self.0.canonical
-    }
-
-    /// The input of the step with this index. A step without a mapping gets the saga's input as it is, undecoded.
-    ///
-    /// # Errors
-    /// When the run's data does not fit the mapping, or there is no such step.
-    pub fn step_input(&self, step: usize, scope: &dyn Scope) -> Result<Payload, EvaluateError> {
-        let (step, mapping) = self.mapping(step, "input", |step| Some(&step.input))?;
-        let mut environment = self.environment(scope, None);
-        match mapping {
-            Mapping::Default => Ok(scope.input().clone()),
-            Mapping::Template(template) => template.payload(&mut environment),
-            Mapping::Http(http) => http.payload(&mut environment),
-        }
-        .map_err(|fault| fault.of(Some(step.name()), "input"))
-    }
-
-    /// The input of the compensation of the step with this index. A compensation without a mapping gets its step's
-    /// [`Undo`](crate::model::Undo) as JSON.
-    ///
-    /// # Errors
-    /// When the run's data does not fit the mapping, or there is no such step or compensation.
-    pub fn compensation_input(&self, step: usize, undo: &UndoScope<'_>) -> Result<Payload, EvaluateError> {
-        let (step, mapping) = self.mapping(step, "compensation", |step| step.compensation.as_ref())?;
-        let mut environment = self.environment(undo.scope, Some(undo));
-        match mapping {
-            Mapping::Default => undo_payload(undo),
-            Mapping::Template(template) => template.payload(&mut environment),
-            Mapping::Http(http) => http.payload(&mut environment),
-        }
-        .map_err(|fault| fault.of(Some(step.name()), "compensation"))
-    }
-
-    /// The result of a run whose steps have all completed. Without an `output` mapping it is an object with every step's
-    /// output by the step's name.
-    ///
-    /// # Errors
-    /// When the run's data does not fit the mapping.
-    pub fn output(&self, scope: &dyn Scope) -> Result<Payload, EvaluateError> {
-        match &self.0.output {
-            Some(template) => template.payload(&mut self.environment(scope, None)),
-            None => self.default_output(scope),
-        }
-        .map_err(|fault| fault.of(None, "output"))
-    }
-
-    fn mapping<'a>(
-        &'a self,
-        step: usize,
-        field: &'static str,
-        of: impl Fn(&'a Step) -> Option<&'a Mapping>,
-    ) -> Result<(&'a Step, &'a Mapping), EvaluateError> {
-        let step = self.0.steps.get(step);
-        let found = step.and_then(|step| Some((step, of(step)?)));
-        found.ok_or_else(|| Fault::from(EvaluateErrorKind::NoSuchStep).of(step.map(Step::name), field))
-    }
-
-    fn environment<'a>(&'a self, scope: &'a dyn Scope, undo: Option<&'a UndoScope<'a>>) -> Environment<'a> {
-        Environment::new(scope, undo, &self.0.config, &self.0.step_names)
-    }
-
-    fn default_output(&self, scope: &dyn Scope) -> Result<Payload, Fault> {
-        let mut entries: BTreeMap<&str, &[u8]> = BTreeMap::new();
-        for (index, name) in self.0.step_names.iter().enumerate() {
-            let missing = || EvaluateErrorKind::NoValue(format!("steps.{name}.output"));
-            let output = scope.step_output(index).ok_or_else(missing)?;
-            entries.insert(name.as_str(), json_or_null(output));
-        }
-        json_object(&entries)
     }
 }
 
@@ -224,40 +277,3 @@ impl PartialEq for SagaDefinition {
 }
 
 impl Eq for SagaDefinition {}
-
-fn undo_payload(undo: &UndoScope<'_>) -> Result<Payload, Fault> {
-    let failure = undo.failure.map(Failure::to_string);
-    let failure = Payload::json(&failure)?;
-    let entries = BTreeMap::from([
-        ("input", json_or_null(undo.input)),
-        ("output", undo.output.map_or(NULL, json_or_null)),
-        ("failure", json_or_null(&failure)),
-    ]);
-    json_object(&entries)
-}
-
-const NULL: &[u8] = b"null";
-
-/// A payload's JSON as it is; `null` for what has no JSON form. Never an error: the run that these bytes are for has
-/// done its work, and a foreign encoding is no reason to fail it.
-fn json_or_null(payload: &Payload) -> &[u8] {
-    match payload.to::<IgnoredAny>() {
-        Ok(_) if !payload.is_null() => payload.data(),
-        _ => NULL,
-    }
-}
-
-/// An object from values that are JSON already.
-fn json_object(entries: &BTreeMap<&str, &[u8]>) -> Result<Payload, Fault> {
-    let mut json = vec![b'{'];
-    for (index, (key, value)) in entries.iter().enumerate() {
-        if index > 0 {
-            json.push(b',');
-        }
-        json.extend_from_slice(Value::from(*key).to_string().as_bytes());
-        json.push(b':');
-        json.extend_from_slice(value);
-    }
-    json.push(b'}');
-    Ok(Payload::json_bytes(json)?)
-}

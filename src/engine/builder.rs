@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::definition::{
-    DefinitionError, HTTP_ACTIVITY, ParseOptions, Problem, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, SagaDefinition, Severity,
+    DefinitionError, ParseOptions, Problem, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, SagaDefinition, Severity,
 };
 use crate::model::WorkflowType;
 use crate::runtime::secrets::Secrets;
@@ -227,7 +227,7 @@ impl AmendsBuilder {
 
     fn add_built_in_activities(&mut self) {
         #[cfg(feature = "http")]
-        if self.registry.activity(HTTP_ACTIVITY).is_none() {
+        if self.registry.activity(crate::definition::HTTP_ACTIVITY).is_none() {
             let http = crate::runtime::http::activity_definition(self.secrets.clone());
             let added = http.and_then(|http| self.registry.add_activity(http));
             self.registry_errors.extend(added.err());
@@ -312,23 +312,14 @@ impl std::fmt::Debug for AmendsBuilder {
 
 /// A definition from a file is checked while its positions are known; one built in Rust is checked here.
 fn unknown_activities(saga: &SagaDefinition, known: &BTreeSet<String>) -> Option<DefinitionError> {
-    let named = saga.steps().iter().flat_map(|step| {
-        let compensation = step
-            .spec()
-            .compensation
-            .as_ref()
-            .map(|compensation| &compensation.activity_type);
-        std::iter::once(step.activity_type())
-            .chain(compensation)
-            .map(move |activity| (step.name(), activity))
-    });
-    let unknown =
-        named.filter(|(_, activity)| !known.contains(activity.as_str()) && activity.as_str() != HTTP_ACTIVITY);
+    let unknown = saga
+        .activity_types()
+        .filter(|(_, activity)| !known.contains(activity.as_str()));
     let problems: Vec<Problem> = unknown
         .map(|(step, activity)| Problem {
             severity: Severity::Error,
             position: None,
-            place: format!("step {step}"),
+            place: step.map_or("stuck.escalate".to_owned(), |step| format!("step {step}")),
             message: format!("no activity {activity:?} is registered"),
             hint: Some("register it with `AmendsBuilder::activity`".to_owned()),
         })

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::definition::{Drawing, DrawnState, DrawnStep, DrawnUndo};
+use crate::definition::{Drawing, DrawnState, DrawnStep, DrawnUndo, DrawnWhat, SAGA_ACTIVITY};
 use crate::machine::{StepState, UndoState};
 use crate::model::{ActivityType, RunStatus};
 
@@ -31,6 +31,7 @@ impl RunDescription {
             .zip(&all)
             .map(|(step, after)| self.drawn(step, nearest(after, &all)));
         Drawing {
+            locks: Vec::new(),
             title: format!("{} {} ({})", self.workflow_type, self.workflow_id, self.status),
             steps: steps.collect(),
             completes: self.status == RunStatus::Completed,
@@ -46,6 +47,12 @@ impl RunDescription {
         DrawnStep {
             name: step.name.to_string(),
             kind: step.kind,
+            what: match (&step.activity_type, &step.state) {
+                (_, StepState::Skipped) => DrawnWhat::Perhaps,
+                (Some(activity), _) if activity.as_str() == SAGA_ACTIVITY => DrawnWhat::Child,
+                (Some(_), _) => DrawnWhat::Activity,
+                (None, _) => DrawnWhat::Wait,
+            },
             notes: step.activity_type.iter().map(ActivityType::to_string).collect(),
             after,
             undo: step.compensation.as_ref().map(|activity| DrawnUndo {

@@ -46,16 +46,11 @@ pub fn check_saga(
     })
 }
 
-/// Every activity that a saga calls, compensations included, by name. `http` among them, if it has `http` steps.
+/// Every activity that a saga calls, compensations and verifications included, by name. Built-in ones among them.
 #[must_use]
 pub fn activities_of(saga: &SagaDefinition) -> BTreeSet<String> {
-    let steps = saga.steps().iter();
-    let named = steps.flat_map(|step| {
-        let compensation = step.spec().compensation.as_ref();
-        let compensation = compensation.map(|compensation| compensation.activity_type.to_string());
-        std::iter::once(step.activity_type().to_string()).chain(compensation)
-    });
-    named.collect()
+    let named = saga.activity_types();
+    named.map(|(_, activity)| activity.to_string()).collect()
 }
 
 /// The text of a definition file.

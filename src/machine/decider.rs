@@ -1,7 +1,7 @@
 //! The seam between the machine and whoever decides for a run: workflow code, a saga definition, later a remote worker.
 //! Must not live here: any of them.
 
-use crate::model::{Command, Event, Failure, ParkReason, Payload, Timestamp, Undo};
+use crate::model::{Command, Event, Failure, ParkReason, Payload, StuckNotice, Timestamp, Undo};
 
 use super::{RunState, StepRecord, StepState};
 
@@ -32,6 +32,15 @@ pub trait Decider {
     fn verification_input(&self, run: &RunState, step: &StepRecord, failure: &Failure) -> Result<Payload, TaskError> {
         let _ = run;
         undo_payload_of(step, None, Some(failure))
+    }
+
+    /// Makes the input of the activity that tells somebody that the run is stuck.
+    ///
+    /// # Errors
+    /// When it cannot be made; the notice is sent as it is then.
+    fn escalation_input(&self, run: &RunState, notice: &StuckNotice) -> Result<Payload, TaskError> {
+        let _ = run;
+        Payload::json(notice).map_err(|error| TaskError(error.to_string()))
     }
 }
 

@@ -1,13 +1,16 @@
-//! The decider of runs that follow a saga definition: which steps are ready, and with what input. Must not live here:
+//! The decider of runs that follow a saga definition: what the definition says about a run's steps. Must not live here:
 //! the definition's format, its expressions, or the way back (that is `saga`).
 
-use crate::definition::{EvaluateError, SagaDefinition, Scope, UndoScope};
-use crate::model::{
-    ActivityId, Command, Failure, ParkReason, Payload, RunId, RunStarted, ScheduleActivity, WorkflowId,
-};
+mod plan;
+mod scope;
+
+use crate::definition::{EvaluateError, SagaDefinition, UndoScope};
+use crate::model::{ActivityId, Command, Failure, ParkReason, Payload, StuckNotice};
 
 use super::decider::{Decider, Task, TaskError};
 use super::{RunState, StepRecord, StepState};
+use plan::Plan;
+use scope::RunScope;
 
 /// Decides for a run by its definition. Keeps nothing: everything is asked from the run's state, so that a rebuilt one
 /// decides the same.
@@ -23,10 +26,6 @@ impl DefinitionDecider {
         Self { definition }
     }
 
-    fn record<'a>(&self, run: &'a RunState, step: usize) -> Option<&'a StepRecord> {
-        run.step(self.definition.steps().get(step)?.name().as_str())
-    }
-
     fn failed_step(&self, run: &RunState) -> Option<Failure> {
         let failed = run.steps().find_map(|step| match &step.state {
             StepState::Failed {
@@ -35,55 +34,49 @@ impl DefinitionDecider {
             _ => None,
         });
         let (step, failure, retry_state) = failed?;
-        let index = self.definition.step_index(step.name.as_str())?;
-        let activity_type = self.definition.steps().get(index)?.activity_type().clone();
+        let (index, _) = scope::locate(&self.definition, step.name.as_str())?;
+        // A step that waited has no activity that could have failed.
+        let Some(activity_type) = self.definition.steps().get(index)?.activity_type() else {
+            return Some(failure.clone());
+        };
         let activity_id = ActivityId::from_trusted(step.name.as_str());
         Some(Failure::of_activity(
             activity_id,
-            activity_type,
+            activity_type.clone(),
             retry_state,
             failure.clone(),
         ))
     }
 
-    fn is_ready(&self, run: &RunState, step: usize) -> bool {
-        let dependencies = self
-            .definition
-            .steps()
-            .get(step)
-            .map_or(&[][..], |step| step.dependencies());
-        self.record(run, step).is_none()
-            && dependencies.iter().all(|dependency| {
-                let dependency = self.record(run, *dependency);
-                dependency.is_some_and(|record| matches!(record.state, StepState::Completed { .. }))
-            })
-    }
-
-    /// The commands that start every step that can start, or the run's result when all are done.
-    fn go_on(&self, scope: &RunScope<'_>) -> Result<Vec<Command>, EvaluateError> {
-        let run = scope.run;
-        let steps = self.definition.steps();
-        let completed = run
-            .steps()
-            .filter(|step| matches!(step.state, StepState::Completed { .. }))
-            .count();
-        if completed == steps.len() {
-            let result = self.definition.output(scope)?;
-            return Ok(vec![Command::CompleteWorkflow { result }]);
-        }
-        let mut commands = Vec::new();
-        for (index, step) in steps.iter().enumerate() {
-            if self.is_ready(run, index) {
-                commands.push(Command::ScheduleActivity(Box::new(ScheduleActivity {
-                    activity_id: ActivityId::from_trusted(step.name().as_str()),
-                    activity_type: step.activity_type().clone(),
-                    input: self.definition.step_input(index, scope)?,
-                    options: step.options().clone(),
-                    step: Some(step.spec().clone()),
-                })));
-            }
-        }
-        Ok(commands)
+    /// Makes the input of something that is done for a step after it has ended.
+    fn input_for_step(
+        &self,
+        run: &RunState,
+        step: &StepRecord,
+        failure: Option<&Failure>,
+        make: impl Fn(usize, &UndoScope<'_>) -> Result<Payload, EvaluateError>,
+    ) -> Result<Payload, TaskError> {
+        let missing = || TaskError(format!("the definition has no step {:?}", step.name));
+        let (index, element) = scope::locate(&self.definition, step.name.as_str()).ok_or_else(missing)?;
+        let scope = RunScope::new(run, &self.definition).ok_or_else(missing)?;
+        let as_task_error = |error: EvaluateError| TaskError(error.to_string());
+        let items = match element {
+            Some(_) => self.definition.items(index, &scope).map_err(as_task_error)?,
+            None => None,
+        };
+        let scope = scope.with_item(items.as_deref(), element);
+        let (output, own_failure) = match &step.state {
+            StepState::Completed { output } => (Some(output), None),
+            StepState::Failed { failure, .. } => (None, Some(failure)),
+            StepState::Pending | StepState::Skipped => (None, None),
+        };
+        let undo = UndoScope {
+            scope: &scope,
+            input: &step.input,
+            output,
+            failure: failure.or(own_failure),
+        };
+        make(index, &undo).map_err(as_task_error)
     }
 }
 
@@ -97,81 +90,30 @@ impl Decider for DefinitionDecider {
         if let Some(failure) = self.failed_step(run) {
             return Ok(vec![Command::FailWorkflow { failure }]);
         }
-        let Some(started) = run.started() else {
+        let Some(scope) = RunScope::new(run, &self.definition) else {
             return Ok(Vec::new());
         };
-        let scope = RunScope {
-            run,
-            started,
-            definition: &self.definition,
-        };
-        // The data did not fit a mapping: that is the definition's failure, and the saga makes amends for it.
-        let fail = |error: EvaluateError| {
-            let failure = Failure::non_retryable("Mapping", error.to_string());
-            vec![Command::FailWorkflow { failure }]
-        };
-        Ok(self.go_on(&scope).unwrap_or_else(fail))
+        // What does not fit this run's data is the definition's failure, and the saga makes amends for it.
+        let fail = |failure: Failure| vec![Command::FailWorkflow { failure }];
+        Ok(Plan::make(scope, task.now).unwrap_or_else(fail))
     }
 
     fn compensation_input(&self, run: &RunState, step: &StepRecord) -> Result<Payload, TaskError> {
-        let missing = || TaskError(format!("the definition has no step {:?}", step.name));
-        let index = self.definition.step_index(step.name.as_str()).ok_or_else(missing)?;
-        let started = run.started().ok_or_else(missing)?;
-        let scope = RunScope {
-            run,
-            started,
-            definition: &self.definition,
-        };
-        let (output, failure) = match &step.state {
-            StepState::Completed { output } => (Some(output), None),
-            StepState::Failed { failure, .. } => (None, Some(failure)),
-            StepState::Pending | StepState::Skipped => (None, None),
-        };
-        let undo = UndoScope {
-            scope: &scope,
-            input: &step.input,
-            output,
-            failure,
-        };
-        let input = self.definition.compensation_input(index, &undo);
+        self.input_for_step(run, step, None, |index, undo| {
+            self.definition.compensation_input(index, undo)
+        })
+    }
+
+    fn verification_input(&self, run: &RunState, step: &StepRecord, failure: &Failure) -> Result<Payload, TaskError> {
+        self.input_for_step(run, step, Some(failure), |index, undo| {
+            self.definition.verification_input(index, undo)
+        })
+    }
+
+    fn escalation_input(&self, run: &RunState, notice: &StuckNotice) -> Result<Payload, TaskError> {
+        let missing = || TaskError("the run has not started".to_owned());
+        let scope = RunScope::new(run, &self.definition).ok_or_else(missing)?;
+        let input = self.definition.escalation_input(notice, &scope);
         input.map_err(|error| TaskError(error.to_string()))
-    }
-}
-
-/// What mappings may read of a run.
-struct RunScope<'a> {
-    run: &'a RunState,
-    started: &'a RunStarted,
-    definition: &'a SagaDefinition,
-}
-
-impl RunScope<'_> {
-    fn record(&self, step: usize) -> Option<&StepRecord> {
-        self.run.step(self.definition.steps().get(step)?.name().as_str())
-    }
-}
-
-impl Scope for RunScope<'_> {
-    fn workflow_id(&self) -> &WorkflowId {
-        &self.started.workflow_id
-    }
-
-    fn run_id(&self) -> RunId {
-        self.started.run_id
-    }
-
-    fn input(&self) -> &Payload {
-        &self.started.input
-    }
-
-    fn step_input(&self, step: usize) -> Option<&Payload> {
-        self.record(step).map(|record| &record.input)
-    }
-
-    fn step_output(&self, step: usize) -> Option<&Payload> {
-        match &self.record(step)?.state {
-            StepState::Completed { output } => Some(output),
-            _ => None,
-        }
     }
 }

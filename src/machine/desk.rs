@@ -254,7 +254,7 @@ impl TurnBuilder<'_> {
             .collect();
         for (step, item) in items {
             if overdue(self.state.escalates_at(&item)) {
-                self.escalate(step, &item);
+                self.escalate(step, &item, decider);
             }
             if overdue(self.state.decides_at(step, &item)) {
                 self.decide_automatically(step, decider);
@@ -287,7 +287,7 @@ impl TurnBuilder<'_> {
         }
     }
 
-    fn escalate(&mut self, step: Option<EventId>, item: &StuckItem) {
+    fn escalate(&mut self, step: Option<EventId>, item: &StuckItem, decider: &dyn Decider) {
         let Some(escalation) = self.state.saga_options().and_then(|options| options.escalation.clone()) else {
             return;
         };
@@ -312,7 +312,10 @@ impl TurnBuilder<'_> {
                 .collect(),
         };
         // A notice is small, but for the failure, which is bounded: it always fits a payload.
-        let input = Payload::json(&notice).unwrap_or_default();
+        let as_it_is = || Payload::json(&notice).unwrap_or_default();
+        let input = decider
+            .escalation_input(self.state, &notice)
+            .unwrap_or_else(|_| as_it_is());
         let activity_id = ActivityId::from_trusted(format!("escalation-{}", self.state.next_event()));
         self.emit(EventAttributes::ActivityTaskScheduled(Box::new(ActivityScheduled {
             activity_id,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{
     AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunId, RunStarted,
-    RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UnwindCause,
+    RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, WorkflowId,
 };
 
 use super::ledger::{SagaLedger, StepRecord};
@@ -155,6 +155,14 @@ impl RunState {
     #[must_use]
     pub fn lock(&self, name: &str) -> Option<&RunLock> {
         self.locks.get(name)
+    }
+
+    /// The ids of the run whose steps this one was started to undo: mappings mean that one by `run`.
+    pub(super) fn undone_run(&self) -> Option<(WorkflowId, RunId)> {
+        let run_id = self.adopted_from?;
+        let own = &self.started.as_ref()?.workflow_id;
+        let undone = own.as_str().strip_suffix(UNDO_SUFFIX)?;
+        Some((WorkflowId::from_trusted(undone), run_id))
     }
 
     /// How its saga is undone.

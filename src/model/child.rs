@@ -3,20 +3,23 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The activity type that runs a child saga as a step; no registered activity may have this name.
+/// The activity type that runs a child saga as a step: it starts the child and waits for its end. No registered activity
+/// may have this name.
 pub const SAGA_ACTIVITY: &str = "amends.saga";
 
-/// The activity type that undoes a child saga as a whole; no registered activity may have this name.
+/// The activity type that undoes a child saga as a unit; gets the [`Undo`](super::Undo) of the step. No registered activity
+/// may have this name.
 pub const SAGA_UNDO_ACTIVITY: &str = "amends.saga.undo";
 
 /// The input of a [`SAGA_ACTIVITY`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ChildInput<I> {
-    /// The child's workflow type.
+pub struct ChildSaga<I> {
+    /// The child's workflow type; a definition also as `name@version`.
     pub workflow: String,
     /// The child's workflow id. `None`: `<id of the parent>/<name of the step>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The child's own input.
+    #[serde(default)]
     pub input: I,
 }

@@ -43,9 +43,9 @@ pub const POLLS_PER_TURN_MAX: u32 = 100_000;
 /// one that hangs.
 pub const START_TO_CLOSE_DEFAULT: Duration = Duration::from_secs(60);
 
-/// The longest that one attempt of a child saga may take when nobody said otherwise. The child has limits of its own and may
-/// wait for a person; a child that takes longer only costs its parent another attempt, which finds the same child.
-pub const CHILD_START_TO_CLOSE_DEFAULT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The start-to-close of an attempt that waits for a child saga: none, which must be said as a number. The child has limits of
+/// its own, and may wait for a person. Enforced by nobody.
+pub const CHILD_START_TO_CLOSE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Requests waiting for one shard (starts, signals, queries); further callers wait, then get `Overloaded`.
 pub const SHARD_REQUESTS_MAX: usize = 4_096;
@@ -105,3 +105,7 @@ pub const LOCKS_PER_RUN_MAX: usize = 100;
 
 /// Search attributes of one run, and bytes of each.
 pub const SEARCH_ATTRIBUTES_MAX: usize = 100;
+
+/// Elements of a `foreach` step that are worked on at once when it does not say otherwise: a long list must not flood a
+/// participant. Enforced by `definition`.
+pub const FOREACH_CONCURRENCY_DEFAULT: u32 = 16;

@@ -18,7 +18,7 @@ mod status;
 mod time;
 mod turn;
 
-pub use child::{ChildInput, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
+pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 pub use command::{Command, ScheduleActivity, WaitStep};
 pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};
 pub use event::{ActivityRole, ActivityScheduled, ParentRun, RunStarted, TaskIdentity, WorkflowSignaled};
@@ -40,7 +40,7 @@ pub use saga::{
 };
 pub use saga_event::{
     AdoptedStep, SagaAdopted, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted,
-    StepVerdict, UnwindCause, WaitResult,
+    StepVerdict, UNDO_SUFFIX, UnwindCause, WaitResult,
 };
 pub use status::{Outcome, ParkReason, RunStatus, StuckReason};
 pub use time::Timestamp;

@@ -109,6 +109,9 @@ pub struct SagaStepSkipped {
     pub after: Vec<StepName>,
 }
 
+/// What the workflow id of a run that undoes another one ends with, after that one's.
+pub const UNDO_SUFFIX: &str = "/undo";
+
 /// Attributes of a run that undoes another one, which has ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SagaAdopted {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::definition::SagaDefinition;
 use crate::machine::{Decider, DefinitionDecider, LockState, NoDecider, Phase, RunState, StepRecord, Task, TaskError};
 use crate::model::{
-    Command, DefinitionDigest, Event, EventAttributes, Failure, LockName, ParkReason, Payload, RunId, StartRun, Turn,
-    WorkflowType,
+    Command, DefinitionDigest, Event, EventAttributes, Failure, LockName, ParkReason, Payload, RunId, StartRun,
+    StuckNotice, Turn, WorkflowType,
 };
 use crate::replay::CodeDecider;
 use crate::store::record::{RecordError, decode_turn, encode_turn};
@@ -40,6 +40,10 @@ impl Decider for Draining<'_> {
 
     fn verification_input(&self, run: &RunState, step: &StepRecord, failure: &Failure) -> Result<Payload, TaskError> {
         self.0.verification_input(run, step, failure)
+    }
+
+    fn escalation_input(&self, run: &RunState, notice: &StuckNotice) -> Result<Payload, TaskError> {
+        self.0.escalation_input(run, notice)
     }
 }
 

@@ -2,6 +2,7 @@
 //! that a user can make. Must not live here: the demo; what the engine does with a run.
 
 mod decisions;
+mod graphs;
 mod mistakes;
 mod runs;
 

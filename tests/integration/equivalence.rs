@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use amends::engine::DrawingFormat;
 use amends::model::StepKind;
 use amends::testing::VirtualClock;
 use amends::{
@@ -357,7 +358,15 @@ fn in_order(recorder: &Recorder) -> String {
     notes.join(", ")
 }
 
-async fn play(amends: &Amends, clock: &VirtualClock, form: &str, row: &Row, recorder: &Recorder, cancelled: &Gate) {
+/// Plays a row; the run as a picture, below its title.
+async fn play(
+    amends: &Amends,
+    clock: &VirtualClock,
+    form: &str,
+    row: &Row,
+    recorder: &Recorder,
+    cancelled: &Gate,
+) -> String {
     let id = format!("{form}: {}", row.name);
     let run = amends.workflow_by_name(form).id(&id).start(&json!({})).await.unwrap();
     let stops = row.script.iter().flat_map(|(_, does)| does.iter());
@@ -371,9 +380,12 @@ async fn play(amends: &Amends, clock: &VirtualClock, form: &str, row: &Row, reco
     }
     let description = until_status(amends, &id, row.status).await;
     assert_eq!(in_order(recorder), row.expected, "{id}: {description:?}");
+    let drawn = description.drawing().render(DrawingFormat::Mermaid);
+    drawn.split_once("flowchart").unwrap().1.to_owned()
 }
 
 async fn play_both(row: &Row, bare_pivot: bool) {
+    let mut drawings = Vec::new();
     for form in ["code", "file"] {
         let (home, clock, recorder, cancelled) = (Home::memory(), VirtualClock::new(), Recorder::new(), Gate::shut());
         let script: Script = Arc::new(Mutex::new(row.script.iter().copied().collect()));
@@ -388,9 +400,10 @@ async fn play_both(row: &Row, bare_pivot: bool) {
             builder = builder.activity_definition(scripted(name, &script, &recorder, &cancelled));
         }
         let amends = builder.start().await.unwrap();
-        play(&amends, &clock, form, row, &recorder, &cancelled).await;
+        drawings.push(play(&amends, &clock, form, row, &recorder, &cancelled).await);
         amends.shutdown(Duration::ZERO).await;
     }
+    assert_eq!(drawings[0], drawings[1], "{}", row.name);
 }
 
 #[test]

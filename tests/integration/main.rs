@@ -23,6 +23,8 @@ mod engine;
 mod equivalence;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod isolation;
+#[cfg(all(unix, feature = "http", feature = "sled", feature = "macros", feature = "testing"))]
+mod sagas;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod scenarios;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]

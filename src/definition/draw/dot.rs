@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::model::StepKind;
 
-use super::{Drawing, DrawnState, End, Way};
+use super::{Drawing, DrawnState, DrawnWhat, End, Way};
 
 /// The digraph.
 pub(super) fn render(drawing: &Drawing) -> String {
@@ -22,15 +22,29 @@ fn write(drawing: &Drawing, text: &mut String) -> std::fmt::Result {
         "    label={title}; labelloc=t; rankdir=TB; fontname=\"sans-serif\";"
     )?;
     writeln!(text, "    node [fontname=\"sans-serif\", shape=box];")?;
-    writeln!(text, "    start [shape=circle];")?;
+    match drawing.locks.is_empty() {
+        true => writeln!(text, "    start [shape=circle];")?,
+        false => writeln!(
+            text,
+            "    start [label={}, shape=circle];",
+            quoted(&drawing.start_lines())
+        )?,
+    }
     for (index, step) in drawing.steps.iter().enumerate() {
-        let shape = match step.kind {
-            StepKind::Compensatable => "shape=box",
-            StepKind::Pivot => "shape=hexagon, penwidth=3",
-            StepKind::Retriable => "shape=ellipse",
+        let shape = match (step.kind, step.what) {
+            (StepKind::Pivot, _) => "shape=hexagon, penwidth=3",
+            (StepKind::Retriable, _) => "shape=ellipse",
+            (StepKind::Compensatable, DrawnWhat::Activity | DrawnWhat::Perhaps) => "shape=box",
+            (StepKind::Compensatable, DrawnWhat::Wait) => "shape=parallelogram",
+            (StepKind::Compensatable, DrawnWhat::Child) => "shape=box, peripheries=2",
         };
+        let perhaps = if step.what == DrawnWhat::Perhaps { "dotted" } else { "" };
         let label = quoted(&step.lines());
-        writeln!(text, "    s{index} [label={label}, {shape}{}];", filled("", step.state))?;
+        writeln!(
+            text,
+            "    s{index} [label={label}, {shape}{}];",
+            filled(perhaps, step.state)
+        )?;
         if let (Some(undo), Some(lines)) = (&step.undo, step.undo_lines()) {
             let style = filled("rounded,dashed", undo.state);
             writeln!(text, "    u{index} [label={}{style}];", quoted(&lines))?;

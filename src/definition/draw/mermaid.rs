@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::model::StepKind;
 
-use super::{Drawing, DrawnState, End, Way};
+use super::{Drawing, DrawnState, DrawnWhat, End, Way};
 
 /// The flowchart.
 pub(super) fn render(drawing: &Drawing) -> String {
@@ -20,14 +20,20 @@ fn write(drawing: &Drawing, text: &mut String) -> std::fmt::Result {
     writeln!(text, "---\ntitle: {title}\n---\nflowchart TD")?;
     let arrows = drawing.arrows();
     let reaches = |end| arrows.iter().any(|arrow| arrow.to == end);
-    writeln!(text, "    start((start))")?;
+    match drawing.locks.is_empty() {
+        true => writeln!(text, "    start((start))")?,
+        false => writeln!(text, "    start(({}))", label(&drawing.start_lines()))?,
+    }
     for (index, step) in drawing.steps.iter().enumerate() {
         let label = label(&step.lines());
-        match step.kind {
-            StepKind::Compensatable => writeln!(text, "    s{index}[{label}]")?,
-            StepKind::Pivot => writeln!(text, "    s{index}{{{{{label}}}}}")?,
-            StepKind::Retriable => writeln!(text, "    s{index}([{label}])")?,
-        }
+        let (open, close) = match (step.kind, step.what) {
+            (StepKind::Pivot, _) => ("{{", "}}"),
+            (StepKind::Retriable, _) => ("([", "])"),
+            (StepKind::Compensatable, DrawnWhat::Activity | DrawnWhat::Perhaps) => ("[", "]"),
+            (StepKind::Compensatable, DrawnWhat::Wait) => ("[/", "/]"),
+            (StepKind::Compensatable, DrawnWhat::Child) => ("[[", "]]"),
+        };
+        writeln!(text, "    s{index}{open}{label}{close}")?;
         if let Some(lines) = step.undo_lines() {
             writeln!(text, "    u{index}({})", self::label(&lines))?;
         }
@@ -46,6 +52,8 @@ fn write(drawing: &Drawing, text: &mut String) -> std::fmt::Result {
     }
     let pivots = drawing.ends_where(|step| step.kind == StepKind::Pivot, |_| false);
     class("pivot", "stroke-width:3px", &pivots, text)?;
+    let perhaps = drawing.ends_where(|step| step.what == DrawnWhat::Perhaps, |_| false);
+    class("perhaps", "stroke-dasharray:2 2", &perhaps, text)?;
     let undos = drawing.ends_where(|_| false, |_| true);
     class("undo", "stroke-dasharray:5 4", &undos, text)?;
     for state in DrawnState::ALL {

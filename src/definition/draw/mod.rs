@@ -1,7 +1,8 @@
 //! Sagas as pictures: what runs after what, and what is undone before what. Lives here: the drawing that definitions and
 //! runs have in common, and the arrows that follow from it. Must not live here: how a format spells it (that is `mermaid`
-//! and `dot`), or how a run comes to its steps.
+//! and `dot`), or how a definition (`definition`) or a run comes to its steps.
 
+mod definition;
 mod dot;
 mod mermaid;
 #[cfg(test)]
@@ -12,21 +13,22 @@ use std::fmt;
 
 use crate::model::StepKind;
 
-use super::canonical::{self, Action};
-use super::saga::SagaDefinition;
-
 /// The longest line of a label: what is longer is cut, a picture is not the place to read it.
 const LINE_CHARACTERS: usize = 60;
 
-/// A saga as a graph, forward and back; see [`SagaDefinition::drawing`].
+/// A saga as a graph, forward and back: of a [definition](super::SagaDefinition::drawing) or of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drawing {
-    pub(crate) title: String,
-    pub(crate) steps: Vec<DrawnStep>,
+    /// What stands above it.
+    pub title: String,
+    /// What the saga holds before its first step.
+    pub locks: Vec<String>,
+    /// The steps.
+    pub steps: Vec<DrawnStep>,
     /// Whether its last steps lead to a completed saga.
-    pub(crate) completes: bool,
+    pub completes: bool,
     /// Whether its first compensations lead to an amended saga.
-    pub(crate) amends: bool,
+    pub amends: bool,
 }
 
 /// How a drawing is written down.
@@ -39,34 +41,61 @@ pub enum DrawingFormat {
 }
 
 /// One step of a drawing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DrawnStep {
-    pub(crate) name: String,
-    pub(crate) kind: StepKind,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DrawnStep {
+    /// Its name.
+    pub name: String,
+    /// What it means for the saga's course.
+    pub kind: StepKind,
+    /// What it is.
+    pub what: DrawnWhat,
     /// What it does, and when: one line each.
-    pub(crate) notes: Vec<String>,
+    pub notes: Vec<String>,
     /// The indices of the steps that it waits for.
-    pub(crate) after: Vec<usize>,
-    pub(crate) undo: Option<DrawnUndo>,
+    pub after: Vec<usize>,
+    /// How it is undone.
+    pub undo: Option<DrawnUndo>,
     /// How it stands, when it is a run's.
-    pub(crate) state: Option<DrawnState>,
+    pub state: Option<DrawnState>,
+}
+
+/// What a step is, as far as its shape tells that. The shape of a pivot or a retriable step tells its kind instead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DrawnWhat {
+    /// Something that is done.
+    #[default]
+    Activity,
+    /// Something that may be left out, or done many times.
+    Perhaps,
+    /// Waiting, for a signal or a time.
+    Wait,
+    /// Another saga.
+    Child,
 }
 
 /// One compensation of a drawing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DrawnUndo {
-    pub(crate) notes: Vec<String>,
-    pub(crate) state: Option<DrawnState>,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DrawnUndo {
+    /// What it does: one line each.
+    pub notes: Vec<String>,
+    /// How it stands, when it is a run's.
+    pub state: Option<DrawnState>,
 }
 
 /// How a run's step or compensation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum DrawnState {
+pub enum DrawnState {
+    /// It has not ended.
     Running,
+    /// It ended with a result.
     Completed,
+    /// It ended without one.
     Failed,
+    /// It was undone; the compensation has done so.
     Undone,
+    /// It waits for a person.
     Stuck,
+    /// It was left out.
     Skipped,
 }
 
@@ -90,51 +119,6 @@ struct Arrow {
 enum Way {
     Forward,
     Back,
-}
-
-impl SagaDefinition {
-    /// The definition as a graph: the order of its steps, and the order in which they are undone.
-    ///
-    /// ```
-    /// use amends::definition::{DrawingFormat, SagaDefinition, Step};
-    ///
-    /// let saga = SagaDefinition::builder("trip").step(Step::activity("flight", "book").compensate("cancel")).build()?;
-    /// assert!(saga.drawing().render(DrawingFormat::Mermaid).contains("s0 -.-> u0"));
-    /// # Ok::<(), amends::definition::DefinitionError>(())
-    /// ```
-    #[must_use]
-    pub fn drawing(&self) -> Drawing {
-        // The canonical form has every text as it was written, where the compiled one has only what is executed.
-        let canonical = canonical::Saga::from_bytes(self.canonical_json());
-        let canonical = canonical.expect("a definition's own canonical form can be read");
-        let steps = canonical.steps.iter().zip(self.steps());
-        Drawing {
-            title: canonical.name,
-            steps: steps
-                .map(|(step, compiled)| DrawnStep {
-                    name: step.name.clone(),
-                    kind: step.kind,
-                    notes: vec![action(&step.work.action)],
-                    after: compiled.dependencies().to_vec(),
-                    undo: step.compensation.as_ref().map(|work| DrawnUndo {
-                        notes: vec![action(&work.action)],
-                        state: None,
-                    }),
-                    state: None,
-                })
-                .collect(),
-            completes: true,
-            amends: true,
-        }
-    }
-}
-
-/// What a step or a compensation does, in one line.
-fn action(action: &Action) -> String {
-    match action {
-        Action::Activity(name) => name.clone(),
-        Action::Http(http) => format!("{} {}", http.method, http.url),
-    }
 }
 
 impl Drawing {
@@ -182,11 +166,11 @@ impl Drawing {
     }
 
     /// From a step that failed to its compensation, and from there to those of the steps before it. What cannot be undone
-    /// is passed over. A retriable step never leads back.
+    /// is passed over. After the pivot nothing leads back.
     fn back(&self) -> Vec<(End, End)> {
         let mut arrows = Vec::new();
         for (index, step) in self.steps.iter().enumerate() {
-            if step.kind == StepKind::Retriable {
+            if step.kind == StepKind::Retriable || self.is_past_pivot(index) {
                 continue;
             }
             let from = match step.undo {
@@ -226,6 +210,11 @@ impl Drawing {
         nearest.difference(&farther).copied().collect()
     }
 
+    fn is_past_pivot(&self, index: usize) -> bool {
+        let is_pivot = |step: usize| self.steps.get(step).is_some_and(|step| step.kind == StepKind::Pivot);
+        self.before(index).into_iter().any(is_pivot)
+    }
+
     /// Every step that this one waits for, directly or not.
     fn before(&self, index: usize) -> BTreeSet<usize> {
         let mut before = BTreeSet::new();
@@ -240,6 +229,12 @@ impl Drawing {
 
     fn after(&self, index: usize) -> &[usize] {
         self.steps.get(index).map_or(&[], |step| step.after.as_slice())
+    }
+
+    /// The lines of the label of its beginning.
+    fn start_lines(&self) -> Vec<String> {
+        let locks: Vec<String> = self.locks.iter().map(|lock| format!("lock {lock}")).collect();
+        lines("start".to_owned(), &locks)
     }
 
     /// The steps and compensations that stand like this, or of this kind: what a format gives a style of its own.

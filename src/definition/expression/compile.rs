@@ -14,7 +14,7 @@ use crate::model::limits;
 use super::dialect::{self, BUDGET, Budget, ENV};
 use super::environment::Environment;
 use super::error::{EvaluateErrorKind, Fault};
-use super::references::{Chain, Issue, Names, Reference, UndoPart, references};
+use super::references::{Chain, Issue, Names, Reference, references};
 use super::value::to_json;
 
 /// Enough for the deepest tree that [`limits::EXPRESSION_BYTES_MAX`] can spell, in a debug build too.
@@ -25,7 +25,8 @@ const PARSER_STACK_BYTES: usize = 64 * 1024 * 1024;
 pub(in crate::definition) struct Expression {
     source: String,
     form: Form,
-    trusts_undo_output: bool,
+    /// The outputs that it takes for granted.
+    trusted: BTreeSet<Reference>,
 }
 
 #[derive(Clone, Debug)]
@@ -47,9 +48,18 @@ impl Expression {
     pub(super) fn compile(source: &str, names: &Names<'_>) -> Result<Self, Vec<Issue>> {
         let mut program = parse(source).map_err(|issue| vec![issue])?;
         let found = references(&program, names);
-        let trusts_undo_output = found.trusts_undo_output();
+        let trusted = found.trusted();
         if !found.issues.is_empty() {
             return Err(found.issues);
+        }
+        let secret = found
+            .references
+            .iter()
+            .any(|reference| matches!(reference, Reference::Secret(_)));
+        if secret && !Chain::of(&program).is_some_and(|chain| chain.plain && chain.keys.len() == 1) {
+            let hint = "embed it as it is: \"Bearer ${ secret.NAME }\"".to_owned();
+            let message = "nothing can be computed from a secret: its value is not known yet";
+            return Err(vec![Issue::new(message, Some(hint))]);
         }
         let path =
             Chain::of(&program)
@@ -74,7 +84,7 @@ impl Expression {
         Ok(Self {
             source: source.to_owned(),
             form,
-            trusts_undo_output,
+            trusted,
         })
     }
 
@@ -86,11 +96,22 @@ impl Expression {
         }
     }
 
-    /// Whether it takes for granted that the step being undone has answered. Inside of a text, the output as a whole has
-    /// to be there too: null cannot be embedded.
-    pub(in crate::definition) fn trusts_undo_output(&self, embedded: bool) -> bool {
-        let is_output = matches!(self.as_path(), Some((Reference::Undo(UndoPart::Output), [])));
-        self.trusts_undo_output || (embedded && is_output)
+    /// Whether it takes for granted that this output is there. Inside of a text, the output as a whole has to be there too:
+    /// null cannot be embedded.
+    pub(in crate::definition) fn trusts(&self, output: Reference, embedded: bool) -> bool {
+        let is_output = self.as_path() == Some((output, &[]));
+        self.trusted.contains(&output) || (embedded && is_output)
+    }
+
+    /// Whether it is a secret.
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(
+            self.form,
+            Form::Path {
+                from: Reference::Secret(_),
+                ..
+            }
+        )
     }
 
     /// The expression as it was written.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::model::{Failure, Payload, RunId, StepName, WorkflowId};
 
+use super::super::secret::placeholder;
 use super::error::{EvaluateErrorKind, Fault};
 use super::references::{Reference, StepSide, UndoPart};
 use super::value::{object_to_cel, to_cel};
@@ -21,9 +22,22 @@ pub trait Scope {
     /// The saga's input.
     fn input(&self) -> &Payload;
     /// What the step with this index was given; `None` while it is not scheduled.
-    fn step_input(&self, step: usize) -> Option<&Payload>;
+    fn step_input(&self, step: usize) -> Option<Payload>;
     /// What the step with this index returned; `None` while it has not completed.
-    fn step_output(&self, step: usize) -> Option<&Payload>;
+    fn step_output(&self, step: usize) -> Option<Payload>;
+    /// The element that a `foreach` step works on.
+    fn item(&self) -> Option<Item<'_>> {
+        None
+    }
+}
+
+/// One element of the list of a `foreach` step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Item<'a> {
+    /// The element.
+    pub value: &'a Value,
+    /// Its place in the list, 0 for the first.
+    pub index: usize,
 }
 
 /// What a run knows about a step that it undoes.
@@ -46,26 +60,35 @@ type Variable = (&'static str, Box<dyn Val>);
 pub(in crate::definition) struct Environment<'a> {
     scope: &'a dyn Scope,
     undo: Option<&'a UndoScope<'a>>,
-    config: &'a BTreeMap<String, Value>,
-    step_names: &'a [StepName],
+    notice: Option<&'a Value>,
+    names: Known<'a>,
     decoded: BTreeMap<Reference, Value>,
+}
+
+/// What a definition knows beforehand.
+#[derive(Clone, Copy)]
+pub(in crate::definition) struct Known<'a> {
+    pub(in crate::definition) config: &'a BTreeMap<String, Value>,
+    pub(in crate::definition) step_names: &'a [StepName],
+    pub(in crate::definition) secrets: &'a [String],
 }
 
 impl<'a> Environment<'a> {
     /// The values for one mapping.
-    pub(in crate::definition) fn new(
-        scope: &'a dyn Scope,
-        undo: Option<&'a UndoScope<'a>>,
-        config: &'a BTreeMap<String, Value>,
-        step_names: &'a [StepName],
-    ) -> Self {
+    pub(in crate::definition) fn new(scope: &'a dyn Scope, undo: Option<&'a UndoScope<'a>>, names: Known<'a>) -> Self {
         Self {
             scope,
             undo,
-            config,
-            step_names,
+            notice: None,
+            names,
             decoded: BTreeMap::new(),
         }
+    }
+
+    /// The same for an escalation.
+    pub(in crate::definition) fn with_notice(mut self, notice: &'a Value) -> Self {
+        self.notice = Some(notice);
+        self
     }
 
     /// How a value is called in expressions.
@@ -77,24 +100,28 @@ impl<'a> Environment<'a> {
             Reference::RunId => "run.run_id".to_owned(),
             Reference::Undo(part) => format!("undo.{}", undo_key(part)),
             Reference::Step(step, side) => {
-                let name = self.step_names.get(step).map_or("", StepName::as_str);
+                let name = self.names.step_names.get(step).map_or("", StepName::as_str);
                 format!("steps.{name}.{}", side_key(side))
+            }
+            Reference::Item => "item".to_owned(),
+            Reference::Index => "index".to_owned(),
+            Reference::Notice => "notice".to_owned(),
+            Reference::Secret(secret) => {
+                format!("secret.{}", self.names.secrets.get(secret).map_or("", String::as_str))
             }
         }
     }
 
     /// The payload that a value is, when it is one.
-    pub(in crate::definition) fn payload(&self, reference: Reference) -> Result<Option<&'a Payload>, Fault> {
+    pub(in crate::definition) fn payload(&self, reference: Reference) -> Result<Option<Payload>, Fault> {
         let missing = || EvaluateErrorKind::NoValue(self.name(reference));
         let payload = match reference {
-            Reference::Input => self.scope.input(),
+            Reference::Input => self.scope.input().clone(),
             Reference::Step(step, StepSide::Input) => self.scope.step_input(step).ok_or_else(missing)?,
             Reference::Step(step, StepSide::Output) => self.scope.step_output(step).ok_or_else(missing)?,
-            Reference::Undo(UndoPart::Input) => self.undo.ok_or_else(missing)?.input,
-            Reference::Undo(UndoPart::Output) => return Ok(self.undo.ok_or_else(missing)?.output),
-            Reference::Undo(UndoPart::Failure) | Reference::Config | Reference::WorkflowId | Reference::RunId => {
-                return Ok(None);
-            }
+            Reference::Undo(UndoPart::Input) => self.undo.ok_or_else(missing)?.input.clone(),
+            Reference::Undo(UndoPart::Output) => return Ok(self.undo.ok_or_else(missing)?.output.cloned()),
+            _ => return Ok(None),
         };
         Ok(Some(payload))
     }
@@ -113,13 +140,30 @@ impl<'a> Environment<'a> {
                 let failure = self.undo.and_then(|undo| undo.failure);
                 failure.map_or(Value::Null, |failure| Value::from(failure.to_string()))
             }
-            (None, Reference::Config) => self.config.clone().into_iter().collect(),
+            (None, Reference::Config) => self.names.config.clone().into_iter().collect(),
             (None, Reference::WorkflowId) => Value::from(self.scope.workflow_id().as_str()),
             (None, Reference::RunId) => Value::from(self.scope.run_id().to_string()),
+            (None, Reference::Item) => self.item()?.value.clone(),
+            (None, Reference::Index) => Value::from(self.item()?.index),
+            (None, Reference::Notice) => self.notice.cloned().unwrap_or_default(),
+            (None, Reference::Secret(secret)) => {
+                let name = self.names.secrets.get(secret).map_or("", String::as_str);
+                Value::from(placeholder(name))
+            }
             (None, _) => Value::Null,
         };
         self.decoded.insert(reference, value);
         Ok(())
+    }
+
+    /// The id of a child saga whose step does not say another.
+    pub(in crate::definition) fn child_id(&self, step: &StepName) -> String {
+        format!("{}/{step}", self.scope.workflow_id())
+    }
+
+    fn item(&self) -> Result<Item<'a>, Fault> {
+        let missing = || EvaluateErrorKind::NoValue("item".to_owned());
+        Ok(self.scope.item().ok_or_else(missing)?)
     }
 
     /// A value that was loaded.
@@ -141,13 +185,18 @@ impl<'a> Environment<'a> {
                 Reference::Config => variables.push(("config", value)),
                 Reference::Step(step, side) => steps.entry(step).or_default().push((side_key(side), value)),
                 Reference::Undo(part) => undo.push((undo_key(part), value)),
+                Reference::Item => variables.push(("item", value)),
+                Reference::Index => variables.push(("index", value)),
+                Reference::Notice => variables.push(("notice", value)),
+                // Only ever a path, which CEL has no part in.
+                Reference::Secret(_) => {}
                 Reference::WorkflowId => run.push(("workflow_id", value)),
                 Reference::RunId => run.push(("run_id", value)),
             }
         }
         if !steps.is_empty() {
             let steps = steps.into_iter().map(|(step, sides)| {
-                let name = self.step_names.get(step).map_or("", StepName::as_str);
+                let name = self.names.step_names.get(step).map_or("", StepName::as_str);
                 (name, object_to_cel(sides))
             });
             variables.push(("steps", object_to_cel(steps)));

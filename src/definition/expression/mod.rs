@@ -14,11 +14,11 @@ mod split;
 mod template;
 mod value;
 
-pub use environment::{Scope, UndoScope};
+pub use environment::{Item, Scope, UndoScope};
 pub use error::{EvaluateError, EvaluateErrorKind};
 
 pub(super) use compile::Expression;
-pub(super) use environment::Environment;
+pub(super) use environment::{Environment, Known};
 pub(super) use error::Fault;
-pub(super) use references::Names;
+pub(super) use references::{Extras, Names, Reference, UndoPart};
 pub(super) use template::{Template, TextTemplate};

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::super::problem::did_you_mean;
 use super::dialect::{FUNCTIONS, NAMESPACES, TYPES};
 
-/// The variables; also the names that a local variable cannot have.
+/// The variables that every definition has; also the names that a local variable cannot have.
 const ROOTS: [&str; 5] = ["input", "steps", "undo", "config", "run"];
 
 /// One value that an expression refers to.
@@ -27,6 +27,21 @@ pub(in crate::definition) enum Reference {
     WorkflowId,
     /// `run.run_id`.
     RunId,
+    /// `item`: the element of the list that a `foreach` step works on.
+    Item,
+    /// `index`: its place in the list, 0 for the first.
+    Index,
+    /// `notice`: what an escalation tells.
+    Notice,
+    /// `secret.<name>`, by its place among the definition's secrets.
+    Secret(usize),
+}
+
+impl Reference {
+    /// What a step returned.
+    pub(in crate::definition) fn output_of(step: usize) -> Self {
+        Reference::Step(step, StepSide::Output)
+    }
 }
 
 /// Which value of a step.
@@ -58,10 +73,27 @@ pub(in crate::definition) struct Names<'a> {
     pub(in crate::definition) completed: Option<&'a BTreeSet<usize>>,
     /// The step that the mapping belongs to.
     pub(in crate::definition) this_step: Option<usize>,
-    /// Whether the mapping is a compensation's.
-    pub(in crate::definition) in_compensation: bool,
+    /// What there is beside what every mapping may refer to.
+    pub(in crate::definition) extras: Extras,
     /// The definition's config.
     pub(in crate::definition) config: &'a BTreeMap<String, Value>,
+    /// The definition's secrets, in order.
+    pub(in crate::definition) secrets: &'a [String],
+}
+
+/// What only some mappings may refer to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::definition) struct Extras {
+    /// `undo`: in a compensation or a verification.
+    pub(in crate::definition) undo: bool,
+    /// `item` and `index`: in what a `foreach` step does for an element.
+    pub(in crate::definition) item: bool,
+    /// `notice`: in an escalation.
+    pub(in crate::definition) notice: bool,
+    /// `secret`: in what leaves the process.
+    pub(in crate::definition) secret: bool,
+    /// Nothing but `input` and `config`: evaluated before the run exists.
+    pub(in crate::definition) only_input: bool,
 }
 
 /// Something wrong with what an expression refers to.
@@ -136,6 +168,10 @@ impl Names<'_> {
     /// The values that a chain of selections refers to, and how many of its keys name them.
     pub(super) fn resolve(&self, chain: &Chain<'_>) -> Result<(Vec<Reference>, usize), Issue> {
         let key = chain.keys.first().copied();
+        if self.extras.only_input && ["steps", "run", "undo"].contains(&chain.root) {
+            let message = format!("`{}` before the run has begun", chain.root);
+            return Err(Issue::new(message, Some("use `input` or `config`".to_owned())));
+        }
         match chain.root {
             "input" => Ok((vec![Reference::Input], 0)),
             "config" => self.config(key).map(|()| (vec![Reference::Config], 0)),
@@ -150,11 +186,58 @@ impl Names<'_> {
                     Some("use `run.workflow_id` or `run.run_id`".to_owned()),
                 )),
             },
-            other => {
-                let hint = did_you_mean(other, ROOTS).unwrap_or_else(|| format!("variables: {}", ROOTS.join(", ")));
-                Err(Issue::new(format!("unknown variable `{other}`"), Some(hint)))
-            }
+            "item" if self.extras.item => Ok((vec![Reference::Item], 0)),
+            "index" if self.extras.item => Ok((vec![Reference::Index], 0)),
+            "notice" if self.extras.notice => notice(key).map(|()| (vec![Reference::Notice], 0)),
+            "secret" => self.secret(key).map(|reference| (vec![reference], 1)),
+            other => Err(self.unknown(other)),
         }
+    }
+
+    fn unknown(&self, name: &str) -> Issue {
+        let elsewhere = match name {
+            "item" | "index" => Some("only what a `foreach` step does for an element has it"),
+            "notice" => Some("only `stuck.escalate` has it"),
+            _ => None,
+        };
+        if let Some(hint) = elsewhere {
+            return Issue::new(format!("there is no `{name}` here"), Some(hint.to_owned()));
+        }
+        let mut known = match self.extras.only_input {
+            true => vec!["input", "config"],
+            false => ROOTS.to_vec(),
+        };
+        known.extend(self.extras.item.then_some(["item", "index"]).into_iter().flatten());
+        known.extend(self.extras.notice.then_some("notice"));
+        known.extend(
+            self.extras
+                .secret
+                .then_some("secret")
+                .filter(|_| !self.secrets.is_empty()),
+        );
+        let hint =
+            did_you_mean(name, known.iter().copied()).unwrap_or_else(|| format!("variables: {}", known.join(", ")));
+        Issue::new(format!("unknown variable `{name}`"), Some(hint))
+    }
+
+    fn secret(&self, key: Option<&str>) -> Result<Reference, Issue> {
+        if !self.extras.secret {
+            let hint = "it would be journaled; secrets go into `url`, `headers` and `body` of `http`, and into `env` and \
+                        `stdin` of `exec`";
+            return Err(Issue::new("a secret cannot be used here", Some(hint.to_owned())));
+        }
+        let Some(name) = key else {
+            return Err(Issue::new(
+                "`secret` without a name",
+                Some("write `secret.NAME`".to_owned()),
+            ));
+        };
+        let found = self.secrets.iter().position(|secret| secret == name);
+        found.map(Reference::Secret).ok_or_else(|| {
+            let hint = did_you_mean(name, self.secrets.iter().map(String::as_str))
+                .unwrap_or_else(|| format!("declare it at the top of the definition: secrets = [\"{name}\"]"));
+            Issue::new(format!("unknown secret `{name}`"), Some(hint))
+        })
     }
 
     fn config(&self, key: Option<&str>) -> Result<(), Issue> {
@@ -167,7 +250,7 @@ impl Names<'_> {
     }
 
     fn undo(&self, key: Option<&str>) -> Result<(Vec<Reference>, usize), Issue> {
-        if !self.in_compensation {
+        if !self.extras.undo {
             let hint = "`undo` is the step being undone; only its compensation has it";
             return Err(Issue::new("`undo` outside a compensation", Some(hint.to_owned())));
         }
@@ -211,7 +294,7 @@ impl Names<'_> {
             }
         };
         if Some(step) == self.this_step {
-            let hint = match (self.in_compensation, side) {
+            let hint = match (self.extras.undo, side) {
                 (true, StepSide::Output) => "a compensation sees its own step as `undo.output`",
                 (true, StepSide::Input) => "a compensation sees its own step as `undo.input`",
                 (false, _) => "a step's input comes from the steps before it",
@@ -230,6 +313,24 @@ impl Names<'_> {
     }
 }
 
+/// Whether a notice has this key.
+fn notice(key: Option<&str>) -> Result<(), Issue> {
+    const KEYS: [&str; 7] = [
+        "workflow_id",
+        "run_id",
+        "workflow_type",
+        "step",
+        "reason",
+        "failure",
+        "choices",
+    ];
+    let Some(key) = key.filter(|key| !KEYS.contains(key)) else {
+        return Ok(());
+    };
+    let hint = did_you_mean(key, KEYS).unwrap_or_else(|| format!("it has {}", KEYS.join(", ")));
+    Err(Issue::new(format!("`notice` has no `{key}`"), Some(hint)))
+}
+
 /// What was found in an expression.
 #[derive(Default)]
 pub(super) struct Found {
@@ -237,24 +338,33 @@ pub(super) struct Found {
     pub(super) references: BTreeSet<Reference>,
     /// Everything that is wrong with that.
     pub(super) issues: Vec<Issue>,
-    /// Whether it selects from the output of the step being undone.
-    selects_from_output: bool,
-    /// Whether it looks at whether there is such an output, as far as one can tell.
-    asks_for_output: bool,
+    /// The outputs that it selects from.
+    selected: BTreeSet<Reference>,
+    /// The outputs that it looks at in any other way: so it may ask whether they are there.
+    asked: BTreeSet<Reference>,
 }
 
 impl Found {
-    /// Whether it takes for granted that the step being undone has answered.
-    pub(super) fn trusts_undo_output(&self) -> bool {
-        self.selects_from_output && !self.asks_for_output
+    /// The outputs that it takes for granted, as far as one can tell.
+    pub(super) fn trusted(&self) -> BTreeSet<Reference> {
+        self.selected.difference(&self.asked).copied().collect()
     }
 
-    fn note_undo(&mut self, chain: &Chain<'_>) {
-        match (chain.root, chain.keys.as_slice()) {
-            ("undo", ["output", _, ..]) if chain.plain => self.selects_from_output = true,
-            ("undo", ["output", ..] | ["failure", ..] | []) => self.asks_for_output = true,
-            _ => {}
-        }
+    fn note_output(&mut self, chain: &Chain<'_>, names: &Names<'_>) {
+        let (output, rest) = match (chain.root, chain.keys.as_slice()) {
+            ("undo", ["output", rest @ ..]) => (Reference::Undo(UndoPart::Output), rest),
+            // One of them is there when the other one is not.
+            ("undo", [] | ["failure", ..]) => (Reference::Undo(UndoPart::Output), &[][..]),
+            ("steps", [step, "output", rest @ ..]) => match names.steps.get(*step) {
+                Some(step) => (Reference::output_of(*step), rest),
+                None => return,
+            },
+            _ => return,
+        };
+        match chain.plain && !rest.is_empty() {
+            true => self.selected.insert(output),
+            false => self.asked.insert(output),
+        };
     }
 }
 
@@ -311,7 +421,7 @@ impl Walk<'_> {
         if local || (chain.keys.is_empty() && TYPES.contains(&chain.root)) {
             return;
         }
-        self.found.note_undo(chain);
+        self.found.note_output(chain, self.names);
         match self.names.resolve(chain) {
             Ok((references, _)) => self.found.references.extend(references),
             Err(issue) => self.found.issues.push(issue),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::model::Payload;
 
 use super::super::locations::{Part, Problems};
+use super::super::secret::{SECRET_OPEN, placeholders};
 use super::compile::Expression;
 use super::environment::Environment;
 use super::error::Fault;
@@ -97,6 +98,14 @@ impl Template {
         matches!(self, Template::Literal(_))
     }
 
+    /// The value, when it has no expressions.
+    pub(in crate::definition) fn as_literal(&self) -> Option<&Value> {
+        match self {
+            Template::Literal(value) => Some(value),
+            _ => None,
+        }
+    }
+
     fn into_literal(self) -> Value {
         match self {
             Template::Literal(value) => value,
@@ -110,10 +119,32 @@ impl Template {
             && let Some((reference, [])) = expression.as_path()
             && let Some(payload) = environment.payload(reference)?
         {
-            return Ok(payload.clone());
+            return Ok(payload);
         }
         let value = self.evaluate(environment)?;
         Ok(Payload::json(&value)?)
+    }
+
+    /// The value of what may hold secrets.
+    pub(in crate::definition) fn evaluate_to_send(&self, environment: &mut Environment<'_>) -> Result<Value, Fault> {
+        match self {
+            Template::Expression(expression) => {
+                let value = expression.evaluate(environment)?;
+                match !expression.is_secret() && is_forged(&value) {
+                    true => Err(forged()),
+                    false => Ok(value),
+                }
+            }
+            Template::Array(elements) => elements
+                .iter()
+                .map(|element| element.evaluate_to_send(environment))
+                .collect(),
+            Template::Object(entries) => entries
+                .iter()
+                .map(|(key, value)| Ok((key.clone(), value.evaluate_to_send(environment)?)))
+                .collect(),
+            Template::Literal(_) | Template::Text(_) => self.evaluate(environment),
+        }
     }
 
     /// The value.
@@ -145,6 +176,12 @@ impl Template {
 impl From<Value> for Template {
     fn from(value: Value) -> Self {
         Template::Literal(value)
+    }
+}
+
+impl From<TextTemplate> for Template {
+    fn from(text: TextTemplate) -> Self {
+        Template::of_text(text)
     }
 }
 
@@ -197,11 +234,24 @@ impl TextTemplate {
                 TextPart::Expression(expression) => {
                     let value = expression.evaluate(environment)?;
                     let text = text_of(&value).map_err(|fault| fault.in_expression(expression.source()))?;
-                    result.push_str(&embed(index, &text));
+                    match expression.is_secret() {
+                        // Whoever puts the secret in its place knows what it is embedded in.
+                        true => result.push_str(&text),
+                        false => result.push_str(&embed(index, &text)),
+                    }
                 }
             }
         }
-        Ok(result)
+        let secrets = self.0.iter().filter(|part| part.is_secret()).count();
+        match placeholders(&result) <= secrets {
+            true => Ok(result),
+            false => Err(forged()),
+        }
+    }
+
+    /// Whether the text is something else than one expression as a whole. (Of a broken text that is not known.)
+    pub(in crate::definition) fn is_more_or_less_than_one_expression(&self) -> bool {
+        !matches!(self.0.as_slice(), [] | [TextPart::Expression(_)])
     }
 
     /// How the text begins, as far as that is known before any run: up to the first expression that is not config.
@@ -222,6 +272,28 @@ impl TextTemplate {
                 visit(expression, true);
             }
         }
+    }
+}
+
+impl TextPart {
+    fn is_secret(&self) -> bool {
+        matches!(self, TextPart::Expression(expression) if expression.is_secret())
+    }
+}
+
+/// A run's data must not be able to ask for a secret: only the definition says where one goes.
+fn forged() -> Fault {
+    Fault::result(format!(
+        "a value holds `{SECRET_OPEN}`, which only stands for secrets of the definition"
+    ))
+}
+
+fn is_forged(value: &Value) -> bool {
+    match value {
+        Value::String(text) => placeholders(text) > 0,
+        Value::Array(elements) => elements.iter().any(is_forged),
+        Value::Object(map) => map.iter().any(|(key, value)| placeholders(key) > 0 || is_forged(value)),
+        _ => false,
     }
 }
 

@@ -1,14 +1,15 @@
-//! The keys of a definition file. Lives here: one function per table of the file. Must not live here: how a table is
-//! read (that is `table`), or checks that need more than one value.
+//! The keys of a definition file. Lives here: one function per table of the file, those of the saga itself. Must not live
+//! here: how a table is read (that is `table`), or checks that need more than one value.
+
+mod step;
+mod work;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::model::StepKind;
-
-use super::super::authored::{Compensation, Http, Options, Retry, Saga, Step, Work};
+use super::super::authored::{Saga, Step, Stuck};
 use super::super::locations::Problems;
-use super::super::problem::did_you_mean;
 use super::table::{Table, elements, wrong_type};
+use work::{Kinds, WORK_ADVICE, options};
 
 /// What other tools call our keys.
 const SAGA_ADVICE: &[(&str, &str)] = &[
@@ -19,30 +20,15 @@ const SAGA_ADVICE: &[(&str, &str)] = &[
         "use `run_timeout` for the whole run, or `start_to_close` for each attempt of a step",
     ),
     ("id", "use `name`"),
+    ("lock", "use `locks`, a list"),
+    ("schema", "use `input_schema`"),
+    ("parallel", "use `unwind_parallel`"),
 ];
-const WORK_ADVICE: &[(&str, &str)] = &[
-    ("depends_on", "use `after`"),
-    ("needs", "use `after`"),
-    ("undo", "use `compensation`"),
-    ("compensate", "use `compensation`"),
-    ("rollback", "use `compensation`"),
-    (
-        "timeout",
-        "use `start_to_close` for each attempt, or `schedule_to_close` for all of them",
-    ),
-    ("args", "use `input`"),
-    ("url", "write it inside `http`: http = { url = \"..\" }"),
-    ("method", "write it inside `http`: http = { method = \"..\" }"),
-    ("body", "write it inside `http`: http = { body = { .. } }"),
+const STUCK_ADVICE: &[(&str, &str)] = &[
+    ("after", "use `escalate_after` or `decide_after`"),
+    ("notify", "use `escalate`"),
+    ("alert", "use `escalate`"),
 ];
-const RETRY_ADVICE: &[(&str, &str)] = &[
-    ("max_attempts", "use `maximum_attempts`"),
-    ("attempts", "use `maximum_attempts`"),
-    ("max_interval", "use `maximum_interval`"),
-    ("interval", "use `initial_interval`"),
-    ("backoff_coefficient", "use `coefficient`"),
-];
-
 /// The whole file.
 pub(super) fn saga(document: &DeTable<'_>, problems: &mut Problems) -> Saga {
     let mut table = Table::new("", document, problems);
@@ -51,13 +37,26 @@ pub(super) fn saga(document: &DeTable<'_>, problems: &mut Problems) -> Saga {
         version: table.string("version", problems),
         description: table.string("description", problems),
         run_timeout: table.duration("run_timeout", problems),
+        unwind_timeout: table.duration("unwind_timeout", problems),
+        unwind_parallel: table.count("unwind_parallel", problems),
+        locks: table.strings("locks", problems).unwrap_or_default(),
+        lock_timeout: table.duration("lock_timeout", problems),
+        lock_wait: table.boolean("lock_wait", problems),
+        secrets: table.strings("secrets", problems).unwrap_or_default(),
+        input_schema: table.json("input_schema", problems),
         ..Saga::default()
     };
     if let Some(config) = table.table("config", problems) {
         saga.config = config.all_json(problems);
     }
-    if let Some(defaults) = table.table("defaults", problems) {
-        (saga.defaults, saga.compensation_defaults) = self::defaults(defaults, problems);
+    if let Some(attributes) = table.table("search_attributes", problems) {
+        saga.search_attributes = attributes.all_json(problems);
+    }
+    if let Some(nested) = table.table("stuck", problems) {
+        saga.stuck = stuck(nested, problems);
+    }
+    if let Some(nested) = table.table("defaults", problems) {
+        defaults(nested, &mut saga, problems);
     }
     saga.steps = steps(&mut table, problems);
     saga.output = table.json("output", problems);
@@ -65,15 +64,30 @@ pub(super) fn saga(document: &DeTable<'_>, problems: &mut Problems) -> Saga {
     saga
 }
 
-fn defaults(mut table: Table<'_>, problems: &mut Problems) -> (Options, Options) {
-    let forward = options(&mut table, problems);
-    let mut compensation = Options::default();
+fn defaults(mut table: Table<'_>, saga: &mut Saga, problems: &mut Problems) {
+    saga.defaults = options(&mut table, problems);
     if let Some(mut nested) = table.table("compensation", problems) {
-        compensation = options(&mut nested, problems);
+        saga.compensation_defaults = options(&mut nested, problems);
         nested.finish(WORK_ADVICE, problems);
     }
+    saga.default_on_ambiguous = step::default_on_ambiguous(&mut table, problems);
+    saga.default_in_flight = step::in_flight(&mut table, problems);
     table.finish(WORK_ADVICE, problems);
-    (forward, compensation)
+}
+
+fn stuck(mut table: Table<'_>, problems: &mut Problems) -> Stuck {
+    let stuck = Stuck {
+        escalate_after: table.duration("escalate_after", problems),
+        escalate: table.table("escalate", problems).map(|mut nested| {
+            let work = work::work(&mut nested, Kinds::OfActivities, problems);
+            nested.finish(WORK_ADVICE, problems);
+            work
+        }),
+        decide_after: table.duration("decide_after", problems),
+        decide: table.string("decide", problems),
+    };
+    table.finish(STUCK_ADVICE, problems);
+    stuck
 }
 
 fn steps(table: &mut Table<'_>, problems: &mut Problems) -> Vec<Step> {
@@ -89,111 +103,9 @@ fn steps(table: &mut Table<'_>, problems: &mut Problems) -> Vec<Step> {
     let mut steps = Vec::with_capacity(array.len());
     for (place, element) in elements(&place, array, problems) {
         match element.get_ref() {
-            DeValue::Table(table) => steps.push(step(Table::new(&place, table, problems), problems)),
+            DeValue::Table(table) => steps.push(step::step(Table::new(&place, table, problems), problems)),
             _ => wrong_type(&place, "a table", element, problems).hint(HINT),
         }
     }
     steps
-}
-
-fn step(mut table: Table<'_>, problems: &mut Problems) -> Step {
-    let step = Step {
-        name: table.string("name", problems),
-        kind: kind(&mut table, problems),
-        after: table.strings("after", problems),
-        work: work(&mut table, problems),
-        compensation: compensation(&mut table, problems),
-    };
-    table.finish(WORK_ADVICE, problems);
-    step
-}
-
-fn kind(table: &mut Table<'_>, problems: &mut Problems) -> StepKind {
-    const KINDS: [&str; 3] = ["compensatable", "pivot", "retriable"];
-    match table.string("kind", problems).as_deref() {
-        None | Some("compensatable") => StepKind::Compensatable,
-        Some("pivot") => StepKind::Pivot,
-        Some("retriable") => StepKind::Retriable,
-        Some(other) => {
-            let hint = did_you_mean(other, KINDS).unwrap_or_else(|| format!("kinds: {}", KINDS.join(", ")));
-            problems
-                .error(&table.at("kind"), format!("unknown kind `{other}`"))
-                .hint(hint);
-            StepKind::Compensatable
-        }
-    }
-}
-
-fn compensation(table: &mut Table<'_>, problems: &mut Problems) -> Compensation {
-    let Some(value) = table.value("compensation") else {
-        return Compensation::Unsaid;
-    };
-    let place = table.at("compensation");
-    match value.get_ref() {
-        DeValue::Table(nested) => {
-            let mut nested = Table::new(&place, nested, problems);
-            let work = work(&mut nested, problems);
-            nested.finish(WORK_ADVICE, problems);
-            Compensation::Work(Box::new(work))
-        }
-        DeValue::String(text) if text == "none" => Compensation::Nothing,
-        _ => {
-            wrong_type(&place, "a table or \"none\"", value, problems)
-                .hint("write a [step.compensation] table with an `activity` or `http` key");
-            Compensation::Nothing
-        }
-    }
-}
-
-fn work(table: &mut Table<'_>, problems: &mut Problems) -> Work {
-    let activity = table.string("activity", problems);
-    let http = table.table("http", problems).map(|nested| http(nested, problems));
-    Work {
-        activity,
-        http,
-        input: table.json("input", problems),
-        options: options(table, problems),
-    }
-}
-
-fn http(mut table: Table<'_>, problems: &mut Problems) -> Http {
-    let http = Http {
-        method: table.string("method", problems),
-        url: table.string("url", problems),
-        headers: match table.table("headers", problems) {
-            Some(headers) => headers.all_strings(problems),
-            None => Default::default(),
-        },
-        body: table.json("body", problems),
-        success_statuses: table.statuses("success_statuses", problems),
-        retryable_statuses: table.statuses("retryable_statuses", problems),
-        not_applied_statuses: table.statuses("not_applied_statuses", problems),
-    };
-    table.finish(&[("uri", "use `url`"), ("json", "use `body`")], problems);
-    http
-}
-
-fn options(table: &mut Table<'_>, problems: &mut Problems) -> Options {
-    Options {
-        start_to_close: table.duration("start_to_close", problems),
-        schedule_to_close: table.duration("schedule_to_close", problems),
-        schedule_to_start: table.duration("schedule_to_start", problems),
-        heartbeat: table.duration("heartbeat", problems),
-        retry: match table.table("retry", problems) {
-            Some(nested) => retry(nested, problems),
-            None => Retry::default(),
-        },
-    }
-}
-
-fn retry(mut table: Table<'_>, problems: &mut Problems) -> Retry {
-    let retry = Retry {
-        initial_interval: table.duration("initial_interval", problems),
-        coefficient: table.number("coefficient", problems),
-        maximum_interval: table.duration("maximum_interval", problems),
-        maximum_attempts: table.count("maximum_attempts", problems),
-        non_retryable: table.strings("non_retryable", problems),
-    };
-    table.finish(RETRY_ADVICE, problems);
-    retry
 }

@@ -112,6 +112,16 @@ impl<'a> Table<'a> {
         None
     }
 
+    /// True or false.
+    pub(super) fn boolean(&mut self, key: &'static str, problems: &mut Problems) -> Option<bool> {
+        let value = self.value(key)?;
+        let boolean = value.get_ref().as_bool();
+        if boolean.is_none() {
+            wrong_type(&self.at(key), "true or false", value, problems);
+        }
+        boolean
+    }
+
     /// An array of strings.
     pub(super) fn strings(&mut self, key: &'static str, problems: &mut Problems) -> Option<Vec<String>> {
         self.array(key, "a string", problems, |value| {
@@ -124,6 +134,13 @@ impl<'a> Table<'a> {
         self.array(key, "an HTTP status (100 to 599)", problems, |value| {
             let status = u16::try_from(integer(value)?).ok()?;
             (100..=599).contains(&status).then_some(status)
+        })
+    }
+
+    /// An array of a program's exit codes.
+    pub(super) fn exit_codes(&mut self, key: &'static str, problems: &mut Problems) -> Option<Vec<u8>> {
+        self.array(key, "an exit code (0 to 255)", problems, |value| {
+            u8::try_from(integer(value)?).ok()
         })
     }
 

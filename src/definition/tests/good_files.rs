@@ -55,7 +55,7 @@ fn place_order_sends_these_requests() {
     assert_eq!(kinds, [Compensatable, Compensatable, Pivot, Retriable]);
     let receipt = saga.steps().get(3).unwrap();
     assert_eq!((receipt.dependencies(), receipt.dependents()), (&[2][..], &[][..]));
-    assert_eq!(receipt.activity_type().as_str(), HTTP_ACTIVITY);
+    assert_eq!(receipt.activity_type().unwrap().as_str(), HTTP_ACTIVITY);
     assert_eq!(
         receipt.options().retry.maximum_attempts,
         0,

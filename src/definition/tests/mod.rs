@@ -50,12 +50,12 @@ impl Scope for Run {
         &self.input
     }
 
-    fn step_input(&self, step: usize) -> Option<&Payload> {
-        self.inputs.get(&step)
+    fn step_input(&self, step: usize) -> Option<Payload> {
+        self.inputs.get(&step).cloned()
     }
 
-    fn step_output(&self, step: usize) -> Option<&Payload> {
-        self.outputs.get(&step)
+    fn step_output(&self, step: usize) -> Option<Payload> {
+        self.outputs.get(&step).cloned()
     }
 }
 

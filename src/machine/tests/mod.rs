@@ -9,6 +9,7 @@ mod ambiguity;
 mod cancellation;
 mod commands;
 mod compensation;
+mod definition;
 mod desk;
 mod lifecycle;
 mod oracle;

@@ -227,7 +227,7 @@ async fn locking(cx: WorkflowContext, n: u32) -> Result<u32, Failure> {
     saga.lock("order:1").no_wait().await?;
     saga.run(double, &n).compensate(undo_double).await?;
     let refused = saga.lock("order:2").no_wait().await.unwrap_err();
-    assert!(refused.is_type("LockNotFree"), "{refused}");
+    assert!(refused.is_type("LockHeld"), "{refused}");
     let late = saga.lock("order:2").timeout(Duration::from_secs(9)).await.unwrap_err();
     assert!(late.is_type("LockTimeout"), "{late}");
     assert!(saga.lock("").await.unwrap_err().is_type("InvalidId"));

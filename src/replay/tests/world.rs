@@ -113,10 +113,11 @@ impl World {
     }
 
     pub(super) fn take(&mut self, input: Input) {
-        let decision = decide(&mut self.state, vec![input.clone()], self.now, &mut self.decider);
+        let said = format!("{input:?}");
+        let decision = decide(&mut self.state, vec![input], self.now, &mut self.decider);
         assert_eq!(decision.task_failure, None, "after {:?}", self.history());
         let refused = decision.replies.iter().any(|reply| matches!(reply, Reply::Rejected(_)));
-        assert!(!refused, "{input:?}: {:?}", decision.replies);
+        assert!(!refused, "{said}: {:?}", decision.replies);
         self.journal.extend(decision.turn);
         if self.crashing {
             self.crash();
@@ -212,7 +213,7 @@ impl World {
             match (self.taken.contains(&lock.as_str()), asked.no_wait) {
                 (false, _) => Some(Input::LockGranted { lock }),
                 (true, true) => {
-                    let failure = Failure::non_retryable("LockNotFree", "somebody else holds it");
+                    let failure = Failure::non_retryable("LockHeld", "somebody else holds it");
                     Some(Input::LockRefused { lock, failure })
                 }
                 (true, false) => None,

@@ -7,28 +7,29 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::future::FusedFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::{
-    ActivityOptions, ActivityType, ChildInput, Failure, Payload, PayloadError, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY,
+    ActivityOptions, ActivityType, ChildSaga, Failure, Payload, PayloadError, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY,
     StepKind, StepName, WorkflowId, WorkflowType, limits,
 };
 use crate::sdk::definition::{CompensationDefinition, StepDefinition};
 use crate::sdk::function::encode;
 use crate::sdk::metadata;
 
-use super::call::{ActivityCall, invalid_id, option_setters};
+use super::call::{ActivityCall, invalid_id};
 use super::core::Core;
 use super::invalid_input;
 use super::saga::{StepCall, unnamed};
 
 /// A call of another saga as a step: set options, then await it. See [`Saga::child`](super::Saga::child).
 ///
-/// The options are those of the step that waits for the child, not the child's own. By default an attempt may take a year
-/// ([`limits::CHILD_START_TO_CLOSE_DEFAULT`]) and is repeated when it is lost; a repeated attempt finds the same child.
+/// The options are those of the step that waits for the child, which waits for as long as it takes; the child has its own. A
+/// step that is repeated after a crash finds the same child.
 #[must_use = "a child is only started when its call is awaited"]
 pub struct ChildCall<O> {
     call: StepCall<(), O>,
@@ -55,7 +56,7 @@ impl Child {
             false => self.input.clone(),
         };
         let envelope = |input: &Payload| -> Result<Payload, PayloadError> {
-            Payload::json(&ChildInput {
+            Payload::json(&ChildSaga {
                 workflow: self.workflow_type.to_string(),
                 id: id.map(WorkflowId::to_string),
                 input: input.to::<Box<serde_json::value::RawValue>>()?,
@@ -87,7 +88,7 @@ impl<O: DeserializeOwned> ChildCall<O> {
         let compensation = CompensationDefinition {
             activity_type: ActivityType::from_trusted(SAGA_UNDO_ACTIVITY),
             options: ActivityOptions {
-                start_to_close: limits::CHILD_START_TO_CLOSE_DEFAULT,
+                start_to_close: limits::CHILD_START_TO_CLOSE,
                 ..ActivityOptions::for_compensation()
             },
         };
@@ -146,17 +147,17 @@ impl<O> ChildCall<O> {
         self
     }
 
-    option_setters!();
-
-    fn set_options(mut self, set: impl FnOnce(&mut ActivityOptions)) -> Self {
-        self.call = self.call.set_options(set);
+    /// The longest that the step may wait for its child; then it has failed, and is undone: the child is cancelled if it is
+    /// still going on.
+    pub fn schedule_to_close(mut self, limit: Duration) -> Self {
+        self.call = self.call.schedule_to_close(limit);
         self
     }
 }
 
 fn child_options() -> ActivityOptions {
     ActivityOptions {
-        start_to_close: limits::CHILD_START_TO_CLOSE_DEFAULT,
+        start_to_close: limits::CHILD_START_TO_CLOSE,
         ..ActivityOptions::default()
     }
 }

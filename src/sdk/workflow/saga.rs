@@ -385,7 +385,7 @@ impl<I, O> StepCall<I, O> {
 
     option_setters!();
 
-    pub(super) fn set_options(mut self, set: impl FnOnce(&mut ActivityOptions)) -> Self {
+    fn set_options(mut self, set: impl FnOnce(&mut ActivityOptions)) -> Self {
         self.call = self.call.set_options(set);
         self
     }

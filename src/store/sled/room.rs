@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 
+use fs4::FileExt;
+
 /// sled allocates its file in segments of this size (its default, which the store does not change).
 pub(super) const SEGMENT_BYTES: u64 = 512 * 1024;
 
@@ -121,13 +123,17 @@ fn append(mut file: &File, bytes: u64, stop: &AtomicBool) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the zeros at the end of the file away, as far as they are whole segments.
+/// Takes the zeros at the end of the file away, as far as they are whole segments. Not from under a database that was
+/// just closed in this process and still keeps its file: sled then finds them, and does the same, only slower.
 pub(super) fn trim(database: &Path) -> io::Result<()> {
     let mut file = match OpenOptions::new().read(true).write(true).open(database) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
+    if FileExt::try_lock(&file).is_err() {
+        return Ok(());
+    }
     let length = file.metadata()?.len();
     let mut segments = length.div_ceil(SEGMENT_BYTES);
     let mut segment = Vec::new();

@@ -2,6 +2,9 @@
 //! live here: crashes of the process (`crash`), failing stores (`store_failure`), failing code (`isolation`).
 
 mod activities;
+mod amends_first;
+mod children;
+mod code_sagas;
 mod definitions;
 mod desk;
 mod lifecycle;

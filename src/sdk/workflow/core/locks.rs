@@ -48,7 +48,7 @@ impl Core {
             Some(Lock::Held) => {}
             Some(Lock::Asked(_)) if no_wait => {
                 let message = format!("the run is waiting for the lock {lock:?} already");
-                return Err(Failure::non_retryable("LockNotFree", message));
+                return Err(Failure::non_retryable("LockHeld", message));
             }
             Some(Lock::Asked(_)) => {}
             Some(Lock::Refused) | None => {

@@ -1,0 +1,105 @@
+//! What a definition asks for before a run's first step: an input that fits its schema, search attributes, locks. Must not
+//! live here: starting anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::model::{LockName, Payload, RunId, WorkflowId};
+
+use super::evaluate::kind_of;
+use super::expression::{EvaluateError, Fault, Scope, Template, TextTemplate};
+use super::saga::SagaDefinition;
+
+/// The compiled part of a definition that is asked at the start of a run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Start {
+    pub(super) search_attributes: BTreeMap<String, Template>,
+    pub(super) locks: Vec<TextTemplate>,
+    pub(super) lock_timeout: Option<Duration>,
+    pub(super) lock_no_wait: bool,
+}
+
+impl SagaDefinition {
+    /// What a run with this input is to be found by. An attribute that is null is left out.
+    ///
+    /// # Errors
+    /// When the input does not fit a mapping, or an attribute is a list or an object.
+    pub fn search_attributes(&self, input: &Payload) -> Result<BTreeMap<String, Payload>, EvaluateError> {
+        let scope = OnlyInput {
+            input,
+            nobody: WorkflowId::from_trusted(""),
+        };
+        let mut environment = self.environment(&scope, None);
+        let mut attributes = BTreeMap::new();
+        for (name, template) in &self.0.start.search_attributes {
+            let payload = template.evaluate(&mut environment).and_then(|value| match value {
+                Value::Null => Ok(None),
+                Value::Array(_) | Value::Object(_) => Err(Fault::result(format!(
+                    "`{name}` is {}; a search attribute is a text, a number, true or false",
+                    kind_of(&value)
+                ))),
+                value => Ok(Some(Payload::json(&value)?)),
+            });
+            let payload = payload.map_err(|fault| fault.of(None, "search_attributes"))?;
+            attributes.extend(payload.map(|payload| (name.clone(), payload)));
+        }
+        Ok(attributes)
+    }
+
+    /// The locks that a run holds from before its first step until it ends, in the order in which it asks for them: the
+    /// same for all runs, so that no two wait for each other.
+    ///
+    /// # Errors
+    /// When the run's data does not fit a mapping.
+    pub fn locks(&self, scope: &dyn Scope) -> Result<BTreeSet<LockName>, EvaluateError> {
+        let mut environment = self.environment(scope, None);
+        let locks = self.0.start.locks.iter().map(|template| {
+            let name = template.evaluate(&mut environment, |_, text| text.to_owned())?;
+            LockName::new(&name).map_err(|error| Fault::result(error.to_string()))
+        });
+        let locks: Result<BTreeSet<LockName>, Fault> = locks.collect();
+        locks.map_err(|fault| fault.of(None, "locks"))
+    }
+
+    /// How long a run waits for each of its locks; `None`: for as long as it takes.
+    #[must_use]
+    pub fn lock_timeout(&self) -> Option<Duration> {
+        self.0.start.lock_timeout
+    }
+
+    /// Whether a run waits for its locks at all.
+    #[must_use]
+    pub fn lock_wait(&self) -> bool {
+        !self.0.start.lock_no_wait
+    }
+}
+
+/// What is known before a run exists.
+struct OnlyInput<'a> {
+    input: &'a Payload,
+    nobody: WorkflowId,
+}
+
+impl Scope for OnlyInput<'_> {
+    fn workflow_id(&self) -> &WorkflowId {
+        &self.nobody
+    }
+
+    fn run_id(&self) -> RunId {
+        RunId::from_bytes([0; 16])
+    }
+
+    fn input(&self) -> &Payload {
+        self.input
+    }
+
+    fn step_input(&self, _: usize) -> Option<Payload> {
+        None
+    }
+
+    fn step_output(&self, _: usize) -> Option<Payload> {
+        None
+    }
+}

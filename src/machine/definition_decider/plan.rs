@@ -1,0 +1,238 @@
+//! Which steps are ready, and the commands that begin them. Must not live here: what happens when one has failed.
+
+use serde_json::Value;
+
+use crate::definition::{EvaluateError, Step, instance_name};
+use crate::model::{
+    ActivityId, Command, Failure, LockName, Payload, ScheduleActivity, StepName, StepSpec, Timestamp, WaitStep, limits,
+};
+
+use super::super::pending::LockState;
+use super::super::{StepRecord, StepState};
+use super::scope::{RunScope, output};
+
+/// The commands of one task.
+pub(super) struct Plan<'a> {
+    scope: RunScope<'a>,
+    now: Timestamp,
+    /// Which steps, in file order, need nothing any more.
+    done: Vec<bool>,
+    commands: Vec<Command>,
+}
+
+/// A mapping did not fit the run's data.
+fn misfit(error: EvaluateError) -> Failure {
+    Failure::non_retryable("Mapping", error.to_string())
+}
+
+impl<'a> Plan<'a> {
+    /// The commands that begin every step that can begin, or the run's result when all are done.
+    ///
+    /// # Errors
+    /// Why the saga cannot go on.
+    pub(super) fn make(scope: RunScope<'a>, now: Timestamp) -> Result<Vec<Command>, Failure> {
+        if let Some(commands) = locks(&scope)? {
+            return Ok(commands);
+        }
+        let steps = scope.definition.steps().len();
+        let mut plan = Self {
+            scope,
+            now,
+            done: Vec::with_capacity(steps),
+            commands: Vec::new(),
+        };
+        for step in 0..steps {
+            let done = plan.is_done(step)?;
+            plan.done.push(done);
+        }
+        plan.begin_what_is_ready()?;
+        // What was only left out now is not in the history yet; the next task, right after this one, sees it.
+        if plan.commands.is_empty() && plan.done.iter().all(|done| *done) {
+            let result = plan.scope.definition.output(&plan.scope).map_err(misfit)?;
+            plan.commands.push(Command::CompleteWorkflow { result });
+        }
+        Ok(plan.commands)
+    }
+
+    fn is_done(&self, step: usize) -> Result<bool, Failure> {
+        let own = self.scope.record(step).map(|record| &record.state);
+        match own {
+            Some(StepState::Completed { .. } | StepState::Skipped) => return Ok(true),
+            Some(_) => return Ok(false),
+            None => {}
+        }
+        let (mut elements, mut bytes) = (0, 0);
+        for record in self.scope.elements(step) {
+            match output(record) {
+                Some(output) => bytes += output.data().len() + 1,
+                None => return Ok(false),
+            }
+            elements += 1;
+        }
+        // Only now its list is worth the evaluation.
+        if elements == 0 || elements < self.items(step)?.len() {
+            return Ok(false);
+        }
+        if bytes >= limits::PAYLOAD_BYTES_MAX {
+            let name = self.scope.step(step).map(Step::name);
+            let message = format!(
+                "the outputs of step `{}` have {bytes} bytes together, more than the limit of {}",
+                name.map_or("", StepName::as_str),
+                limits::PAYLOAD_BYTES_MAX
+            );
+            return Err(Failure::non_retryable("OutputsTooLarge", message));
+        }
+        Ok(true)
+    }
+
+    fn items(&self, step: usize) -> Result<Vec<Value>, Failure> {
+        let items = self.scope.definition.items(step, &self.scope).map_err(misfit)?;
+        Ok(items.unwrap_or_default())
+    }
+
+    fn begin_what_is_ready(&mut self) -> Result<(), Failure> {
+        let steps = self.scope.definition.steps();
+        let mut looked_at = vec![false; steps.len()];
+        // A step that is left out is done at once, which may make others ready, in any order of the file.
+        loop {
+            let ready = steps.iter().enumerate().find(|(index, step)| {
+                let is = |flags: &[bool], index: usize| flags.get(index).copied().unwrap_or(true);
+                let waits_for = |dependency: &usize| !is(&self.done, *dependency);
+                !is(&looked_at, *index) && !is(&self.done, *index) && !step.dependencies().iter().any(waits_for)
+            });
+            let Some((index, step)) = ready else { return Ok(()) };
+            if let Some(flag) = looked_at.get_mut(index) {
+                *flag = true;
+            }
+            if self.scope.record(index).is_none() {
+                self.begin(index, step)?;
+            }
+        }
+    }
+
+    fn begin(&mut self, index: usize, step: &Step) -> Result<(), Failure> {
+        let begun = self.scope.elements(index).count();
+        if begun == 0 && !self.scope.definition.is_wanted(index, &self.scope).map_err(misfit)? {
+            self.leave_out(index, step);
+            return Ok(());
+        }
+        match step.foreach_concurrency() {
+            Some(concurrency) => self.begin_elements(index, step, begun, concurrency),
+            None => {
+                let wait = self.scope.definition.wait(index, self.now, &self.scope);
+                let command = match wait.map_err(misfit)? {
+                    Some(wait) => Command::Wait(Box::new(WaitStep {
+                        name: step.name().clone(),
+                        after: self.scope.after(index),
+                        signal: wait.signal,
+                        timeout: wait.timeout,
+                        default: wait.default,
+                    })),
+                    None => self.schedule(index, step, step.name().clone(), &self.scope)?,
+                };
+                self.commands.push(command);
+                Ok(())
+            }
+        }
+    }
+
+    fn leave_out(&mut self, index: usize, step: &Step) {
+        self.commands.push(Command::SkipStep {
+            name: step.name().clone(),
+            after: self.scope.after(index),
+        });
+        self.scope.leave_out(index);
+        if let Some(done) = self.done.get_mut(index) {
+            *done = true;
+        }
+    }
+
+    fn begin_elements(&mut self, index: usize, step: &Step, begun: usize, concurrency: u32) -> Result<(), Failure> {
+        let items = self.items(index)?;
+        if items.is_empty() {
+            self.leave_out(index, step);
+            return Ok(());
+        }
+        if begun == 0 {
+            self.check_room(step, items.len())?;
+        }
+        let running = self.scope.elements(index).filter(|record| is_running(record)).count();
+        let room = usize::try_from(concurrency)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(running);
+        for element in (begun..items.len()).take(room) {
+            let scope = self.scope.with_item(Some(&items), Some(element));
+            let name = instance_name(step.name(), Some(element));
+            let command = self.schedule(index, step, name, &scope)?;
+            self.commands.push(command);
+        }
+        Ok(())
+    }
+
+    /// All steps of a run together are bounded as those of a definition are.
+    fn check_room(&self, step: &Step, elements: usize) -> Result<(), Failure> {
+        let steps = self.scope.definition.steps().len();
+        let begun = self.scope.run.steps().count();
+        let total = steps.max(begun).saturating_add(elements);
+        match total <= limits::STEPS_MAX {
+            true => Ok(()),
+            false => {
+                let message = format!(
+                    "the list of step `{}` has {elements} elements: with the other steps that is more than the limit of {} \
+                     steps",
+                    step.name(),
+                    limits::STEPS_MAX
+                );
+                Err(Failure::non_retryable("TooManySteps", message))
+            }
+        }
+    }
+
+    fn schedule(&self, index: usize, step: &Step, name: StepName, scope: &RunScope<'_>) -> Result<Command, Failure> {
+        let input: Payload = scope.definition.step_input(index, scope).map_err(misfit)?;
+        let Some(activity_type) = step.activity_type().cloned() else {
+            let message = format!("step `{name}` has nothing to do");
+            return Err(Failure::non_retryable("Mapping", message));
+        };
+        Ok(Command::ScheduleActivity(Box::new(ScheduleActivity {
+            activity_id: ActivityId::from_trusted(name.as_str()),
+            activity_type,
+            input,
+            options: step.options().clone(),
+            step: Some(StepSpec {
+                name,
+                after: Some(self.scope.after(index)),
+                ..step.spec().clone()
+            }),
+        })))
+    }
+}
+
+fn is_running(record: &StepRecord) -> bool {
+    record.state == StepState::Pending
+}
+
+/// What there is to do about the run's locks; `None`: it has them all. They are asked for one after the other, in an order
+/// that is the same for all runs, so that no two runs wait for each other.
+fn locks(scope: &RunScope<'_>) -> Result<Option<Vec<Command>>, Failure> {
+    if scope.run.steps().next().is_some() {
+        return Ok(None);
+    }
+    for lock in scope.definition.locks(scope).map_err(misfit)? {
+        match scope.run.lock(lock.as_str()).map(|lock| &lock.state) {
+            Some(LockState::Held) => {}
+            Some(LockState::Waiting) => return Ok(Some(Vec::new())),
+            Some(LockState::Refused(failure)) => return Err(failure.clone()),
+            None => return Ok(Some(vec![request(scope, lock)])),
+        }
+    }
+    Ok(None)
+}
+
+fn request(scope: &RunScope<'_>, lock: LockName) -> Command {
+    Command::RequestLock {
+        lock,
+        timeout: scope.definition.lock_timeout(),
+        no_wait: !scope.definition.lock_wait(),
+    }
+}
