@@ -1,7 +1,7 @@
 //! What can go wrong when an engine is asked for something: typed, with stable codes. Must not live here: failures of
 //! users' code (those are `Failure`s).
 
-use crate::definition::DefinitionError;
+use crate::definition::{DefinitionError, EvaluateError};
 use crate::machine::Rejection;
 use crate::model::{ChoiceKind, IdError, PayloadError, RunId, RunStatus, WorkflowId, limits};
 use crate::runtime::RequestError;
@@ -67,6 +67,9 @@ pub enum Error {
     /// More search attributes than a run may have.
     #[error("a run may have at most {} search attributes", limits::SEARCH_ATTRIBUTES_MAX)]
     TooManySearchAttributes,
+    /// The search attributes of a saga's definition cannot be made from the input.
+    #[error("the input does not fit the saga's search attributes: {0}")]
+    SearchAttributes(EvaluateError),
     /// Too many requests are waiting; try again later.
     #[error("overloaded: too many requests are waiting; try again later")]
     Overloaded,
@@ -110,6 +113,7 @@ impl Error {
             Error::Rejected(Rejection::ChoiceNotOpen { .. }) => 16,
             Error::Unexplained { .. } => 17,
             Error::TooManySearchAttributes => 18,
+            Error::SearchAttributes(_) => 19,
             Error::Rejected(_) => 9,
             Error::Overloaded => 10,
             Error::ShuttingDown => 11,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::{Payload, RequestId, RunId, SagaOptions, StartRun, WorkflowId, WorkflowType, check_id, limits};
-use crate::runtime::Entropy;
+use crate::runtime::{Entropy, defaults};
 
 use super::{Amends, Error, RunHandle};
 
@@ -117,23 +117,30 @@ impl<I, O> Starter<I, O> {
         {
             return Err(self.engine.unknown(&workflow_type));
         }
+        let input = input.checked()?;
         let workflow_id = match &self.id {
             Some(id) => WorkflowId::new(id)?,
             None => WorkflowId::new(Entropy.run_id(self.engine.runtime().clock().now()).to_string())?,
         };
-        let default_options = self.engine.saga_options(&workflow_type);
+        let options = defaults::saga_options(saga, &workflow_type, self.engine.runtime().registry());
+        let options = with_unwind_timeout(self.saga_options.or(options), self.unwind_timeout);
+        let mut search_attributes = defaults::search_attributes(saga, &input).map_err(Error::SearchAttributes)?;
+        search_attributes.extend(self.search_attributes);
+        if search_attributes.len() > limits::SEARCH_ATTRIBUTES_MAX {
+            return Err(Error::TooManySearchAttributes);
+        }
         let start = StartRun {
             workflow_id: workflow_id.clone(),
             run_id: RunId::from_bytes([0; 16]),
             definition: saga.map(|saga| saga.digest()),
             run_timeout: self.run_timeout.or_else(|| saga.and_then(|saga| saga.run_timeout())),
             workflow_type,
-            input: input.checked()?,
+            input,
             request_id: self.request_id.map(RequestId::new).transpose()?,
             identity: self.engine.identity(),
-            saga: with_unwind_timeout(self.saga_options.or(default_options), self.unwind_timeout).map(Box::new),
+            saga: options.map(Box::new),
             parent: None,
-            search_attributes: self.search_attributes,
+            search_attributes,
             adopted: None,
         };
         let (delivered, outcome) = self
@@ -173,15 +180,6 @@ fn with_unwind_timeout(options: Option<SagaOptions>, timeout: Option<Duration>) 
 }
 
 impl Amends {
-    /// How the sagas of this type are undone when their start does not say so.
-    fn saga_options(&self, workflow_type: &WorkflowType) -> Option<SagaOptions> {
-        if self.inner.sagas.contains_key(workflow_type.as_str()) {
-            return None;
-        }
-        let workflow = self.runtime().registry().workflow(workflow_type.as_str())?;
-        workflow.saga_options().cloned()
-    }
-
     fn unknown(&self, workflow_type: &WorkflowType) -> Error {
         let workflows = self
             .runtime()

@@ -17,7 +17,6 @@
 //! time limits), and its parent stays in memory meanwhile. An engine that stops does not wait for it, but holds it. A child
 //! that is stuck is waited for: somebody has been told about the child.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -32,6 +31,7 @@ use crate::model::{
 };
 use crate::sdk::{ActivityInfo, CancelFlag};
 
+use super::defaults;
 use super::error::RequestError;
 use super::gateway::Gateway;
 use super::messages::{Delivered, Watched};
@@ -276,18 +276,22 @@ impl Attendant {
             let message = format!("no saga or workflow {workflow_type:?} is registered with this engine");
             return Err(Failure::new("UnknownWorkflow", message).without_effect());
         }
+        let options = defaults::saga_options(saga, &workflow_type, &self.shared.registry);
+        let input = Payload::json(&child.input)?;
+        let search_attributes = defaults::search_attributes(saga, &input)
+            .map_err(|error| Failure::not_applied("ChildInput", error.to_string()))?;
         Ok(StartRun {
             workflow_id,
             run_id: RunId::from_bytes([0; 16]),
             definition: saga.map(|saga| saga.digest()),
             run_timeout: saga.and_then(|saga| saga.run_timeout()),
             workflow_type,
-            input: Payload::json(&child.input)?,
+            input,
             request_id: Some(self.request_id()),
             identity: env!("CARGO_PKG_NAME").to_owned(),
-            saga: None,
+            saga: options.map(Box::new),
             parent: Some(self.order.parent.clone()),
-            search_attributes: BTreeMap::new(),
+            search_attributes,
             adopted: None,
         })
     }

@@ -15,6 +15,7 @@
 mod attempt;
 mod child;
 pub mod clock;
+pub(crate) mod defaults;
 mod entropy;
 mod error;
 #[cfg(unix)]
