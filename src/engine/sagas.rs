@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::definition::{CheckReport, ParseOptions, SagaDefinition};
+use crate::definition::{BUILT_IN_ACTIVITIES, CheckReport, ParseOptions, SagaDefinition};
 
 use super::Error;
 
@@ -46,11 +46,14 @@ pub fn check_saga(
     })
 }
 
-/// Every activity that a saga calls, compensations and verifications included, by name. Built-in ones among them.
+/// Every activity that a saga calls and a program has to register, compensations and verifications included, by name. Those
+/// that amends brings along are not among them.
 #[must_use]
 pub fn activities_of(saga: &SagaDefinition) -> BTreeSet<String> {
-    let named = saga.activity_types();
-    named.map(|(_, activity)| activity.to_string()).collect()
+    let named = saga.activity_types().map(|(_, activity)| activity.to_string());
+    named
+        .filter(|name| !BUILT_IN_ACTIVITIES.contains(&name.as_str()))
+        .collect()
 }
 
 /// The text of a definition file.

@@ -33,6 +33,15 @@ fn a_definition_is_drawn_forward_and_back_in_both_formats() {
 }
 
 #[test]
+fn waits_children_conditions_lists_and_questions_are_drawn() {
+    let drawing = parsed(include_str!("samples/basket.toml")).drawing();
+    let mermaid = drawing.render(DrawingFormat::Mermaid);
+    assert_sample("basket.mmd", include_str!("samples/basket.mmd"), &mermaid);
+    let dot = drawing.render(DrawingFormat::Dot);
+    assert_sample("basket.dot", include_str!("samples/basket.dot"), &dot);
+}
+
+#[test]
 fn a_run_is_drawn_with_how_its_steps_stand() {
     let mut drawing = parsed(include_str!("samples/trip.toml")).drawing();
     drawing.steps.truncate(5);

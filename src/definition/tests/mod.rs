@@ -3,6 +3,7 @@
 mod bad_files;
 mod canonical;
 mod expressions;
+mod file_schema;
 mod good_files;
 mod warnings;
 

@@ -74,14 +74,14 @@ fn each_expression(step: &Step, visit: Visit<'_>) {
     step.foreach
         .iter()
         .for_each(|foreach| foreach.items.each_expression(visit));
-    match &step.wait {
-        Some(
-            Wait::Signal {
-                default: Some(template),
-                ..
-            }
-            | Wait::Until(template),
-        ) => template.each_expression(visit),
-        _ => {}
+    if let Some(
+        Wait::Signal {
+            default: Some(template),
+            ..
+        }
+        | Wait::Until(template),
+    ) = &step.wait
+    {
+        template.each_expression(visit);
     }
 }

@@ -14,6 +14,9 @@ use super::super::locations::Problems;
 /// Intervals that are added up one by one: by then they have reached the longest one, or hardly grow.
 const INTERVALS_ADDED: u32 = 200;
 
+/// Steps one after the other with how long each of them takes, and how long all of them take.
+type Way<'a> = (Duration, Vec<(Duration, &'a Step)>);
+
 pub(super) fn check(saga: &Saga, graph: &Graph, problems: &mut Problems) {
     for (index, step) in saga.steps.iter().enumerate() {
         let place = format!("step[{index}]");
@@ -89,7 +92,7 @@ fn check_unwinding(saga: &Saga, graph: &Graph, problems: &mut Problems) {
 }
 
 /// The way as names, without what takes no time, if it takes longer than it may.
-fn too_long(way: Option<(Duration, Vec<(Duration, &Step)>)>, limit: Option<Duration>) -> Option<(String, Vec<String>)> {
+fn too_long(way: Option<Way<'_>>, limit: Option<Duration>) -> Option<(String, Vec<String>)> {
     let (takes, way) = way?;
     let names = way.iter().filter(|(takes, _)| !takes.is_zero());
     let names = names.map(|(_, step)| format!("`{}`", step.name)).collect();
@@ -153,11 +156,11 @@ fn longest_way<'a>(
     steps: &'a [Step],
     graph: &Graph,
     takes: impl Fn(usize, &Step) -> Option<Duration>,
-) -> Option<(Duration, Vec<(Duration, &'a Step)>)> {
+) -> Option<Way<'a>> {
     // A step waits for more steps than any of those that it waits for.
     let mut order: Vec<usize> = (0..steps.len()).collect();
     order.sort_by_key(|step| graph.ancestors.get(*step).map_or(0, BTreeSet::len));
-    let mut ways: Vec<Option<(Duration, Vec<(Duration, &'a Step)>)>> = vec![None; steps.len()];
+    let mut ways: Vec<Option<Way<'a>>> = vec![None; steps.len()];
     for index in order {
         let step = steps.get(index).and_then(|step| Some((takes(index, step)?, step)));
         let Some((takes, step)) = step else { continue };

@@ -66,7 +66,7 @@ fn check_takes_directories_and_reports_every_file() {
     cli.run(&["check", shipped])
         .exits(0)
         .says("ok: place-order (4 steps)")
-        .says("3 files: 0 errors, 0 warnings");
+        .says("6 files: 0 errors, 0 warnings");
     cli.run(&["check", shipped])
         .exits(0)
         .says("note: runs only in a program that registers book_flight");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use amends::{RunStatus, SagaDefinition};
 
-use super::world::Operation;
+use super::world::{Does, Operation};
 
 /// The operation of each step of a definition, in its order; `None` for a step without an effect at a participant.
 pub(crate) type Effects = [Option<&'static str>];
@@ -27,11 +27,11 @@ pub(crate) fn audit(
     for (at, line) in ledger.iter().enumerate() {
         let (what, rest) = line.split_once(' ').unwrap();
         let (name, subject) = rest.split_once(' ').unwrap();
-        let of = operations
-            .iter()
-            .find(|operation| operation.name == name)
-            .and_then(|operation| operation.undoes);
-        let twice = match (what, of) {
+        let undoes = operations.iter().find_map(|operation| match operation.does {
+            Does::Undo(forward) if operation.name == name => Some(forward),
+            _ => None,
+        });
+        let twice = match (what, undoes) {
             ("applied", _) => applied.insert((name, subject), at).is_some(),
             ("undone", Some(forward)) => undone.insert((forward, subject), at).is_some(),
             _ => false,
@@ -44,7 +44,11 @@ pub(crate) fn audit(
     match status {
         RunStatus::Completed if !undone.is_empty() => problems.push("something was undone".to_owned()),
         RunStatus::Amended => {
-            let can_be_undone = |name: &str| operations.iter().any(|operation| operation.undoes == Some(name));
+            let can_be_undone = |name: &str| {
+                operations
+                    .iter()
+                    .any(|operation| matches!(operation.does, Does::Undo(undone) if undone == name))
+            };
             problems.extend(
                 kept.iter()
                     .filter(|(name, _)| can_be_undone(name))

@@ -41,10 +41,20 @@ impl Fault {
 pub(crate) struct Operation {
     /// The path of the request, or the name of the script.
     pub(crate) name: &'static str,
-    /// The operation that it undoes.
-    pub(crate) undoes: Option<&'static str>,
+    pub(crate) does: Does,
     /// What it returns.
     pub(crate) answer: fn() -> Value,
+}
+
+/// What an operation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Does {
+    /// It has an effect.
+    Apply,
+    /// It undoes this operation's effect.
+    Undo(&'static str),
+    /// It says whether this operation has had its effect.
+    Verify(&'static str),
 }
 
 /// The participants of one saga.
@@ -60,23 +70,31 @@ struct Server {
     subject: fn(&Value) -> String,
 }
 
-/// What the scripts are made of: `participant NAME UNDOES ANSWER ARGUMENT..`, the last argument is the subject.
+/// What the scripts are made of: `participant HERE NAME VERB OTHER ANSWER ARGUMENT..`, where the
+/// last argument is the subject.
 const SCRIPT: &str = r#"#!/bin/sh
 set -eu
-here=$1 operation=$2 undoes=$3 answer=$4
+here=$1 operation=$2 verb=$3 other=$4 answer=$5
 for subject; do :; done
+if [ "${BANK_TOKEN-s3cret}" != s3cret ]; then echo "wrong token" >&2; exit 77; fi
 key=$(printf %s "$AMENDS_IDEMPOTENCY_KEY" | tr '/' '_')
 fault=none times=0
 if [ -f "$here/faults/$operation" ]; then read -r fault times < "$here/faults/$operation"; fi
 if [ "$AMENDS_ATTEMPT" -gt "$times" ]; then fault=none; fi
 case $fault in
-    refused) echo "refused $operation $subject" >> "$here/ledger"; echo "no" >&2; exit 64 ;;
+    refused) echo "refused $operation $subject" >> "$here/ledger"; echo "no" >&2; exit 65 ;;
     lost) exit 75 ;;
 esac
+if [ "$verb" = verify ]; then
+    applied=false
+    if grep -qx "applied $other $subject" "$here/ledger"; then applied=true; fi
+    printf '{"applied": %s, "output": %s}\n' "$applied" "$answer"
+    exit 0
+fi
 if mkdir "$here/keys/$key" 2> "$here/null"; then
-    if [ "$undoes" = - ]; then
+    if [ "$verb" = apply ]; then
         echo "applied $operation $subject" >> "$here/ledger"
-    elif grep -qx "applied $undoes $subject" "$here/ledger"; then
+    elif grep -qx "applied $other $subject" "$here/ledger"; then
         echo "undone $operation $subject" >> "$here/ledger"
     else
         echo "nothing $operation $subject" >> "$here/ledger"
@@ -98,6 +116,7 @@ impl World {
             fs::create_dir(at.join(name)).unwrap();
         }
         fs::write(at.join("null"), "").unwrap();
+        fs::write(at.join("ledger"), "").unwrap();
         fs::write(at.join("participant"), SCRIPT).unwrap();
         for operation in operations.iter().filter(|operation| !operation.name.contains('/')) {
             write_tool(&at, operation);
@@ -147,9 +166,14 @@ impl World {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// Whether the ledger has a line that begins like this.
+    pub(crate) fn did(&self, what: &str) -> bool {
+        self.ledger().iter().any(|line| line.starts_with(&format!("{what} ")))
+    }
+
     /// Forgets faults and ledger; keys stay used.
     pub(crate) fn reset(&self) {
-        let _ = fs::remove_file(self.directory.path().join("ledger"));
+        fs::write(self.directory.path().join("ledger"), "").unwrap();
         for fault in fs::read_dir(self.directory.path().join("faults")).unwrap() {
             fs::remove_file(fault.unwrap().path()).unwrap();
         }
@@ -157,9 +181,14 @@ impl World {
 }
 
 fn write_tool(at: &Path, operation: &Operation) {
-    let Operation { name, undoes, answer } = operation;
-    let (here, undoes, answer) = (at.display(), undoes.unwrap_or("-"), answer());
-    let text = format!("#!/bin/sh\nexec sh '{here}/participant' '{here}' {name} {undoes} '{answer}' \"$@\"\n");
+    let Operation { name, does, answer } = operation;
+    let (verb, other) = match does {
+        Does::Apply => ("apply", "-"),
+        Does::Undo(other) => ("undo", *other),
+        Does::Verify(other) => ("verify", *other),
+    };
+    let (here, answer) = (at.display(), answer());
+    let text = format!("#!/bin/sh\nexec sh '{here}/participant' '{here}' {name} {verb} {other} '{answer}' \"$@\"\n");
     let path = at.join("tools").join(name);
     fs::write(&path, text).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -192,6 +221,11 @@ impl Server {
                 return answer(stream, "422 Unprocessable Content", &json!({"error": "Refused"}));
             }
             Some("lost") => return,
+            // The ledger books nothing that was not approved.
+            _ if request.body["approved"] == json!(false) => {
+                self.note(&format!("refused {name} {subject}"));
+                return answer(stream, "422 Unprocessable Content", &json!({"error": "NotApproved"}));
+            }
             _ => self.apply(operation, &subject, &request.key),
         }
         if self.fault(&request) == Some("silent") {
@@ -217,7 +251,7 @@ impl Server {
             return;
         }
         let name = operation.name;
-        let Some(undoes) = operation.undoes else {
+        let Does::Undo(undoes) = operation.does else {
             return self.note(&format!("applied {name} {subject}"));
         };
         let applied = format!("applied {undoes} {subject}");
