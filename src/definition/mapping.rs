@@ -79,6 +79,14 @@ impl Mapping {
         })
     }
 
+    /// The saga that is run.
+    pub(super) fn child_saga(&self) -> Option<&str> {
+        match self {
+            Mapping::Child(child) => Some(child.workflow()),
+            _ => None,
+        }
+    }
+
     fn each_expression(&self, visit: &mut dyn FnMut(&Expression)) {
         match self {
             Mapping::Default => {}

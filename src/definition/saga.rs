@@ -150,6 +150,12 @@ impl Step {
         self.foreach.as_ref().map(|foreach| foreach.concurrency)
     }
 
+    /// The saga that it runs: a name, or `name@version`.
+    #[must_use]
+    pub fn child_saga(&self) -> Option<&str> {
+        self.input.child_saga()
+    }
+
     /// The signal it waits for.
     #[must_use]
     pub fn awaited_signal(&self) -> Option<&SignalName> {

@@ -298,7 +298,10 @@ impl Names<'_> {
             ));
         }
         if self.completed.is_some_and(|completed| !completed.contains(&step)) {
-            let hint = format!("add \"{name}\" to this step's `after`");
+            let hint = match self.this_step {
+                Some(_) => format!("add \"{name}\" to this step's `after`"),
+                None => "use `input`, `config` or `run`".to_owned(),
+            };
             let message = format!("step `{name}` may not have completed when this is evaluated");
             return Err(Issue::new(message, Some(hint)));
         }

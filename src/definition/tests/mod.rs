@@ -4,6 +4,7 @@ mod bad_files;
 mod canonical;
 mod expressions;
 mod good_files;
+mod kinds;
 
 use std::collections::BTreeMap;
 

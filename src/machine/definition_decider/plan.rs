@@ -21,6 +21,7 @@ pub(super) struct Plan<'a> {
 }
 
 /// A mapping did not fit the run's data.
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 fn misfit(error: EvaluateError) -> Failure {
     Failure::non_retryable("Mapping", error.to_string())
 }
@@ -95,19 +96,23 @@ impl<'a> Plan<'a> {
         let mut looked_at = vec![false; steps.len()];
         // A step that is left out is done at once, which may make others ready, in any order of the file.
         loop {
-            let ready = steps.iter().enumerate().find(|(index, step)| {
-                let is = |flags: &[bool], index: usize| flags.get(index).copied().unwrap_or(true);
-                let waits_for = |dependency: &usize| !is(&self.done, *dependency);
-                !is(&looked_at, *index) && !is(&self.done, *index) && !step.dependencies().iter().any(waits_for)
-            });
-            let Some((index, step)) = ready else { return Ok(()) };
-            if let Some(flag) = looked_at.get_mut(index) {
-                *flag = true;
-            }
-            if self.scope.record(index).is_none() {
+            let commands = self.commands.len();
+            for ((index, step), looked_at) in steps.iter().enumerate().zip(&mut looked_at) {
+                if *looked_at || !self.is_ready(index, step) {
+                    continue;
+                }
+                *looked_at = true;
                 self.begin(index, step)?;
             }
+            if self.commands.len() == commands {
+                return Ok(());
+            }
         }
+    }
+
+    fn is_ready(&self, index: usize, step: &Step) -> bool {
+        let is_done = |step: &usize| self.done.get(*step).copied().unwrap_or(false);
+        !is_done(&index) && self.scope.record(index).is_none() && step.dependencies().iter().all(is_done)
     }
 
     fn begin(&mut self, index: usize, step: &Step) -> Result<(), Failure> {

@@ -119,7 +119,8 @@ impl<'a> RunScope<'a> {
     fn payload(&self, step: usize, of: impl Fn(&'a StepRecord) -> Option<&'a Payload>) -> Option<Payload> {
         if self.is_left_out(step) {
             // An empty list is left out, too: it was wanted, and its list of outputs is as empty.
-            let empty = self.step(step)?.foreach_concurrency().is_some() && self.definition.is_wanted(step, self).ok()?;
+            let empty =
+                self.step(step)?.foreach_concurrency().is_some() && self.definition.is_wanted(step, self).ok()?;
             return match empty {
                 true => list_of([]).ok(),
                 false => Some(Payload::null()),
