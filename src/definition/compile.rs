@@ -55,6 +55,11 @@ pub(super) fn compile(
         description: saga.description,
         run_timeout: saga.run_timeout_us.map(Duration::from_micros),
         config: saga.config,
+        step_indices: steps
+            .iter()
+            .enumerate()
+            .map(|(index, step)| (step.spec.name.clone(), index))
+            .collect(),
         step_names: steps.iter().map(|step| step.spec.name.clone()).collect(),
         steps,
         output,

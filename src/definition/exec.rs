@@ -15,9 +15,9 @@ pub(super) const SUCCESS_CODES: [u8; 1] = [0];
 /// `EX_TEMPFAIL` of sysexits.h: try again later.
 pub(super) const RETRYABLE_CODES: [u8; 1] = [75];
 
-/// The codes of sysexits.h that complain about what was asked for: usage, data, input, user, host, permission,
-/// configuration. A program that exits so has not begun.
-pub(super) const NOT_APPLIED_CODES: [u8; 7] = [64, 65, 66, 67, 68, 77, 78];
+/// `EX_USAGE` of sysexits.h: wrong arguments, so that the program has not begun. The other codes there complain about what
+/// may have been found out half way.
+pub(super) const NOT_APPLIED_CODES: [u8; 1] = [64];
 
 /// Variables that amends sets itself begin so.
 pub(super) const RESERVED_ENV: &str = "AMENDS_";

@@ -88,7 +88,13 @@ impl Problems {
 
     /// Whether the definition cannot be used.
     pub(super) fn has_errors(&self) -> bool {
-        self.found.iter().any(|problem| problem.severity == Severity::Error)
+        self.errors() > 0
+    }
+
+    /// How many errors were found so far.
+    pub(super) fn errors(&self) -> usize {
+        let errors = self.found.iter();
+        errors.filter(|problem| problem.severity == Severity::Error).count()
     }
 
     /// Everything that was found, in the order of the text.

@@ -79,6 +79,14 @@ impl Mapping {
         })
     }
 
+    /// The saga that is run.
+    pub(super) fn child_saga(&self) -> Option<&str> {
+        match self {
+            Mapping::Child(child) => Some(child.workflow()),
+            _ => None,
+        }
+    }
+
     /// Calls back for every expression, with whether it is embedded in a text.
     pub(super) fn each_expression(&self, visit: &mut dyn FnMut(&Expression, bool)) {
         match self {

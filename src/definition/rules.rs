@@ -190,6 +190,11 @@ fn check_kinds(steps: &[Step], graph: &Graph, problems: &mut Problems) {
                     .hint("a saga has one go/no-go step: make the later one kind = \"retriable\"");
             }
             (StepKind::Pivot, None) => {
+                if step.when.is_some() {
+                    problems
+                        .warning(&format!("{place}.when"), format!("pivot `{name}` may be left out"))
+                        .hint("then the saga may turn back, but what comes after it is never undone; give those steps the `when`");
+                }
                 let beside = pivots
                     .iter()
                     .find(|(pivot, _)| *pivot < index && !graph.waits_for(*pivot, index));

@@ -32,6 +32,7 @@ pub(super) struct Inner {
     pub(super) config: BTreeMap<String, Value>,
     pub(super) steps: Vec<Step>,
     pub(super) step_names: Vec<StepName>,
+    pub(super) step_indices: BTreeMap<StepName, usize>,
     pub(super) output: Option<Template>,
     pub(super) start: Start,
     pub(super) options: SagaOptions,
@@ -150,6 +151,12 @@ impl Step {
         self.foreach.as_ref().map(|foreach| foreach.concurrency)
     }
 
+    /// The saga that it runs: a name, or `name@version`.
+    #[must_use]
+    pub fn child_saga(&self) -> Option<&str> {
+        self.input.child_saga()
+    }
+
     /// The signal it waits for.
     #[must_use]
     pub fn awaited_signal(&self) -> Option<&SignalName> {
@@ -218,7 +225,7 @@ impl SagaDefinition {
     /// The index of the step with this name.
     #[must_use]
     pub fn step_index(&self, name: &str) -> Option<usize> {
-        self.0.step_names.iter().position(|step| step.as_str() == name)
+        self.0.step_indices.get(name).copied()
     }
 
     /// Every activity that it may call, with the step that it is for (`None`: an escalation): the steps' own, their

@@ -96,9 +96,23 @@ impl SagaDefinition {
     }
 }
 
-/// Reports what is wrong with a schema, where it is wrong.
+/// Reports everything that is wrong with a schema, where it is wrong.
 pub(super) fn check_schema(schema: &Value, problems: &mut Problems) {
-    let Err(error) = validator(schema) else { return };
+    let errors = problems.errors();
+    if let Ok(meta) = jsonschema::meta::validator_for(schema) {
+        for error in meta.iter_errors(schema).take(PROBLEMS_MAX) {
+            report(&error, problems);
+        }
+    }
+    // What is right by itself may still refer to what is not there, or have a pattern that is none.
+    if problems.errors() == errors
+        && let Err(error) = validator(schema)
+    {
+        report(&error, problems);
+    }
+}
+
+fn report(error: &jsonschema::ValidationError<'_>, problems: &mut Problems) {
     let place = error.instance_path().to_string().replace('/', ".");
     let message = shortened(format!("not a JSON Schema: {error}"));
     problems.error(&format!("input_schema{place}"), message);

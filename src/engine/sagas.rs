@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::definition::{BUILT_IN_ACTIVITIES, CheckReport, ParseOptions, SagaDefinition};
+use crate::definition::{BUILT_IN_ACTIVITIES, CheckReport, HTTP_ACTIVITY, ParseOptions, SagaDefinition};
 
 use super::Error;
 
@@ -46,14 +46,13 @@ pub fn check_saga(
     })
 }
 
-/// Every activity that a saga calls and a program has to register, compensations and verifications included, by name. Those
-/// that amends brings along are not among them.
+/// Every activity that a saga calls, compensations and verifications included, by name, but those that every engine has.
+/// `http` among them, if it has `http` steps: that is a feature.
 #[must_use]
 pub fn activities_of(saga: &SagaDefinition) -> BTreeSet<String> {
+    let everywhere = |activity: &str| BUILT_IN_ACTIVITIES.contains(&activity) && activity != HTTP_ACTIVITY;
     let named = saga.activity_types().map(|(_, activity)| activity.to_string());
-    named
-        .filter(|name| !BUILT_IN_ACTIVITIES.contains(&name.as_str()))
-        .collect()
+    named.filter(|activity| !everywhere(activity)).collect()
 }
 
 /// The text of a definition file.

@@ -140,6 +140,9 @@ impl<I, O> Starter<I, O> {
         if let Some(saga) = saga {
             saga.begin(&mut start)?;
         }
+        if start.search_attributes.len() > limits::SEARCH_ATTRIBUTES_MAX {
+            return Err(Error::TooManySearchAttributes);
+        }
         if self.unwind_timeout.is_some() {
             start.saga.get_or_insert_default().unwind_timeout = self.unwind_timeout;
         }

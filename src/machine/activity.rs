@@ -149,7 +149,7 @@ impl TurnBuilder<'_> {
         let Some(activity) = self.state.activities.get(&scheduled) else {
             return;
         };
-        if let Some((step, reason)) = stuck_instead(activity, &self.state.phase) {
+        if let Some((step, reason)) = stuck_instead(activity, self.state.goes_back(scheduled)) {
             self.emit_stuck(Some(step), reason, failure);
             return;
         }
@@ -219,17 +219,17 @@ impl TurnBuilder<'_> {
         let Some(activity) = self.state.activities.get(&scheduled) else {
             return;
         };
-        let unwinding = matches!(self.state.phase, Phase::Unwinding(_));
+        let goes_back = self.state.goes_back(scheduled);
         // Whether a step without an answer had its effect is found out all the same.
         let unanswered = self.state.stuck.get(&Some(scheduled));
         let unanswered = unanswered.is_some_and(|item| item.reason == StuckReason::Ambiguous);
         let unanswered = unanswered || activity.ambiguous.is_some();
-        let waits_for_person = activity.stuck && unwinding && !unanswered;
+        let waits_for_person = activity.stuck && goes_back && !unanswered;
         let attempt = match activity.due > self.now || self.is_new(scheduled) {
             true => CurrentAttempt::Waiting,
             false => CurrentAttempt::Running,
         };
-        let fenced = unwinding
+        let fenced = goes_back
             && activity
                 .attributes
                 .step()
@@ -307,12 +307,12 @@ pub(super) enum CurrentAttempt {
 }
 
 /// A compensation and a step after the pivot have no way to fail: the step to name, and why it waits.
-fn stuck_instead(activity: &PendingActivity, phase: &Phase) -> Option<(EventId, StuckReason)> {
+fn stuck_instead(activity: &PendingActivity, goes_back: bool) -> Option<(EventId, StuckReason)> {
     if let Some(step) = activity.attributes.undoes() {
         return Some((step, StuckReason::CompensationFailed));
     }
-    // A saga that goes back (there was no pivot, then) does not need its retriable steps any more.
+    // A saga that goes back does not need its retriable steps any more.
     let kind = activity.attributes.step().map(|step| step.kind);
-    let needed = kind == Some(StepKind::Retriable) && !matches!(phase, Phase::Unwinding(_));
+    let needed = kind == Some(StepKind::Retriable) && !goes_back;
     needed.then_some((activity.scheduled, StuckReason::RetriableFailed))
 }

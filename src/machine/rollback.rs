@@ -1,11 +1,12 @@
 //! Undoing a part of a saga, after which it goes on: rollback to a savepoint. Must not live here: going back for good
 //! (that is `saga`).
 
-use crate::model::EventAttributes;
+use crate::model::{EventAttributes, EventId};
 
 use super::decider::Decider;
 use super::ledger::UndoScope;
 use super::pending::Rollback;
+use super::state::{Phase, RunState};
 use super::turn::TurnBuilder;
 
 impl TurnBuilder<'_> {
@@ -24,6 +25,14 @@ impl TurnBuilder<'_> {
             }
             false => self.undo(rollback.scope(), decider),
         }
+    }
+}
+
+impl RunState {
+    /// Whether a step is on its way back: the saga as a whole is, or its part behind a savepoint.
+    pub(super) fn goes_back(&self, step: EventId) -> bool {
+        let rolled_back = |rollback: Rollback| self.saga.scheduled_in(rollback.scope()).contains(&step);
+        matches!(self.phase, Phase::Unwinding(_)) || self.rollback.is_some_and(rolled_back)
     }
 }
 

@@ -17,6 +17,9 @@ use crate::sdk::{Activity, ActivityContext, ActivityInfo, CancelFlag, Execution,
 use super::clock::Clock;
 use super::secrets::Declared;
 
+#[cfg(test)]
+mod tests;
+
 /// Where attempts run, and how many at once.
 #[derive(Clone)]
 pub(super) struct AttemptPool {

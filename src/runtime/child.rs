@@ -83,7 +83,7 @@ pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, 
     let step = own.map_or_else(|| info.activity_id.to_string(), |name| name.to_string());
     let parent = match run.adopted_from() {
         Some(run_id) => ParentRun {
-            workflow_id: WorkflowId::from_trusted(info.workflow_id.as_str().trim_end_matches(UNDO)),
+            workflow_id: undone_by(&info.workflow_id),
             run_id,
         },
         None => ParentRun {
@@ -105,6 +105,12 @@ fn name_of(run: &RunState, scheduled: crate::model::EventId) -> Option<StepName>
     steps
         .find(|step| step.scheduled == scheduled)
         .map(|step| step.name.clone())
+}
+
+/// Whose steps a run with this id undoes.
+fn undone_by(undo: &WorkflowId) -> WorkflowId {
+    let id = undo.as_str();
+    WorkflowId::from_trusted(id.strip_suffix(UNDO).unwrap_or(id))
 }
 
 /// The engine stops: whoever waits goes on with the next one.
@@ -144,7 +150,7 @@ impl Attendant {
             Ok(child) => child,
             Err(error) => return Ok(Err(bad_input(&error.to_string()))),
         };
-        let start = match self.start_of(child) {
+        let start = match self.start_of(&child) {
             Ok(start) => start,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -267,8 +273,8 @@ impl Attendant {
         })
     }
 
-    fn start_of(&self, child: ChildSaga) -> Result<StartRun, Failure> {
-        let workflow_id = self.child_id(&child)?;
+    fn start_of(&self, child: &ChildSaga) -> Result<StartRun, Failure> {
+        let workflow_id = self.child_id(child)?;
         let workflow_type = WorkflowType::new(&child.workflow).map_err(|error| bad_input(&error.to_string()))?;
         let saga = self.shared.sagas.get(workflow_type.as_str());
         let code = self.shared.registry.workflow(workflow_type.as_str());

@@ -2,7 +2,8 @@
 //! processes. Must not live here: retrying (the retry policy's business), the step's time limits (the attempt's), the
 //! expressions that made the request (`definition`).
 //!
-//! A program is the head of a process group of its own. When its attempt is given up, because its time is up or somebody
+//! A program is the head of a process group of its own. It has ended when it has exited and nobody holds its output open
+//! any more; what it leaves running beyond that is its own affair. When its attempt is given up, because its time is up or somebody
 //! asked it to stop, the whole group is asked to end (SIGTERM) and, after [`GRACE`], ended (SIGKILL). A program outlives
 //! an engine that is killed: nobody is left to end it then. It finishes beside the next attempt, which has the same
 //! idempotency key and a higher `AMENDS_ATTEMPT`.
@@ -90,7 +91,6 @@ impl ExecActivity {
             }
         };
         let ended = ended?;
-        group.has_ended = true;
         match ended.status.code() {
             None if cx.is_canceled() => Err(Failure::canceled("the program was ended, as somebody asked for")),
             _ => Ok(ended),
@@ -165,6 +165,8 @@ impl Group {
         let (stdout, complete) = stdout.map_err(broken)?;
         stderr.map_err(broken)?;
         let status = child.wait().await.map_err(broken)?;
+        // From here on its number may be somebody else's.
+        self.has_ended = true;
         if !complete {
             let max = limits::PAYLOAD_BYTES_MAX;
             let message = format!("the program wrote more than {max} bytes to its standard output, and was ended");
@@ -333,7 +335,7 @@ fn read(request: &ExecRequest, ended: Ended, revealed: &Revealed) -> Result<Valu
 
 /// A failure's message is cut at its end, but the end is what matters here.
 fn with_tail(what: String, stderr: &Tail, revealed: &Revealed) -> String {
-    let tail = revealed.scrub(&stderr.text());
+    let tail = revealed.scrub_cut(&stderr.text());
     if tail.is_empty() {
         return what;
     }

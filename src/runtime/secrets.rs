@@ -69,13 +69,14 @@ pub(super) fn passed_on() -> impl Iterator<Item = (&'static str, OsString)> {
 #[derive(Clone)]
 pub(crate) struct Secrets(Arc<dyn SecretSource>);
 
-/// The secrets that the definition of a run declares; without it nothing is replaced.
+/// The secrets that the definition of a run declares; no other is revealed, and without a definition none.
 #[derive(Clone, Debug)]
-pub(super) struct Declared;
+pub(super) struct Declared(Arc<[String]>);
 
 /// The secrets that one attempt has used.
 pub(super) struct Revealed {
-    source: Option<Secrets>,
+    source: Secrets,
+    declared: Option<Arc<Declared>>,
     used: Vec<(String, String)>,
 }
 
@@ -87,7 +88,8 @@ impl Secrets {
     /// For one attempt: replaces what the definition of its run has declared.
     pub(super) fn for_attempt(&self, cx: &ActivityContext) -> Revealed {
         Revealed {
-            source: cx.state::<Declared>().map(|_| self.clone()),
+            source: self.clone(),
+            declared: cx.state::<Declared>(),
             used: Vec::new(),
         }
     }
@@ -105,10 +107,13 @@ impl Declared {
         matches!(activity_type.as_str(), HTTP_ACTIVITY | EXEC_ACTIVITY)
     }
 
-    /// The definition has checked, when it was read, that every placeholder of its own is of a declared secret, and it
-    /// checks with each evaluation that no data brings another one.
-    pub(super) fn by(_definition: &SagaDefinition) -> Self {
-        Self
+    /// What this definition declares. (It has checked that no data of a run brings a placeholder of its own.)
+    pub(super) fn by(definition: &SagaDefinition) -> Self {
+        Self::these(definition.secrets())
+    }
+
+    pub(super) fn these(names: &[String]) -> Self {
+        Self(names.into())
     }
 }
 
@@ -116,7 +121,7 @@ impl Revealed {
     /// The text with each placeholder replaced by its secret, in the form that its surroundings need; `first` is true for a
     /// secret that the text begins with.
     pub(super) fn fill_with(&mut self, text: &str, form: impl Fn(&str, bool) -> String) -> Result<String, Failure> {
-        let Some(source) = self.source.clone() else {
+        let Some(declared) = self.declared.clone() else {
             return Ok(text.to_owned());
         };
         let (mut filled, mut rest) = (String::with_capacity(text.len()), text);
@@ -124,7 +129,10 @@ impl Revealed {
             let Some((name, after)) = after.split_once(SECRET_CLOSE) else {
                 break;
             };
-            let value = source.0.secret(name).ok_or_else(|| missing(name))?;
+            if !declared.0.iter().any(|known| known == name) {
+                return Err(not_declared(name));
+            }
+            let value = self.source.0.secret(name).ok_or_else(|| missing(name))?;
             filled.push_str(before);
             let first = filled.is_empty();
             filled.push_str(&form(&value, first));
@@ -158,47 +166,47 @@ impl Revealed {
         })
     }
 
-    /// The text without the secrets that were used, nor pieces of them where it was cut off.
-    pub(super) fn scrub(&self, text: &str) -> String {
+    /// The text without the secrets that were used.
+    fn scrub(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        let mut used: Vec<(&str, String)> = Vec::new();
-        for (name, value) in &self.used {
-            used.extend(forms(value).into_iter().map(|form| (name.as_str(), form)));
-        }
-        // A secret may be a part of another one.
-        used.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
-        for (name, value) in &used {
-            if text.contains(value.as_str()) {
-                text = text.replace(value.as_str(), &stand_in(name));
+        for (name, value) in self.forms() {
+            if text.contains(&value) {
+                text = text.replace(&value, &stand_in(name));
             }
         }
-        for (name, value) in &used {
-            if let Some(piece) = pieces(value, true).find(|piece| text.ends_with(piece)) {
+        text
+    }
+
+    /// The same for a text that was cut off, perhaps in the middle of a secret.
+    pub(super) fn scrub_cut(&self, text: &str) -> String {
+        let mut text = self.scrub(text);
+        for (name, value) in self.forms() {
+            if let Some(piece) = pieces(&value, true).find(|piece| text.ends_with(piece)) {
                 text.truncate(text.len() - piece.len());
                 text.push_str(&stand_in(name));
             }
-            if let Some(piece) = pieces(value, false).find(|piece| text.starts_with(piece)) {
+            if let Some(piece) = pieces(&value, false).find(|piece| text.starts_with(piece)) {
                 text.replace_range(..piece.len(), &stand_in(name));
             }
         }
         text
     }
 
-    /// The same for every text in a value, names of fields included.
-    pub(super) fn scrub_value(&self, value: Value) -> Value {
-        if self.used.is_empty() {
-            return value;
+    /// Every form of every secret that was used, the longest first: a secret may be a part of another one.
+    fn forms(&self) -> Vec<(&str, String)> {
+        let mut used: Vec<(&str, String)> = Vec::new();
+        for (name, value) in &self.used {
+            used.extend(forms(value).into_iter().map(|form| (name.as_str(), form)));
         }
-        match value {
-            Value::String(text) => Value::String(self.scrub(&text)),
-            Value::Array(elements) => elements.into_iter().map(|element| self.scrub_value(element)).collect(),
-            Value::Object(fields) => {
-                let fields = fields.into_iter();
-                fields
-                    .map(|(name, value)| (self.scrub(&name), self.scrub_value(value)))
-                    .collect()
-            }
-            other => other,
+        used.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        used
+    }
+
+    /// A result without the secrets that were used, in its texts and its names of fields.
+    pub(super) fn scrub_value(&self, value: Value) -> Value {
+        match self.used.is_empty() {
+            true => value,
+            false => scrub_all(value, &|text| self.scrub(text)),
         }
     }
 
@@ -207,13 +215,14 @@ impl Revealed {
         if self.used.is_empty() {
             return failure;
         }
-        failure.message = self.scrub(&failure.message);
+        failure.message = self.scrub_cut(&failure.message);
         if let FailureKind::Application(application) = &mut failure.kind {
-            application.type_name = self.scrub(&application.type_name);
+            application.type_name = self.scrub_cut(&application.type_name);
             // Details are JSON of our own making; what is not is left out.
             let details = application.details.take();
             let details = details.and_then(|details| details.to::<Value>().ok());
-            application.details = details.and_then(|details| Payload::json(&self.scrub_value(details)).ok());
+            application.details =
+                details.and_then(|details| Payload::json(&scrub_all(details, &|text| self.scrub_cut(text))).ok());
         }
         failure.cause = failure.cause.map(|cause| Box::new(self.scrub_failure(*cause)));
         failure
@@ -227,10 +236,29 @@ impl fmt::Debug for Revealed {
     }
 }
 
+fn scrub_all(value: Value, scrub: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(scrub(&text)),
+        Value::Array(elements) => elements.into_iter().map(|element| scrub_all(element, scrub)).collect(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            fields
+                .map(|(name, value)| (scrub(&name), scrub_all(value, scrub)))
+                .collect()
+        }
+        other => other,
+    }
+}
+
 fn missing(name: &str) -> Failure {
     let message =
         format!("the secret {name:?} is not set: set the environment variable, or give the engine its secrets");
     Failure::new("SecretMissing", message).without_effect()
+}
+
+fn not_declared(name: &str) -> Failure {
+    let message = format!("the saga's definition does not list the secret {name:?} in `secrets`");
+    Failure::not_applied("SecretNotDeclared", message)
 }
 
 fn stand_in(name: &str) -> String {
@@ -282,7 +310,8 @@ mod tests {
     }
 
     fn revealed() -> Revealed {
-        let cx = ActivityContext::for_test().state(Declared).build();
+        let names = ["KEY", "LONG", "NONE"].map(str::to_owned);
+        let cx = ActivityContext::for_test().state(Declared::these(&names)).build();
         Secrets::new(vault).for_attempt(&cx)
     }
 
@@ -303,6 +332,8 @@ mod tests {
             "{failure}"
         );
         assert!(failure.message.contains("\"NONE\""), "{failure}");
+        let failure = revealed.fill("{{amends:secret:PATH}}").unwrap_err();
+        assert!(failure.is_type("SecretNotDeclared"), "{failure}");
         assert!(!format!("{revealed:?} {:?}", Secrets::new(vault)).contains("s3cr"));
     }
 
@@ -331,8 +362,10 @@ mod tests {
             ("cut s3cr\"et", "cut [secret LONG]"),
             ("-and-more was cut", "[secret LONG] was cut"),
         ] {
-            assert_eq!(revealed.scrub(text), expected);
+            assert_eq!(revealed.scrub_cut(text), expected);
         }
+        // A result is not cut off, and may well begin like a secret.
+        assert_eq!(revealed.scrub_value(json!(["s3cr"])), json!(["s3cr"]));
         let details = Payload::json(&json!({"body": {"echo": "s3cr\"et-key"}})).unwrap();
         let failure = Failure::new("T", "bad s3cr\"et-key").with_details(details);
         let failure = revealed.scrub_failure(failure.clone().caused_by(failure));

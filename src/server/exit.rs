@@ -101,6 +101,7 @@ impl From<Error> for Refusal {
             | Error::AlreadyStarted { .. }
             | Error::Unexplained { .. }
             | Error::TooManySearchAttributes
+            | Error::Input(_)
             | Error::Rejected(
                 Rejection::StepNotStuck { .. } | Rejection::WhichStep { .. } | Rejection::ChoiceNotOpen { .. },
             )

@@ -180,9 +180,12 @@ fn wait(action: &Action, place: &str, names: &Names<'_>, problems: &mut Problems
 
 fn until(until: &Value, place: &str, names: &Names<'_>, problems: &mut Problems) -> Template {
     let template = Template::compile(until, place, names, problems);
-    if let Some(literal) = template.as_literal()
-        && let Err(message) = moment(literal)
-    {
+    let known = match template.as_literal() {
+        // What is broken was reported already, and a text with expressions in it may become a time.
+        Some(literal) => Some(literal).filter(|_| *literal == *until),
+        None => Some(until).filter(|until| !until.is_string()),
+    };
+    if let Some(Err(message)) = known.map(moment) {
         problems.error(place, message);
     }
     template

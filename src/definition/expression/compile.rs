@@ -14,7 +14,8 @@ use crate::model::limits;
 use super::dialect::{self, BUDGET, Budget, ENV};
 use super::environment::Environment;
 use super::error::{EvaluateErrorKind, Fault};
-use super::references::{Chain, Issue, Names, Reference, references};
+use super::names::{Names, Reference};
+use super::references::{Chain, Issue, references};
 use super::value::to_json;
 
 /// Enough for the deepest tree that [`limits::EXPRESSION_BYTES_MAX`] can spell, in a debug build too.

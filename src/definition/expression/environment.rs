@@ -10,7 +10,7 @@ use crate::model::{Failure, Payload, RunId, StepName, WorkflowId};
 
 use super::super::secret::placeholder;
 use super::error::{EvaluateErrorKind, Fault};
-use super::references::{Reference, StepSide, UndoPart};
+use super::names::{Reference, StepSide, UndoPart};
 use super::value::{object_to_cel, to_cel};
 
 /// What a run knows. Nothing is asked for, copied or decoded unless a mapping refers to it.

@@ -12,7 +12,7 @@ use super::super::secret::{SECRET_OPEN, placeholders};
 use super::compile::Expression;
 use super::environment::Environment;
 use super::error::Fault;
-use super::references::{Names, Reference};
+use super::names::{Names, Reference};
 use super::split::{Piece, split};
 
 /// A value with expressions in it, compiled.

@@ -25,6 +25,10 @@ impl ChildMapping {
         }
     }
 
+    pub(super) fn workflow(&self) -> &str {
+        &self.workflow
+    }
+
     pub(super) fn each_expression(&self, visit: &mut dyn FnMut(&Expression, bool)) {
         self.id.iter().for_each(|id| id.each_expression(visit));
         self.input.each_expression(visit);

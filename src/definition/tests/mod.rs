@@ -5,6 +5,7 @@ mod canonical;
 mod expressions;
 mod file_schema;
 mod good_files;
+mod kinds;
 mod warnings;
 
 use std::collections::BTreeMap;

@@ -7,20 +7,36 @@ use crate::model::{
     ActivityId, Command, Failure, LockName, Payload, ScheduleActivity, StepName, StepSpec, Timestamp, WaitStep, limits,
 };
 
+use super::super::StepState;
 use super::super::pending::LockState;
-use super::super::{StepRecord, StepState};
-use super::scope::{RunScope, output};
+use super::scope::{RunScope, locate, output};
 
 /// The commands of one task.
 pub(super) struct Plan<'a> {
     scope: RunScope<'a>,
     now: Timestamp,
-    /// Which steps, in file order, need nothing any more.
-    done: Vec<bool>,
+    /// How each step stands, in file order.
+    steps: Vec<Progress>,
     commands: Vec<Command>,
 }
 
+/// How a step stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// It has begun, as one step and not as the elements of a list.
+    begun: bool,
+    /// It needs nothing any more.
+    done: bool,
+    /// The elements of its list that have begun.
+    elements: usize,
+    /// Those of them that have completed.
+    completed: usize,
+    /// Bytes of their outputs.
+    bytes: usize,
+}
+
 /// A mapping did not fit the run's data.
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 fn misfit(error: EvaluateError) -> Failure {
     Failure::non_retryable("Mapping", error.to_string())
 }
@@ -34,44 +50,38 @@ impl<'a> Plan<'a> {
         if let Some(commands) = locks(&scope)? {
             return Ok(commands);
         }
-        let steps = scope.definition.steps().len();
         let mut plan = Self {
+            steps: progress(&scope),
             scope,
             now,
-            done: Vec::with_capacity(steps),
             commands: Vec::new(),
         };
-        for step in 0..steps {
-            let done = plan.is_done(step)?;
-            plan.done.push(done);
+        for step in 0..plan.steps.len() {
+            plan.finish_list(step)?;
         }
         plan.begin_what_is_ready()?;
         // What was only left out now is not in the history yet; the next task, right after this one, sees it.
-        if plan.commands.is_empty() && plan.done.iter().all(|done| *done) {
+        if plan.commands.is_empty() && plan.steps.iter().all(|step| step.done) {
             let result = plan.scope.definition.output(&plan.scope).map_err(misfit)?;
             plan.commands.push(Command::CompleteWorkflow { result });
         }
         Ok(plan.commands)
     }
 
-    fn is_done(&self, step: usize) -> Result<bool, Failure> {
-        let own = self.scope.record(step).map(|record| &record.state);
-        match own {
-            Some(StepState::Completed { .. } | StepState::Skipped) => return Ok(true),
-            Some(_) => return Ok(false),
-            None => {}
-        }
-        let (mut elements, mut bytes) = (0, 0);
-        for record in self.scope.elements(step) {
-            match output(record) {
-                Some(output) => bytes += output.data().len() + 1,
-                None => return Ok(false),
-            }
-            elements += 1;
-        }
-        // Only now its list is worth the evaluation.
-        if elements == 0 || elements < self.items(step)?.len() {
-            return Ok(false);
+    fn progress(&self, step: usize) -> Progress {
+        self.steps.get(step).copied().unwrap_or_default()
+    }
+
+    /// A list is done when all of its elements are. Only when none of them is under way it is worth the evaluation.
+    fn finish_list(&mut self, step: usize) -> Result<(), Failure> {
+        let Progress {
+            elements,
+            completed,
+            bytes,
+            ..
+        } = self.progress(step);
+        if elements == 0 || completed < elements || elements < self.items(step)?.len() {
+            return Ok(());
         }
         if bytes >= limits::PAYLOAD_BYTES_MAX {
             let name = self.scope.step(step).map(Step::name);
@@ -82,7 +92,14 @@ impl<'a> Plan<'a> {
             );
             return Err(Failure::non_retryable("OutputsTooLarge", message));
         }
-        Ok(true)
+        self.set_done(step);
+        Ok(())
+    }
+
+    fn set_done(&mut self, step: usize) {
+        if let Some(progress) = self.steps.get_mut(step) {
+            progress.done = true;
+        }
     }
 
     fn items(&self, step: usize) -> Result<Vec<Value>, Failure> {
@@ -95,29 +112,34 @@ impl<'a> Plan<'a> {
         let mut looked_at = vec![false; steps.len()];
         // A step that is left out is done at once, which may make others ready, in any order of the file.
         loop {
-            let ready = steps.iter().enumerate().find(|(index, step)| {
-                let is = |flags: &[bool], index: usize| flags.get(index).copied().unwrap_or(true);
-                let waits_for = |dependency: &usize| !is(&self.done, *dependency);
-                !is(&looked_at, *index) && !is(&self.done, *index) && !step.dependencies().iter().any(waits_for)
-            });
-            let Some((index, step)) = ready else { return Ok(()) };
-            if let Some(flag) = looked_at.get_mut(index) {
-                *flag = true;
-            }
-            if self.scope.record(index).is_none() {
+            let commands = self.commands.len();
+            for ((index, step), looked_at) in steps.iter().enumerate().zip(&mut looked_at) {
+                if *looked_at || !self.is_ready(index, step) {
+                    continue;
+                }
+                *looked_at = true;
                 self.begin(index, step)?;
+            }
+            if self.commands.len() == commands {
+                return Ok(());
             }
         }
     }
 
+    fn is_ready(&self, index: usize, step: &Step) -> bool {
+        let progress = self.progress(index);
+        let is_done = |step: &usize| self.progress(*step).done;
+        !progress.done && !progress.begun && step.dependencies().iter().all(is_done)
+    }
+
     fn begin(&mut self, index: usize, step: &Step) -> Result<(), Failure> {
-        let begun = self.scope.elements(index).count();
-        if begun == 0 && !self.scope.definition.is_wanted(index, &self.scope).map_err(misfit)? {
+        let progress = self.progress(index);
+        if progress.elements == 0 && !self.scope.definition.is_wanted(index, &self.scope).map_err(misfit)? {
             self.leave_out(index, step);
             return Ok(());
         }
         match step.foreach_concurrency() {
-            Some(concurrency) => self.begin_elements(index, step, begun, concurrency),
+            Some(concurrency) => self.begin_elements(index, step, progress, concurrency),
             None => {
                 let wait = self.scope.definition.wait(index, self.now, &self.scope);
                 let command = match wait.map_err(misfit)? {
@@ -142,25 +164,32 @@ impl<'a> Plan<'a> {
             after: self.scope.after(index),
         });
         self.scope.leave_out(index);
-        if let Some(done) = self.done.get_mut(index) {
-            *done = true;
-        }
+        self.set_done(index);
     }
 
-    fn begin_elements(&mut self, index: usize, step: &Step, begun: usize, concurrency: u32) -> Result<(), Failure> {
+    fn begin_elements(
+        &mut self,
+        index: usize,
+        step: &Step,
+        progress: Progress,
+        concurrency: u32,
+    ) -> Result<(), Failure> {
+        let running = progress.elements - progress.completed;
+        let room = usize::try_from(concurrency)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(running);
+        if room == 0 {
+            return Ok(());
+        }
         let items = self.items(index)?;
         if items.is_empty() {
             self.leave_out(index, step);
             return Ok(());
         }
-        if begun == 0 {
+        if progress.elements == 0 {
             self.check_room(step, items.len())?;
         }
-        let running = self.scope.elements(index).filter(|record| is_running(record)).count();
-        let room = usize::try_from(concurrency)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(running);
-        for element in (begun..items.len()).take(room) {
+        for element in (progress.elements..items.len()).take(room) {
             let scope = self.scope.with_item(Some(&items), Some(element));
             let name = instance_name(step.name(), Some(element));
             let command = self.schedule(index, step, name, &scope)?;
@@ -208,8 +237,30 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn is_running(record: &StepRecord) -> bool {
-    record.state == StepState::Pending
+/// Looks through the run's records once: a run may have as many of them as a definition has steps.
+fn progress(scope: &RunScope<'_>) -> Vec<Progress> {
+    let mut steps = vec![Progress::default(); scope.definition.steps().len()];
+    for record in scope.run.steps() {
+        let Some((index, element)) = locate(scope.definition, record.name.as_str()) else {
+            continue;
+        };
+        let Some(progress) = steps.get_mut(index) else {
+            continue;
+        };
+        let output = output(record);
+        match element {
+            None => {
+                progress.begun = true;
+                progress.done = output.is_some() || record.state == StepState::Skipped;
+            }
+            Some(_) => {
+                progress.elements += 1;
+                progress.completed += usize::from(output.is_some());
+                progress.bytes += output.map_or(0, |output| output.data().len() + 1);
+            }
+        }
+    }
+    steps
 }
 
 /// What there is to do about the run's locks; `None`: it has them all. They are asked for one after the other, in an order

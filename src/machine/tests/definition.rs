@@ -31,8 +31,13 @@ fn parse(text: &str) -> SagaDefinition {
 
 impl Story {
     fn start(text: &str, input: &Value) -> Self {
+        Self::start_as("order-42", text, input)
+    }
+
+    fn start_as(id: &str, text: &str, input: &Value) -> Self {
         let definition = parse(text);
         let start = StartRun {
+            workflow_id: WorkflowId::from_trusted(id),
             definition: Some(definition.digest()),
             input: Payload::json(input).unwrap(),
             saga: Some(Box::new(definition.saga_options().clone())),

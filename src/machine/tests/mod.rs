@@ -5,6 +5,7 @@
 //! folded again from its journal and compared with the live state.
 
 mod activity;
+mod adoption;
 mod ambiguity;
 mod cancellation;
 mod commands;

@@ -138,6 +138,44 @@ fn calls_in_flight_end_when_they_are_rolled_back() {
 }
 
 #[test]
+fn a_rollback_fences_what_is_to_be_fenced_and_needs_no_retriable_step() {
+    async fn fencing(cx: WorkflowContext, n: u32) -> Result<u32, Failure> {
+        let saga = cx.saga();
+        let savepoint = saga.savepoint();
+        let fenced = saga.run(double, &n).compensate(undo_double).fence_in_flight();
+        let retriable = saga.retriable(half, &n).compensate(undo_half);
+        let (fenced, retriable, rolled_back) = join3(fenced, retriable, async {
+            cx.sleep(Duration::from_secs(1)).await?;
+            saga.roll_back_to(&savepoint).await
+        })
+        .await;
+        assert!(fenced.unwrap_err().is_canceled() && retriable.unwrap_err().is_canceled());
+        rolled_back.map(|()| n)
+    }
+    for crashing in [false, true] {
+        let mut world = World::new(fencing, crashing).begun();
+        let double = world.state.step("double").unwrap().scheduled;
+        assert!(world.pass_time());
+        let due = world.due();
+        assert!(
+            due.iter().all(|token| token.scheduled != double),
+            "its attempt is not waited for"
+        );
+        let half = world.state.step("half").unwrap().scheduled;
+        let token = due.into_iter().find(|token| token.scheduled == half).unwrap();
+        let outcome = Err(Failure::canceled("as asked"));
+        world.take(crate::model::Input::AttemptEnded { token, outcome });
+        let (outcome, ran) = world.finish();
+        assert_eq!(number(&outcome), Ok(1), "{ran:?}");
+        assert_eq!(
+            ran.iter().filter(|line| line.starts_with("undo_")).count(),
+            2,
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
 fn a_rollback_cannot_go_behind_a_pivot() {
     async fn hopeful(cx: WorkflowContext, n: u32) -> Result<u32, Failure> {
         let saga = cx.saga();

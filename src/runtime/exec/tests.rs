@@ -39,7 +39,7 @@ async fn run(request: &ExecRequest) -> Result<Value, Failure> {
     let cx = ActivityContext::for_test()
         .attempt(3)
         .idempotency_key("run-1/charge")
-        .state(Declared)
+        .state(Declared::these(&["KEY", "NONE"].map(str::to_owned)))
         .build();
     let output = activity(SystemClock)
         .execute(cx, Payload::json(request).unwrap())
@@ -150,22 +150,34 @@ async fn too_much_output_ends_the_program_and_only_the_end_of_its_complaints_is_
     assert!(failure.message.len() <= limits::FAILURE_MESSAGE_BYTES_MAX && failure.message.len() > 3_000);
 }
 
+/// Waits for what a program does; a test that hangs fails.
+#[expect(clippy::disallowed_methods, reason = "programs know nothing of a virtual clock")]
+async fn until<T>(mut seen: impl FnMut() -> Option<T>) -> T {
+    let seen = async {
+        loop {
+            match seen() {
+                Some(seen) => return seen,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let seen = tokio::time::timeout(Duration::from_secs(60), seen).await;
+    seen.expect("the program does not do what is waited for")
+}
+
 /// Waits until a script has written its whole line.
 async fn line_in(file: &Path) -> String {
-    loop {
-        match std::fs::read_to_string(file) {
-            Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
-            _ => tokio::task::yield_now().await,
-        }
-    }
+    let whole_line = || {
+        let text = std::fs::read_to_string(file).ok()?;
+        text.ends_with('\n').then(|| text.trim().to_owned())
+    };
+    until(whole_line).await
 }
 
 /// Waits until nobody of the group is left.
 async fn until_gone(group: &str) {
     let group = Pid::from_raw(group.parse().unwrap()).unwrap();
-    while test_kill_process_group(group).is_ok() {
-        tokio::task::yield_now().await;
-    }
+    until(|| test_kill_process_group(group).err()).await;
 }
 
 fn waiting_family(file: &Path, how: &str) -> ExecRequest {
@@ -184,7 +196,10 @@ async fn a_dropped_attempt_ends_the_whole_group() {
     let home = TempDir::new().unwrap();
     let (file, clock) = (home.path().join("group"), VirtualClock::new());
     let farewell = home.path().join("farewell");
-    let how = format!("trap 'kill $!; wait; echo bye > {}; exit' TERM;", farewell.display());
+    let how = format!(
+        "trap 'kill $! 2> /dev/null; wait; echo bye > {}; exit' TERM;",
+        farewell.display()
+    );
     let family = Payload::json(&waiting_family(&file, &how)).unwrap();
     let activity = activity(clock.clone());
     let attempt = tokio::spawn(async move {

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 
+use super::super::secrets::Declared;
 use super::*;
 use crate::model::{Application, FailureKind};
 
@@ -312,4 +313,54 @@ async fn redirects_keep_method_body_and_origin_or_are_not_followed() {
             "{text}"
         );
     }
+}
+
+/// A definition's secrets go where they belong, in the form that belongs there, and come back in no answer.
+#[tokio::test]
+async fn secrets_are_sent_and_nothing_else_shows_them() {
+    let vault = |name: &str| (name == "KEY").then(|| "k/1 & more".to_owned());
+    let activity = HttpActivity {
+        client: Ok(client().unwrap()),
+        secrets: Secrets::new(vault),
+    };
+    let json = "content-type: application/json\r\n";
+    let server = Canned::start(vec![
+        answer("200 OK", json, r#"{"echo": "key k/1 & more"}"#),
+        answer(
+            "500 Oh",
+            json,
+            r#"{"message": "no k/1 & more", "deep": ["k/1 & more"]}"#,
+        ),
+    ]);
+    let mut secret = request(server.url("/x?key={{amends:secret:KEY}}"));
+    let bearer = "Bearer {{amends:secret:KEY}}".to_owned();
+    secret.headers.insert("Authorization".to_owned(), bearer);
+    secret.body = Some(json!({"key": ["{{amends:secret:KEY}}"]}));
+    let input = Payload::json(&secret).unwrap();
+    let cx = || {
+        ActivityContext::for_test()
+            .state(Declared::these(&["KEY", "NONE"].map(str::to_owned)))
+            .build()
+    };
+    let output = activity.execute(cx(), input.clone()).await.unwrap();
+    assert_eq!(output.to::<Value>().unwrap(), json!({"echo": "key [secret KEY]"}));
+    let failure = activity.execute(cx(), input).await.unwrap_err();
+    assert!(failure.message.contains("no [secret KEY]"), "{failure}");
+    assert!(!format!("{failure:?}").contains("k/1"), "{failure:?}");
+    for sent in server.requests.join().unwrap() {
+        assert!(sent.starts_with("POST /x?key=k%2F1%20%26%20more HTTP"), "{sent}");
+        assert!(
+            sent.contains("Bearer k/1 & more\r\n") && sent.ends_with(r#"{"key":["k/1 & more"]}"#),
+            "{sent}"
+        );
+    }
+    secret.url = "http://127.0.0.1:9/{{amends:secret:NONE}}".to_owned();
+    let failure = activity
+        .execute(cx(), Payload::json(&secret).unwrap())
+        .await
+        .unwrap_err();
+    assert!(
+        failure.is_type("SecretMissing") && failure.is_not_applied(),
+        "{failure}"
+    );
 }

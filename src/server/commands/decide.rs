@@ -4,7 +4,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::engine::{Decision, Error, Offline, Rejection};
+use crate::engine::{Decision, Error, Offline, Rejection, StoreError};
 use crate::model::{Choice, ChoiceKind, Payload};
 use crate::server::advice;
 use crate::server::console::{Console, OutputArgs};
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &DecideArgs, console: &Console) -> Result<Exit, Refusal>
     if let Some(request_id) = &args.request_id {
         decision = decision.request_id(request_id);
     }
-    let offline = Offline::open(&args.data.data)?;
+    let offline = Offline::open(&args.data.data).map_err(|error| advised(error, args))?;
     let run = offline
         .decide(&args.id, decision)
         .map_err(|error| advised(error, args))?;
@@ -130,6 +130,9 @@ fn with_data(args: &DecideArgs) -> Result<Choice, Refusal> {
 fn advised(error: Error, args: &DecideArgs) -> Refusal {
     let hint = match &error {
         Error::Unexplained { .. } => Some("give --reason TEXT, which is kept in the run's history".to_owned()),
+        Error::Store(StoreError::InUse { .. }) => {
+            Some("decide in the program that has it, with Client::decide; or stop that program first".to_owned())
+        }
         Error::Rejected(Rejection::WhichStep { .. }) => Some("name one with --step".to_owned()),
         Error::Rejected(
             Rejection::NotStuck | Rejection::StepNotStuck { .. } | Rejection::ChoiceNotOpen { .. } | Rejection::Closed,

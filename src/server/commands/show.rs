@@ -75,18 +75,19 @@ fn print(run: &RunDescription, args: &ShowArgs, console: &Console) {
             console.line(line);
         }
     }
-    if !run.decisions.is_empty() || !run.locks.is_empty() || !run.pending.is_empty() {
+    // What is stuck was told above.
+    let due: Vec<&ActivityView> = run.pending.iter().filter(|activity| !activity.stuck).collect();
+    if !run.decisions.is_empty() || !run.locks.is_empty() || !due.is_empty() {
         console.line("");
     }
     run.decisions.iter().for_each(|decision| decided(decision, console));
     run.locks.iter().for_each(|held| lock(held, console));
-    let due = run.pending.iter().filter(|activity| !activity.stuck);
-    due.for_each(|activity| pending(activity, console));
+    due.iter().for_each(|activity| pending(activity, console));
 }
 
 fn facts(run: &RunDescription, now: Timestamp, console: &Console) {
     let field =
-        |name: &str, value: String| console.line(format!("{}{value}", console.paint(FAINT, &format!("{name:<11}"))));
+        |name: &str, value: String| console.line(format!("{}{value}", console.paint(FAINT, &format!("{name:<12}"))));
     field("type", run.workflow_type.to_string());
     if let Some(digest) = run.definition {
         field("definition", digest.to_string());
@@ -115,7 +116,7 @@ fn facts(run: &RunDescription, now: Timestamp, console: &Console) {
             UnwindCause::Failed(failure) | UnwindCause::Canceled(failure) => text::failure(failure),
             UnwindCause::TimedOut => "its time was up".to_owned(),
         };
-        field("turned back", format!(" {}: {why}", back.at));
+        field("turned back", format!("{}: {why}", back.at));
     }
     match &run.outcome {
         Some(Outcome::Completed(result)) => field("result", format!("{result:?}")),

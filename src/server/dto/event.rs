@@ -162,7 +162,10 @@ pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
             let failure = text::failure(&unwind.cause.failure());
             format!("{}: {failure}", unwind_cause(&unwind.cause))
         }
-        E::SagaStuck(stuck) => format!("{}: {}", stuck.reason, text::failure(&stuck.failure)),
+        E::SagaStuck(stuck) => {
+            let step = stuck.step.map(|step| format!("of {step}: ")).unwrap_or_default();
+            format!("{step}{}: {}", stuck.reason, text::failure(&stuck.failure))
+        }
         _ => saga::text(attributes),
     }
 }

@@ -47,7 +47,7 @@ fn a_stuck_run_is_shown_listed_and_decided() {
         .exits(4)
         .says("error[E0013]: the saga is not stuck: there is nothing to decide")
         .says("see: amends show o --data amends-data");
-    cli.run(&["run", "shop.toml", "--id", "o"]).exits(3).says("attempts 2");
+    cli.run(&["run", "shop.toml", "--id", "o"]).exits(3).says("attempts  2");
     let skip = [
         "decide",
         "o",
@@ -92,7 +92,7 @@ fn decisions_that_cannot_be_made_say_what_to_do() {
             &["undo", "--by", "ada"],
             2,
             "no such choice; there are retry, retry-with, skip",
-            "decide",
+            "--help",
         ),
         (
             &["skip", "--by", "ada"],
@@ -140,6 +140,11 @@ fn decisions_that_cannot_be_made_say_what_to_do() {
         .says("error[E0008]");
     let shown = cli.run(&["show", "o", "--json"]).exits(0).objects().remove(0);
     assert_eq!(shown["decisions"], json!([]), "nothing was decided");
+    let _service = amends::engine::Offline::open(cli.path("amends-data")).unwrap();
+    cli.run(&["decide", "o", "retry", "--by", "ada"])
+        .exits(4)
+        .says("error[E0020]")
+        .says("decide in the program that has it, with Client::decide");
 }
 
 #[test]

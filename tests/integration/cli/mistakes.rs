@@ -32,7 +32,7 @@ fn bad_definitions_are_refused_by_check_and_run_alike_with_line_and_column() {
         (
             format!("name = \"x\"\n{}", STEP.replace("\"none\"", "{}")),
             "saga.toml:5:16: error: ",
-            "neither `activity` nor `http`",
+            "nothing to do: no `activity`, `http` or `exec`",
         ),
         (
             format!("name = \"x\"\n{}", STEP.replace("name = \"a\"", "name = 7")),

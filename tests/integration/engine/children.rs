@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use amends::definition::ParseOptions;
 use amends::model::{Outcome, StepKind};
 use amends::testing::{CommitFault, StoreFaults, VirtualClock};
-use amends::{Amends, AmendsBuilder, Failure, ResultError, RunStatus, WorkflowContext, WorkflowDefinition};
+use amends::{
+    Amends, AmendsBuilder, Failure, ResultError, RunStatus, SagaDefinition, WorkflowContext, WorkflowDefinition,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Gate, Home, Recorder, activity, run, until_status, until_status_as_time_passes, workflow};
@@ -148,6 +151,66 @@ fn a_completed_child_is_undone_as_a_unit_before_what_came_before_it() {
             home.assert_sound();
         }
     }
+}
+
+const PARENT: &str = r#"
+name = "parent_file"
+[[step]]
+name = "first"
+activity = "do"
+input = "first"
+compensation = { activity = "undo" }
+[[step]]
+name = "child"
+saga = { name = "child_file" }
+[[step]]
+name = "last"
+activity = "refuse"
+compensation = "none"
+"#;
+
+const CHILD: &str = r#"
+name = "child_file"
+[defaults]
+start_to_close = "30s"
+[[step]]
+name = "c1"
+activity = "do"
+input = "c1"
+compensation = { activity = "undo" }
+[[step]]
+name = "c2"
+activity = "do"
+input = "c2"
+compensation = { activity = "undo" }
+"#;
+
+#[test]
+fn files_have_children_like_code() {
+    run(async {
+        let (home, recorder) = (Home::sled(), Recorder::new());
+        let mut builder = with_all(home.builder(), &recorder).activity_definition(activity("refuse", |_, _| async {
+            Err(Failure::not_applied("Refused", "no"))
+        }));
+        for text in [PARENT, CHILD] {
+            let parsed = SagaDefinition::parse("saga.toml", text, &ParseOptions::default());
+            builder = builder.saga(parsed.unwrap_or_else(|error| panic!("{error}")).0);
+        }
+        let amends = builder.start().await.unwrap();
+        let parent = amends
+            .workflow_by_name("parent_file")
+            .id("p")
+            .start(&json!(1))
+            .await
+            .unwrap();
+        assert!(matches!(parent.result().await, Err(ResultError::Amended(failure)) if failure.is_type("Refused")));
+        assert_eq!(
+            recorder.all(),
+            ["do first", "do c1", "do c2", "undo c2", "undo c1", "undo first"]
+        );
+        assert_eq!(status(&amends, "p/child/undo").await, Some(RunStatus::Amended));
+        amends.shutdown(SECOND).await;
+    });
 }
 
 #[test]

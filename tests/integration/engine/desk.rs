@@ -82,7 +82,11 @@ fn ordering(builder: AmendsBuilder, recorder: &Recorder) -> AmendsBuilder {
 }
 
 async fn engine(home: &Home, recorder: &Recorder, clock: &VirtualClock) -> Amends {
-    let saga = amends::SagaDefinition::parse("order.toml", ORDER, &amends::definition::ParseOptions::default());
+    engine_of(ORDER, home, recorder, clock).await
+}
+
+async fn engine_of(text: &str, home: &Home, recorder: &Recorder, clock: &VirtualClock) -> Amends {
+    let saga = amends::SagaDefinition::parse("order.toml", text, &amends::definition::ParseOptions::default());
     let (saga, _) = saga.unwrap();
     let builder = home.builder().clock(Arc::new(clock.clone())).saga(saga);
     ordering(builder, recorder).start().await.unwrap()

@@ -8,6 +8,9 @@ mod code_sagas;
 mod definitions;
 mod desk;
 mod lifecycle;
+mod locks;
+#[cfg(unix)]
+mod programs;
 mod requests;
 mod sizes;
 mod time;

@@ -147,3 +147,16 @@ fn an_element_is_retried_as_any_step_is() {
         .expect_wake("1s");
     story.at(1).crash().at(4).expect_running("pack[0]#3");
 }
+
+#[test]
+fn a_long_list_is_worked_through_to_its_end() {
+    let many: Vec<String> = (0..300).map(|n| n.to_string()).collect();
+    let skus: Vec<&str> = many.iter().map(String::as_str).collect();
+    let mut story = Story::start(PACK, &lines(&skus));
+    story.completes("order", &json!(1));
+    for n in 0..300 {
+        story.completes(&format!("pack[{n}]"), &json!(n));
+    }
+    let all: Vec<u32> = (0..300).collect();
+    assert_eq!(story.input_of("ship"), json!(all));
+}

@@ -35,7 +35,29 @@ fn locks_are_asked_for_one_after_the_other_in_an_order_that_all_runs_have() {
         .at(20)
         .completes("order", &json!("o-1"))
         .expect_result(&json!({"order": "o-1"}));
-    story.expect_history("");
+    story.expect_history(
+        r#"
+            @0s
+            1 WorkflowExecutionStarted order
+            2-4 WorkflowTaskCompleted
+            5 SagaLockRequested customer:7
+            @9s
+            6 SagaLockAcquired of 5
+            7-9 WorkflowTaskCompleted
+            10 SagaLockRequested sku:lamp
+            @9s
+            11 SagaLockAcquired of 10
+            12-14 WorkflowTaskCompleted
+            15 ActivityTaskScheduled order
+            @9s
+            ~ order #1 failed: worker-lost; next at 9s
+            @20s
+            16 ActivityTaskStarted order #2 after worker-lost
+            17 ActivityTaskCompleted order
+            18-20 WorkflowTaskCompleted
+            21 WorkflowExecutionCompleted {"order":"o-1"}
+        "#,
+    );
 }
 
 #[test]

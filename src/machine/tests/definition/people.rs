@@ -6,7 +6,7 @@ use super::Story;
 use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 use crate::machine::Decider;
 use crate::machine::tests::scenario::{broken, busy, declined};
-use crate::model::{RunStatus, StuckNotice};
+use crate::model::{Event, EventAttributes, RunId, RunStatus, SagaAdopted, StuckNotice, Turn};
 
 const CHARGE: &str = r#"
 [[step]]
@@ -25,7 +25,7 @@ fn a_verification_is_asked_with_what_its_mapping_says() {
     story.fails("charge[0]", busy()).expect_running("charge[0]/verify#1");
     assert_eq!(
         story.input_of("charge[0]/verify"),
-        json!({"card": "visa", "sent": {"card": "visa"}, "why": "Busy"})
+        json!({"card": "visa", "sent": {"card": "visa"}, "why": "Busy: "})
     );
     story.completes("charge[0]/verify", &json!({"applied": true, "output": "c-1"}));
     story.expect_result(&json!({"charge": ["c-1"]}));
@@ -68,7 +68,7 @@ fn somebody_is_told_by_the_definitions_own_words_and_the_saga_decides_for_itself
         .fails("ship", declined())
         .fails("charge/undo", broken());
     story.run.expect_status(RunStatus::Stuck);
-    story.expect_wake("600s").at(600).crash();
+    story.expect_wake("600s").at(600).crash().wake();
     let told = story
         .run
         .state
@@ -146,4 +146,37 @@ fn a_child_saga_is_a_step_that_is_undone_as_a_unit() {
     );
     assert_eq!(story.input_of("trip/undo")["input"]["id"], json!("order-42/trip"));
     story.completes("trip/undo", &json!(null)).expect_amended("Declined");
+}
+
+#[test]
+fn what_undoes_another_run_means_that_one_by_run() {
+    let text = r#"
+        [[step]]
+        name = "charge"
+        activity = "charge"
+        compensation = { activity = "refund", input = { key = "${ run.workflow_id }", run = "${ run.run_id }" } }
+    "#;
+    let mut story = Story::start_as("order-42/trip/undo", text, &json!({}));
+    let undone = RunId::from_bytes([9; 16]);
+    let adopted = Event {
+        id: story.run.state.next_event(),
+        time: story.run.now,
+        attributes: EventAttributes::SagaAdopted(Box::new(SagaAdopted {
+            run_id: undone,
+            steps: Vec::new(),
+        })),
+    };
+    let turn = Turn {
+        seq: story.run.state.turns() + 1,
+        time: story.run.now,
+        events: vec![adopted],
+        pending: Vec::new(),
+    };
+    story.run.state.apply(&turn).unwrap();
+    let step = story.run.state.step("charge").unwrap();
+    let input = story.decider().compensation_input(&story.run.state, step).unwrap();
+    assert_eq!(
+        input.to::<serde_json::Value>().unwrap(),
+        json!({"key": "order-42/trip", "run": undone.to_string()})
+    );
 }

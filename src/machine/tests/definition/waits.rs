@@ -49,8 +49,19 @@ fn a_signal_that_comes_before_its_step_is_kept_for_it() {
             2-4 WorkflowTaskCompleted
             5 ActivityTaskScheduled reserve
             @0s
-            6 WorkflowExecutionSignaled approve json/plain {"by":"ann"}
+            6 WorkflowExecutionSignaled approve {"by":"ann"}
             7-9 WorkflowTaskCompleted
+            @0s
+            10 WorkflowExecutionSignaled unheard 0
+            11-13 WorkflowTaskCompleted
+            @0s
+            14 ActivityTaskStarted reserve #1
+            15 ActivityTaskCompleted reserve
+            16-18 WorkflowTaskCompleted
+            19 SagaWaitStarted approval until 3600s
+            20 SagaWaitEnded approval: Signaled(EventId(6))
+            21-23 WorkflowTaskCompleted
+            24 ActivityTaskScheduled ship
         "#,
     );
 }
@@ -69,7 +80,7 @@ fn a_signal_that_does_not_come_fails_the_saga() {
 fn a_signal_that_does_not_come_may_have_a_default() {
     let text = APPROVAL.replace("\"1h\"", "\"1h\", default = { by = \"${ input.boss }\" }");
     let mut story = Story::start(&text, &json!({"boss": "bea"}));
-    story.completes("reserve", &json!(1)).at(3_600).crash();
+    story.completes("reserve", &json!(1)).at(3_600).crash().wake();
     assert_eq!(story.input_of("ship"), json!({"by": "bea"}));
 }
 
@@ -81,7 +92,32 @@ fn cancelling_ends_a_wait_and_undoes_what_was_done() {
     story
         .signal("approve", &json!({"by": "too late"}))
         .completes("reserve/undo", &json!(null));
-    story.expect_amended("changed my mind").expect_history("");
+    story.expect_amended("changed my mind");
+    story.expect_history(
+        r#"
+            @0s
+            1 WorkflowExecutionStarted order
+            2-4 WorkflowTaskCompleted
+            5 ActivityTaskScheduled reserve
+            @0s
+            6 ActivityTaskStarted reserve #1
+            7 ActivityTaskCompleted reserve
+            8-10 WorkflowTaskCompleted
+            11 SagaWaitStarted approval until 3600s
+            @5s
+            12 WorkflowExecutionCancelRequested changed my mind
+            13-15 WorkflowTaskCompleted
+            16 SagaUnwindStarted canceled
+            17 SagaWaitEnded approval: Canceled
+            18 ActivityTaskScheduled reserve/undo
+            @5s
+            19 WorkflowExecutionSignaled approve {"by":"too late"}
+            @5s
+            20 ActivityTaskStarted reserve/undo #1
+            21 ActivityTaskCompleted reserve/undo
+            22 WorkflowExecutionCanceled canceled (amended)
+        "#,
+    );
 }
 
 #[test]
@@ -101,7 +137,7 @@ fn a_timer_lets_the_next_step_begin_when_its_time_has_come() {
     let mut story = Story::start(text, &json!({"date": "1970-01-01T00:20:00+00:00"}));
     story.expect_wake("600s").at(599).crash().expect_wake("600s");
     story.at(600).wake().expect_wake("1200s").expect_running("");
-    story.at(1_200).crash().expect_running("go#1");
+    story.at(1_200).crash().wake().expect_running("go#1");
     story
         .completes("go", &json!(1))
         .expect_result(&json!({"pause": null, "date": null, "go": 1}));
@@ -155,7 +191,39 @@ fn steps_are_undone_in_order_across_one_that_was_left_out() {
         .completes("pay/undo", &json!(null))
         .expect_running("book/undo#1");
     story.completes("book/undo", &json!(null)).expect_amended("Broken");
-    story.expect_history("");
+    story.expect_history(
+        "
+            @0s
+            1 WorkflowExecutionStarted order
+            2-4 WorkflowTaskCompleted
+            5 ActivityTaskScheduled book
+            @0s
+            6 ActivityTaskStarted book #1
+            7 ActivityTaskCompleted book
+            8-10 WorkflowTaskCompleted
+            11 SagaStepSkipped insure
+            12 ActivityTaskScheduled pay
+            13-15 WorkflowTaskCompleted
+            @0s
+            ~ pay #1 failed: worker-lost; next at 0s
+            @0s
+            16 ActivityTaskStarted pay #2 after worker-lost
+            17 ActivityTaskFailed pay: Broken [NonRetryable]
+            18-20 WorkflowTaskCompleted
+            21 SagaUnwindStarted pay < Broken
+            22 ActivityTaskScheduled pay/undo
+            @0s
+            ~ pay/undo #1 failed: worker-lost; next at 0s
+            @2s
+            23 ActivityTaskStarted pay/undo #2 after worker-lost
+            24 ActivityTaskCompleted pay/undo
+            25 ActivityTaskScheduled book/undo
+            @2s
+            26 ActivityTaskStarted book/undo #1
+            27 ActivityTaskCompleted book/undo
+            28 WorkflowExecutionFailed pay < Broken (amended)
+        ",
+    );
 }
 
 #[test]

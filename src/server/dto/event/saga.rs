@@ -86,7 +86,12 @@ pub(super) fn text(attributes: &EventAttributes) -> String {
 
 fn decided_text(decided: &SagaDecided) -> String {
     let step = decided.step.map(|step| format!(" for step {step}")).unwrap_or_default();
-    format!("{}{step}, by {}: {}", decided.choice.kind(), decided.by, decided.reason)
+    let itself = if decided.automatic { " (automatic)" } else { "" };
+    let reason = match decided.reason.as_str() {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    };
+    format!("{}{step}, by {}{itself}{reason}", decided.choice.kind(), decided.by)
 }
 
 fn data(choice: &Choice) -> Option<Value> {

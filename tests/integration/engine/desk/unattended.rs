@@ -6,10 +6,10 @@ use std::time::Duration;
 use amends::engine::{Offline, UndoState};
 use amends::model::{ActivityType, AutomaticDecision, ChoiceKind, Escalation, SagaOptions};
 use amends::testing::VirtualClock;
-use amends::{ActivityOptions, Decision, Error, RunStatus};
+use amends::{ActivityOptions, Decision, Error, Payload, RunStatus};
 use serde_json::json;
 
-use super::{HOUR, answered, engine, stuck};
+use super::{HOUR, ORDER, answered, engine, engine_of, stuck};
 use crate::support::{Home, Recorder, run, until_status};
 
 /// What is decided while no engine runs is done by the next one: the attempt that becomes due by it was nobody's, so it
@@ -110,6 +110,33 @@ fn somebody_is_called_once_and_at_last_it_is_decided_automatically() {
             amends.shutdown(Duration::ZERO).await;
         });
     }
+}
+
+/// The definition may say it as well, and what its runs can be found by.
+#[test]
+fn a_definition_says_whom_to_call() {
+    run(async {
+        let (home, recorder, clock) = (Home::memory(), Recorder::new(), VirtualClock::new());
+        let stuck = "[stuck]\nescalate = { activity = \"alert\" }\nescalate_after = \"1h\"\n[search_attributes]\nwho = \"${ input.who }\"\n";
+        let text = ORDER.replacen("[defaults]", &format!("{stuck}[defaults]"), 1);
+        let amends = engine_of(&text, &home, &recorder, &clock).await;
+        let fates = json!({"who": "ada", "receipt": "refused"});
+        let (run, description) = super::stuck(&amends, "o", &fates).await;
+        assert_eq!(description.search_attributes["who"], Payload::json("ada").unwrap());
+        clock.pass(HOUR).await;
+        recorder
+            .until("alert o receipt retry retry-with skip mark-done abandon", 1)
+            .await;
+        run.decide(answered(Decision::skip())).await.unwrap();
+        assert_eq!(run.outcome().await.unwrap().status(), RunStatus::Completed);
+        let unfit = amends
+            .workflow_by_name("order")
+            .start(&json!({"who": ["ada"]}))
+            .await
+            .unwrap_err();
+        assert_eq!(unfit.code().to_string(), "E0019", "{unfit}");
+        amends.shutdown(Duration::ZERO).await;
+    });
 }
 
 #[test]

@@ -1,0 +1,68 @@
+//! Whom an attempt waits behind. Must not live here: what follows from its end.
+
+use async_trait::async_trait;
+use futures_util::future::pending;
+
+use super::*;
+use crate::model::EventId;
+use crate::testing::VirtualClock;
+
+/// Tells when it begins, then waits for ever or not at all.
+struct Telling {
+    begun: tokio::sync::mpsc::UnboundedSender<u32>,
+    ends: bool,
+}
+
+#[async_trait]
+impl Activity for Telling {
+    async fn execute(&self, cx: ActivityContext, _: Payload) -> Result<Payload, Failure> {
+        self.begun.send(cx.info().attempt).unwrap();
+        match self.ends {
+            true => Ok(Payload::null()),
+            false => pending().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_lane_has_places_of_its_own() {
+    let handle = tokio::runtime::Handle::current();
+    let mut pool = AttemptPool::new(handle, Arc::new(VirtualClock::new()), SharedState::new());
+    (pool.forward, pool.amends) = (Slots::new(1, 1), Slots::new(1, 1));
+    let (begun, mut beginnings) = tokio::sync::mpsc::unbounded_channel();
+    let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let launch = |attempt: u32, lane: Lane, ends: bool| {
+        let token = AttemptToken {
+            scheduled: EventId(5),
+            attempt,
+        };
+        let (begun, ended) = (begun.clone(), ended.clone());
+        let mut info = ActivityContext::for_test().build().info().clone();
+        info.attempt = attempt;
+        let order = AttemptOrder {
+            token,
+            lane,
+            activity: Arc::new(Telling { begun, ends }),
+            info,
+            secrets: None,
+            input: Payload::null(),
+            due: Timestamp::EPOCH,
+            schedule_to_start: None,
+            start_to_close: Duration::from_secs(10),
+            heartbeat: None,
+        };
+        let done = move |token: AttemptToken, outcome: AttemptOutcome| {
+            assert!(outcome.is_ok());
+            ended.send(token.attempt).unwrap();
+        };
+        pool.launch(order, done, Arc::new(|_, _| panic!("nothing blocks here")))
+    };
+    let first = launch(1, Lane::Forward, false);
+    assert_eq!(beginnings.recv().await, Some(1));
+    let _second = launch(2, Lane::Forward, true);
+    let _third = launch(3, Lane::Amends, true);
+    assert_eq!(ends.recv().await, Some(3), "the second has no place yet");
+    assert_eq!(beginnings.recv().await, Some(3));
+    drop(first);
+    assert_eq!(ends.recv().await, Some(2));
+}
