@@ -1,6 +1,8 @@
 //! Secrets in definitions. Lives here: the placeholder that stands for a secret wherever something is journaled. Must not
 //! live here: any secret, or where secrets come from.
 
+use serde_json::Value;
+
 /// How the placeholder of a secret begins; its name follows.
 pub const SECRET_OPEN: &str = "{{amends:secret:";
 
@@ -24,4 +26,40 @@ pub(super) fn is_secret_name(text: &str) -> bool {
 /// How many placeholders a text holds.
 pub(super) fn placeholders(text: &str) -> usize {
     text.matches(SECRET_OPEN).count()
+}
+
+/// The value with no placeholder left in it: what a step was sent may be read on, its secrets may not.
+pub(super) fn without_secrets(value: Value) -> Value {
+    match value {
+        Value::String(text) if placeholders(&text) > 0 => Value::from(told(&text)),
+        Value::Array(elements) => elements.into_iter().map(without_secrets).collect(),
+        Value::Object(entries) => entries
+            .into_iter()
+            .map(|(key, value)| (told(&key), without_secrets(value)))
+            .collect(),
+        other => other,
+    }
+}
+
+/// The text with each placeholder said in words.
+fn told(text: &str) -> String {
+    text.replace(SECRET_OPEN, "{{secret ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_read_on_holds_no_placeholder_that_would_be_filled_in() {
+        let sent = json!({"env": {"TOKEN": format!("Bearer {}", placeholder("TOKEN"))}, "stdin": [1, null]});
+        let read = without_secrets(sent);
+        assert_eq!(
+            read,
+            json!({"env": {"TOKEN": "Bearer {{secret TOKEN}}"}, "stdin": [1, null]})
+        );
+        assert_eq!(placeholders(&read.to_string()), 0);
+    }
 }

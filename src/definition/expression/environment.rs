@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::model::{Failure, Payload, RunId, StepName, WorkflowId};
 
-use super::super::secret::placeholder;
+use super::super::secret::{placeholder, without_secrets};
 use super::error::{EvaluateErrorKind, Fault};
 use super::names::{Reference, StepSide, UndoPart};
 use super::value::{object_to_cel, to_cel};
@@ -151,6 +151,11 @@ impl<'a> Environment<'a> {
                 Value::from(placeholder(name))
             }
             (None, _) => Value::Null,
+        };
+        // Only the definition says where a secret goes: reading what another request was does not send it on.
+        let value = match reference {
+            Reference::Undo(UndoPart::Input) | Reference::Step(_, StepSide::Input) => without_secrets(value),
+            _ => value,
         };
         self.decoded.insert(reference, value);
         Ok(())

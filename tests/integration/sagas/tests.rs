@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use amends::RunStatus;
+use amends::engine::Decision;
 use serde_json::json;
 
 use super::Shipped;
@@ -94,4 +95,25 @@ fn an_order_that_fails_inside_of_a_basket_fails_the_basket() {
 #[test]
 fn a_day_is_settled_or_its_ledger_opened_again_or_a_person_is_called() {
     plays_to_the_end(&NIGHTLY_SETTLEMENT);
+}
+
+#[test]
+fn a_person_who_is_called_at_night_decides_and_the_day_is_taken_back() {
+    run(async {
+        let stage = NIGHTLY_SETTLEMENT.stage().await;
+        stage.world.fail("collect-fees", Fault::Silent, u32::MAX);
+        stage.start("night").await;
+        stage.assert_ends("night", RunStatus::Stuck).await;
+        while !stage.world.did("applied page") {
+            stage.clock.advance(Duration::from_secs(10));
+            tokio::task::yield_now().await;
+        }
+        let back = Decision::go_back()
+            .by("ada")
+            .because("the fees are in the account, but nobody was told");
+        stage.amends.client().decide("night", back).await.unwrap();
+        stage.assert_ends("night", RunStatus::Amended).await;
+        assert!(stage.world.did("undone return-fees") && stage.world.did("undone reopen-ledger"));
+        stage.amends.shutdown(Duration::ZERO).await;
+    });
 }
