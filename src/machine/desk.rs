@@ -208,12 +208,12 @@ impl TurnBuilder<'_> {
                 self.emit(EventAttributes::WorkflowExecutionCompleted { result: output });
             }
             (None, _) => self.unwind(UnwindCause::Failed(item.failure), decider),
-            (Some(step), choice) => self.carry_out_for_step(step, &item, choice),
+            (Some(step), choice) => self.carry_out_for_step(step, &item, &choice),
         }
     }
 
-    fn carry_out_for_step(&mut self, step: EventId, item: &StuckItem, choice: Choice) {
-        let output = match &choice {
+    fn carry_out_for_step(&mut self, step: EventId, item: &StuckItem, choice: &Choice) {
+        let output = match choice {
             Choice::MarkDone { output } => output.clone(),
             _ => Payload::null(),
         };

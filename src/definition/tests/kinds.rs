@@ -18,7 +18,8 @@ const CANONICAL: &str = include_str!("canonical_more.json");
 #[test]
 fn everything_that_can_be_said_is_in_the_canonical_form_and_read_back_from_it() {
     let (saga, report) = parse(EVERYTHING);
-    assert_eq!(report.errors(), 0, "{report}");
+    // What an author may be asked about is not this file's business.
+    assert_eq!(report.errors(), 0);
     assert_eq!(
         std::str::from_utf8(saga.canonical_json()).unwrap(),
         CANONICAL.trim_end()

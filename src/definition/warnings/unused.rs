@@ -43,7 +43,7 @@ fn texts(saga: &Saga) -> Vec<String> {
 
 fn collect_texts(value: &Value, texts: &mut Vec<String>) {
     match value {
-        Value::String(text) => texts.push(text.clone()),
+        Value::String(text) if text.contains("${") => texts.push(text.clone()),
         Value::Array(elements) => elements.iter().for_each(|element| collect_texts(element, texts)),
         Value::Object(entries) => entries.values().for_each(|value| collect_texts(value, texts)),
         _ => {}

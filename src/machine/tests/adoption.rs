@@ -36,8 +36,8 @@ fn the_order_goes_through_steps_that_need_no_undoing() {
     run.completes("b", [step("c").after(["b"])])
         .completes("c", [complete()]);
     let mut undoing = taken_over(&run).unwrap();
-    undoing.expect_running("other/undo#1, c/undo#1");
-    undoing.completes("c/undo", []).expect_running("other/undo#1, a/undo#1");
+    undoing.expect_running("c/undo#1 other/undo#1");
+    undoing.completes("c/undo", []).expect_running("other/undo#1 a/undo#1");
 }
 
 #[test]
