@@ -134,11 +134,22 @@ impl Stage {
         }
     }
 
+    /// Lets time pass as it is needed, until the ledger has this line of a run.
+    async fn until_done(&self, id: &str, what: &str) {
+        while !self.world.did(&format!("{what} {id}")) {
+            let run = self.amends.client().describe(id).await.unwrap();
+            if self.waits_for_time(&run) {
+                self.clock.advance(TICK);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Whether nothing goes on but waiting: every attempt that runs is with a participant that will not answer, or is a
     /// saga itself.
     fn waits_for_time(&self, run: &RunDescription) -> bool {
         let now = self.clock.now();
-        let mut running = run.pending.iter().filter(|activity| activity.due <= now);
+        let mut running = run.pending.iter().filter(|activity| activity.due <= now && !activity.stuck);
         running.all(|activity| {
             let key = format!("{}/{}", run.run_id, activity.activity_id);
             let is_saga = [SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY].contains(&activity.activity_type.as_str());

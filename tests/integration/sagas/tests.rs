@@ -104,10 +104,7 @@ fn a_person_who_is_called_at_night_decides_and_the_day_is_taken_back() {
         stage.world.fail("collect-fees", Fault::Silent, u32::MAX);
         stage.start("night").await;
         stage.assert_ends("night", RunStatus::Stuck).await;
-        while !stage.world.did("applied page") {
-            stage.clock.advance(Duration::from_secs(10));
-            tokio::task::yield_now().await;
-        }
+        stage.until_done("night", "applied page").await;
         let back = Decision::go_back()
             .by("ada")
             .because("the fees are in the account, but nobody was told");

@@ -166,9 +166,10 @@ impl World {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Whether the ledger has a line that begins like this.
+    /// Whether the ledger has a line that begins with these words.
     pub(crate) fn did(&self, what: &str) -> bool {
-        self.ledger().iter().any(|line| line.starts_with(&format!("{what} ")))
+        let what = format!("{what} ");
+        self.ledger().iter().any(|line| format!("{line} ").starts_with(&what))
     }
 
     /// Forgets faults and ledger; keys stay used.
