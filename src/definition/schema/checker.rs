@@ -75,8 +75,14 @@ pub(in crate::definition) fn check_schema(schema: &Value, problems: &mut Problem
 
 fn report(error: &jsonschema::ValidationError<'_>, problems: &mut Problems) {
     let place = error.instance_path().to_string().replace('/', ".");
-    let message = shortened(format!("not a JSON Schema: {error}"));
-    problems.error(&format!("input_schema{place}"), message);
+    let text = error.to_string();
+    // How the crate could be made to fetch it is nothing to an author.
+    let text = text.split(" and retrieving it failed").next().unwrap_or_default();
+    let message = shortened(format!("not a JSON Schema: {text}"));
+    let problem = problems.error(&format!("input_schema{place}"), message);
+    if matches!(error.kind(), jsonschema::error::ValidationErrorKind::Referencing(_)) {
+        problem.hint("what a schema refers to has to be in it, under `$defs`");
+    }
 }
 
 fn validator(schema: &Value) -> Result<Validator, jsonschema::ValidationError<'static>> {
