@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::SagaDefinition;
 use crate::engine::{
-    CheckReport, Drawing, DrawingFormat, Error, Problem, Severity, activities_of, check_saga, saga_files,
+    CheckReport, Drawing, DrawingFormat, Error, HTTP_ACTIVITY, Problem, Severity, activities_of, check_saga, saga_files,
 };
 use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, WARN};
 use crate::server::exit::{Exit, Refusal};
@@ -133,7 +133,8 @@ impl Findings<'_> {
             self.say(&self.problem_line(&file, problem));
         }
         let Some(saga) = saga else { return };
-        let activities = activities_of(saga);
+        let mut activities = activities_of(saga);
+        activities.remove(HTTP_ACTIVITY);
         self.console.object(&json!({
             "type": "saga", "file": file, "name": saga.name().as_str(), "steps": saga.steps().len(),
             "digest": saga.digest().to_string(), "rust_activities": activities,

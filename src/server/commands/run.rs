@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::engine::{
-    Amends, Clock, Error, RunDescription, RunHandle, StepState, StepView, SystemClock, UndoState, activities_of,
-    check_saga,
+    Amends, Clock, Error, HTTP_ACTIVITY, RunDescription, RunHandle, StepState, StepView, SystemClock, UndoState,
+    activities_of, check_saga,
 };
 use crate::model::{Outcome, Payload, Timestamp};
 use crate::server::advice;
@@ -101,7 +101,7 @@ async fn engine(args: &RunArgs) -> Result<Amends, Refusal> {
 fn calls_rust(args: &RunArgs) -> bool {
     let checked = check_saga(&args.file, &args.settings.to_map());
     let saga = checked.ok().and_then(|(saga, _)| saga);
-    saga.is_some_and(|saga| !activities_of(&saga).is_empty())
+    saga.is_some_and(|saga| activities_of(&saga).iter().any(|name| name != HTTP_ACTIVITY))
 }
 
 async fn drive(amends: &Amends, args: &RunArgs, input: Payload, console: &Console) -> Result<Exit, Refusal> {
