@@ -149,7 +149,10 @@ impl Stage {
     /// saga itself.
     fn waits_for_time(&self, run: &RunDescription) -> bool {
         let now = self.clock.now();
-        let mut running = run.pending.iter().filter(|activity| activity.due <= now && !activity.stuck);
+        let mut running = run
+            .pending
+            .iter()
+            .filter(|activity| activity.due <= now && !activity.stuck);
         running.all(|activity| {
             let key = format!("{}/{}", run.run_id, activity.activity_id);
             let is_saga = [SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY].contains(&activity.activity_type.as_str());
