@@ -21,6 +21,7 @@ mod plan;
 mod properties;
 mod rollback;
 mod scenario;
+mod script;
 mod simulation;
 mod text;
 mod timer;

@@ -132,13 +132,11 @@ fn saga_events() -> Vec<EventAttributes> {
     ]
 }
 
-/// Every event and every change once, in the order of version 1's variants.
-fn every_kind() -> Turn {
+/// The events of a run's life, and its first activity, in the order of version 1's variants.
+fn run_events() -> Vec<EventAttributes> {
     use EventAttributes as E;
     let text = str::to_owned;
-    let timer = || TimerId::from_trusted("cool-off");
-    let (scheduled_id, started) = (EventId(5), EventId(6));
-    let attributes = [
+    vec![
         E::WorkflowExecutionStarted(Box::new(RunStarted {
             workflow_id: WorkflowId::from_trusted("order-42"),
             run_id: RunId::from_bytes([7; 16]),
@@ -197,6 +195,16 @@ fn every_kind() -> Turn {
             identity: text("shop 1.2.3"),
         }),
         scheduled(),
+    ]
+}
+
+/// The events of activities, timers, and the first two of sagas, in the order of version 1's variants.
+fn activity_events() -> Vec<EventAttributes> {
+    use EventAttributes as E;
+    let text = str::to_owned;
+    let timer = || TimerId::from_trusted("cool-off");
+    let (scheduled_id, started) = (EventId(5), EventId(6));
+    vec![
         E::ActivityTaskStarted {
             scheduled: scheduled_id,
             attempt: 2,
@@ -251,8 +259,13 @@ fn every_kind() -> Turn {
             failure: Failure::new("Down", "no answer"),
         })),
     ]
-    .into_iter()
-    .chain(saga_events());
+}
+
+/// Every event and every change once, in the order of version 1's variants.
+fn every_kind() -> Turn {
+    let text = str::to_owned;
+    let scheduled_id = EventId(5);
+    let attributes = [run_events(), activity_events(), saga_events()].into_iter().flatten();
     let event = |(place, attributes)| Event {
         id: EventId(place),
         time: Timestamp::from_micros(1_700_000_000_000_000),

@@ -3,7 +3,11 @@
 //!
 //! Positions are the format: no field or variant may be added, removed or moved.
 
+mod saga;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub(super) use saga::*;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Turn<'a> {
@@ -218,100 +222,6 @@ pub(super) enum Attributes<'a> {
         #[serde(borrow)]
         steps: Vec<AdoptedStep<'a>>,
     },
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct Decided<'a> {
-    pub(super) step: Option<u64>,
-    #[serde(borrow)]
-    pub(super) choice: Choice<'a>,
-    pub(super) by: &'a str,
-    pub(super) reason: &'a str,
-    #[serde(borrow)]
-    pub(super) request_id: Option<&'a str>,
-    pub(super) automatic: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) enum Choice<'a> {
-    Retry,
-    RetryWith(#[serde(borrow)] Payload<'a>),
-    Skip,
-    MarkDone(#[serde(borrow)] Payload<'a>),
-    GoForward,
-    GoBack,
-    Abandon,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) enum ChoiceKind {
-    Retry,
-    RetryWith,
-    Skip,
-    MarkDone,
-    GoForward,
-    GoBack,
-    Abandon,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) enum Verdict {
-    Applied,
-    NotApplied,
-    Unknown,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) enum WaitResult {
-    Signaled(u64),
-    Elapsed,
-    TimedOut,
-    Canceled,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct AdoptedStep<'a> {
-    pub(super) name: &'a str,
-    pub(super) kind: StepKind,
-    #[serde(borrow)]
-    pub(super) after: Option<Vec<&'a str>>,
-    #[serde(borrow)]
-    pub(super) input: Payload<'a>,
-    #[serde(borrow)]
-    pub(super) outcome: Result<Payload<'a>, Failure<'a>>,
-    #[serde(borrow)]
-    pub(super) compensation: Option<CompensationSpec<'a>>,
-    pub(super) scheduled: u64,
-    pub(super) closed: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct SagaOptions<'a> {
-    pub(super) unwind_timeout: Option<Span>,
-    pub(super) unwind_parallel: Option<u32>,
-    #[serde(borrow)]
-    pub(super) escalation: Option<Escalation<'a>>,
-    pub(super) automatic: Option<AutomaticDecision>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct Escalation<'a> {
-    pub(super) after: Span,
-    pub(super) activity_type: &'a str,
-    #[serde(borrow)]
-    pub(super) options: ActivityOptions<'a>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct AutomaticDecision {
-    pub(super) after: Span,
-    pub(super) choice: ChoiceKind,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct ParentRun<'a> {
-    pub(super) workflow_id: &'a str,
-    pub(super) run_id: [u8; 16],
 }
 
 #[derive(Serialize, Deserialize)]

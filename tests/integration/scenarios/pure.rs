@@ -16,8 +16,8 @@ use super::table::{Deed, Row, choice_of};
 /// What somebody has to do to an engine for it to do the same.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Move {
-    /// So much time goes by.
-    Pass(Duration),
+    /// So much time goes by, once so many attempts have begun.
+    Pass(Duration, usize),
     /// The row's deed, once its attempt has begun.
     Deed(String, Deed),
     /// A decision, once the step (empty: the saga) is stuck.
@@ -205,7 +205,7 @@ impl Play<'_> {
         };
         let passes = next.since(self.now);
         self.now = next;
-        self.played.moves.push(Move::Pass(passes));
+        self.played.moves.push(Move::Pass(passes, self.played.log.len()));
         self.input(Input::Wake);
         true
     }

@@ -44,7 +44,10 @@ async fn play(row: &Row) -> (Vec<String>, String) {
         .unwrap();
     for next in moves {
         match next {
-            Move::Pass(time) => clock.pass(time).await,
+            Move::Pass(time, begun) => {
+                recorder.until_len(begun).await;
+                clock.pass(time).await;
+            }
             Move::Deed(attempt, deed) => {
                 recorder.until(&attempt, 1).await;
                 match deed {

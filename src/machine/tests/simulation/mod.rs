@@ -13,6 +13,7 @@
 
 mod chance;
 mod check;
+mod operator;
 mod participants;
 mod world;
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::chance::Chance;
 use super::participants::Participants;
 use crate::machine::tests::plan::{Plan, PlanDecider};
-use crate::machine::tests::scenario::{cancel_request, decision, signal};
+use crate::machine::tests::scenario::{cancel_request, signal};
 use crate::machine::tests::text::{history_text, seconds};
-use crate::machine::{Reply, RunState, Stuck, decide, park};
+use crate::machine::{Reply, RunState, decide, park};
 use crate::model::*;
 
 /// Faults happen up to this time; afterwards all is well.
@@ -73,8 +73,8 @@ pub(super) struct Wish {
 }
 
 /// What dies with the process.
-struct Process {
-    state: RunState,
+pub(super) struct Process {
+    pub(super) state: RunState,
     undurable: Vec<Turn>,
     out: BTreeSet<AttemptToken>,
     /// When it is going to be woken.
@@ -86,12 +86,12 @@ struct Process {
 pub(super) struct World<'a> {
     seed: u64,
     plan: &'a Plan,
-    chance: Chance,
+    pub(super) chance: Chance,
     now: Timestamp,
     queue: BTreeMap<(Timestamp, u64), Happening>,
     happened: u64,
     life: u64,
-    process: Option<Process>,
+    pub(super) process: Option<Process>,
     pub(super) journal: Vec<Turn>,
     pub(super) participants: Participants,
     pub(super) wishes: Vec<Wish>,
@@ -200,7 +200,7 @@ impl<'a> World<'a> {
     }
 
     /// Decides; nothing leaves yet.
-    fn turn(&mut self, inputs: Vec<Input>, client: Option<usize>) {
+    pub(super) fn turn(&mut self, inputs: Vec<Input>, client: Option<usize>) {
         let trips = !self.is_calm() && self.chance.one_in(40);
         let mut decider = PlanDecider { plan: self.plan, trips };
         let Some(process) = &mut self.process else {
@@ -299,50 +299,6 @@ impl<'a> World<'a> {
             process.alarms.retain(|alarm| *alarm > now);
         }
         self.turn(vec![Input::Wake], None);
-    }
-
-    /// A person looks at what is stuck, goes and sees what really happened, and decides.
-    fn operator_looks(&mut self) {
-        let Some(process) = &self.process else {
-            return;
-        };
-        let stuck: Vec<Stuck> = process.state.stuck().collect();
-        let which = usize::try_from(self.chance.below(stuck.len() as u64)).unwrap_or(0);
-        let Some(Stuck { step, reason, .. }) = stuck.get(which) else {
-            return;
-        };
-        let Some(name) = step.as_ref().map(|step| step.to_string()) else {
-            return;
-        };
-        let tries_again = self.chance.one_in(2);
-        let output = Payload::null();
-        let choice = match reason {
-            StuckReason::CompensationFailed | StuckReason::CompensationInput | StuckReason::UnwindTimeout => {
-                match self.chance.below(4) {
-                    0 => Choice::Skip,
-                    1 => {
-                        self.participants.undo_by_hand(&name);
-                        Choice::MarkDone { output }
-                    }
-                    2 => Choice::RetryWith { input: output },
-                    _ => Choice::Retry,
-                }
-            }
-            StuckReason::RetriableFailed if tries_again => Choice::Retry,
-            StuckReason::RetriableFailed => {
-                self.participants.apply_by_hand(&name);
-                Choice::MarkDone { output }
-            }
-            StuckReason::Ambiguous if self.participants.has_applied(&name) => Choice::MarkDone { output },
-            StuckReason::Ambiguous if tries_again => Choice::Retry,
-            StuckReason::Ambiguous => {
-                self.participants.refuse(&name);
-                Choice::Skip
-            }
-            StuckReason::FailedAfterPivot => return,
-        };
-        self.trace.push(format!("decides {name} {choice:?}"));
-        self.turn(vec![decision(&name, choice, "")], None);
     }
 
     fn send(&mut self, token: AttemptToken, step: String, errand: Errand) {
