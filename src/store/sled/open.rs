@@ -25,6 +25,10 @@ const DATABASE_FILE: &str = "db";
 const RELEASE_WAITS_MAX: u32 = 2_500;
 const RELEASE_POLL: Duration = Duration::from_millis(2);
 
+/// How often to ask again for the directory's lock. A program that this process just starts has a copy of every open
+/// file, the lock's too, until it is loaded: 0.2 s is much more than that takes.
+const LOCK_WAITS_MAX: u32 = 100;
+
 pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<SledStore, Error> {
     install();
     let directory = make_directory(directory)?;
@@ -98,13 +102,21 @@ fn take_lock(directory: &Path) -> Result<File, Error> {
     let file = options
         .open(directory.join(LOCK_FILE))
         .map_err(|error| unusable(directory, &error))?;
-    match FileExt::try_lock(&file) {
-        Ok(()) => Ok(file),
-        Err(fs4::TryLockError::WouldBlock) => Err(Error::InUse {
-            path: directory.display().to_string(),
-        }),
-        Err(fs4::TryLockError::Error(error)) => Err(unusable(directory, &error)),
+    for _ in 0..LOCK_WAITS_MAX {
+        match FileExt::try_lock(&file) {
+            Ok(()) => return Ok(file),
+            Err(fs4::TryLockError::WouldBlock) => pause(),
+            Err(fs4::TryLockError::Error(error)) => return Err(unusable(directory, &error)),
+        }
     }
+    Err(Error::InUse {
+        path: directory.display().to_string(),
+    })
+}
+
+/// A thread of this store's own: nobody unparks it, so this is a pause.
+fn pause() {
+    thread::park_timeout(RELEASE_POLL);
 }
 
 /// A kill while sled opens leaves `snap.N.generating`, which sled then takes for its newest snapshot and never opens
@@ -137,8 +149,7 @@ fn open_database(directory: &Path, options: &SledOptions) -> Result<::sled::Db, 
                     let path = directory.display().to_string();
                     return Err(Error::InUse { path });
                 }
-                // A thread of this store's own: nobody unparks it, so this is a pause.
-                thread::park_timeout(RELEASE_POLL);
+                pause();
             }
             Err(Error::Io(reason)) => {
                 let path = directory.display().to_string();
