@@ -195,3 +195,77 @@ fn everything_wrong_with_files_and_registrations_is_said_at_once() {
         assert!(matches!(twice.start().await, Err(Error::Registry(errors)) if errors.len() == 1));
     });
 }
+
+/// A saga whose output says which version of it ran.
+fn versioned(version: &str) -> String {
+    format!(
+        r#"
+name = "gift"
+version = "{version}"
+run_timeout = "1h"
+search_attributes = {{ to = "${{ input.to }}" }}
+[input_schema]
+type = "object"
+required = ["to"]
+[[step]]
+name = "wrap"
+activity = "wrap"
+compensation = "none"
+[output]
+version = "{version}"
+"#
+    )
+}
+
+#[test]
+fn versions_of_a_saga_stand_side_by_side_and_a_name_means_the_newest() {
+    run(async {
+        let (home, files) = (Home::memory(), TempDir::new().unwrap());
+        for version in ["1.9", "1.10"] {
+            fs::write(files.path().join(format!("gift-{version}.toml")), versioned(version)).unwrap();
+        }
+        let wrap = activity("wrap", |_, input| async move { Ok(input) });
+        let builder = home.builder().activity_definition(wrap).sagas(files.path());
+        let amends = builder.start().await.unwrap();
+        for (name, expected) in [("gift", "1.10"), ("gift@1.9", "1.9"), ("gift@1.10", "1.10")] {
+            let run = amends
+                .workflow_by_name(name)
+                .start(&json!({"to": "Ada"}))
+                .await
+                .unwrap();
+            assert_eq!(run.result().await.unwrap(), json!({"version": expected}), "{name}");
+            let seen = run.describe().await.unwrap();
+            assert_eq!(seen.workflow_type.as_str(), "gift");
+            assert_eq!(seen.search_attributes["to"].to::<String>().unwrap(), "Ada");
+        }
+        let unknown = amends.workflow_by_name("gift@2").start(&json!({"to": "Ada"})).await;
+        let error = unknown.unwrap_err();
+        assert!(matches!(error, Error::UnknownWorkflow { .. }), "{error}");
+        assert!(error.to_string().contains("gift@1.9"), "{error}");
+        amends.shutdown(SECOND).await;
+    });
+}
+
+#[test]
+fn an_input_that_does_not_fit_starts_nothing() {
+    run(async {
+        let (home, files) = (Home::memory(), TempDir::new().unwrap());
+        fs::write(files.path().join("gift.toml"), versioned("1")).unwrap();
+        let wrap = activity("wrap", |_, input| async move { Ok(input) });
+        let builder = home.builder().activity_definition(wrap).sagas(files.path());
+        let amends = builder.start().await.unwrap();
+        let refused = amends
+            .workflow_by_name("gift")
+            .id("gift-1")
+            .start(&json!({"for": "Ada"}))
+            .await;
+        let error = refused.unwrap_err();
+        assert_eq!(error.code().to_string(), "E0019");
+        assert!(error.to_string().contains("to"), "{error}");
+        assert!(matches!(
+            amends.client().describe("gift-1").await,
+            Err(Error::NotFound(_))
+        ));
+        amends.shutdown(SECOND).await;
+    });
+}
