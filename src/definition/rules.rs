@@ -47,6 +47,7 @@ pub(super) fn check(
     }
     check_versioned_name(saga, problems);
     check_instance_names(&saga.steps, problems);
+    check_derived_names(&saga.steps, problems);
     // In a cycle every step comes after every other one: the order of kinds would only be noise.
     if !graph.cyclic {
         check_kinds(&saga.steps, graph, problems);
@@ -118,10 +119,24 @@ fn check_versioned_name(saga: &canonical::Saga, problems: &mut Problems) {
     }
 }
 
+/// Compensations and verifications are named after their steps, and what is named alike has one idempotency key.
+fn check_derived_names(steps: &[Step], problems: &mut Problems) {
+    for (index, step) in steps.iter().enumerate() {
+        if step.name.ends_with("/undo") || step.name.contains("/verify") {
+            problems
+                .error(
+                    &format!("step[{index}].name"),
+                    "a name that ends in `/undo`, or has `/verify` in it, is taken",
+                )
+                .hint("a step's compensation is called `<step>/undo`, its verification `<step>/verify`");
+        }
+    }
+}
+
 /// The steps that a `foreach` makes are named after it.
 fn check_instance_names(steps: &[Step], problems: &mut Problems) {
     for (index, step) in steps.iter().enumerate() {
-        let Some((name, rest)) = step.name.split_once('[') else {
+        let Some((name, rest)) = step.name.rsplit_once('[') else {
             continue;
         };
         let is_instance = rest
@@ -167,8 +182,8 @@ fn check_kinds(steps: &[Step], graph: &Graph, problems: &mut Problems) {
                         "step `{name}` may still be running when pivot `{}` succeeds",
                         pivot.name
                     );
-                    problems.warning(&place, message).hint(format!(
-                        "then it cannot be undone any more; add \"{name}\" to the pivot's `after`"
+                    problems.error(&place, message).hint(format!(
+                        "then it could not be undone any more; add \"{name}\" to the pivot's `after`"
                     ));
                 }
             }

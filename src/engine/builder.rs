@@ -266,6 +266,7 @@ impl AmendsBuilder {
             errors.extend(unknown_activities(&saga, &known));
             self.add_saga(&mut sagas, saga);
         }
+        errors.extend(sagas.iter().filter_map(|saga| self.unknown_children(saga, &sagas)));
         if !errors.is_empty() {
             return Err(Error::Definition(errors));
         }
@@ -273,6 +274,26 @@ impl AmendsBuilder {
             errors if errors.is_empty() => Ok(sagas),
             errors => Err(Error::Registry(errors)),
         }
+    }
+
+    /// Steps that run a saga or workflow which this engine does not know.
+    fn unknown_children(&self, saga: &SagaDefinition, sagas: &Catalog) -> Option<DefinitionError> {
+        let unknown = saga.steps().iter().filter_map(|step| {
+            let child = step.child_saga()?;
+            let known = sagas.get(child).is_some() || self.registry.workflow(child).is_some();
+            (!known).then(|| Problem {
+                severity: Severity::Error,
+                position: None,
+                place: format!("step {}", step.name()),
+                message: format!("no saga or workflow {child:?} is known"),
+                hint: Some("load its file too (`AmendsBuilder::sagas`; `amends run .. --sagas PATH`)".to_owned()),
+            })
+        });
+        let problems: Vec<Problem> = unknown.collect();
+        (!problems.is_empty()).then(|| DefinitionError {
+            file: saga.name().to_string(),
+            problems,
+        })
     }
 
     fn add_saga(&mut self, sagas: &mut Catalog, saga: SagaDefinition) {

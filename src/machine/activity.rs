@@ -51,6 +51,8 @@ impl TurnBuilder<'_> {
         let lost: Vec<EventId> = self
             .state
             .attempts_due(at.min(self.now))
+            // What waits for another run finds it again, and has lost nothing.
+            .filter(|activity| !activity.is_about_a_child())
             .map(|activity| activity.scheduled)
             .filter(|scheduled| !self.is_new(*scheduled))
             .collect();
@@ -234,6 +236,12 @@ impl TurnBuilder<'_> {
                 .attributes
                 .step()
                 .is_some_and(|step| step.in_flight == InFlight::Fence);
+        // A pivot that nothing undoes is never given up without an answer.
+        let fenced = fenced
+            && !activity
+                .attributes
+                .step()
+                .is_some_and(|step| step.kind == StepKind::Pivot && step.compensation.is_none());
         let failure = activity
             .last_failure
             .clone()

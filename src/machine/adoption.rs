@@ -31,6 +31,10 @@ impl RunState {
             StepState::Completed { output } => Ok(output.clone()),
             StepState::Skipped => Ok(crate::model::Payload::null()),
             StepState::Failed { failure, .. } => Err(failure.clone()),
+            // A pivot that nothing undoes, and that may have happened, is a person's affair.
+            StepState::Pending if step.kind == StepKind::Pivot && compensation.is_none() => {
+                Ok(crate::model::Payload::null())
+            }
             StepState::Pending => Err(Failure::worker_lost()),
         };
         // Whoever undoes the whole has decided about the pivot, too; one that cannot be undone is a person's affair.

@@ -8,6 +8,8 @@
 //! | nobody knows whether a step had its effect | retry, retry-with, mark-done, go-forward, skip, go-back (if it can be undone), abandon |
 //! | a failure after the pivot | mark-done (with the run's result), go-back, abandon |
 
+use std::time::Duration;
+
 use crate::model::{
     ActivityId, ActivityRole, ActivityScheduled, Choice, ChoiceKind, Decide, EventAttributes, EventId, Failure,
     Payload, RetryState, SagaDecided, StepName, StepVerdict, StuckNotice, StuckReason, TimeoutKind, Timestamp,
@@ -19,6 +21,9 @@ use super::decider::Decider;
 use super::pending::{PendingActivity, StuckItem};
 use super::state::RunState;
 use super::turn::{Rejection, Reply, TurnBuilder};
+
+/// The least time after which something is decided automatically.
+const AUTOMATIC_AFTER_MIN: Duration = Duration::from_secs(1);
 
 /// Something about a saga that needs a person.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +58,19 @@ impl RunState {
     }
 
     fn choices(&self, step: Option<EventId>, item: &StuckItem) -> Vec<ChoiceKind> {
+        let mut choices = self.choices_of(step, item);
+        // A child saga that has ended stays as it ended: only one with another id can end differently.
+        let stuck = step.and_then(|step| self.stuck_activity(step, item.reason));
+        if let Some(activity) = stuck.and_then(|stuck| self.activities.get(&stuck))
+            && activity.is_about_a_child()
+        {
+            let undoes = activity.is_compensation();
+            choices.retain(|choice| !(*choice == ChoiceKind::Retry || undoes && *choice == ChoiceKind::RetryWith));
+        }
+        choices
+    }
+
+    fn choices_of(&self, step: Option<EventId>, item: &StuckItem) -> Vec<ChoiceKind> {
         use ChoiceKind as C;
         match item.reason {
             StuckReason::CompensationFailed
@@ -72,6 +90,8 @@ impl RunState {
                 choices.push(C::Abandon);
                 choices
             }
+            // What has been undone cannot be said to be done.
+            StuckReason::FailedAfterPivot if self.unwinding_since.is_some() => vec![C::GoBack, C::Abandon],
             StuckReason::FailedAfterPivot => vec![C::MarkDone, C::GoBack, C::Abandon],
         }
     }
@@ -116,7 +136,15 @@ impl RunState {
     fn decides_at(&self, step: Option<EventId>, item: &StuckItem) -> Option<Timestamp> {
         let automatic = self.saga_options()?.automatic?;
         let is_open = self.choices(step, item).contains(&automatic.choice);
-        (is_open && without_data(automatic.choice).is_some()).then(|| item.since.after(automatic.after))
+        // What cannot be made from the same data now cannot be made from it later.
+        let in_vain = item.reason == StuckReason::CompensationInput && automatic.choice == ChoiceKind::Retry;
+        if !is_open || in_vain || without_data(automatic.choice).is_none() {
+            return None;
+        }
+        // Each decision doubles the time until the next one: deciding the same for ever must not fill the history.
+        let doubled = 1_u32 << self.automatic_decisions.min(10);
+        let after = automatic.after.max(AUTOMATIC_AFTER_MIN).saturating_mul(doubled);
+        Some(item.since.after(after))
     }
 }
 
@@ -172,6 +200,8 @@ impl TurnBuilder<'_> {
         match (step, stuck.len()) {
             (_, 0) => Err(Rejection::NotStuck),
             (None, 1) => Ok(stuck.keys().next().copied().flatten()),
+            // Steps have names; the saga as a whole is what is left to be meant.
+            (None, _) if stuck.contains_key(&None) => Ok(None),
             (None, _) => Err(Rejection::WhichStep { stuck: names() }),
             (Some(name), _) => {
                 let scheduled = self.state.step(name.as_str()).map(|step| step.scheduled);

@@ -152,9 +152,15 @@ impl SagaLedger {
         self.steps.is_empty()
     }
 
-    /// Whether a person decided to leave a step as it is, so that not everything is undone.
+    /// Whether something is not undone although it has happened, or may have: a person decided to leave it, or it is a
+    /// pivot that nothing undoes.
     pub(super) fn leaves_something(&self) -> bool {
-        self.steps.values().any(|step| step.undo == UndoState::Skipped)
+        let left = |step: &StepRecord| {
+            let is_bare_pivot = step.kind == StepKind::Pivot && step.compensation.is_none();
+            let happened = matches!(step.state, StepState::Completed { .. } | StepState::Pending);
+            step.undo == UndoState::Skipped || (is_bare_pivot && happened)
+        };
+        self.steps.values().any(left)
     }
 
     /// Whether a pivot has succeeded, or may be succeeding right now: the saga only goes forward.

@@ -68,6 +68,10 @@ impl TurnBuilder<'_> {
             return Ok(Reply::Duplicate);
         }
         self.check_room()?;
+        let unread = self.state.unread_signals.values().map(|unread| unread.len());
+        if unread.sum::<usize>() >= limits::PENDING_MAX {
+            return Err(Rejection::TooManySignals);
+        }
         self.emit(EventAttributes::WorkflowExecutionSignaled(Box::new(WorkflowSignaled {
             name,
             input,

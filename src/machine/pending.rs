@@ -1,8 +1,8 @@
 //! What a run waits for: activities and timers that have not ended. Must not live here: how they end.
 
 use crate::model::{
-    ActivityScheduled, AttemptToken, EventId, Failure, LockName, RetryState, SagaWaitStarted, StepVerdict, StuckReason,
-    Timestamp,
+    ActivityScheduled, AttemptToken, EventId, Failure, LockName, RetryState, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY,
+    SagaWaitStarted, StepVerdict, StuckReason, Timestamp,
 };
 
 /// An activity that has been scheduled and has not ended.
@@ -123,6 +123,12 @@ impl PendingActivity {
     #[must_use]
     pub fn is_suspended(&self) -> bool {
         self.stuck || self.ambiguous.is_some()
+    }
+
+    /// Whether it runs, or undoes, another saga as a step of this one: its attempts only wait for that one.
+    #[must_use]
+    pub fn is_about_a_child(&self) -> bool {
+        [SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY].contains(&self.attributes.activity_type.as_str())
     }
 
     /// Whether it undoes a saga step.

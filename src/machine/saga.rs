@@ -60,7 +60,13 @@ impl TurnBuilder<'_> {
         let options = self.state.saga_options();
         let bound = options.and_then(|options| options.unwind_parallel);
         let bound = usize::try_from(bound.unwrap_or(limits::UNWIND_PARALLEL_MAX).max(1)).unwrap_or(usize::MAX);
-        let room = bound.saturating_sub(self.state.saga.undoing());
+        // What waits for a person holds up nobody else.
+        let stuck = self
+            .state
+            .activities
+            .values()
+            .filter(|activity| activity.stuck && activity.is_compensation());
+        let room = bound.saturating_sub(self.state.saga.undoing().saturating_sub(stuck.count()));
         for step in self.state.saga.ready_to_undo(scope).into_iter().take(room) {
             self.schedule_compensation(step, decider);
         }
@@ -115,7 +121,7 @@ impl TurnBuilder<'_> {
 
     fn close_unwound(&mut self, cause: UnwindCause) {
         let by_definition = self.state.started().is_some_and(|started| started.definition.is_some());
-        let amended = (by_definition || !self.state.saga.is_empty()) && !self.state.saga.leaves_something();
+        let amended = (by_definition || !self.state.saga.is_empty()) && !self.state.leaves_something();
         self.emit(match cause {
             UnwindCause::Failed(failure) => EventAttributes::WorkflowExecutionFailed { failure, amended },
             UnwindCause::Canceled(failure) => EventAttributes::WorkflowExecutionCanceled { failure, amended },

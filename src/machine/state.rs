@@ -29,6 +29,8 @@ pub struct RunState {
     /// What needs a person, by the scheduling event of the step concerned (`None`: the saga as a whole).
     pub(super) stuck: BTreeMap<Option<EventId>, StuckItem>,
     pub(super) decision_requests: BTreeSet<RequestId>,
+    /// How many decisions no person has made.
+    pub(super) automatic_decisions: u32,
     /// A person decided to go back although the pivot has succeeded.
     pub(super) pivot_overruled: bool,
     /// When the saga turned back.
@@ -144,6 +146,12 @@ impl RunState {
     #[must_use]
     pub fn rollbacks(&self) -> u64 {
         self.rollbacks
+    }
+
+    /// Whether something of its saga is not undone, and will not be, although it has happened or may have.
+    #[must_use]
+    pub fn leaves_something(&self) -> bool {
+        self.saga.leaves_something()
     }
 
     /// The locks that the run has asked for, by name.

@@ -131,12 +131,9 @@ impl TurnBuilder<'_> {
             activity_id,
             activity_type,
             input,
-            mut options,
+            options,
             step,
         } = schedule;
-        if step.as_ref().is_some_and(|step| step.kind == StepKind::Retriable) {
-            options.retry.maximum_attempts = 0;
-        }
         self.emit(EventAttributes::ActivityTaskScheduled(Box::new(ActivityScheduled {
             activity_id,
             activity_type,

@@ -76,6 +76,9 @@ pub enum Rejection {
         /// What can be chosen.
         open: Vec<String>,
     },
+    /// Too many signals wait for a step that reads them.
+    #[error("{} signals are unread; the run takes no more", limits::PENDING_MAX)]
+    TooManySignals,
     /// The history may not grow any more.
     #[error("the history has reached its limit of {} events", limits::HISTORY_EVENTS_MAX)]
     HistoryFull,

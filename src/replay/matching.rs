@@ -182,6 +182,8 @@ pub(super) fn may_be_the_machines_own(attributes: &EventAttributes, something_ar
     match attributes {
         E::SagaUnwindStarted(unwind) => unwind.cause == UnwindCause::TimedOut || something_arrived,
         E::WorkflowExecutionFailed { .. } | E::WorkflowExecutionCanceled { .. } => something_arrived,
+        // A run that was started to undo another one may halt at that one's pivot.
+        E::SagaStuck(stuck) => stuck.step.is_none() && something_arrived,
         _ => false,
     }
 }

@@ -25,7 +25,7 @@ use serde::de::IgnoredAny;
 use tokio::sync::oneshot;
 
 use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
-use crate::machine::{PendingActivity, RunState, UndoState};
+use crate::machine::{PendingActivity, RunState};
 use crate::model::{
     ActivityRole, ActivityType, AttemptOutcome, Failure, Input, Outcome, ParentRun, Payload, RequestId, RunId,
     StartRun, StepName, Undo, WorkflowId, WorkflowType,
@@ -113,8 +113,13 @@ fn undone_by(undo: &WorkflowId) -> WorkflowId {
     WorkflowId::from_trusted(id.strip_suffix(UNDO).unwrap_or(id))
 }
 
-/// The engine stops: whoever waits goes on with the next one.
-struct Stopping;
+/// Why an attempt ends without the child having ended.
+enum Over {
+    /// The engine stops; the next one goes on.
+    Stopping,
+    /// The child's data is damaged.
+    Broken(Failure),
+}
 
 /// Does what is ordered, however long that takes; `None` when the engine stopped before.
 pub(super) async fn attend(shared: &Arc<Shared>, order: ChildOrder, cancel: CancelFlag) -> Option<AttemptOutcome> {
@@ -132,7 +137,11 @@ pub(super) async fn attend(shared: &Arc<Shared>, order: ChildOrder, cancel: Canc
     };
     tokio::select! {
         biased;
-        outcome = attended => outcome.ok(),
+        outcome = attended => match outcome {
+            Ok(outcome) => Some(outcome),
+            Err(Over::Broken(failure)) => Some(Err(failure)),
+            Err(Over::Stopping) => None,
+        },
         () = shared.draining().raised() => None,
     }
 }
@@ -145,25 +154,21 @@ struct Attendant {
 
 impl Attendant {
     /// Starts (or finds) the child and waits for its end. Asked to stop, it asks the child to, and goes on waiting.
-    async fn run(&self, cancel: &CancelFlag) -> Result<AttemptOutcome, Stopping> {
+    async fn run(&self, cancel: &CancelFlag) -> Result<AttemptOutcome, Over> {
         let child: ChildSaga = match self.order.input.to() {
             Ok(child) => child,
             Err(error) => return Ok(Err(bad_input(&error.to_string()))),
         };
-        let start = match self.start_of(&child) {
-            Ok(start) => start,
+        let id = match self.child_id(&child) {
+            Ok(id) => id,
             Err(failure) => return Ok(Err(failure)),
         };
-        let id = start.workflow_id.clone();
-        let (run_id, watch) = match self.begin(start).await? {
+        let (run_id, watch) = match self.find_or_start(&id, &child).await? {
             Ok(begun) => begun,
-            Err(error) => {
-                let message = format!("the child {id:?} cannot be started: {error}");
-                return Ok(Err(Failure::not_applied("ChildNotStarted", message)));
-            }
+            Err(failure) => return Ok(Err(failure)),
         };
         let ended = {
-            let mut ended = std::pin::pin!(self.end_of(&id, run_id, Some(watch)));
+            let mut ended = std::pin::pin!(self.end_of(&id, run_id, watch));
             tokio::select! {
                 biased;
                 ended = &mut ended => ended,
@@ -174,6 +179,36 @@ impl Attendant {
             }
         };
         ended.map(|outcome| self.meaning(&id, run_id, outcome))
+    }
+
+    /// The child that an earlier attempt started, or a new one. What an engine with other definitions thinks of a start
+    /// means nothing to a child that exists.
+    async fn find_or_start(
+        &self,
+        id: &WorkflowId,
+        child: &ChildSaga,
+    ) -> Result<Result<(RunId, Option<oneshot::Receiver<Watched>>), Failure>, Over> {
+        if let Some((run_id, state)) = self.load(id).await?
+            && self.is_own(&state)
+        {
+            return Ok(Ok((run_id, None)));
+        }
+        let start = match self.start_of(child) {
+            Ok(start) => start,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        Ok(match self.begin(start).await? {
+            Ok((run_id, watch)) => Ok((run_id, Some(watch))),
+            Err(error) => {
+                let message = format!("the child {id:?} cannot be started: {error}");
+                Err(Failure::not_applied("ChildNotStarted", message))
+            }
+        })
+    }
+
+    fn is_own(&self, state: &RunState) -> bool {
+        let parent = state.started().and_then(|started| started.parent.as_ref());
+        parent == Some(&self.order.parent)
     }
 
     /// What the end of a child means for the step that it is.
@@ -209,11 +244,11 @@ impl Attendant {
             Ok(fold(run_id, &turns)?)
         });
         // What cannot be read may well be left.
-        state.map_or(true, |state| state.steps().any(|step| step.undo == UndoState::Skipped))
+        state.map_or(true, |state| state.leaves_something())
     }
 
     /// Undoes whatever the step's child has left.
-    async fn undo(&self) -> Result<AttemptOutcome, Stopping> {
+    async fn undo(&self) -> Result<AttemptOutcome, Over> {
         let done = || Ok(Ok(Payload::null()));
         let undo = self.order.input.to::<Undo<ChildSaga, IgnoredAny>>();
         let child = match undo.map(|undo| undo.input).or_else(|_| self.order.input.to()) {
@@ -232,8 +267,7 @@ impl Attendant {
         let Some((run_id, mut state)) = self.load(&id).await? else {
             return done();
         };
-        let parent = state.started().and_then(|started| started.parent.as_ref());
-        if parent != Some(&self.order.parent) {
+        if !self.is_own(&state) {
             // Somebody else's run has the id: then this step's child was never started.
             return done();
         }
@@ -247,12 +281,16 @@ impl Attendant {
         }
         match self.undo_run(&id, &state) {
             Ok(Some(start)) => self.undo_by(start).await,
+            Ok(None) if state.leaves_something() => {
+                let message = format!("a part of the child {id:?} cannot be undone, or somebody decided to leave it");
+                Ok(Err(Failure::non_retryable("ChildNotUndone", message)))
+            }
             Ok(None) => done(),
             Err(failure) => Ok(Err(failure)),
         }
     }
 
-    async fn undo_by(&self, start: StartRun) -> Result<AttemptOutcome, Stopping> {
+    async fn undo_by(&self, start: StartRun) -> Result<AttemptOutcome, Over> {
         let id = start.workflow_id.clone();
         let (run_id, watch) = match self.begin(start).await? {
             Ok(begun) => begun,
@@ -340,16 +378,13 @@ impl Attendant {
         RequestId::from_trusted(self.order.info.idempotency_key.as_str())
     }
 
-    async fn begin(
-        &self,
-        start: StartRun,
-    ) -> Result<Result<(RunId, oneshot::Receiver<Watched>), RequestError>, Stopping> {
+    async fn begin(&self, start: StartRun) -> Result<Result<(RunId, oneshot::Receiver<Watched>), RequestError>, Over> {
         let begun = self.ask(|| self.gateway.begin(start.clone())).await?;
         Ok(begun.map(|(Delivered { run_id, .. }, watch)| (run_id, watch)))
     }
 
     /// Asks a child to end. One that has ended, or only goes forward, is not moved by that.
-    async fn cancel(&self, id: &WorkflowId, run_id: RunId) -> Result<(), Stopping> {
+    async fn cancel(&self, id: &WorkflowId, run_id: RunId) -> Result<(), Over> {
         let input = Input::RequestCancel {
             reason: format!(
                 "the saga {:?}, whose step it is, turned back",
@@ -369,7 +404,7 @@ impl Attendant {
         id: &WorkflowId,
         run_id: RunId,
         watch: Option<oneshot::Receiver<Watched>>,
-    ) -> Result<Outcome, Stopping> {
+    ) -> Result<Outcome, Over> {
         let mut watch = watch;
         loop {
             match self.gateway.outcome(id, run_id, watch.take()).await {
@@ -379,7 +414,7 @@ impl Attendant {
         }
     }
 
-    async fn load(&self, id: &WorkflowId) -> Result<Option<(RunId, RunState)>, Stopping> {
+    async fn load(&self, id: &WorkflowId) -> Result<Option<(RunId, RunState)>, Over> {
         let load = || async {
             let store = self.gateway.store()?;
             let Some(head) = store.find(id)? else {
@@ -397,7 +432,7 @@ impl Attendant {
     }
 
     /// Asks until the engine has answered: its own troubles are no failures of a step.
-    async fn ask<T, F>(&self, request: impl Fn() -> F) -> Result<Result<T, RequestError>, Stopping>
+    async fn ask<T, F>(&self, request: impl Fn() -> F) -> Result<Result<T, RequestError>, Over>
     where
         F: Future<Output = Result<T, RequestError>>,
     {
@@ -414,9 +449,14 @@ impl Attendant {
         }
     }
 
-    async fn pause(&self, error: &RequestError) -> Result<(), Stopping> {
-        if matches!(error, RequestError::ShuttingDown) {
-            return Err(Stopping);
+    async fn pause(&self, error: &RequestError) -> Result<(), Over> {
+        match error {
+            RequestError::ShuttingDown => return Err(Over::Stopping),
+            RequestError::Store(crate::store::Error::Corrupt { run: Some(_), .. }) => {
+                let message = format!("the child cannot be read, and nobody knows what became of it: {error}");
+                return Err(Over::Broken(Failure::non_retryable("ChildBroken", message)));
+            }
+            _ => {}
         }
         tracing::debug!(workflow_id = %self.order.info.workflow_id, %error, "a child cannot be reached just now");
         let clock = &self.shared.clock;

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -161,10 +163,21 @@ impl Group {
             }
         };
         let mut tail = Tail::default();
-        let (stdout, stderr, ()) = tokio::join!(bounded(stdout, self.pid), tail.read(stderr), feed);
+        let (stdout, status) = {
+            let (pid, child) = (self.pid, &mut *child);
+            let ended = std::pin::pin!(async move { (bounded(stdout, pid).await, child.wait().await) });
+            let beside = std::pin::pin!(async { tokio::join!(tail.read(stderr), feed) });
+            match select(ended, beside).await {
+                // Whoever still holds the other two open is not waited for; what is there by now is taken along.
+                Either::Left((ended, beside)) => {
+                    let _ = beside.now_or_never();
+                    ended
+                }
+                Either::Right((_, ended)) => ended.await,
+            }
+        };
         let (stdout, complete) = stdout.map_err(broken)?;
-        stderr.map_err(broken)?;
-        let status = child.wait().await.map_err(broken)?;
+        let status = status.map_err(broken)?;
         // From here on its number may be somebody else's.
         self.has_ended = true;
         if !complete {
@@ -300,7 +313,7 @@ fn not_started(request: &ExecRequest, error: &io::Error) -> Failure {
             let message = format!("there is no program {program:?}{}", place.unwrap_or_default());
             Failure::new("ExecNotFound", message).without_effect()
         }
-        io::ErrorKind::InvalidInput => {
+        io::ErrorKind::InvalidInput | io::ErrorKind::ArgumentListTooLong => {
             let message = format!("{program:?} cannot be run so: {error}");
             Failure::not_applied("ExecInvalidRequest", message)
         }

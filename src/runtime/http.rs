@@ -164,9 +164,10 @@ fn prepare(client: &Client, request: &HttpRequest, key: &str, attempt: u32) -> R
         "PATCH" => Method::PATCH,
         "DELETE" => Method::DELETE,
         "HEAD" => Method::HEAD,
+        "OPTIONS" => Method::OPTIONS,
         other => {
             return Err(unsendable(format!(
-                "the method {other:?} is not one of GET, POST, PUT, PATCH, DELETE, HEAD"
+                "the method {other:?} is not one of GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"
             )));
         }
     };

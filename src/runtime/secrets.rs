@@ -265,7 +265,7 @@ fn stand_in(name: &str) -> String {
     format!("[secret {name}]")
 }
 
-/// How a secret may look where it comes back: as it is, or inside JSON.
+/// How a secret may look where it comes back: as it is, inside JSON, or in a URL.
 fn forms(value: &str) -> Vec<String> {
     let mut forms = vec![value.to_owned()];
     let quoted = Value::from(value).to_string();
@@ -276,6 +276,12 @@ fn forms(value: &str) -> Vec<String> {
             .filter(|inner| *inner != value)
             .map(str::to_owned),
     );
+    #[cfg(feature = "http")]
+    {
+        let mut in_url = String::new();
+        crate::definition::percent_encode(value, &mut in_url);
+        forms.extend((in_url != value).then_some(in_url));
+    }
     forms.retain(|form| !form.is_empty());
     forms
 }

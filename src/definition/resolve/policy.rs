@@ -34,7 +34,8 @@ fn escalation(authored: &Saga, saga: &mut canonical::Saga, problems: &mut Proble
         return;
     };
     saga.stuck.escalate_after_us = limit(stuck.escalate_after, "stuck.escalate_after", problems).unwrap_or(0);
-    let defaults = with_options(ActivityOptions::default(), &authored.defaults);
+    // Like a compensation, it is tried until it succeeds: somebody has to be told.
+    let defaults = with_options(ActivityOptions::for_compensation(), &authored.compensation_defaults);
     saga.stuck.escalate = Some(work(
         escalate,
         "stuck.escalate",

@@ -20,7 +20,10 @@ impl RunState {
             E::SagaStepAmbiguous(ambiguous) => {
                 let activity = self.pending(ambiguous.scheduled)?;
                 activity.ambiguous = Some(ambiguous.retry_state);
+                // Whatever a person was asked before, it is found out now.
+                activity.stuck = false;
                 activity.last_failure = Some(ambiguous.failure.clone());
+                self.stuck.remove(&Some(ambiguous.scheduled));
             }
             E::SagaStepResolved { scheduled, verdict } => self.pending(*scheduled)?.verdict = Some(*verdict),
             E::SagaRollbackStarted { keep } => {
@@ -107,6 +110,7 @@ impl RunState {
             return Err(self.misfit("a decision about what is not stuck"));
         };
         self.decision_requests.extend(decided.request_id.clone());
+        self.automatic_decisions = self.automatic_decisions.saturating_add(u32::from(decided.automatic));
         let Some(step) = decided.step else {
             self.pivot_overruled |= decided.choice == Choice::GoBack;
             return Ok(());
@@ -161,7 +165,7 @@ impl RunState {
             .started
             .as_ref()
             .is_some_and(|started| started.definition.is_some());
-        if by_definition {
+        if by_definition && self.phase == Phase::Running {
             let unread = self.unread_signals.entry(signal.name.clone()).or_default();
             unread.push_back((id, signal.input.clone()));
         }

@@ -18,7 +18,14 @@ pub(super) struct Plan<'a> {
     /// How each step stands, in file order.
     steps: Vec<Progress>,
     commands: Vec<Command>,
+    /// Elements of lists that were begun in this task, the ones that have to wait included.
+    planned: usize,
+    /// Bytes of the inputs of the elements that this task begins.
+    bytes: usize,
 }
+
+/// Elements of lists that may be pending at once: what is left of a run's activities is for its other steps.
+const ELEMENTS_PENDING_MAX: usize = limits::PENDING_MAX - limits::STEPS_MAX;
 
 /// How a step stands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,6 +62,8 @@ impl<'a> Plan<'a> {
             scope,
             now,
             commands: Vec::new(),
+            planned: 0,
+            bytes: 0,
         };
         for step in 0..plan.steps.len() {
             plan.finish_list(step)?;
@@ -188,11 +197,20 @@ impl<'a> Plan<'a> {
         }
         if progress.elements == 0 {
             self.check_room(step, items.len())?;
+            self.planned += items.len();
         }
         for element in (progress.elements..items.len()).take(room) {
+            // The others begin when some of those that are pending have ended.
+            let pending = self.scope.run.activities().count() + self.commands.len();
+            if pending > 0 && (pending >= ELEMENTS_PENDING_MAX || self.bytes >= limits::TURN_INPUT_BYTES_FULL) {
+                break;
+            }
             let scope = self.scope.with_item(Some(&items), Some(element));
             let name = instance_name(step.name(), Some(element));
             let command = self.schedule(index, step, name, &scope)?;
+            if let Command::ScheduleActivity(schedule) = &command {
+                self.bytes += schedule.input.data().len();
+            }
             self.commands.push(command);
         }
         Ok(())
@@ -202,7 +220,7 @@ impl<'a> Plan<'a> {
     fn check_room(&self, step: &Step, elements: usize) -> Result<(), Failure> {
         let steps = self.scope.definition.steps().len();
         let begun = self.scope.run.steps().count();
-        let total = steps.max(begun).saturating_add(elements);
+        let total = steps.max(begun).saturating_add(self.planned).saturating_add(elements);
         match total <= limits::STEPS_MAX {
             true => Ok(()),
             false => {

@@ -95,9 +95,11 @@ impl<'a> RunScope<'a> {
 
     /// Whether the step will not be done.
     pub(super) fn is_left_out(&self, step: usize) -> bool {
+        // A list has a record of its own only when it was left out; its elements have theirs.
+        let is_list = self.step(step).is_some_and(|step| step.foreach_concurrency().is_some());
         let recorded = self
             .record(step)
-            .is_some_and(|record| record.state == StepState::Skipped);
+            .is_some_and(|record| is_list || record.state == StepState::Skipped);
         recorded || self.left_out.contains(&step)
     }
 

@@ -177,7 +177,7 @@ fn going_back_over_a_pivot_that_cannot_be_undone_leaves_it() {
     run.completes("a", [pivot("p")]);
     run.completes("p", [fail("Sorry")]);
     run.decides("", Choice::GoBack, []).expect_running("a/undo#1");
-    run.completes("a/undo", []).expect_status(RunStatus::Amended);
+    run.completes("a/undo", []).expect_status(RunStatus::Failed);
 }
 
 #[test]

@@ -181,9 +181,20 @@ fn a_run_timeout_does_not_stop_what_only_goes_forward() {
 }
 
 #[test]
+fn a_retriable_step_that_has_used_up_its_own_attempts_waits_for_a_person() {
+    let mut run = at_the_pivot(pivot("p"));
+    run.completes("p", [retriable("r").attempts(2)]);
+    run.at(3).fails("r", busy(), []).expect_status(RunStatus::Running);
+    run.at(4)
+        .wake([])
+        .fails("r", busy(), [])
+        .expect_status(RunStatus::Stuck);
+}
+
+#[test]
 fn a_retriable_step_is_retried_without_end() {
     let mut run = at_the_pivot(pivot("p"));
-    run.completes("p", [retriable("r").attempts(1)]);
+    run.completes("p", [retriable("r")]);
     for _ in 0..20 {
         let again = run.pending("r").unwrap().due;
         run.now = run.now.max(again);

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::engine::{
     Amends, Clock, Error, HTTP_ACTIVITY, RunDescription, RunHandle, StepState, StepView, SystemClock, UndoState,
-    activities_of, check_saga,
+    activities_of, check_saga, saga_files,
 };
 use crate::model::{Outcome, Payload, Timestamp};
 use crate::server::advice;
@@ -41,6 +41,9 @@ pub(crate) struct RunArgs {
     /// Keep the run in memory only: for trying a definition out
     #[arg(long, conflicts_with = "data")]
     memory: bool,
+    /// Definitions that the saga runs as steps: a file, or a directory of them. May be given several times
+    #[arg(long, value_name = "PATH")]
+    sagas: Vec<PathBuf>,
     #[command(flatten)]
     settings: SettingArgs,
     #[command(flatten)]
@@ -49,6 +52,9 @@ pub(crate) struct RunArgs {
 
 /// How long attempts that are running get to end when the command does.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Programs get two seconds to end when they are asked to.
+const PROGRAMS_END_WITHIN: Duration = Duration::from_secs(3);
 
 type Handle = RunHandle<serde_json::Value>;
 
@@ -63,7 +69,8 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<Exit, Refusal> {
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let tokio = tokio.map_err(|error| Refusal::failed(format!("no threads to run on: {error}")))?;
     let outcome = tokio.block_on(start_and_wait(args, input, console));
-    tokio.shutdown_background();
+    // Long enough for programs that are being ended to be gone.
+    tokio.shutdown_timeout(PROGRAMS_END_WITHIN);
     outcome
 }
 
@@ -82,6 +89,9 @@ async fn engine(args: &RunArgs) -> Result<Amends, Refusal> {
     let mut builder = Amends::builder()
         .sagas(&args.file)
         .identity(format!("amends run@{}", std::process::id()));
+    for path in more_sagas(args)? {
+        builder = builder.sagas(path);
+    }
     for (key, value) in args.settings.to_map() {
         builder = builder.set(key, value);
     }
@@ -91,10 +101,22 @@ async fn engine(args: &RunArgs) -> Result<Amends, Refusal> {
     };
     builder.start().await.map_err(|error| match calls_rust(args) {
         true => Refusal::from(error).hint(
-            "this binary has `http` steps only; a saga that calls Rust activities runs in the program that registers them",
+            "this binary has no activities of its own; a saga that calls Rust activities runs in the program that registers \
+             them",
         ),
         false => error.into(),
     })
+}
+
+/// The files of `--sagas` but the saga's own, which may be among them.
+fn more_sagas(args: &RunArgs) -> Result<Vec<PathBuf>, Refusal> {
+    let own = args.file.canonicalize().ok();
+    let mut more = Vec::new();
+    for path in &args.sagas {
+        let files = saga_files(path)?;
+        more.extend(files.into_iter().filter(|file| file.canonicalize().ok() != own));
+    }
+    Ok(more)
 }
 
 /// Whether the definition calls activities that only a program of the user's can have.
@@ -105,10 +127,12 @@ fn calls_rust(args: &RunArgs) -> bool {
 }
 
 async fn drive(amends: &Amends, args: &RunArgs, input: Payload, console: &Console) -> Result<Exit, Refusal> {
-    let Some(saga) = amends.sagas().next().map(|saga| saga.name().to_string()) else {
+    let (definition, _) = check_saga(&args.file, &args.settings.to_map())?;
+    let Some(definition) = definition else {
         return Err(Refusal::usage("the file has no saga"));
     };
-    let mut starter = amends.workflow_by_name(&saga);
+    let saga = definition.name().to_string();
+    let mut starter = amends.workflow_by_name(&definition.versioned_name());
     if let Some(id) = &args.id {
         starter = starter.id(id);
     }

@@ -123,6 +123,7 @@ fn may_postpone(writer: &Writer, live: &Live, change: &Change<'_>) -> bool {
     // A commit without turns has the time; it is also how the store is asked to tidy up.
     !change.turns.is_empty()
         && writer.postponed < POSTPONED_MAX
+        && writer.log_bytes < LOG_BYTES_TARGET
         && change.deletions.is_empty()
         && change
             .definitions

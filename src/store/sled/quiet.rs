@@ -52,6 +52,11 @@ pub(super) fn quietly<T>(doing: &str, call: impl FnOnce() -> sled::Result<T>) ->
 /// What an error of sled's means to us.
 fn from_sled(doing: &str, error: &sled::Error) -> Error {
     match error {
+        // It reads only where it has written: a file that ends before that was cut.
+        sled::Error::Io(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => Error::Corrupt {
+            run: None,
+            what: format!("the storage engine's file ends too early, found while {doing}: {error}"),
+        },
         sled::Error::Io(io) => from_io(doing, io),
         sled::Error::Corruption { .. } => Error::Corrupt {
             run: None,
