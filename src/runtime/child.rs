@@ -17,6 +17,8 @@
 //! time limits), and its parent stays in memory meanwhile. An engine that stops does not wait for it, but holds it. A child
 //! that is stuck is waited for: somebody has been told about the child.
 
+mod asking;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -34,7 +36,7 @@ use crate::sdk::{ActivityInfo, CancelFlag};
 
 use super::error::RequestError;
 use super::gateway::Gateway;
-use super::messages::{Delivered, Watched};
+use super::messages::Watched;
 use super::recovery::{fold, load_turns};
 use super::shared::Shared;
 
@@ -376,92 +378,6 @@ impl Attendant {
     /// Equal for all attempts, so that a later one finds what an earlier one has begun.
     fn request_id(&self) -> RequestId {
         RequestId::from_trusted(self.order.info.idempotency_key.as_str())
-    }
-
-    async fn begin(&self, start: StartRun) -> Result<Result<(RunId, oneshot::Receiver<Watched>), RequestError>, Over> {
-        let begun = self.ask(|| self.gateway.begin(start.clone())).await?;
-        Ok(begun.map(|(Delivered { run_id, .. }, watch)| (run_id, watch)))
-    }
-
-    /// Asks a child to end. One that has ended, or only goes forward, is not moved by that.
-    async fn cancel(&self, id: &WorkflowId, run_id: RunId) -> Result<(), Over> {
-        let input = Input::RequestCancel {
-            reason: format!(
-                "the saga {:?}, whose step it is, turned back",
-                self.order.parent.workflow_id
-            ),
-            identity: env!("CARGO_PKG_NAME").to_owned(),
-        };
-        let asked = self.ask(|| self.gateway.deliver(id.clone(), Some(run_id), input.clone()));
-        if let Err(error) = asked.await? {
-            tracing::debug!(workflow_id = %id, %error, "the child was not canceled");
-        }
-        Ok(())
-    }
-
-    async fn end_of(
-        &self,
-        id: &WorkflowId,
-        run_id: RunId,
-        watch: Option<oneshot::Receiver<Watched>>,
-    ) -> Result<Outcome, Over> {
-        let mut watch = watch;
-        loop {
-            match self.gateway.outcome(id, run_id, watch.take()).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(error) => self.pause(&error).await?,
-            }
-        }
-    }
-
-    async fn load(&self, id: &WorkflowId) -> Result<Option<(RunId, RunState)>, Over> {
-        let load = || async {
-            let store = self.gateway.store()?;
-            let Some(head) = store.find(id)? else {
-                return Ok(None);
-            };
-            let turns = load_turns(&*store, head.run_id)?;
-            Ok(Some((head.run_id, fold(head.run_id, &turns)?)))
-        };
-        loop {
-            match load().await {
-                Ok(loaded) => return Ok(loaded),
-                Err(error) => self.pause(&error).await?,
-            }
-        }
-    }
-
-    /// Asks until the engine has answered: its own troubles are no failures of a step.
-    async fn ask<T, F>(&self, request: impl Fn() -> F) -> Result<Result<T, RequestError>, Over>
-    where
-        F: Future<Output = Result<T, RequestError>>,
-    {
-        loop {
-            match request().await {
-                Err(
-                    error @ (RequestError::Overloaded
-                    | RequestError::Interrupted
-                    | RequestError::ShuttingDown
-                    | RequestError::Store(_)),
-                ) => self.pause(&error).await?,
-                answer => return Ok(answer),
-            }
-        }
-    }
-
-    async fn pause(&self, error: &RequestError) -> Result<(), Over> {
-        match error {
-            RequestError::ShuttingDown => return Err(Over::Stopping),
-            RequestError::Store(crate::store::Error::Corrupt { run: Some(_), .. }) => {
-                let message = format!("the child cannot be read, and nobody knows what became of it: {error}");
-                return Err(Over::Broken(Failure::non_retryable("ChildBroken", message)));
-            }
-            _ => {}
-        }
-        tracing::debug!(workflow_id = %self.order.info.workflow_id, %error, "a child cannot be reached just now");
-        let clock = &self.shared.clock;
-        clock.sleep_until(clock.now().after(ASK_AGAIN)).await;
-        Ok(())
     }
 }
 
