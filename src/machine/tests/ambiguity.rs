@@ -273,3 +273,21 @@ fn a_fenced_attempt_is_not_waited_for_and_its_late_result_is_refused() {
         ",
     );
 }
+
+#[test]
+fn a_pivot_that_nothing_undoes_is_not_fenced() {
+    let mut run = Scenario::start([step("a"), pivot("p").fenced()]);
+    run.at(1).signal("stop", "", [fail("Sorry")]).expect_running("a#1 p#1");
+    run.at(2).fails("p", lost(), []);
+    run.expect_desk("p: Ambiguous (mark-done go-forward skip abandon)");
+}
+
+#[test]
+fn a_crash_costs_a_step_that_waits_for_a_child_no_attempt() {
+    let mut child = step("child").attempts(1);
+    if let Command::ScheduleActivity(schedule) = &mut child.0 {
+        schedule.activity_type = ActivityType::from_trusted(SAGA_ACTIVITY);
+    }
+    let mut run = Scenario::start([child]);
+    run.at(1).crash([]).expect_running("child#1");
+}

@@ -423,3 +423,59 @@ fn compensations_run_so_many_at_once() {
     run.completes("c", [fail("Sorry")]).expect_running("c/undo#1 b/undo#1");
     run.completes("b/undo", []).expect_running("c/undo#1 a/undo#1");
 }
+
+#[test]
+fn the_saga_as_a_whole_can_be_decided_about_while_steps_are_stuck_too() {
+    let mut run = Scenario::start([step("a")]);
+    run.completes("a", [undoable_pivot("p")]);
+    run.completes("p", [retriable("r"), activity("report")]);
+    run.fails("r", broken(), []);
+    run.fails("report", broken(), [fail("Broken")]);
+    run.expect_desk(
+        "(saga): FailedAfterPivot (mark-done go-back abandon); \
+         r: RetriableFailed (retry retry-with skip mark-done abandon)",
+    );
+    run.decides("", Choice::GoBack, []).expect_running("p/undo#1");
+    run.completes("p/undo", []).expect_running("a/undo#1");
+    run.completes("a/undo", []).expect_status(RunStatus::Amended);
+}
+
+#[test]
+fn what_has_been_undone_cannot_be_said_to_be_done() {
+    let mut run = Scenario::start([step("a"), pivot("p")]);
+    run.at(1).signal("stop", "", [fail("Sorry")]).expect_running("a#1 p#1");
+    run.at(2).completes("p", []);
+    run.expect_desk("(saga): FailedAfterPivot (go-back abandon)");
+}
+
+#[test]
+fn a_stuck_compensation_holds_up_no_other_branch() {
+    let start = StartRun {
+        saga: Some(Box::new(SagaOptions {
+            unwind_parallel: Some(1),
+            ..SagaOptions::default()
+        })),
+        ..start_run()
+    };
+    let mut run = Scenario::start_as(start, ["a", "b"].map(|name| step(name).after([]).undo_attempts(1)));
+    run.completes("a", []);
+    run.completes("b", [fail("Sorry")]).expect_running("b/undo#1");
+    run.fails("b/undo", broken(), []).expect_running("a/undo#1");
+}
+
+#[test]
+fn deciding_the_same_for_ever_takes_ever_longer() {
+    let mut run = with_policy(SagaOptions {
+        automatic: Some(AutomaticDecision {
+            after: Duration::ZERO,
+            choice: ChoiceKind::Retry,
+        }),
+        ..SagaOptions::default()
+    });
+    run.completes("a", [fail("Sorry")]);
+    for (stuck_at, decided_at) in [(10, 11), (11, 13), (13, 17), (17, 25)] {
+        run.at(stuck_at).fails("a/undo", busy(), []);
+        run.expect_wake(&format!("{decided_at}s"));
+        run.at(decided_at).wake([]).expect_status(RunStatus::Unwinding);
+    }
+}

@@ -309,3 +309,16 @@ fn a_run_undoes_the_steps_of_another_one() {
     run.at(1).completes("hotel/undo", []).expect_running("flight/undo#1");
     run.at(2).completes("flight/undo", []).expect_status(RunStatus::Amended);
 }
+
+#[test]
+fn signals_that_nobody_reads_are_bounded() {
+    let mut run = by_definition([step("a")]);
+    let signals = (0..limits::PENDING_MAX).map(|_| signal("never", ""));
+    run.turn(signals, []);
+    run.input(signal("never", ""), [])
+        .expect_reply(Reply::Rejected(crate::machine::Rejection::TooManySignals));
+    // A saga that goes back reads none, and keeps none.
+    let mut run = by_definition([step("a")]);
+    run.completes("a", [fail("Sorry")]).signal("never", "", []);
+    assert!(run.state.unread_signals.is_empty());
+}
