@@ -12,6 +12,7 @@ mod commands;
 mod compensation;
 mod definition;
 mod desk;
+mod desk_policy;
 mod lifecycle;
 mod oracle;
 mod parking;

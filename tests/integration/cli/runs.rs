@@ -154,3 +154,23 @@ fn lists_have_pages_and_a_reader_may_go_away() {
         assert_eq!((code, err.contains("panicked")), (0, false), "{arguments:?}: {err}");
     }
 }
+
+#[test]
+fn a_saga_with_a_child_is_run_with_the_child_s_file() {
+    let cli = Cli::new();
+    let step = |name: &str| {
+        format!(
+            "[[step]]\nname = \"{name}\"\nexec = {{ command = [\"echo\", \"\\\"{name}\\\"\"] }}\ncompensation = \"none\"\n"
+        )
+    };
+    let wraps = "[[step]]\nname = \"wrap\"\nsaga = { name = \"wrapping\" }\n";
+    cli.write("gift.toml", &format!("name = \"gift\"\n{wraps}{}", step("send")));
+    cli.write("wrapping.toml", &format!("name = \"wrapping\"\n{}", step("paper")));
+    cli.run(&["run", "gift.toml", "--memory"])
+        .exits(2)
+        .says("step wrap: no saga or workflow \"wrapping\" is known")
+        .says("--sagas PATH");
+    let ended = cli.run(&["run", "gift.toml", "--memory", "--sagas", "."]).exits(0);
+    let result: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(result, json!({"wrap": {"paper": "paper"}, "send": "send"}));
+}

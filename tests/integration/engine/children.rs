@@ -85,7 +85,7 @@ fn nesting_child() -> WorkflowDefinition {
     })
 }
 
-fn with_all(builder: AmendsBuilder, recorder: &Recorder) -> AmendsBuilder {
+pub(super) fn with_all(builder: AmendsBuilder, recorder: &Recorder) -> AmendsBuilder {
     let (done, undone) = (recorder.clone(), recorder.clone());
     builder
         .activity_definition(activity("do", move |_, input| {
@@ -107,7 +107,7 @@ async fn status(amends: &Amends, id: &str) -> Option<RunStatus> {
     described.ok().map(|description| description.status)
 }
 
-async fn start(amends: &Amends, input: Value) -> amends::RunHandle<Value> {
+pub(super) async fn start(amends: &Amends, input: Value) -> amends::RunHandle<Value> {
     amends.workflow_by_name("parent").id("p").start(&input).await.unwrap()
 }
 

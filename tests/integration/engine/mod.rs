@@ -4,6 +4,7 @@
 mod activities;
 mod amends_first;
 mod children;
+mod children_change;
 mod code_sagas;
 mod definitions;
 mod desk;
