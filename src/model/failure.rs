@@ -85,6 +85,9 @@ pub enum RetryState {
 }
 
 impl Failure {
+    /// What a message ends with that was longer than [`limits::FAILURE_MESSAGE_BYTES_MAX`] bytes.
+    pub const CUT: &'static str = " ... (cut)";
+
     /// A retryable application failure of the given type.
     #[must_use]
     pub fn new(type_name: impl Into<String>, message: impl Into<String>) -> Self {
@@ -250,7 +253,7 @@ fn bounded(mut message: String) -> String {
             end -= 1;
         }
         message.truncate(end);
-        message.push_str(" ... (cut)");
+        message.push_str(Failure::CUT);
     }
     message
 }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::definition::{EXEC_ACTIVITY, HTTP_ACTIVITY, SECRET_CLOSE, SECRET_OPEN, SagaDefinition};
 use crate::model::{ActivityType, Failure, FailureKind, Payload};
@@ -179,6 +179,10 @@ impl Revealed {
 
     /// The same for a text that was cut off, perhaps in the middle of a secret.
     pub(super) fn scrub_cut(&self, text: &str) -> String {
+        let (text, mark) = match text.strip_suffix(Failure::CUT) {
+            Some(text) => (text, Failure::CUT),
+            None => (text, ""),
+        };
         let mut text = self.scrub(text);
         for (name, value) in self.forms() {
             if let Some(piece) = pieces(&value, true).find(|piece| text.ends_with(piece)) {
@@ -189,7 +193,35 @@ impl Revealed {
                 text.replace_range(..piece.len(), &stand_in(name));
             }
         }
-        text
+        text + mark
+    }
+
+    /// A number that is a secret, whole: a participant may well answer `1234` to the PIN `"1234"`.
+    fn scrub_number(&self, number: Number) -> Value {
+        let text = number.to_string();
+        match self.used.iter().find(|(_, secret)| *secret == text) {
+            Some((name, _)) if text.len() >= PIECE_BYTES_MIN => Value::String(stand_in(name)),
+            _ => Value::Number(number),
+        }
+    }
+
+    /// Every text of a value, its names of fields too, by `scrub`.
+    fn scrub_all(&self, value: Value, scrub: &impl Fn(&str) -> String) -> Value {
+        match value {
+            Value::String(text) => Value::String(scrub(&text)),
+            Value::Number(number) => self.scrub_number(number),
+            Value::Array(elements) => elements
+                .into_iter()
+                .map(|element| self.scrub_all(element, scrub))
+                .collect(),
+            Value::Object(fields) => {
+                let fields = fields.into_iter();
+                fields
+                    .map(|(name, value)| (scrub(&name), self.scrub_all(value, scrub)))
+                    .collect()
+            }
+            other => other,
+        }
     }
 
     /// Every form of every secret that was used, the longest first: a secret may be a part of another one.
@@ -206,7 +238,7 @@ impl Revealed {
     pub(super) fn scrub_value(&self, value: Value) -> Value {
         match self.used.is_empty() {
             true => value,
-            false => scrub_all(value, &|text| self.scrub(text)),
+            false => self.scrub_all(value, &|text| self.scrub(text)),
         }
     }
 
@@ -222,7 +254,7 @@ impl Revealed {
             let details = application.details.take();
             let details = details.and_then(|details| details.to::<Value>().ok());
             application.details =
-                details.and_then(|details| Payload::json(&scrub_all(details, &|text| self.scrub_cut(text))).ok());
+                details.and_then(|details| Payload::json(&self.scrub_all(details, &|text| self.scrub_cut(text))).ok());
         }
         failure.cause = failure.cause.map(|cause| Box::new(self.scrub_failure(*cause)));
         failure
@@ -233,20 +265,6 @@ impl fmt::Debug for Revealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.used.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Revealed").field("used", &names).finish_non_exhaustive()
-    }
-}
-
-fn scrub_all(value: Value, scrub: &impl Fn(&str) -> String) -> Value {
-    match value {
-        Value::String(text) => Value::String(scrub(&text)),
-        Value::Array(elements) => elements.into_iter().map(|element| scrub_all(element, scrub)).collect(),
-        Value::Object(fields) => {
-            let fields = fields.into_iter();
-            fields
-                .map(|(name, value)| (scrub(&name), scrub_all(value, scrub)))
-                .collect()
-        }
-        other => other,
     }
 }
 
@@ -311,12 +329,13 @@ mod tests {
         match name {
             "KEY" => Some("s3cr\"et-key".to_owned()),
             "LONG" => Some("s3cr\"et-key-and-more".to_owned()),
+            "PIN" => Some("4711".to_owned()),
             _ => None,
         }
     }
 
     fn revealed() -> Revealed {
-        let names = ["KEY", "LONG", "NONE"].map(str::to_owned);
+        let names = ["KEY", "LONG", "PIN", "NONE"].map(str::to_owned);
         let cx = ActivityContext::for_test().state(Declared::these(&names)).build();
         Secrets::new(vault).for_attempt(&cx)
     }
@@ -367,11 +386,15 @@ mod tests {
             (r#"{"k": "s3cr\"et-key"}"#, r#"{"k": "[secret KEY]"}"#),
             ("cut s3cr\"et", "cut [secret LONG]"),
             ("-and-more was cut", "[secret LONG] was cut"),
+            ("a message s3cr\"et ... (cut)", "a message [secret LONG] ... (cut)"),
         ] {
             assert_eq!(revealed.scrub_cut(text), expected);
         }
         // A result is not cut off, and may well begin like a secret.
         assert_eq!(revealed.scrub_value(json!(["s3cr"])), json!(["s3cr"]));
+        revealed.fill("{{amends:secret:PIN}}").unwrap();
+        let echoed = revealed.scrub_value(json!([4711, 47_110, "4711"]));
+        assert_eq!(echoed, json!(["[secret PIN]", 47_110, "[secret PIN]"]));
         let details = Payload::json(&json!({"body": {"echo": "s3cr\"et-key"}})).unwrap();
         let failure = Failure::new("T", "bad s3cr\"et-key").with_details(details);
         let failure = revealed.scrub_failure(failure.clone().caused_by(failure));
