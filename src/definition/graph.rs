@@ -20,6 +20,18 @@ pub(super) struct Graph {
     pub(super) cyclic: bool,
 }
 
+/// These steps and every one that they lead to, directly or not.
+pub(super) fn reached<'a>(first: &[usize], onward: impl Fn(usize) -> &'a [usize]) -> BTreeSet<usize> {
+    let mut reached = BTreeSet::new();
+    let mut open = first.to_vec();
+    while let Some(step) = open.pop() {
+        if reached.insert(step) {
+            open.extend(onward(step));
+        }
+    }
+    reached
+}
+
 impl Graph {
     /// Builds the graph; reports duplicate names, unknown steps and cycles.
     pub(super) fn new(steps: &[Step], problems: &mut Problems) -> Self {
@@ -36,7 +48,9 @@ impl Graph {
             let dependencies = graph.dependencies_of(index, step, problems);
             graph.dependencies.push(dependencies);
         }
-        graph.ancestors = (0..steps.len()).map(|step| graph.ancestors_of(step)).collect();
+        graph.ancestors = (0..steps.len())
+            .map(|step| reached(graph.direct(step), |step| graph.direct(step)))
+            .collect();
         graph.report_cycles(steps, problems);
         graph
     }
@@ -63,17 +77,6 @@ impl Graph {
 
     fn direct(&self, step: usize) -> &[usize] {
         self.dependencies.get(step).map_or(&[], Vec::as_slice)
-    }
-
-    fn ancestors_of(&self, step: usize) -> BTreeSet<usize> {
-        let mut ancestors = BTreeSet::new();
-        let mut open = self.direct(step).to_vec();
-        while let Some(ancestor) = open.pop() {
-            if ancestors.insert(ancestor) {
-                open.extend(self.direct(ancestor));
-            }
-        }
-        ancestors
     }
 
     /// Whether one step waits for another, directly or not.

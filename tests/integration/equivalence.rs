@@ -15,7 +15,7 @@ use amends::{
 use futures_util::future::try_join;
 use serde_json::{Value, json};
 
-use crate::support::{Gate, Home, Recorder, activity, run, until_status, workflow};
+use crate::support::{Gate, Home, Recorder, activity, run, saga, until_status, workflow};
 
 const FILE: &str = r#"
 name = "file"
@@ -58,8 +58,7 @@ fn file(bare_pivot: bool) -> SagaDefinition {
         true => FILE.replace("{ activity = \"undo_p\" }", "\"none\""),
         false => FILE.to_owned(),
     };
-    let (saga, _) = SagaDefinition::parse("file.toml", &text, &amends::definition::ParseOptions::default()).unwrap();
-    saga
+    saga(&text)
 }
 
 fn options() -> ActivityOptions {

@@ -11,6 +11,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::graph::reached;
 use crate::model::StepKind;
 
 /// The longest line of a label: what is longer is cut, a picture is not the place to read it.
@@ -191,20 +192,12 @@ impl Drawing {
 
     /// The nearest steps before this one that have a compensation.
     fn undone_next(&self, index: usize) -> BTreeSet<usize> {
-        let mut nearest = BTreeSet::new();
-        let mut seen = BTreeSet::new();
-        let mut open = self.after(index).to_vec();
-        while let Some(step) = open.pop() {
-            if !seen.insert(step) {
-                continue;
-            }
-            match self.steps.get(step).and_then(|step| step.undo.as_ref()) {
-                Some(_) => {
-                    nearest.insert(step);
-                }
-                None => open.extend(self.after(step)),
-            }
-        }
+        let compensated = |step: usize| self.steps.get(step).is_some_and(|step| step.undo.is_some());
+        let mut nearest = reached(self.after(index), |step| match compensated(step) {
+            true => &[],
+            false => self.after(step),
+        });
+        nearest.retain(|step| compensated(*step));
         // What another one's way back leads to anyway needs no arrow of its own.
         let farther: BTreeSet<usize> = nearest.iter().flat_map(|step| self.before(*step)).collect();
         nearest.difference(&farther).copied().collect()
@@ -217,14 +210,7 @@ impl Drawing {
 
     /// Every step that this one waits for, directly or not.
     fn before(&self, index: usize) -> BTreeSet<usize> {
-        let mut before = BTreeSet::new();
-        let mut open = self.after(index).to_vec();
-        while let Some(step) = open.pop() {
-            if before.insert(step) {
-                open.extend(self.after(step));
-            }
-        }
-        before
+        reached(self.after(index), |step| self.after(step))
     }
 
     fn after(&self, index: usize) -> &[usize] {

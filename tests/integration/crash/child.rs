@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use crate::support::saga;
+
 /// Sagas in flight.
 const SAGAS: usize = 64;
 
@@ -80,8 +82,7 @@ fn file() -> SagaDefinition {
             _ => "compensation = { activity = \"undo\" }\n",
         });
     }
-    let parsed = SagaDefinition::parse("by_file.toml", &text, &amends::definition::ParseOptions::default());
-    parsed.unwrap_or_else(|error| panic!("{error}")).0
+    saga(&text)
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -3,15 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends::definition::ParseOptions;
 use amends::model::{Outcome, StepKind};
 use amends::testing::{CommitFault, StoreFaults, VirtualClock};
-use amends::{
-    Amends, AmendsBuilder, Failure, ResultError, RunStatus, SagaDefinition, WorkflowContext, WorkflowDefinition,
-};
+use amends::{Amends, AmendsBuilder, Failure, ResultError, RunStatus, WorkflowContext, WorkflowDefinition};
 use serde_json::{Value, json};
 
-use crate::support::{Gate, Home, Recorder, activity, run, until_status, until_status_as_time_passes, workflow};
+use crate::support::{Gate, Home, Recorder, activity, run, saga, until_status, until_status_as_time_passes, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -193,8 +190,7 @@ fn files_have_children_like_code() {
             Err(Failure::not_applied("Refused", "no"))
         }));
         for text in [PARENT, CHILD] {
-            let parsed = SagaDefinition::parse("saga.toml", text, &ParseOptions::default());
-            builder = builder.saga(parsed.unwrap_or_else(|error| panic!("{error}")).0);
+            builder = builder.saga(saga(text));
         }
         let amends = builder.start().await.unwrap();
         let parent = amends

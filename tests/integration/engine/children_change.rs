@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use amends::definition::ParseOptions;
-use amends::{AmendsBuilder, Failure, ResultError, RunStatus, SagaDefinition};
+use amends::{Failure, ResultError, RunStatus};
 use serde_json::json;
 
 use super::children::{start, with_all};
-use crate::support::{Home, Recorder, activity, run, until_status};
+use crate::support::{Home, Recorder, activity, run, saga, until_status};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -26,13 +25,9 @@ signal = { name = "go" }
 
 #[test]
 fn a_child_that_exists_is_waited_for_whatever_a_newer_definition_thinks_of_its_start() {
-    let with_file = |builder: AmendsBuilder, text: &str| {
-        let parsed = SagaDefinition::parse("waiting.toml", text, &ParseOptions::default());
-        builder.saga(parsed.unwrap_or_else(|error| panic!("{error}")).0)
-    };
     let (home, recorder) = (Home::sled(), Recorder::new());
     run(async {
-        let builder = with_file(with_all(home.builder(), &recorder), WAITING);
+        let builder = with_all(home.builder(), &recorder).saga(saga(WAITING));
         let amends = builder.start().await.unwrap();
         start(&amends, json!({"child": "waiting", "input": "a text", "then": "fails"})).await;
         recorder.until("do c1", 1).await;
@@ -40,7 +35,7 @@ fn a_child_that_exists_is_waited_for_whatever_a_newer_definition_thinks_of_its_s
     });
     run(async {
         let stricter = format!("{}[input_schema]\ntype = \"integer\"\n", WAITING);
-        let builder = with_file(with_all(home.builder(), &recorder), &stricter);
+        let builder = with_all(home.builder(), &recorder).saga(saga(&stricter));
         let amends = builder.start().await.unwrap();
         let parent = amends.find("p").await.unwrap();
         amends.client().signal("p/child", "go", &json!(1)).await.unwrap();
@@ -69,11 +64,10 @@ name = "c2"
 activity = "refuse"
 compensation = "none"
 "#;
-        let parsed = SagaDefinition::parse("waiting.toml", text, &ParseOptions::default());
         let builder = with_all(home.builder(), &recorder)
             .activity_definition(refusing)
             .activity_definition(stubborn)
-            .saga(parsed.unwrap_or_else(|error| panic!("{error}")).0);
+            .saga(saga(text));
         let amends = builder.start().await.unwrap();
         start(&amends, json!({"child": "waiting", "input": 1})).await;
         until_status(&amends, "p/child", RunStatus::Stuck).await;

@@ -13,7 +13,7 @@ use amends::testing::VirtualClock;
 use amends::{Amends, AmendsBuilder, Decision, Failure, Outcome, Payload, RunHandle, RunStatus};
 use serde_json::{Value, json};
 
-use crate::support::{Home, Recorder, activity, run, until_status};
+use crate::support::{Home, Recorder, activity, run, saga, until_status};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -86,9 +86,7 @@ async fn engine(home: &Home, recorder: &Recorder, clock: &VirtualClock) -> Amend
 }
 
 async fn engine_of(text: &str, home: &Home, recorder: &Recorder, clock: &VirtualClock) -> Amends {
-    let saga = amends::SagaDefinition::parse("order.toml", text, &amends::definition::ParseOptions::default());
-    let (saga, _) = saga.unwrap();
-    let builder = home.builder().clock(Arc::new(clock.clone())).saga(saga);
+    let builder = home.builder().clock(Arc::new(clock.clone())).saga(saga(text));
     ordering(builder, recorder).start().await.unwrap()
 }
 

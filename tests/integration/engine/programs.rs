@@ -5,13 +5,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends::definition::ParseOptions;
 use amends::model::StepKind;
 use amends::testing::VirtualClock;
-use amends::{Amends, Failure, ResultError, RetryPolicy, SagaDefinition, WorkflowContext};
+use amends::{Amends, Failure, ResultError, RetryPolicy, WorkflowContext};
 use serde_json::{Value, json};
 
-use crate::support::{Home, run, workflow};
+use crate::support::{Home, run, saga, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -78,10 +77,9 @@ fn is_stored(directory: &Path, text: &str) -> bool {
 fn a_definition_s_secret_reaches_its_program_and_no_disk() {
     run(async {
         let directory = tempfile::tempdir().unwrap();
-        let parsed = SagaDefinition::parse("saga.toml", WITH_SECRET, &ParseOptions::default());
         let amends = Amends::builder()
             .sled(directory.path())
-            .saga(parsed.unwrap_or_else(|error| panic!("{error}")).0)
+            .saga(saga(WITH_SECRET))
             .secrets(|name: &str| (name == "TOKEN").then(|| "hush-hush".to_owned()))
             .start()
             .await

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amends::definition::ParseOptions;
 use amends::engine::RunDescription;
 use amends::store::{MemoryStore, Store};
 use amends::testing::{StoreFaults, VirtualClock};
 use amends::{
     Activity, ActivityContext, ActivityDefinition, Amends, AmendsBuilder, Execution, Failure, Payload, RunStatus,
-    Workflow, WorkflowContext, WorkflowDefinition,
+    SagaDefinition, Workflow, WorkflowContext, WorkflowDefinition,
 };
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -170,6 +171,12 @@ where
 {
     let body: WorkflowBody = Arc::new(move |cx, input| body(cx, input).boxed_local());
     WorkflowDefinition::new(name, WorkflowClosure(body)).unwrap()
+}
+
+/// A saga from a definition file's text.
+pub(crate) fn saga(text: &str) -> SagaDefinition {
+    let parsed = SagaDefinition::parse("saga.toml", text, &ParseOptions::default());
+    parsed.unwrap_or_else(|error| panic!("{error}")).0
 }
 
 /// A workflow that counts signals called `go` until it has as many as its input says, and returns how many it has seen.
