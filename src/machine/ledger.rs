@@ -165,9 +165,7 @@ impl SagaLedger {
 
     /// Whether a pivot has succeeded, or may be succeeding right now: the saga only goes forward.
     pub(super) fn is_past_pivot(&self) -> bool {
-        self.steps.values().any(|step| {
-            step.kind == StepKind::Pivot && !matches!(step.state, StepState::Failed { .. } | StepState::Skipped)
-        })
+        self.has_pivot_in(UndoScope::Everything)
     }
 
     /// Whether a pivot has succeeded.
@@ -353,8 +351,8 @@ impl SagaLedger {
             UndoScope::Everything => (0, EventId(u64::MAX)),
             UndoScope::Since { keep, before } => (usize::try_from(keep).unwrap_or(usize::MAX), before),
         };
-        let after_the_kept: Vec<&StepRecord> = self.steps.values().skip(keep).collect();
-        after_the_kept.into_iter().filter(move |step| step.scheduled < before)
+        let after_the_kept = self.steps.values().skip(keep);
+        after_the_kept.filter(move |step| step.scheduled < before)
     }
 
     /// The steps whose compensation may start now, newest first.
