@@ -119,7 +119,7 @@ impl Scope for OnlyInput<'_> {
     }
 
     fn run_id(&self) -> RunId {
-        RunId::from_bytes([0; 16])
+        RunId::NIL
     }
 
     fn input(&self) -> &Payload {

@@ -125,7 +125,7 @@ impl<I, O> Starter<I, O> {
         let of_code = of_code.and_then(|workflow| workflow.saga_options().cloned());
         let mut start = StartRun {
             workflow_id: workflow_id.clone(),
-            run_id: RunId::from_bytes([0; 16]),
+            run_id: RunId::NIL,
             definition: None,
             run_timeout: self.run_timeout,
             workflow_type,

@@ -158,7 +158,7 @@ impl RunDescription {
             .collect();
         Self {
             workflow_id: started.map_or_else(|| WorkflowId::from_trusted(""), |started| started.workflow_id.clone()),
-            run_id: started.map_or(RunId::from_bytes([0; 16]), |started| started.run_id),
+            run_id: started.map_or(RunId::NIL, |started| started.run_id),
             workflow_type: started.map_or_else(
                 || WorkflowType::from_trusted(""),
                 |started| started.workflow_type.clone(),
@@ -233,8 +233,7 @@ impl SagaView {
 }
 
 fn name_of(state: &RunState, scheduled: EventId) -> Option<StepName> {
-    let step = state.steps().find(|step| step.scheduled == scheduled);
-    step.map(|step| step.name.clone())
+    state.step_by_event(scheduled).map(|step| step.name.clone())
 }
 
 impl ActivityView {

@@ -16,7 +16,7 @@
 
 use crate::model::{
     ActivityRole, AttemptOutcome, AttemptToken, Choice, EventAttributes, EventId, Failure, FailureKind, InFlight,
-    Payload, PendingChange, RetryDecision, RetryState, StepKind, StuckReason, TimeoutKind, Timestamp,
+    Payload, PendingChange, RetryDecision, RetryState, StepKind, StepSpec, StuckReason, TimeoutKind, Timestamp,
 };
 
 use super::ledger::UndoScope;
@@ -231,17 +231,9 @@ impl TurnBuilder<'_> {
             true => CurrentAttempt::Waiting,
             false => CurrentAttempt::Running,
         };
-        let fenced = goes_back
-            && activity
-                .attributes
-                .step()
-                .is_some_and(|step| step.in_flight == InFlight::Fence);
         // A pivot that nothing undoes is never given up without an answer.
-        let fenced = fenced
-            && !activity
-                .attributes
-                .step()
-                .is_some_and(|step| step.kind == StepKind::Pivot && step.compensation.is_none());
+        let may_be_fenced = |step: &StepSpec| step.in_flight == InFlight::Fence && !step.is_bare_pivot();
+        let fenced = goes_back && activity.attributes.step().is_some_and(may_be_fenced);
         let failure = activity
             .last_failure
             .clone()

@@ -3,8 +3,7 @@
 
 use crate::model::{
     ActivityId, ActivityRole, ActivityScheduled, CompensationInput, CompensationSpec, EventAttributes, EventId,
-    Failure, FailureKind, OnAmbiguous, Payload, RetryState, SagaStepAmbiguous, StepKind, StepVerdict, StuckReason,
-    Verdict,
+    Failure, FailureKind, OnAmbiguous, Payload, RetryState, SagaStepAmbiguous, StepVerdict, StuckReason, Verdict,
 };
 
 use super::activity::CurrentAttempt;
@@ -163,7 +162,7 @@ fn policy(
     }
     // Nothing undoes it, so that nothing may be assumed: only the participant's final word that nothing happened counts
     // (for all attempts, since they share one idempotency key).
-    if step.kind == StepKind::Pivot && step.compensation.is_none() {
+    if step.is_bare_pivot() {
         return match (&step.on_ambiguous, is_final_refusal(failure)) {
             (_, true) => OnAmbiguous::Compensate,
             (OnAmbiguous::Compensate, false) => OnAmbiguous::Ask,

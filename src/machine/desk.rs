@@ -46,15 +46,18 @@ impl RunState {
     /// What needs a person, and what that person may decide.
     pub fn stuck(&self) -> impl Iterator<Item = Stuck> + '_ {
         self.stuck.iter().map(|(step, item)| Stuck {
-            step: step
-                .and_then(|step| self.saga.by_scheduled(step))
-                .map(|step| step.name.clone()),
+            step: self.name_of_stuck(*step).cloned(),
             reason: item.reason,
             failure: item.failure.clone(),
             since: item.since,
             escalated: item.escalated,
             choices: self.choices(*step, item),
         })
+    }
+
+    /// The step that is stuck; `None`: the saga as a whole.
+    fn name_of_stuck(&self, step: Option<EventId>) -> Option<&StepName> {
+        Some(&self.step_by_event(step?)?.name)
     }
 
     fn choices(&self, step: Option<EventId>, item: &StuckItem) -> Vec<ChoiceKind> {
@@ -191,11 +194,10 @@ impl TurnBuilder<'_> {
     fn find_stuck(&self, step: Option<&StepName>) -> Result<Option<EventId>, Rejection> {
         let stuck = &self.state.stuck;
         let names = || {
-            let names = self
-                .state
-                .stuck()
-                .map(|stuck| stuck.step.map_or("(the saga)".to_owned(), |name| name.to_string()));
-            names.collect::<Vec<_>>()
+            let names = stuck.keys().map(|step| self.state.name_of_stuck(*step));
+            names
+                .map(|name| name.map_or("(the saga)".to_owned(), StepName::to_string))
+                .collect::<Vec<_>>()
         };
         match (step, stuck.len()) {
             (_, 0) => Err(Rejection::NotStuck),
@@ -324,14 +326,11 @@ impl TurnBuilder<'_> {
         let Some(started) = self.state.started() else {
             return;
         };
-        let name = step
-            .and_then(|step| self.state.saga.by_scheduled(step))
-            .map(|step| step.name.to_string());
         let notice = StuckNotice {
             workflow_id: started.workflow_id.to_string(),
             run_id: started.run_id.to_string(),
             workflow_type: started.workflow_type.to_string(),
-            step: name,
+            step: self.state.name_of_stuck(step).map(StepName::to_string),
             reason: item.reason.to_string(),
             failure: item.failure.to_string(),
             choices: self

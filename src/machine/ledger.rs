@@ -121,6 +121,11 @@ impl StepRecord {
         self.compensation.as_ref()
     }
 
+    /// Whether it is a pivot that nothing undoes.
+    fn is_bare_pivot(&self) -> bool {
+        self.kind == StepKind::Pivot && self.compensation.is_none()
+    }
+
     /// Whether the step needs nothing (more) from an unwinding saga.
     fn is_settled(&self) -> bool {
         self.state != StepState::Pending
@@ -156,9 +161,8 @@ impl SagaLedger {
     /// pivot that nothing undoes.
     pub(super) fn leaves_something(&self) -> bool {
         let left = |step: &StepRecord| {
-            let is_bare_pivot = step.kind == StepKind::Pivot && step.compensation.is_none();
             let happened = matches!(step.state, StepState::Completed { .. } | StepState::Pending);
-            step.undo == UndoState::Skipped || (is_bare_pivot && happened)
+            step.undo == UndoState::Skipped || (step.is_bare_pivot() && happened)
         };
         self.steps.values().any(left)
     }
@@ -320,7 +324,7 @@ impl SagaLedger {
     pub(super) fn pivot_not_undoable(&self) -> Option<&StepRecord> {
         self.steps.values().find(|step| {
             let completed = matches!(step.state, StepState::Completed { .. });
-            step.kind == StepKind::Pivot && step.compensation.is_none() && completed
+            step.is_bare_pivot() && completed
         })
     }
 

@@ -142,6 +142,12 @@ impl RunState {
         self.saga.by_name(name)
     }
 
+    /// A saga step by its scheduling event.
+    #[must_use]
+    pub fn step_by_event(&self, scheduled: EventId) -> Option<&StepRecord> {
+        self.saga.by_scheduled(scheduled)
+    }
+
     /// How many times a part of the saga was rolled back, the time that is under way included.
     #[must_use]
     pub fn rollbacks(&self) -> u64 {

@@ -159,6 +159,9 @@ text_id!(
 pub struct RunId([u8; 16]);
 
 impl RunId {
+    /// The id of no run: it stands in where there is none yet.
+    pub const NIL: Self = Self([0; 16]);
+
     /// The id with these 16 bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {

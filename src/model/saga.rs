@@ -38,6 +38,14 @@ pub struct StepSpec {
     pub in_flight: InFlight,
 }
 
+impl StepSpec {
+    /// Whether it is a pivot that nothing undoes.
+    #[must_use]
+    pub fn is_bare_pivot(&self) -> bool {
+        self.kind == StepKind::Pivot && self.compensation.is_none()
+    }
+}
+
 /// What to do when a step has ended without an answer: a timeout, a crash, attempts used up. A participant's final refusal
 /// is an answer.
 #[derive(Clone, Debug, PartialEq, Default)]

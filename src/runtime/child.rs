@@ -30,14 +30,14 @@ use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 use crate::machine::{PendingActivity, RunState};
 use crate::model::{
     ActivityRole, ActivityType, AttemptOutcome, Failure, Input, Outcome, ParentRun, Payload, RequestId, RunId,
-    StartRun, StepName, Undo, WorkflowId, WorkflowType,
+    StartRun, Undo, WorkflowId, WorkflowType,
 };
 use crate::sdk::{ActivityInfo, CancelFlag};
 
 use super::error::RequestError;
 use super::gateway::Gateway;
 use super::messages::Watched;
-use super::recovery::{fold, load_turns};
+use super::recovery::load_state;
 use super::shared::Shared;
 
 /// How long to wait before an engine that could not do something just now is asked again.
@@ -79,7 +79,7 @@ pub(super) struct ChildOrder {
 pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, info: ActivityInfo) -> ChildOrder {
     let own = match &activity.attributes.role {
         ActivityRole::Step(step) => Some(step.name.clone()),
-        ActivityRole::Compensation(of) => name_of(run, *of),
+        ActivityRole::Compensation(of) => run.step_by_event(*of).map(|step| step.name.clone()),
         _ => None,
     };
     let step = own.map_or_else(|| info.activity_id.to_string(), |name| name.to_string());
@@ -100,13 +100,6 @@ pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, 
         step,
         info,
     }
-}
-
-fn name_of(run: &RunState, scheduled: crate::model::EventId) -> Option<StepName> {
-    let mut steps = run.steps();
-    steps
-        .find(|step| step.scheduled == scheduled)
-        .map(|step| step.name.clone())
 }
 
 /// Whose steps a run with this id undoes.
@@ -241,10 +234,7 @@ impl Attendant {
 
     /// Whether a person decided that not everything is undone.
     fn leaves_something(&self, run_id: RunId) -> bool {
-        let state = self.gateway.store().and_then(|store| {
-            let turns = load_turns(&*store, run_id)?;
-            Ok(fold(run_id, &turns)?)
-        });
+        let state = self.gateway.store().and_then(|store| Ok(load_state(&*store, run_id)?));
         // What cannot be read may well be left.
         state.map_or(true, |state| state.leaves_something())
     }
@@ -325,7 +315,7 @@ impl Attendant {
         }
         let mut start = StartRun {
             workflow_id,
-            run_id: RunId::from_bytes([0; 16]),
+            run_id: RunId::NIL,
             definition: None,
             run_timeout: None,
             workflow_type,
@@ -352,7 +342,7 @@ impl Attendant {
             .map_err(|error| Failure::non_retryable("ChildNotUndone", error.to_string()))?;
         Ok(Some(StartRun {
             workflow_id,
-            run_id: RunId::from_bytes([0; 16]),
+            run_id: RunId::NIL,
             workflow_type: started.workflow_type.clone(),
             definition: started.definition,
             input: started.input.clone(),

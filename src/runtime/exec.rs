@@ -60,11 +60,7 @@ impl Activity for ExecActivity {
         let mut revealed = self.secrets.for_attempt(&cx);
         let request = filled(request, &mut revealed)?;
         let ended = self.run(&cx, &request).await;
-        let output = ended.and_then(|ended| read(&request, ended, &revealed));
-        match output {
-            Ok(output) => Ok(Payload::json(&revealed.scrub_value(output))?),
-            Err(failure) => Err(revealed.scrub_failure(failure)),
-        }
+        revealed.scrubbed(ended.and_then(|ended| read(&request, ended, &revealed)))
     }
 }
 

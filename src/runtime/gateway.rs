@@ -14,7 +14,7 @@ use crate::store::Store;
 use super::entropy::Entropy;
 use super::error::RequestError;
 use super::messages::{Admission, Deliver, Delivered, Start, Stop, WakeRun, Watch, Watched};
-use super::recovery::{fold, load_turns};
+use super::recovery::load_state;
 use super::shard::ShardActor;
 use super::shared::{Shared, shard_of};
 
@@ -153,7 +153,7 @@ impl Gateway {
             None => Err(RequestError::NotFound(workflow_id.clone())),
             Some(head) if !head.status.is_closed() => Ok(None),
             Some(_) => {
-                let state = fold(run_id, &load_turns(&*store, run_id)?)?;
+                let state = load_state(&*store, run_id)?;
                 Ok(state.outcome().cloned())
             }
         }

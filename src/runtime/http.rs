@@ -74,10 +74,7 @@ impl Activity for HttpActivity {
         let client = client.map_err(|reason| Failure::new("HttpConnect", reason))?;
         let mut revealed = self.secrets.for_attempt(&cx);
         let request = filled(request, &mut revealed)?;
-        match perform(client, &request, &cx.info().idempotency_key, cx.info().attempt).await {
-            Ok(answer) => Ok(Payload::json(&revealed.scrub_value(answer))?),
-            Err(failure) => Err(revealed.scrub_failure(failure)),
-        }
+        revealed.scrubbed(perform(client, &request, &cx.info().idempotency_key, cx.info().attempt).await)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::{AttemptToken, Input, RunId, Timestamp, Turn, WorkflowId};
 use crate::store::{CommitBatch, Error, Store, TurnRecord};
 
 use super::error::RequestError;
-use super::recovery::{definition_from, fold, load_turns, turn_record};
+use super::recovery::{definition_from, load_state, turn_record};
 
 /// Hands an input to an open run. What its code would say to it is not asked: code hears of it when an engine runs it
 /// again. A saga definition is at hand, in the store, so such a run turns back at once.
@@ -24,7 +24,7 @@ pub(crate) fn deliver_offline(
         return Err(RequestError::Rejected(Rejection::Closed));
     }
     let run_id = head.run_id;
-    let mut state = fold(run_id, &load_turns(store, run_id)?)?;
+    let mut state = load_state(store, run_id)?;
     let definition = state.started().and_then(|started| started.definition);
     let mut decider: Box<dyn Decider> = match definition {
         Some(digest) => Box::new(DefinitionDecider::new(definition_from(store, digest)?)),

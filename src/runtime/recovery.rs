@@ -110,6 +110,11 @@ pub(crate) fn fold(run_id: RunId, turns: &[Turn]) -> Result<RunState, Error> {
     RunState::fold(turns).map_err(|error| corrupt(run_id, error.to_string()))
 }
 
+/// A run's state, as its journal has it.
+pub(super) fn load_state(store: &dyn crate::store::Store, run_id: RunId) -> Result<RunState, Error> {
+    fold(run_id, &load_turns(store, run_id)?)
+}
+
 /// The locks that a run, which cannot be made live, may hold, as far as its history can still be read.
 pub(super) fn locks_in_ruins(shared: &Shared, run_id: RunId) -> Vec<LockName> {
     let stored = shared.store.get().and_then(|store| store.history(run_id));

@@ -234,8 +234,19 @@ impl Revealed {
         used
     }
 
+    /// What an attempt ended with, without the secrets that were used.
+    ///
+    /// # Errors
+    /// The attempt's own failure, or that its result is too large.
+    pub(super) fn scrubbed(&self, ended: Result<Value, Failure>) -> Result<Payload, Failure> {
+        match ended {
+            Ok(value) => Ok(Payload::json(&self.scrub_value(value))?),
+            Err(failure) => Err(self.scrub_failure(failure)),
+        }
+    }
+
     /// A result without the secrets that were used, in its texts and its names of fields.
-    pub(super) fn scrub_value(&self, value: Value) -> Value {
+    fn scrub_value(&self, value: Value) -> Value {
         match self.used.is_empty() {
             true => value,
             false => self.scrub_all(value, &|text| self.scrub(text)),
@@ -243,7 +254,7 @@ impl Revealed {
     }
 
     /// The failure without the secrets that were used.
-    pub(super) fn scrub_failure(&self, mut failure: Failure) -> Failure {
+    fn scrub_failure(&self, mut failure: Failure) -> Failure {
         if self.used.is_empty() {
             return failure;
         }

@@ -152,7 +152,7 @@ pub struct ActivityContextBuilder {
 
 impl ActivityContextBuilder {
     fn new() -> Self {
-        let run_id = RunId::from_bytes([0; 16]);
+        let run_id = RunId::NIL;
         let activity_id = ActivityId::from_trusted("1");
         Self {
             info: ActivityInfo {

@@ -8,7 +8,7 @@ use crate::model::{Failure, Input, Outcome, RunId, StartRun, WorkflowId};
 
 use super::super::error::RequestError;
 use super::super::messages::{Delivered, Watched};
-use super::super::recovery::{fold, load_turns};
+use super::super::recovery::load_state;
 use super::{ASK_AGAIN, Attendant, Over};
 
 impl Attendant {
@@ -57,8 +57,7 @@ impl Attendant {
             let Some(head) = store.find(id)? else {
                 return Ok(None);
             };
-            let turns = load_turns(&*store, head.run_id)?;
-            Ok(Some((head.run_id, fold(head.run_id, &turns)?)))
+            Ok(Some((head.run_id, load_state(&*store, head.run_id)?)))
         };
         loop {
             match load().await {

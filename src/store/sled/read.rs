@@ -143,7 +143,7 @@ impl SledStore {
         in_memory.sort_by_key(|head| std::cmp::Reverse(head.run_id));
         let mut in_memory = in_memory.into_iter().peekable();
 
-        let lowest = Bound::Included(keys::head(RunId::from_bytes([0; 16])));
+        let lowest = Bound::Included(keys::head(RunId::NIL));
         let upper = match query.before {
             Some(before) => Bound::Excluded(keys::head(before)),
             None => Bound::Included(keys::head(RunId::from_bytes([u8::MAX; 16]))),
