@@ -131,12 +131,10 @@ impl Decision {
         if let Some(missing) = missing {
             return Err(Error::Unexplained { choice, missing });
         }
-        let too_long = |what: &'static str, text: &Option<String>, max: usize| {
-            let bytes = text.as_ref().map_or(0, String::len);
-            (bytes > max).then_some(Error::Id(IdError::TooLong { what, bytes }))
-        };
-        if let Some(error) = too_long("name of who decides", &by, limits::ID_BYTES_MAX) {
-            return Err(error);
+        let bytes = by.as_ref().map_or(0, String::len);
+        if bytes > limits::ID_BYTES_MAX {
+            let what = "name of who decides";
+            return Err(Error::Id(IdError::TooLong { what, bytes }));
         }
         let reason = reason.unwrap_or_default();
         if reason.len() > limits::PAYLOAD_BYTES_MAX {

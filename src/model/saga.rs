@@ -20,6 +20,18 @@ pub enum StepKind {
     Retriable,
 }
 
+impl StepKind {
+    /// The kind as one word, as definition files and commands write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            StepKind::Compensatable => "compensatable",
+            StepKind::Pivot => "pivot",
+            StepKind::Retriable => "retriable",
+        }
+    }
+}
+
 /// The saga's part of a scheduled activity. Journaled with the scheduling, so that the compensation is owed before the
 /// step may have had any effect.
 #[derive(Clone, Debug, PartialEq)]

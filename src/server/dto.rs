@@ -10,7 +10,7 @@ use crate::engine::RunHead;
 use crate::model::{Failure, FailureKind, Outcome, Payload, Timestamp};
 
 pub(super) use event::{event, event_text};
-pub(super) use run::{description, kind_text, state_text, step, stuck, undo_text};
+pub(super) use run::{description, state_text, step, stuck, undo_text};
 
 /// Adds a field to an object.
 pub(super) fn put(object: &mut Value, key: &str, value: impl Into<Value>) {

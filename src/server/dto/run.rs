@@ -10,9 +10,7 @@ use crate::engine::{
     ActivityPurpose, ActivityView, CourseState, CourseView, DecisionView, LockState, LockView, RunDescription,
     StepState, StepView, Stuck, UndoState,
 };
-use crate::model::{
-    Choice, ChoiceKind, ParkReason, Payload, SagaOptions, StepKind, StepVerdict, StuckReason, UnwindCause,
-};
+use crate::model::{Choice, ChoiceKind, ParkReason, Payload, SagaOptions, StepVerdict, StuckReason, UnwindCause};
 
 use super::{failure, outcome, payload, put, time};
 
@@ -154,7 +152,7 @@ pub(in crate::server) fn step(step: &StepView) -> Value {
     };
     json!({
         "step": step.name.as_str(),
-        "kind": kind_text(step),
+        "kind": step.kind.as_str(),
         "activity_type": step.activity_type.as_ref().map(|activity_type| activity_type.as_str()),
         "input": payload(&step.input),
         "state": state_text(step),
@@ -227,14 +225,6 @@ fn activity(activity: &ActivityView) -> Value {
         "stuck": activity.stuck,
         "being_verified": activity.being_verified,
     })
-}
-
-pub(in crate::server) fn kind_text(step: &StepView) -> &'static str {
-    match step.kind {
-        StepKind::Compensatable => "compensatable",
-        StepKind::Pivot => "pivot",
-        StepKind::Retriable => "retriable",
-    }
 }
 
 pub(in crate::server) fn state_text(step: &StepView) -> &'static str {

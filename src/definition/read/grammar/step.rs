@@ -29,9 +29,9 @@ pub(super) fn step(mut table: Table<'_>, problems: &mut Problems) -> Step {
 
 fn kind(table: &mut Table<'_>, problems: &mut Problems) -> Option<StepKind> {
     const KINDS: &[(&str, StepKind)] = &[
-        ("compensatable", StepKind::Compensatable),
-        ("pivot", StepKind::Pivot),
-        ("retriable", StepKind::Retriable),
+        (StepKind::Compensatable.as_str(), StepKind::Compensatable),
+        (StepKind::Pivot.as_str(), StepKind::Pivot),
+        (StepKind::Retriable.as_str(), StepKind::Retriable),
     ];
     let written = table.string("kind", problems)?;
     let found = word(&written, KINDS);

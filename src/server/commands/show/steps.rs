@@ -44,7 +44,7 @@ pub(super) fn rows(run: &RunDescription) -> Vec<[Cell; 8]> {
         let failure = undo_failure.or(step.last_failure.as_ref()).map(ToString::to_string);
         [
             step.name.to_string().into(),
-            dto::kind_text(step).into(),
+            step.kind.as_str().into(),
             Cell::styled(dto::state_text(step), style),
             step.attempts.to_string().into(),
             step.took().map(duration).unwrap_or_default().into(),
