@@ -7,6 +7,11 @@ pub(super) fn show(id: &str, data: &Path) -> String {
     format!("amends show {}", of(id, data))
 }
 
+/// The command that goes on with the run of a definition file.
+pub(super) fn go_on(file: &Path, id: &str, data: &Path) -> String {
+    format!("amends run {} --id {}", shell_path(file), of(id, data))
+}
+
 /// What brings about what was left for a run.
 pub(super) fn next_engine(id: &str, data: &Path) -> String {
     format!(
@@ -42,6 +47,9 @@ mod tests {
     fn a_shell_takes_every_word_as_it_is() {
         let words = ["order-1", "", "order 1", "it's", "$(rm)"].map(shell_word);
         assert_eq!(words, ["order-1", "''", "'order 1'", r"'it'\''s'", "'$(rm)'"]);
-        assert_eq!(show("a b", Path::new("data")), "amends show 'a b' --data data");
+        let data = Path::new("data");
+        assert_eq!(show("a b", data), "amends show 'a b' --data data");
+        let command = go_on(Path::new("my sagas/a.toml"), "a", data);
+        assert_eq!(command, "amends run 'my sagas/a.toml' --id a --data data");
     }
 }

@@ -156,9 +156,9 @@ impl Findings<'_> {
         }
     }
 
-    /// A warning, when another file's saga has the same name.
+    /// A warning, when another file's saga has the same name and version: others stand side by side.
     fn known_name(&mut self, saga: &SagaDefinition, file: &str) -> Option<Problem> {
-        let name = saga.name().to_string();
+        let name = saga.versioned_name();
         let Some(first) = self.totals.names.get(&name) else {
             self.totals.names.insert(name, file.to_owned());
             return None;

@@ -266,9 +266,8 @@ fn leave(run: &Handle, args: &RunArgs, console: &Console) -> Exit {
     console.note(match args.memory {
         true => format!("interrupted; {id} was kept in memory only and is gone"),
         false => format!(
-            "interrupted; nothing is lost, {id} goes on with: amends run {} --id {id} --data {}",
-            args.file.display(),
-            args.data.data.display()
+            "interrupted; nothing is lost, {id} goes on with: {}",
+            advice::go_on(&args.file, id.as_str(), &args.data.data)
         ),
     });
     Exit::Failed

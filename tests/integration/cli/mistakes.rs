@@ -59,6 +59,18 @@ fn bad_definitions_are_refused_by_check_and_run_alike_with_line_and_column() {
 }
 
 #[test]
+fn check_warns_of_a_name_that_is_taken_unless_the_versions_differ() {
+    let cli = Cli::new();
+    cli.write("a.toml", &format!("name = \"x\"\nversion = \"1\"\n{STEP}"));
+    for (version, is_taken) in [("2", false), ("1", true)] {
+        cli.write("b.toml", &format!("name = \"x\"\nversion = \"{version}\"\n{STEP}"));
+        let checked = cli.run(&["check", "a.toml", "b.toml"]).exits(0);
+        let warns = checked.out.contains("a.toml has a saga of the name \"x");
+        assert_eq!(warns, is_taken, "{}", checked.out);
+    }
+}
+
+#[test]
 fn check_takes_directories_and_reports_every_file() {
     let cli = Cli::new();
     let shipped = sagas();
