@@ -26,7 +26,7 @@ impl RunState {
     fn adopted(&self, step: &StepRecord) -> AdoptedStep {
         // A compensation that was running when the run was terminated may not have had its effect.
         let owed = matches!(step.undo, UndoState::Owed | UndoState::Running(_) | UndoState::Stuck);
-        let compensation = step.compensation.clone().filter(|_| owed);
+        let compensation = step.compensation().cloned().filter(|_| owed);
         let outcome = match &step.state {
             StepState::Completed { output } => Ok(output.clone()),
             StepState::Skipped => Ok(crate::model::Payload::null()),
@@ -45,7 +45,7 @@ impl RunState {
         AdoptedStep {
             name: step.name.clone(),
             kind,
-            after: step.after.clone(),
+            after: step.after().map(<[_]>::to_vec),
             input: step.input.clone(),
             outcome,
             compensation,

@@ -1,6 +1,8 @@
 //! Steps that ended without an answer: whether they had their effect is found out before anything follows from it, if the
 //! step's policy says so. Must not live here: what follows from it.
 
+use std::sync::Arc;
+
 use crate::model::{
     ActivityId, ActivityRole, ActivityScheduled, CompensationInput, CompensationSpec, EventAttributes, EventId,
     Failure, FailureKind, OnAmbiguous, Payload, RetryState, SagaStepAmbiguous, StepVerdict, StuckReason, Verdict,
@@ -70,8 +72,8 @@ impl TurnBuilder<'_> {
         let failure = activity.last_failure.clone().unwrap_or_else(Failure::worker_lost);
         // One more after a person had the step tried again is a verification of its own.
         let activity_id = match activity.attempts_forgiven {
-            0 => format!("{}/verify", record.activity_id),
-            forgiven => format!("{}/verify-{forgiven}", record.activity_id),
+            0 => format!("{}/verify", record.activity_id()),
+            forgiven => format!("{}/verify-{forgiven}", record.activity_id()),
         };
         let input = match probe.input {
             CompensationInput::Undo => undo_payload_of(record, None, Some(&failure)),
@@ -79,7 +81,7 @@ impl TurnBuilder<'_> {
         };
         match input {
             Ok(input) => {
-                self.emit(EventAttributes::ActivityTaskScheduled(Box::new(ActivityScheduled {
+                self.emit(EventAttributes::ActivityTaskScheduled(Arc::new(ActivityScheduled {
                     activity_id: ActivityId::from_trusted(activity_id),
                     activity_type: probe.activity_type,
                     input,

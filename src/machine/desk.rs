@@ -8,6 +8,7 @@
 //! | nobody knows whether a step had its effect | retry, retry-with, mark-done, go-forward, skip, go-back (if it can be undone), abandon |
 //! | a failure after the pivot | mark-done (with the run's result), go-back, abandon |
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
@@ -82,7 +83,7 @@ impl RunState {
             | StuckReason::RetriableFailed => vec![C::Retry, C::RetryWith, C::Skip, C::MarkDone, C::Abandon],
             StuckReason::Ambiguous => {
                 let record = step.and_then(|step| self.saga.by_scheduled(step));
-                let can_be_undone = record.is_some_and(|record| record.compensation.is_some());
+                let can_be_undone = record.is_some_and(|record| record.compensation().is_some());
                 let mut choices = vec![C::Retry, C::RetryWith, C::MarkDone, C::GoForward, C::Skip];
                 // What was asked to stop is not tried again.
                 let activity = step.and_then(|step| self.activities.get(&step));
@@ -346,7 +347,7 @@ impl TurnBuilder<'_> {
             .escalation_input(self.state, &notice)
             .unwrap_or_else(|_| as_it_is());
         let activity_id = ActivityId::from_trusted(format!("escalation-{}", self.state.next_event()));
-        self.emit(EventAttributes::ActivityTaskScheduled(Box::new(ActivityScheduled {
+        self.emit(EventAttributes::ActivityTaskScheduled(Arc::new(ActivityScheduled {
             activity_id,
             activity_type: escalation.activity_type,
             input,

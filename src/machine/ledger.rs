@@ -17,10 +17,11 @@
 //! ended, and every step that depends on it is released (has ended and is undone, or never needed to be).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::model::{
     ActivityScheduled, AdoptedStep, Application, CompensationSpec, EventId, Failure, FailureKind, Payload, RetryState,
-    SagaWaitStarted, StepKind, StepName, StepSpec, StepVerdict,
+    SagaWaitStarted, StepKind, StepName, StepVerdict,
 };
 
 use super::pending::PendingActivity;
@@ -46,9 +47,19 @@ pub struct StepRecord {
     pub late_results: u32,
     /// The input of its compensation, when a person gave one.
     pub(super) undo_input: Option<Payload>,
-    pub(super) after: Option<Vec<StepName>>,
-    pub(super) compensation: Option<CompensationSpec>,
-    pub(super) activity_id: String,
+    declared: Declared,
+}
+
+/// Where it is said what a step depends on, and what undoes it.
+#[derive(Clone, Debug, PartialEq)]
+enum Declared {
+    /// By its scheduling: shared, because every step of every run has one.
+    AtScheduling(Arc<ActivityScheduled>),
+    /// Here.
+    Here {
+        after: Option<Vec<StepName>>,
+        compensation: Option<CompensationSpec>,
+    },
 }
 
 /// How a step went.
@@ -91,10 +102,18 @@ pub enum UndoState {
     Stuck,
 }
 
+impl Declared {
+    fn only_after(after: &[StepName]) -> Self {
+        Self::Here {
+            after: Some(after.to_vec()),
+            compensation: None,
+        }
+    }
+}
+
 impl StepRecord {
-    fn new(name: StepName, scheduled: EventId, kind: StepKind, input: Payload) -> Self {
+    fn new(name: StepName, scheduled: EventId, kind: StepKind, input: Payload, declared: Declared) -> Self {
         Self {
-            activity_id: name.to_string(),
             name,
             scheduled,
             kind,
@@ -104,26 +123,39 @@ impl StepRecord {
             closed: None,
             late_results: 0,
             undo_input: None,
-            after: None,
-            compensation: None,
+            declared,
         }
     }
 
     /// The steps it depends on. `None`: every step that had ended when this one was scheduled.
     #[must_use]
     pub fn after(&self) -> Option<&[StepName]> {
-        self.after.as_deref()
+        match &self.declared {
+            Declared::AtScheduling(scheduled) => scheduled.step()?.after.as_deref(),
+            Declared::Here { after, .. } => after.as_deref(),
+        }
     }
 
     /// What was registered to undo it.
     #[must_use]
     pub fn compensation(&self) -> Option<&CompensationSpec> {
-        self.compensation.as_ref()
+        match &self.declared {
+            Declared::AtScheduling(scheduled) => scheduled.step()?.compensation.as_ref(),
+            Declared::Here { compensation, .. } => compensation.as_ref(),
+        }
+    }
+
+    /// The id that its own activity has, or would have.
+    pub(super) fn activity_id(&self) -> &str {
+        match &self.declared {
+            Declared::AtScheduling(scheduled) => scheduled.activity_id.as_str(),
+            Declared::Here { .. } => self.name.as_str(),
+        }
     }
 
     /// Whether it is a pivot that nothing undoes.
     fn is_bare_pivot(&self) -> bool {
-        self.kind == StepKind::Pivot && self.compensation.is_none()
+        self.kind == StepKind::Pivot && self.compensation().is_none()
     }
 
     /// Whether the step needs nothing (more) from an unwinding saga.
@@ -179,25 +211,16 @@ impl SagaLedger {
             .any(|step| step.kind == StepKind::Pivot && matches!(step.state, StepState::Completed { .. }))
     }
 
-    pub(super) fn on_scheduled(&mut self, id: EventId, attributes: &ActivityScheduled) {
+    pub(super) fn on_scheduled(&mut self, id: EventId, attributes: &Arc<ActivityScheduled>) {
         if let Some(undone) = attributes.undoes().and_then(|step| self.steps.get_mut(&step)) {
             undone.undo = UndoState::Running(id);
         }
-        let Some(StepSpec {
-            name,
-            kind,
-            after,
-            compensation,
-            ..
-        }) = attributes.step()
-        else {
+        let Some(step) = attributes.step() else {
             return;
         };
-        let mut record = StepRecord::new(name.clone(), id, *kind, attributes.input.clone());
-        record.undo = owed(compensation.as_ref());
-        record.after.clone_from(after);
-        record.compensation.clone_from(compensation);
-        record.activity_id = attributes.activity_id.to_string();
+        let declared = Declared::AtScheduling(Arc::clone(attributes));
+        let mut record = StepRecord::new(step.name.clone(), id, step.kind, attributes.input.clone(), declared);
+        record.undo = owed(record.compensation());
         self.insert(record);
     }
 
@@ -207,9 +230,9 @@ impl SagaLedger {
     }
 
     pub(super) fn on_wait_started(&mut self, id: EventId, wait: &SagaWaitStarted) {
-        let mut record = StepRecord::new(wait.name.clone(), id, StepKind::Compensatable, Payload::null());
-        record.after = Some(wait.after.clone());
-        self.insert(record);
+        let declared = Declared::only_after(&wait.after);
+        let kind = StepKind::Compensatable;
+        self.insert(StepRecord::new(wait.name.clone(), id, kind, Payload::null(), declared));
     }
 
     pub(super) fn on_wait_ended(&mut self, id: EventId, started: EventId, state: StepState) -> bool {
@@ -222,8 +245,8 @@ impl SagaLedger {
     }
 
     pub(super) fn on_skipped(&mut self, id: EventId, name: &StepName, after: &[StepName]) {
-        let mut record = StepRecord::new(name.clone(), id, StepKind::Compensatable, Payload::null());
-        record.after = Some(after.to_vec());
+        let declared = Declared::only_after(after);
+        let mut record = StepRecord::new(name.clone(), id, StepKind::Compensatable, Payload::null(), declared);
         record.state = StepState::Skipped;
         record.closed = Some(id);
         self.insert(record);
@@ -232,10 +255,13 @@ impl SagaLedger {
     /// A step of another run. Its ids are that run's: they are kept apart from this run's own.
     pub(super) fn on_adopted(&mut self, step: &AdoptedStep) {
         let own = |id: EventId| EventId(id.0.saturating_add(ADOPTED_IDS_FROM));
-        let mut record = StepRecord::new(step.name.clone(), own(step.scheduled), step.kind, step.input.clone());
+        let declared = Declared::Here {
+            after: step.after.clone(),
+            compensation: step.compensation.clone(),
+        };
+        let (name, input) = (step.name.clone(), step.input.clone());
+        let mut record = StepRecord::new(name, own(step.scheduled), step.kind, input, declared);
         record.undo = owed(step.compensation.as_ref());
-        record.after.clone_from(&step.after);
-        record.compensation.clone_from(&step.compensation);
         record.closed = Some(own(step.closed));
         record.state = match &step.outcome {
             Ok(output) => StepState::Completed { output: output.clone() },
@@ -377,7 +403,7 @@ impl SagaLedger {
             if free && step.is_settled() {
                 continue;
             }
-            match &step.after {
+            match step.after() {
                 None => newest_held_without_order = newest_held_without_order.or(Some(step.scheduled)),
                 Some(after) => held.extend(after.iter().filter_map(|name| self.names.get(name))),
             }

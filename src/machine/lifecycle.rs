@@ -1,6 +1,8 @@
 //! The beginning and the end of a run, and what is said to it from outside: start, signal, cancel, terminate. Must not
 //! live here: activities, timers, unwinding.
 
+use std::sync::Arc;
+
 use crate::model::{
     EventAttributes, Failure, Payload, RequestId, RunStarted, SignalName, StartRun, UnwindCause, WorkflowSignaled,
     limits,
@@ -33,7 +35,7 @@ impl TurnBuilder<'_> {
             search_attributes,
             adopted,
         } = start;
-        self.emit(EventAttributes::WorkflowExecutionStarted(Box::new(RunStarted {
+        self.emit(EventAttributes::WorkflowExecutionStarted(Arc::new(RunStarted {
             workflow_id,
             run_id,
             workflow_type,

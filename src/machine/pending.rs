@@ -1,5 +1,7 @@
 //! What a run waits for: activities and timers that have not ended. Must not live here: how they end.
 
+use std::sync::Arc;
+
 use crate::model::{
     ActivityScheduled, AttemptToken, EventId, Failure, LockName, RetryState, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY,
     SagaWaitStarted, StepVerdict, StuckReason, Timestamp,
@@ -13,7 +15,7 @@ pub struct PendingActivity {
     /// When it was scheduled.
     pub scheduled_at: Timestamp,
     /// What was scheduled.
-    pub attributes: Box<ActivityScheduled>,
+    pub attributes: Arc<ActivityScheduled>,
     /// The number of the attempt that runs or is due next: 1 for the first.
     pub attempt: u32,
     /// When that attempt is (or was) due.

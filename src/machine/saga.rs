@@ -1,6 +1,8 @@
 //! The way back: turning a saga around, compensating what is owed, and ending the run. Must not live here: the ledger of
 //! what is owed, or anything that depends on how the saga was written (code or definition).
 
+use std::sync::Arc;
+
 use crate::model::{
     ActivityRole, ActivityScheduled, CompensationInput, EventAttributes, EventId, Failure, StuckReason, UnwindCause,
     limits,
@@ -93,7 +95,7 @@ impl TurnBuilder<'_> {
         let Some(record) = self.state.saga.by_scheduled(step) else {
             return;
         };
-        let Some(compensation) = record.compensation.clone() else {
+        let Some(compensation) = record.compensation().cloned() else {
             return;
         };
         let input = match (&record.undo_input, compensation.input) {
@@ -103,8 +105,8 @@ impl TurnBuilder<'_> {
         };
         match input {
             Ok(input) => {
-                let activity_id = format!("{}/undo", record.activity_id);
-                self.emit(EventAttributes::ActivityTaskScheduled(Box::new(ActivityScheduled {
+                let activity_id = format!("{}/undo", record.activity_id());
+                self.emit(EventAttributes::ActivityTaskScheduled(Arc::new(ActivityScheduled {
                     activity_id: crate::model::ActivityId::from_trusted(activity_id),
                     activity_type: compensation.activity_type,
                     input,

@@ -2,6 +2,7 @@
 //! changing it (that is `apply`) or deciding anything.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use crate::model::{
     AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunId, RunStarted,
@@ -14,7 +15,7 @@ use super::pending::{LockState, PendingActivity, PendingTimer, PendingWait, Roll
 /// The state of one run. Equal histories fold to equal states.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunState {
-    pub(super) started: Option<Box<RunStarted>>,
+    pub(super) started: Option<Arc<RunStarted>>,
     pub(super) started_at: Timestamp,
     pub(super) last_time: Timestamp,
     pub(super) turns: u64,

@@ -1,5 +1,7 @@
 //! Letting the decider react: its commands, checked and turned into events. Must not live here: any decider.
 
+use std::sync::Arc;
+
 use crate::model::{
     ActivityRole, ActivityScheduled, Command, EventAttributes, EventId, Failure, ParkReason, SagaStepSkipped,
     ScheduleActivity, StepKind, TURN_EVENT_IDS, UnwindCause, WorkflowTask, limits,
@@ -134,7 +136,7 @@ impl TurnBuilder<'_> {
             options,
             step,
         } = schedule;
-        self.emit(EventAttributes::ActivityTaskScheduled(Box::new(ActivityScheduled {
+        self.emit(EventAttributes::ActivityTaskScheduled(Arc::new(ActivityScheduled {
             activity_id,
             activity_type,
             input,

@@ -2,6 +2,7 @@
 //! here: their wire form (`store::record`) or their meaning for a run's state (`machine`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
@@ -29,7 +30,7 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq)]
 pub enum EventAttributes {
     /// The run began. Always event 1.
-    WorkflowExecutionStarted(Box<RunStarted>),
+    WorkflowExecutionStarted(Arc<RunStarted>),
     /// The run ended with a result.
     WorkflowExecutionCompleted {
         /// The result.
@@ -73,7 +74,7 @@ pub enum EventAttributes {
     /// The decider looked at everything before this event and gave the commands whose events follow. Takes three ids.
     WorkflowTask(WorkflowTask),
     /// An activity is to be run; its compensation is owed from here on.
-    ActivityTaskScheduled(Box<ActivityScheduled>),
+    ActivityTaskScheduled(Arc<ActivityScheduled>),
     /// An attempt was started; written when the activity ends, about its last attempt.
     ActivityTaskStarted {
         /// The scheduling event.

@@ -1,5 +1,7 @@
 //! Folding what happens to a saga only. Must not live here: anything that Temporal has an event for, or deciding.
 
+use std::sync::Arc;
+
 use crate::model::{
     ActivityRole, Choice, Event, EventAttributes, EventId, Failure, SagaDecided, SagaStuck, StuckReason, TimeoutKind,
     UnwindCause, WaitResult, WorkflowSignaled,
@@ -119,7 +121,7 @@ impl RunState {
             (Some(scheduled), Choice::Retry) => self.retry_afresh(event, scheduled)?,
             (Some(scheduled), Choice::RetryWith { input }) => {
                 self.retry_afresh(event, scheduled)?;
-                self.pending(scheduled)?.attributes.input = input.clone();
+                Arc::make_mut(&mut self.pending(scheduled)?.attributes).input = input.clone();
                 self.saga.change_input(scheduled, input);
             }
             // The step's compensation, which still has to be ended: its end must not count as the step's undoing.

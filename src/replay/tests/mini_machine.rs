@@ -41,7 +41,7 @@ impl Mini {
             shown: 0,
             now: Timestamp::from_micros(1_000_000),
         };
-        mini.push(E::WorkflowExecutionStarted(Box::new(RunStarted {
+        mini.push(E::WorkflowExecutionStarted(Arc::new(RunStarted {
             workflow_id: WorkflowId::from_trusted("w"),
             run_id: RunId::from_bytes([9; 16]),
             workflow_type: WorkflowType::from_trusted("w"),
@@ -168,7 +168,7 @@ impl Mini {
     fn apply(&mut self, command: &Command) {
         let now = self.now;
         let attributes = match command {
-            Command::ScheduleActivity(schedule) => E::ActivityTaskScheduled(Box::new(ActivityScheduled {
+            Command::ScheduleActivity(schedule) => E::ActivityTaskScheduled(Arc::new(ActivityScheduled {
                 activity_id: schedule.activity_id.clone(),
                 activity_type: schedule.activity_type.clone(),
                 input: schedule.input.clone(),

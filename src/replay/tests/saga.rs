@@ -1,5 +1,6 @@
 //! Sagas from code: what steps carry, what a cancellation does, and what the machine does without the code.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, select};
@@ -137,7 +138,7 @@ fn compensations_and_unwinding_do_not_concern_the_code() {
         role: ActivityRole::Compensation(EventId(5)),
         ..(**forward).clone()
     };
-    mini.push(EventAttributes::ActivityTaskScheduled(Box::new(undo)));
+    mini.push(EventAttributes::ActivityTaskScheduled(Arc::new(undo)));
     mini.end("double", Ok(()));
     assert!(mini.decide().is_empty());
     replays(&mini, saga).unwrap();

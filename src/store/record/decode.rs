@@ -3,6 +3,7 @@
 
 mod saga;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -46,7 +47,7 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
     use EventAttributes as E;
     use wire::Attributes as W;
     Ok(match attributes {
-        W::WorkflowExecutionStarted(started) => E::WorkflowExecutionStarted(Box::new(run_started(&started)?)),
+        W::WorkflowExecutionStarted(started) => E::WorkflowExecutionStarted(Arc::new(run_started(&started)?)),
         W::WorkflowExecutionCompleted { result } => E::WorkflowExecutionCompleted {
             result: payload(&result),
         },
@@ -81,7 +82,7 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
         W::WorkflowTask { identity } => E::WorkflowTask(WorkflowTask {
             identity: identity.to_owned(),
         }),
-        W::ActivityTaskScheduled(activity) => E::ActivityTaskScheduled(Box::new(scheduled_activity(*activity)?)),
+        W::ActivityTaskScheduled(activity) => E::ActivityTaskScheduled(Arc::new(scheduled_activity(*activity)?)),
         W::ActivityTaskStarted {
             scheduled,
             attempt,

@@ -2,6 +2,7 @@
 
 mod saga;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -203,7 +204,7 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
         .prop_map(
             |((id, run, kind, digest), (input, request, run_timeout, identity), more)| {
                 let (saga, parent, search_attributes) = more;
-                E::WorkflowExecutionStarted(Box::new(RunStarted {
+                E::WorkflowExecutionStarted(Arc::new(RunStarted {
                     workflow_id: WorkflowId::from_trusted(id),
                     run_id: RunId::from_bytes(run),
                     workflow_type: WorkflowType::from_trusted(kind),
@@ -267,7 +268,7 @@ fn step_events() -> BoxedStrategy<EventAttributes> {
         proptest::option::of(event_id()).prop_map(ActivityRole::Escalation),
     ];
     let scheduled = (text(), text(), payload(), options(), role).prop_map(|(id, kind, input, options, role)| {
-        E::ActivityTaskScheduled(Box::new(ActivityScheduled {
+        E::ActivityTaskScheduled(Arc::new(ActivityScheduled {
             activity_id: ActivityId::from_trusted(id),
             activity_type: ActivityType::from_trusted(kind),
             input,

@@ -1,5 +1,6 @@
 //! The record's promises: nothing is lost, nothing but a record is accepted, and what was released stays readable.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -35,7 +36,7 @@ fn scheduled() -> EventAttributes {
         maximum_attempts: 4,
         non_retryable_types: vec!["Invalid".to_owned()],
     };
-    EventAttributes::ActivityTaskScheduled(Box::new(ActivityScheduled {
+    EventAttributes::ActivityTaskScheduled(Arc::new(ActivityScheduled {
         activity_id: ActivityId::from_trusted("reserve"),
         activity_type: ActivityType::from_trusted("reserve_inventory"),
         input: Payload::from_parts("binary/custom", vec![0, 255]),
@@ -137,7 +138,7 @@ fn run_events() -> Vec<EventAttributes> {
     use EventAttributes as E;
     let text = str::to_owned;
     vec![
-        E::WorkflowExecutionStarted(Box::new(RunStarted {
+        E::WorkflowExecutionStarted(Arc::new(RunStarted {
             workflow_id: WorkflowId::from_trusted("order-42"),
             run_id: RunId::from_bytes([7; 16]),
             workflow_type: WorkflowType::from_trusted("place_order"),
