@@ -4,17 +4,17 @@
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use actix::Addr;
 use backoff::backoff::Backoff;
 use bytes::Bytes;
 
-use crate::model::{DefinitionDigest, limits};
+use crate::model::DefinitionDigest;
 use crate::store::{CommitBatch, Epoch, Error, RunHead, TurnRecord};
 
 use super::attempt::panic_message;
+use super::commit_queue::{CommitQueue, Taken, Weigh};
 use super::messages::{Abandon, Committed, Recover, StoreFailed};
 use super::run::RunActor;
 use super::shard::ShardActor;
@@ -32,48 +32,12 @@ pub(super) struct CommitJob {
     pub(super) definition: Option<(DefinitionDigest, Bytes)>,
 }
 
-enum Job {
-    Commit(Box<CommitJob>),
-    Stop,
-}
-
-/// The way to the journal writer. A full queue blocks the sender: that is the back-pressure on shards.
-#[derive(Clone)]
-pub(super) struct Journal {
-    sender: SyncSender<Job>,
-}
-
 /// The journal writer before it runs.
 pub(super) struct JournalWriter {
-    receiver: Receiver<Job>,
+    queue: Arc<CommitQueue<CommitJob>>,
     store: Arc<StoreSlot>,
     shards: Vec<Addr<ShardActor>>,
     stored_definitions: HashSet<DefinitionDigest>,
-}
-
-impl Journal {
-    /// A queue and its writer, to be started with [`JournalWriter::run`] once the shards are known.
-    pub(super) fn new(store: Arc<StoreSlot>) -> (Self, JournalWriter) {
-        let (sender, receiver) = sync_channel(limits::COMMIT_QUEUE_MAX);
-        let writer = JournalWriter {
-            receiver,
-            store,
-            shards: Vec::new(),
-            stored_definitions: HashSet::new(),
-        };
-        (Self { sender }, writer)
-    }
-
-    /// Hands a turn over. Lost only if the writer is gone, and then nobody acknowledges anything any more, or if the store
-    /// failed and was opened again meanwhile, and then its run is told to abandon it.
-    pub(super) fn commit(&self, job: CommitJob) {
-        let _ = self.sender.send(Job::Commit(Box::new(job)));
-    }
-
-    /// Ends the writer after everything that was handed over before.
-    pub(super) fn stop(&self) {
-        let _ = self.sender.send(Job::Stop);
-    }
 }
 
 /// Whether the writer goes on.
@@ -84,35 +48,27 @@ enum Flow {
 }
 
 impl JournalWriter {
-    /// The thread's body: commits until it is stopped.
+    /// A writer, to be started with [`JournalWriter::run`] once the shards are known.
+    pub(super) fn new(store: Arc<StoreSlot>, queue: Arc<CommitQueue<CommitJob>>) -> Self {
+        Self {
+            queue,
+            store,
+            shards: Vec::new(),
+            stored_definitions: HashSet::new(),
+        }
+    }
+
+    /// The thread's body: commits what was handed over until the queue is sealed and empty. A turn is lost only if the
+    /// writer is gone, and then nobody acknowledges anything any more, or if the store failed and was opened again
+    /// meanwhile, and then its run is told to abandon it.
     pub(super) fn run(mut self, shards: Vec<Addr<ShardActor>>) {
         self.shards = shards;
         let mut flow = Flow::GoOn;
         while flow == Flow::GoOn {
-            let (jobs, after) = self.gather();
+            let Taken { jobs, last } = self.queue.take();
+            let after = if last { Flow::Stop } else { Flow::GoOn };
             flow = self.commit(jobs, after);
         }
-    }
-
-    /// Waits for a turn and takes along what is there by then, as much as one commit takes.
-    fn gather(&self) -> (Vec<CommitJob>, Flow) {
-        let mut jobs = Vec::new();
-        match self.receiver.recv() {
-            Ok(Job::Commit(job)) => jobs.push(*job),
-            Ok(Job::Stop) | Err(_) => return (jobs, Flow::Stop),
-        }
-        let mut bytes = jobs.iter().map(CommitJob::bytes).sum::<usize>();
-        while jobs.len() < limits::COMMIT_TURNS_MAX && bytes < limits::COMMIT_BYTES_FULL {
-            match self.receiver.try_recv() {
-                Ok(Job::Commit(job)) => {
-                    bytes = bytes.saturating_add(job.bytes());
-                    jobs.push(*job);
-                }
-                Ok(Job::Stop) => return (jobs, Flow::Stop),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            }
-        }
-        (jobs, Flow::GoOn)
     }
 
     /// Commits the turns; `after` is what follows if all goes well, and what is returned unless the writer was stopped.
@@ -216,7 +172,8 @@ impl JournalWriter {
             .build();
         loop {
             let delay = backoff.next_backoff().unwrap_or(Duration::from_secs(10));
-            if self.discard_for(delay) == Flow::Stop {
+            // Runs that do not know yet that their memory is void go on for a moment.
+            if !self.queue.discard_for(delay) {
                 return Flow::Stop;
             }
             match self.store.reopen() {
@@ -232,20 +189,9 @@ impl JournalWriter {
             }
         }
     }
-
-    /// Waits, dropping turns of runs that do not know yet that their memory is void.
-    fn discard_for(&self, delay: Duration) -> Flow {
-        loop {
-            match self.receiver.recv_timeout(delay) {
-                Ok(Job::Commit(_)) => {}
-                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return Flow::Stop,
-                Err(RecvTimeoutError::Timeout) => return Flow::GoOn,
-            }
-        }
-    }
 }
 
-impl CommitJob {
+impl Weigh for CommitJob {
     fn bytes(&self) -> usize {
         let definition = self.definition.as_ref().map_or(0, |(_, bytes)| bytes.len());
         self.record.bytes.len().saturating_add(definition)

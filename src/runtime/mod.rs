@@ -15,6 +15,7 @@
 mod attempt;
 mod child;
 pub mod clock;
+mod commit_queue;
 mod entropy;
 mod error;
 #[cfg(unix)]

@@ -17,9 +17,10 @@ use crate::store::{Error, Store};
 
 use super::attempt::AttemptPool;
 use super::clock::Clock;
+use super::commit_queue::CommitQueue;
 use super::error::RequestError;
 use super::gateway::Gateway;
-use super::journal::{Journal, send_recover};
+use super::journal::{CommitJob, JournalWriter, send_recover};
 use super::locks::LockDesk;
 use super::recovery::definition_from;
 use super::shard::ShardActor;
@@ -45,7 +46,7 @@ pub(super) struct Shared {
     pub(super) registry: Registry,
     pub(super) definitions: DefinitionCache,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) journal: Journal,
+    pub(super) turns: Arc<CommitQueue<CommitJob>>,
     pub(super) attempts: AttemptPool,
     pub(super) passivate_after: Duration,
     /// The definitions that runs can be started with.
@@ -162,14 +163,15 @@ impl Runtime {
         let store = Arc::new(StoreSlot::new(options.open_store));
         let (epoch, open_runs) = store.reopen()?;
         let (handle, own_tokio) = tokio_for_attempts()?;
-        let (journal, writer) = Journal::new(Arc::clone(&store));
+        let turns = Arc::new(CommitQueue::new());
+        let writer = JournalWriter::new(Arc::clone(&store), Arc::clone(&turns));
         let shared = Arc::new(Shared {
             store,
             registry: options.registry,
             definitions: DefinitionCache::new(&options.sagas),
             attempts: AttemptPool::new(handle, Arc::clone(&options.clock), options.state),
             clock: options.clock,
-            journal,
+            turns,
             passivate_after: options.passivate_after,
             sagas: options.sagas,
             locks: LockDesk::new(options.shards.max(1)),
@@ -249,7 +251,7 @@ impl Runtime {
 
     /// The journal writes what it was given, then the shards end.
     fn stop_threads(&self) {
-        self.shared.journal.stop();
+        self.shared.turns.seal();
         self.gateway.stop_shards();
     }
 }

@@ -10,6 +10,7 @@ mod locks;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
@@ -21,6 +22,7 @@ use crate::store::Epoch;
 use self::launch::is_held_back;
 use self::locks::AtTheTable;
 use super::attempt::{AttemptHandle, panic_message};
+use super::commit_queue::Outbox;
 use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{
@@ -36,6 +38,7 @@ pub(super) struct RunAddress {
     pub(super) shared: Arc<Shared>,
     pub(super) shard: Addr<ShardActor>,
     pub(super) shard_index: usize,
+    pub(super) outbox: Rc<Outbox<CommitJob>>,
     pub(super) workflow_id: WorkflowId,
     pub(super) run_id: RunId,
     pub(super) incarnation: Incarnation,
@@ -218,7 +221,7 @@ impl RunActor {
             let definition = self.at.shared.definitions.get(digest, &self.at.shared.store).ok()?;
             Some((digest, definition.canonical_json().clone()))
         });
-        self.at.shared.journal.commit(CommitJob {
+        self.at.outbox.put(CommitJob {
             shard: self.at.shard_index,
             run: ctx.address(),
             epoch: self.at.epoch,

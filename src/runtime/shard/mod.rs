@@ -2,6 +2,7 @@
 //! here: what a run does with its inputs.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
@@ -17,7 +18,9 @@ mod letters;
 mod presence;
 
 use self::entry::{Entry, Presence};
+use super::commit_queue::Outbox;
 use super::error::RequestError;
+use super::journal::CommitJob;
 use super::messages::{
     Committed, Deliver, Durable, FromRun, Letter, Recover, RunNews, Start, Stop, StoreFailed, Sweep, Take, Tick, Watch,
     Watched,
@@ -33,6 +36,7 @@ const ACTIVATIONS_AT_ONCE: usize = 64;
 pub(super) struct ShardActor {
     index: usize,
     shared: Arc<Shared>,
+    outbox: Rc<Outbox<CommitJob>>,
     /// Of the store's present opening.
     epoch: Epoch,
     /// How many actors were started for runs.
@@ -53,6 +57,7 @@ impl ShardActor {
     pub(super) fn new(index: usize, shared: Arc<Shared>) -> Self {
         Self {
             index,
+            outbox: Outbox::new(Arc::clone(&shared.turns)),
             shared,
             epoch: Epoch::default(),
             incarnations: 0,

@@ -1,5 +1,6 @@
 //! Making runs live, restarting them, and beginning again from the store. Must not live here: time (that is `clockwork`).
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context};
@@ -39,6 +40,7 @@ impl ShardActor {
             shared: Arc::clone(&self.shared),
             shard: ctx.address(),
             shard_index: self.index,
+            outbox: Rc::clone(&self.outbox),
             workflow_id: workflow_id.clone(),
             run_id,
             incarnation,

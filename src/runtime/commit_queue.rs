@@ -1,0 +1,256 @@
+//! Turns on their way to the journal writer: handed over and taken in bulk, so that a busy engine pays one lock and one
+//! wake-up for many of them. Must not live here: what becomes of them.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::model::limits;
+
+/// What can be queued for a commit.
+pub(super) trait Weigh {
+    /// How many bytes it brings to a commit.
+    fn bytes(&self) -> usize;
+}
+
+/// The queue between the shards and the journal writer. Bounded: a full one blocks whoever hands over, which is the
+/// back-pressure on shards.
+pub(super) struct CommitQueue<J> {
+    state: Mutex<State<J>>,
+    /// Something has come, or nothing more will.
+    filled: Condvar,
+    /// There is room again, or nobody who takes.
+    emptied: Condvar,
+}
+
+struct State<J> {
+    jobs: Vec<J>,
+    /// What comes now is dropped: the writer ends after what it was given before.
+    sealed: bool,
+}
+
+/// What the writer took.
+pub(super) struct Taken<J> {
+    pub(super) jobs: Vec<J>,
+    /// Nothing will come after these.
+    pub(super) last: bool,
+}
+
+impl<J: Weigh> CommitQueue<J> {
+    pub(super) fn new() -> Self {
+        let state = State {
+            jobs: Vec::new(),
+            sealed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+        }
+    }
+
+    /// Hands all of these over, in order, and leaves the vector empty. Lost only if the queue is sealed.
+    pub(super) fn hand_over(&self, jobs: &mut Vec<J>) {
+        let mut state = self.lock();
+        while state.jobs.len() >= limits::COMMIT_QUEUE_MAX && !state.sealed {
+            state = self.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.sealed {
+            drop(state);
+            jobs.clear();
+            return;
+        }
+        let was_empty = state.jobs.is_empty();
+        state.jobs.append(jobs);
+        drop(state);
+        // Somebody who does not find it empty is not asleep.
+        if was_empty {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Nothing more is taken in; what is there is still given out.
+    pub(super) fn seal(&self) {
+        self.lock().sealed = true;
+        self.filled.notify_all();
+        self.emptied.notify_all();
+    }
+
+    /// Waits until there is something, or nothing will come, and takes what fits one commit.
+    pub(super) fn take(&self) -> Taken<J> {
+        let mut state = self.lock();
+        while state.jobs.is_empty() && !state.sealed {
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let fit = how_many_fit(&state.jobs);
+        let jobs = match fit < state.jobs.len() {
+            true => state.jobs.drain(..fit).collect(),
+            false => std::mem::take(&mut state.jobs),
+        };
+        let last = state.sealed && state.jobs.is_empty();
+        drop(state);
+        self.emptied.notify_all();
+        Taken { jobs, last }
+    }
+
+    /// Drops everything that comes within this time; `false` if nothing will come any more.
+    pub(super) fn discard_for(&self, time: Duration) -> bool {
+        let discard = |state: &mut State<J>| {
+            state.jobs.clear();
+            self.emptied.notify_all();
+            !state.sealed
+        };
+        let waited = self.filled.wait_timeout_while(self.lock(), time, discard);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !state.sealed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
+        // Nothing that holds the lock can leave it half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// At least one, if there is one: a single turn may be larger than what a commit is filled up to.
+fn how_many_fit(jobs: &[impl Weigh]) -> usize {
+    let mut bytes = 0_usize;
+    let fitting = jobs.iter().take(limits::COMMIT_TURNS_MAX).take_while(|job| {
+        let fits = bytes < limits::COMMIT_BYTES_FULL;
+        bytes = bytes.saturating_add(job.bytes());
+        fits
+    });
+    fitting.count()
+}
+
+/// One shard's turns until they are handed over: at the end of the shard's present round, all together.
+pub(super) struct Outbox<J> {
+    queue: Arc<CommitQueue<J>>,
+    jobs: RefCell<Vec<J>>,
+    /// Somebody will hand them over.
+    planned: Cell<bool>,
+}
+
+impl<J: Weigh + 'static> Outbox<J> {
+    pub(super) fn new(queue: Arc<CommitQueue<J>>) -> Rc<Self> {
+        Rc::new(Self {
+            queue,
+            jobs: RefCell::new(Vec::new()),
+            planned: Cell::new(false),
+        })
+    }
+
+    /// Takes a turn. It is handed over when everything that is ready on the shard's thread right now has had its turn: a
+    /// lone one at once, many together.
+    pub(super) fn put(self: &Rc<Self>, job: J) {
+        self.jobs.borrow_mut().push(job);
+        if !self.planned.replace(true) {
+            let outbox = Rc::clone(self);
+            actix::spawn(async move { outbox.hand_over() });
+        }
+    }
+
+    fn hand_over(&self) {
+        self.planned.set(false);
+        // Not taken away: the vector keeps its room.
+        self.queue.hand_over(&mut self.jobs.borrow_mut());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A job of so many bytes.
+    #[derive(Debug, PartialEq)]
+    struct Job(usize);
+
+    impl Weigh for Job {
+        fn bytes(&self) -> usize {
+            self.0
+        }
+    }
+
+    fn numbers(taken: &Taken<Job>) -> Vec<usize> {
+        taken.jobs.iter().map(|job| job.0).collect()
+    }
+
+    #[test]
+    fn what_is_handed_over_is_taken_in_order_as_much_as_fits_one_commit() {
+        let queue = CommitQueue::new();
+        queue.hand_over(&mut vec![Job(1), Job(2)]);
+        queue.hand_over(&mut vec![Job(limits::COMMIT_BYTES_FULL), Job(3)]);
+        let first = queue.take();
+        assert_eq!(
+            numbers(&first),
+            [1, 2, limits::COMMIT_BYTES_FULL],
+            "the one that fills it up goes along"
+        );
+        assert_eq!(numbers(&queue.take()), [3]);
+        queue.hand_over(&mut (0..=limits::COMMIT_TURNS_MAX).map(Job).collect());
+        assert_eq!(queue.take().jobs.len(), limits::COMMIT_TURNS_MAX);
+        assert_eq!(numbers(&queue.take()), [limits::COMMIT_TURNS_MAX]);
+    }
+
+    #[test]
+    fn a_sealed_queue_gives_out_what_it_has_and_takes_nothing() {
+        let queue = CommitQueue::new();
+        let large = limits::COMMIT_BYTES_FULL;
+        queue.hand_over(&mut vec![Job(large), Job(1)]);
+        queue.seal();
+        let mut late = vec![Job(9)];
+        queue.hand_over(&mut late);
+        assert!(late.is_empty());
+        let first = queue.take();
+        assert!(!first.last && numbers(&first) == [large]);
+        let second = queue.take();
+        assert!(second.last && numbers(&second) == [1]);
+        assert!(queue.take().last);
+        assert!(
+            !queue.discard_for(Duration::from_secs(3_600)),
+            "it does not wait for anything"
+        );
+    }
+
+    #[test]
+    fn a_full_queue_makes_the_next_one_wait_until_there_is_room() {
+        let queue = Arc::new(CommitQueue::new());
+        queue.hand_over(&mut (0..limits::COMMIT_QUEUE_MAX).map(Job).collect());
+        let theirs = Arc::clone(&queue);
+        let handing = std::thread::spawn(move || theirs.hand_over(&mut vec![Job(7)]));
+        let mut taken = 0;
+        while taken <= limits::COMMIT_QUEUE_MAX {
+            taken += queue.take().jobs.len();
+        }
+        handing.join().unwrap();
+        assert_eq!(taken, limits::COMMIT_QUEUE_MAX + 1);
+    }
+
+    #[test]
+    fn jobs_that_come_while_the_store_is_shut_are_dropped() {
+        let queue = CommitQueue::new();
+        queue.hand_over(&mut vec![Job(1)]);
+        assert!(queue.discard_for(Duration::ZERO));
+        queue.hand_over(&mut vec![Job(2)]);
+        assert_eq!(numbers(&queue.take()), [2]);
+    }
+
+    #[test]
+    fn turns_of_one_round_are_handed_over_together() {
+        let queue = Arc::new(CommitQueue::new());
+        let shard = actix::System::new();
+        shard.block_on(async {
+            let outbox = Outbox::new(Arc::clone(&queue));
+            let ready = [1, 2, 3].map(|number| {
+                let outbox = Rc::clone(&outbox);
+                actix::spawn(async move { outbox.put(Job(number)) })
+            });
+            for task in ready {
+                task.await.unwrap();
+            }
+            // The task that hands over was planned by the first of them, behind the others.
+            actix::spawn(async {}).await.unwrap();
+        });
+        assert_eq!(numbers(&queue.take()), [1, 2, 3]);
+    }
+}
