@@ -33,6 +33,9 @@ const ROUND_RUNS_MAX: usize = 1_000;
 /// Bytes of turns in one round, unless a single run has more.
 const ROUND_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Rounds after which a store that is closed leaves the rest to the next one, which finds it in the log.
+const CLOSING_ROUNDS_MAX: u32 = 8;
+
 /// Deletions in one round.
 const ROUND_DELETIONS_MAX: usize = 300;
 
@@ -177,18 +180,24 @@ pub(super) fn run(shared: &Shared) {
     }
 }
 
-/// What there is to do now; `all`: even what could wait for more.
-fn work(shared: &Shared, all: bool) -> Result<(), Error> {
-    loop {
-        make_spare(shared);
+/// What there is to do now; when the store is closed, even what could wait for more.
+fn work(shared: &Shared, closing: bool) -> Result<(), Error> {
+    for round in 1_u32.. {
+        if !closing {
+            make_spare(shared);
+        }
         let left = shared.archive().round(shared)?;
-        if left == 0 || (left < ROUND_RUNS && !all) {
-            // It has had its turn to wait.
+        let enough = match closing {
+            true => left == 0 || round >= CLOSING_ROUNDS_MAX,
+            false => left < ROUND_RUNS || shared.bell.lock().stop,
+        };
+        if enough {
+            // What is left has had its turn to wait.
             shared.bell.lock().waiting += left;
             break;
         }
     }
-    if all && shared.archive().state.horizon > 1 {
+    if closing && shared.archive().state.horizon > 1 {
         shared.disk.sync(shared.durability)?;
     }
     Ok(())

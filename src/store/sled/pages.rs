@@ -63,7 +63,10 @@ fn entry<'a>(from: &mut Cursor<'a>) -> Option<(&'a [u8], &'a [u8])> {
     Some((part()?, part()?))
 }
 
-fn entry_bytes(entry: &(Cow<'_, [u8]>, Cow<'_, [u8]>)) -> usize {
+/// An entry on its way into a page: of the page as it was, or new.
+type NewEntry<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
+fn entry_bytes(entry: &NewEntry<'_>) -> usize {
     entry.0.len() + entry.1.len() + ENTRY_OVERHEAD_BYTES
 }
 
@@ -211,7 +214,7 @@ fn write(
     }
 }
 
-fn encode(key: &[u8], entries: &[(Cow<'_, [u8]>, Cow<'_, [u8]>)]) -> Vec<u8> {
+fn encode(key: &[u8], entries: &[NewEntry<'_>]) -> Vec<u8> {
     let mut page = frame::begin(entries.iter().map(entry_bytes).sum());
     for (key, value) in entries {
         for part in [key, value] {

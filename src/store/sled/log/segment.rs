@@ -164,3 +164,77 @@ pub(super) fn read<'a, E>(
     };
     Ok((at, end))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDENTITY: Identity = [3; 16];
+
+    /// A segment of commits 5, 6 and 7, with blocks of an earlier life behind them.
+    fn segment() -> Vec<u8> {
+        let mut segment = header(&IDENTITY);
+        let mut previous = 9;
+        for (commit, bytes) in [(5, 100), (6, 700), (7, 10), (2, 100), (3, 10)] {
+            let mut block = Vec::new();
+            begin(&mut block);
+            block.resize(block.len() + bytes, 7);
+            previous = seal(&mut block, &IDENTITY, commit, previous);
+            segment.extend(block);
+        }
+        segment.resize(segment.len() + 2_000, 0);
+        segment
+    }
+
+    fn commits(segment: &[u8], previous: Option<u32>) -> (Vec<u64>, End) {
+        let mut place = Place { next: 5, previous };
+        let mut found = Vec::new();
+        let each = |block: Block<'_>| {
+            found.push(block.commit);
+            Ok::<(), ()>(())
+        };
+        let (_, end) = read(segment, &IDENTITY, &mut place, each).unwrap();
+        assert_eq!(place.next, 5 + u64::try_from(found.len()).unwrap());
+        (found, end)
+    }
+
+    #[test]
+    fn blocks_come_back_and_those_of_an_earlier_life_do_not() {
+        assert_eq!(read_header(&segment()), Ok(IDENTITY));
+        assert_eq!(commits(&segment(), Some(9)), (vec![5, 6, 7], End::Clean));
+        assert_eq!(commits(&segment(), None), (vec![5, 6, 7], End::Clean));
+        // The first block continues another one than was expected.
+        assert_eq!(commits(&segment(), Some(8)), (vec![], End::Damaged));
+        let mut place = Place {
+            next: 5,
+            previous: None,
+        };
+        let others = read(&segment(), &[4; 16], &mut place, |_| Err(()));
+        assert_eq!(
+            others,
+            Ok((SECTOR_BYTES, End::Clean)),
+            "blocks of another store are none"
+        );
+    }
+
+    #[test]
+    fn every_flipped_bit_is_seen() {
+        let whole = segment();
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let header_is_seen = read_header(&flipped) != Ok(IDENTITY);
+            let (found, end) = commits(&flipped, Some(9));
+            let at = bit / 8;
+            // In a frame or content; what fills the last sector means nothing.
+            match at {
+                0..32 => assert!(header_is_seen, "bit {bit}"),
+                512..636 => assert_eq!((found, end), (vec![], End::Damaged), "bit {bit}"),
+                1_024..1_748 => assert_eq!((found, end), (vec![5], End::Damaged), "bit {bit}"),
+                // The last one: only the witness can tell it from one that was never finished.
+                2_048..2_082 => assert_eq!((found, end), (vec![5, 6], End::Clean), "bit {bit}"),
+                _ => assert_eq!((found, end), (vec![5, 6, 7], End::Clean), "bit {bit}"),
+            }
+        }
+    }
+}

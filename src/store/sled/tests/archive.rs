@@ -208,3 +208,25 @@ fn a_failing_archive_stops_the_store() {
     };
     assert!(matches!(error, Error::Poisoned(_)), "{error}");
 }
+
+#[test]
+fn commits_wait_for_the_archive_when_the_log_is_too_long() {
+    let directory = tempfile::tempdir().unwrap();
+    let sizes = Sizes {
+        segment_bytes: 32 * 1024,
+        first_bytes: 32 * 1024,
+        segments_target: 2,
+        segments_max: 3,
+        ..Sizes::default()
+    };
+    let store = open::open(directory.path(), &options(), sizes).unwrap();
+    store.claim().unwrap();
+    for number in 1..=300 {
+        // Open, and small: nothing but the log's length brings them into the database.
+        commit(&store, vec![turn(number, 1, 3_000, RunStatus::Running)]);
+        let segments = log::lock(&store.shared.files).segments().len();
+        assert!(segments <= 4, "{segments} after {number}");
+    }
+    assert_eq!(store.open_runs().unwrap().len(), 300);
+    assert_eq!(store.verify(&mut |_| {}).unwrap().problems, Vec::new());
+}

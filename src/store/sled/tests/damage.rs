@@ -96,7 +96,7 @@ fn trials(prefix: &str, seeds: std::ops::Range<u64>, damage: impl Fn(&mut Vec<u8
             }
         };
         let file = &files[place(&[0; 64], seed) % files.len()];
-        let mut bytes = fs::read(&file).unwrap();
+        let mut bytes = fs::read(file).unwrap();
         damage(&mut bytes, next(&mut state));
         fs::write(file, bytes).unwrap();
         match outcome(directory.path(), &format!("seed {seed}")) {
