@@ -1,61 +1,39 @@
-//! Commits: check, write, make durable, and only then let readers see it. Must not live here: what is written (that is
-//! `plan`).
+//! Commits: check, write into the log, make durable, and only then let readers see it. Must not live here: what a block
+//! says (that is `block`), or what comes after (that is `archive`).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use bytes::Bytes;
+
 use super::index::link;
-use super::plan::{self, Change, Deletion, Plan, Writes};
-use super::quiet::{from_io, quietly};
-use super::state::{LiveRun, Writer};
-use super::{COMMIT_BYTES_MAX, Disk, SledStore};
-use crate::model::RunId;
+use super::quiet::from_io;
+use super::state::{Live, LiveRun, Writer};
+use super::{COMMIT_BYTES_MAX, Shared, block, log};
+use crate::model::{DefinitionDigest, RunId};
 use crate::store::head::Place;
-use crate::store::{CommitBatch, Durability, Epoch, Error, RunHead, TurnRecord};
+use crate::store::{CommitBatch, Durability, Epoch, Error, TurnRecord};
 
-/// Bytes of turns from which on a run's tail is written out although the run is open: four values.
-const TAIL_BYTES_MAX: usize = 16 * 1024;
-
-/// Keys removed by one commit of a deletion, about; a single run may have more.
-const DELETED_KEYS_MAX: u32 = 1_000;
-
-impl Disk {
-    /// One batch, one flush, one sync. sled's flush brings everything to the file, in order, but not to the disk.
-    pub(super) fn write(&self, writes: Writes, durability: Durability) -> Result<(), Error> {
-        quietly("writing a commit", || self.apply(writes))?;
-        quietly("flushing a commit", || self.db.flush())?;
-        if durability == Durability::PowerSafe {
-            // Data and length of the file; its other attributes do not matter.
-            self.file
-                .sync_data()
-                .map_err(|error| from_io("syncing the database", &error))?;
-        }
-        Ok(())
-    }
-
-    /// Sets and removes the keys, all or none. A single key is a single message in sled's file, hence needs no batch.
-    fn apply(&self, mut writes: Writes) -> ::sled::Result<()> {
-        let single = writes.len() == 1;
-        if let Some((key, Some(value))) = writes.pop_if(|(_, value)| single && value.is_some()) {
-            return self.db.insert(key, value).map(drop);
-        }
-        let mut batch = ::sled::Batch::default();
-        for (key, value) in writes {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        self.db.apply_batch(batch)
-    }
+/// What a commit is to change.
+#[derive(Default)]
+struct Change<'a> {
+    epoch: Epoch,
+    turns: &'a [TurnRecord],
+    /// The chain of the turn's run after each of the turns.
+    chains: Vec<u32>,
+    definitions: &'a [(DefinitionDigest, Bytes)],
+    deletions: Vec<RunId>,
 }
 
-impl SledStore {
+/// A block that was larger than this is not kept as the buffer of the next ones.
+const BUFFER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+impl Shared {
     pub(super) fn commit_batch(&self, epoch: Epoch, batch: &CommitBatch) -> Result<(), Error> {
-        let mut writer = self.writer()?;
+        let mut writer = self.writer_with_room()?;
         self.check_epoch(epoch)?;
         check_size(batch)?;
-        let chains = self.check_turns(&writer, &batch.turns)?;
+        let chains = self.check_turns(&batch.turns)?;
         let change = Change {
             epoch,
             turns: &batch.turns,
@@ -80,46 +58,37 @@ impl SledStore {
     pub(super) fn delete_runs(&self, epoch: Epoch, runs: &[RunId]) -> Result<(), Error> {
         let mut writer = self.writer()?;
         self.check_epoch(epoch)?;
-        let mut runs = runs.to_vec();
-        runs.sort_unstable();
-        runs.dedup();
-        let mut runs = runs.into_iter().peekable();
-        while runs.peek().is_some() {
-            let mut deletions = Vec::new();
-            let mut keys = 0_u32;
-            while keys < DELETED_KEYS_MAX
-                && let Some(run) = runs.next()
-            {
-                if let Some(deletion) = self.deletion(run)? {
-                    keys = keys.saturating_add(3 + deletion.on_disk.as_ref().map_or(0, |stored| stored.chunks));
-                    deletions.push(deletion);
-                }
-            }
-            if !deletions.is_empty() {
-                let change = Change {
-                    epoch,
-                    deletions,
-                    ..Change::default()
-                };
-                self.make_durable(&mut writer, &change)?;
+        let mut deletions = Vec::new();
+        for run in runs {
+            if self.is_deletable(*run)? {
+                deletions.push(*run);
             }
         }
-        Ok(())
+        deletions.sort_unstable();
+        deletions.dedup();
+        if deletions.is_empty() {
+            return Ok(());
+        }
+        let change = Change {
+            epoch,
+            deletions,
+            ..Change::default()
+        };
+        self.make_durable(&mut writer, &change)
     }
 
-    /// `None`: unknown, or open.
-    fn deletion(&self, run: RunId) -> Result<Option<Deletion>, Error> {
-        let in_memory = self.live().runs.get(&run).map(|run| run.place().closed);
-        if in_memory == Some(false) {
-            return Ok(None);
+    /// Whether the run is known, and has ended.
+    fn is_deletable(&self, run: RunId) -> Result<bool, Error> {
+        let live = self.live();
+        let in_memory = live.runs.get(&run).map(|run| run.place().closed);
+        if in_memory.is_none() && live.deleted.contains(&run) {
+            return Ok(false);
         }
-        let on_disk = self.disk.head(run)?;
-        let deletion = Deletion {
-            run,
-            on_disk,
-            in_memory: in_memory.is_some(),
-        };
-        Ok((deletion.in_memory || deletion.on_disk.is_some()).then_some(deletion))
+        drop(live);
+        match in_memory {
+            Some(closed) => Ok(closed),
+            None => Ok(self.disk.head(run)?.is_some()),
+        }
     }
 
     fn check_epoch(&self, epoch: Epoch) -> Result<(), Error> {
@@ -134,7 +103,7 @@ impl SledStore {
     }
 
     /// Checks that every turn continues its run; gives the chain of its run after each turn.
-    fn check_turns(&self, writer: &Writer, turns: &[TurnRecord]) -> Result<Vec<u32>, Error> {
+    fn check_turns(&self, turns: &[TurnRecord]) -> Result<Vec<u32>, Error> {
         let live = self.live();
         let mut seen: HashMap<RunId, (Place, u32)> = HashMap::with_capacity(turns.len());
         let mut chains = Vec::with_capacity(turns.len());
@@ -145,7 +114,8 @@ impl SledStore {
                 Entry::Vacant(_) => match live.runs.get(&turn.run_id) {
                     Some(run) => Some((run.place(), run.chain)),
                     // New runs are newer than every run in the database, nearly always: no need to look there.
-                    None if Some(turn.run_id) > writer.newest_head => None,
+                    None if Some(turn.run_id) > live.newest_head => None,
+                    None if live.deleted.contains(&turn.run_id) => None,
                     None => self
                         .disk
                         .head(turn.run_id)?
@@ -160,87 +130,100 @@ impl SledStore {
         Ok(chains)
     }
 
+    /// The committing thread's half, when the log is not too long.
+    fn writer_with_room(&self) -> Result<std::sync::MutexGuard<'_, Writer>, Error> {
+        if !self.bell.wait_for_room(self.sizes.segments_max) && self.poison.get().is_none() {
+            return Err(Error::Poisoned("the archive is gone".to_owned()));
+        }
+        self.writer()
+    }
+
     /// Writes a checked change; readers see it when it is durable. An error here is final.
     fn make_durable(&self, writer: &mut Writer, change: &Change<'_>) -> Result<(), Error> {
-        self.queue_idle(writer);
-        let mut plan = plan::build(writer, &self.live(), change);
-        let writes = std::mem::take(&mut plan.writes);
-        if let Err(error) = self.disk.write(writes, self.durability) {
-            // Whoever came first says why.
-            let _ = self.poison.set(error.to_string());
-            return Err(error);
-        }
-        if let Err(error) = writer.mark.set(plan.block.commit) {
+        self.encode(&mut writer.block, change);
+        let bytes = writer.block.len();
+        let commit = match writer.log.append(&mut writer.block, self.durability) {
+            Ok(commit) => commit,
+            Err(error) => {
+                let error = from_io("writing the log", &error);
+                // Whoever came first says why.
+                let _ = self.poison.set(error.to_string());
+                return Err(error);
+            }
+        };
+        if let Err(error) = writer.mark.set(commit) {
             // Only a witness: the commit itself is durable.
             tracing::warn!(%error, "cannot write the witness of the last commit");
         }
-        self.settle(writer, change, &plan);
-        if let Some(room) = &mut writer.room {
-            room.used(&self.disk.file, plan.bytes);
+        if bytes > BUFFER_BYTES_MAX {
+            writer.block = Vec::new();
         }
-        if let Ok(mut stats) = self.stats.lock() {
+        let waiting = self.settle(change, commit);
+        self.count(|stats| {
             stats.commits += 1;
             stats.turns += u64::try_from(change.turns.len()).unwrap_or(0);
             stats.syncs += u64::from(self.durability == Durability::PowerSafe);
-            stats.bytes_written += u64::try_from(plan.bytes).unwrap_or(0);
-        }
+            stats.bytes_written += u64::try_from(bytes).unwrap_or(0);
+        });
+        self.tell_archive(writer, waiting);
         Ok(())
     }
 
-    /// Runs whose memory may be returned wait to be written out.
-    fn queue_idle(&self, writer: &mut Writer) {
-        let idle = match self.idle.lock() {
-            Ok(mut idle) if !idle.is_empty() => std::mem::take(&mut *idle),
-            _ => return,
-        };
-        let mut live = self.live_mut();
-        for id in idle {
-            if let Some(run) = live.runs.get_mut(&id)
-                && !run.tail.is_empty()
-                && !std::mem::replace(&mut run.queued, true)
-            {
-                writer.queue.push_back(id);
-            }
+    fn encode(&self, out: &mut Vec<u8>, change: &Change<'_>) {
+        log::begin(out);
+        block::put_epoch(out, change.epoch.0);
+        if !change.definitions.is_empty() {
+            let live = self.live();
+            let new = change.definitions.iter();
+            let new = new.filter(|(digest, _)| !live.definitions.contains_key(digest));
+            new.for_each(|(digest, bytes)| block::put_definition(out, *digest, bytes));
+        }
+        for run in &change.deletions {
+            block::put_deleted(out, *run);
+        }
+        for (turn, chain) in change.turns.iter().zip(&change.chains) {
+            block::put_turn(out, turn, *chain);
         }
     }
 
-    /// Brings the memory up to what is durable now.
-    fn settle(&self, writer: &mut Writer, change: &Change<'_>, plan: &Plan) {
+    /// Brings the memory up to what is durable now; says how many things wait for the archive since.
+    fn settle(&self, change: &Change<'_>, commit: u64) -> usize {
         let mut guard = self.live_mut();
-        let live = &mut *guard;
-        // Dropped only after the lock: freeing thousands of turns takes time.
-        let mut gone: Vec<LiveRun> = Vec::new();
+        let live: &mut Live = &mut guard;
+        let before = waiting(live);
         live.epoch = change.epoch;
-        live.definitions.extend(&plan.new_definitions);
-        gone.extend(change.deletions.iter().filter_map(|deletion| live.remove(deletion.run)));
-        for write_out in &plan.write_outs {
-            let Some(run) = live.runs.get_mut(&write_out.run) else {
-                continue;
-            };
-            if write_out.is_new {
-                live.stored_names.add(&run.head.workflow_id);
-            }
-            run.written(write_out.stored);
-            if run.place().closed {
-                gone.extend(live.remove(write_out.run));
-            }
+        live.last = commit;
+        for (digest, bytes) in change.definitions {
+            live.define(*digest, bytes, commit);
         }
+        let gone = change.deletions.iter().filter_map(|run| live.delete(*run, commit));
+        // Dropped only after the lock: freeing thousands of turns takes time.
+        let gone: Vec<LiveRun> = gone.collect();
         for (turn, chain) in change.turns.iter().zip(&change.chains) {
-            if let Some(head) = RunHead::opened_by(turn) {
-                live.insert(LiveRun::new(head));
-            }
-            let run = live.runs.get_mut(&turn.run_id).expect("checked before it was written");
-            if run.push(turn, *chain, plan.block.commit) {
-                writer.pins.push_back((plan.block.commit, turn.run_id));
-            }
-            let full = turn.status.is_closed() || run.tail_bytes > TAIL_BYTES_MAX;
-            if full && !std::mem::replace(&mut run.queued, true) {
-                writer.queue.push_back(turn.run_id);
-            }
+            let known = live.push(turn, *chain, commit);
+            debug_assert!(known, "checked before it was written");
         }
+        let waiting = waiting(live).saturating_sub(before);
         drop(guard);
         drop(gone);
+        waiting
     }
+
+    fn tell_archive(&self, writer: &mut Writer, waiting: usize) {
+        let short = writer.log.is_short();
+        if short {
+            self.wants_spare.store(true, std::sync::atomic::Ordering::Release);
+        }
+        let switched = writer.log.switched();
+        if let Some(segments) = switched {
+            self.bell.set_segments(segments);
+        }
+        self.bell.ring(waiting, short || switched.is_some());
+    }
+}
+
+fn waiting(live: &Live) -> usize {
+    live.queue.len() + live.deletions.len() + live.new_definitions.len()
 }
 
 fn check_size(batch: &CommitBatch) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! One run's turns as history chunks. Must not live here: when they are written, or the log.
 //!
 //! Turns are written in pieces of one or more chunks; a piece is a sequence of `seq(8) length(4) bytes`. Pieces are
-//! only ever added. The turns of a run that is one value are a piece, too, behind its head.
+//! only ever added. The turns of a small run that has ended are a piece, too, behind its head.
 
 use bytes::Bytes;
 
@@ -21,10 +21,8 @@ pub(super) fn piece(run: RunId, first_chunk: u32, first_seq: u64, turns: &[Bytes
 }
 
 /// All turns of a run as one piece, which is not cut.
-pub(super) fn whole(turns: &[Bytes]) -> Vec<u8> {
-    let mut whole = Vec::with_capacity(piece_bytes(turns));
-    write(1, turns, |part| whole.extend_from_slice(part));
-    whole
+pub(super) fn put_whole(out: &mut Vec<u8>, turns: &[Bytes]) {
+    write(1, turns, |part| out.extend_from_slice(part));
 }
 
 /// The bytes of the piece that these turns make.
@@ -193,7 +191,8 @@ mod tests {
     #[test]
     fn a_run_of_one_value_comes_back_and_no_cut_does() {
         let (_, expected, turns) = stored();
-        let piece = whole(&turns);
+        let mut piece = Vec::new();
+        put_whole(&mut piece, &turns);
         assert_eq!(piece.len(), piece_bytes(&turns));
         let read = read_whole(expected, &piece).unwrap();
         assert!(read.into_iter().map(|turn| turn.bytes).eq(turns));

@@ -1,11 +1,11 @@
 //! Heads of runs as stored values, and the tallies that tell when one of them is missing. Must not live here: when they
 //! are written.
 //!
-//! A run that ends with few turns is one value: behind its head, which then names no history chunks, come its turns, as
-//! in a piece of history. Each key costs sled about as much as a kilobyte of content.
+//! Behind the head of a run that ends with few turns, which then names no history chunks, come its turns, as in a piece
+//! of history.
 
 use super::codec::{Cursor, put_optional_time, put_text, put_time, put_u32, put_u64};
-use super::frame::{self, CONTENT_BYTES_MAX, VALUE_BYTES_MAX};
+use super::frame;
 use super::keys;
 use super::state::Stored;
 use crate::model::{DefinitionDigest, RunId, RunStatus, WorkflowId, WorkflowType};
@@ -60,15 +60,15 @@ impl StoredHead {
         head_mark(self.head.run_id, self.stored())
     }
 
-    /// The bytes of its value at most, without turns.
+    /// The bytes of it at most, without turns.
     pub(super) fn bytes_max(head: &RunHead) -> usize {
-        VALUE_BYTES_MAX - CONTENT_BYTES_MAX + 80 + head.workflow_id.as_str().len() + head.workflow_type.as_str().len()
+        80 + head.workflow_id.as_str().len() + head.workflow_type.as_str().len()
     }
 
-    /// The value; `turns` are empty if the run has history chunks.
-    pub(super) fn encode(&self, key: &[u8], turns: &[u8]) -> Vec<u8> {
+    /// What is stored; of a run that has no history chunks, the turns follow.
+    pub(super) fn encode(&self, turns_bytes: usize) -> Vec<u8> {
         let head = &self.head;
-        let mut out = frame::begin(Self::bytes_max(head) + turns.len());
+        let mut out = Vec::with_capacity(Self::bytes_max(head) + turns_bytes);
         put_text(&mut out, head.workflow_id.as_str());
         put_text(&mut out, head.workflow_type.as_str());
         out.push(status_code(head.status));
@@ -80,31 +80,28 @@ impl StoredHead {
         put_u64(&mut out, head.history_bytes);
         put_u32(&mut out, self.chunks);
         put_u32(&mut out, self.chain);
-        out.extend_from_slice(turns);
-        frame::seal(key, out)
+        out
     }
 
     /// # Errors
     /// [`Error::Corrupt`] that names the run.
-    pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<StoredHead, Error> {
-        Self::decode_with_turns(key, value).map(|(head, _)| head)
+    pub(super) fn decode(key: &[u8], content: &[u8]) -> Result<StoredHead, Error> {
+        Self::decode_with_turns(key, content).map(|(head, _)| head)
     }
 
     /// The head, and the turns behind it.
     ///
     /// # Errors
     /// [`Error::Corrupt`] that names the run.
-    pub(super) fn decode_with_turns<'a>(key: &[u8], value: &'a [u8]) -> Result<(StoredHead, &'a [u8]), Error> {
+    pub(super) fn decode_with_turns<'a>(key: &[u8], content: &'a [u8]) -> Result<(StoredHead, &'a [u8]), Error> {
         let run = keys::run_at_end(key);
-        let corrupt = |what: &str| Error::Corrupt {
-            run,
-            what: format!("its head {what}"),
-        };
-        let content = frame::open(key, value).map_err(corrupt)?;
         let mut content = Cursor::new(content);
         let read = run.and_then(|run| Some((Self::read(run, &mut content)?, content.rest())));
         let read = read.filter(|(head, turns)| (head.chunks == 0) != turns.is_empty());
-        read.ok_or_else(|| corrupt("cannot be read"))
+        read.ok_or_else(|| Error::Corrupt {
+            run,
+            what: "its head cannot be read".to_owned(),
+        })
     }
 
     fn read(run_id: RunId, from: &mut Cursor<'_>) -> Option<StoredHead> {
@@ -125,8 +122,8 @@ impl StoredHead {
     }
 }
 
-/// How many things of a kind are stored, and a sum over them. Every commit writes the tallies, so that losing a thing,
-/// or only its newest version, shows.
+/// How many things of a kind are stored, and a sum over them. They are written with every change, so that losing a
+/// thing, or only its newest version, shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) count: u64,
@@ -152,6 +149,59 @@ pub(super) struct Tallies {
     pub(super) names: Tally,
     pub(super) open: Tally,
     pub(super) definitions: Tally,
+}
+
+/// What the database says of itself, in the same batch as everything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) epoch: u64,
+    /// Everything of every commit before this one is here, and need not be looked for in the log.
+    pub(super) horizon: u64,
+    pub(super) tallies: Tallies,
+}
+
+impl State {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = frame::begin(80);
+        put_u64(&mut out, self.epoch);
+        put_u64(&mut out, self.horizon);
+        let tallies = &self.tallies;
+        for tally in [tallies.heads, tallies.names, tallies.open, tallies.definitions] {
+            put_u64(&mut out, tally.count);
+            put_u64(&mut out, tally.sum);
+        }
+        frame::seal(&keys::state(), out)
+    }
+
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub(super) fn decode(value: &[u8]) -> Result<State, Error> {
+        let corrupt = |what: &str| Error::Corrupt {
+            run: None,
+            what: format!("the state record {what}"),
+        };
+        let content = frame::open(&keys::state(), value).map_err(corrupt)?;
+        Self::read(&mut Cursor::new(content)).ok_or_else(|| corrupt("cannot be read"))
+    }
+
+    fn read(from: &mut Cursor<'_>) -> Option<State> {
+        let (epoch, horizon) = (from.u64()?, from.u64()?);
+        let mut tally = || {
+            let (count, sum) = (from.u64()?, from.u64()?);
+            Some(Tally { count, sum })
+        };
+        let tallies = Tallies {
+            heads: tally()?,
+            names: tally()?,
+            open: tally()?,
+            definitions: tally()?,
+        };
+        Some(State {
+            epoch,
+            horizon,
+            tallies,
+        })
+    }
 }
 
 /// A finalizer with good diffusion (MurmurHash3's), so that sums of marks do not cancel out.
@@ -212,19 +262,33 @@ mod tests {
     #[test]
     fn heads_survive_and_damage_names_the_run() {
         let key = keys::head(RunId::from_bytes([5; 16]));
-        let mut value = stored().encode(&key, b"");
-        assert!(value.len() <= StoredHead::bytes_max(&stored().head));
-        assert_eq!(StoredHead::decode(&key, &value).unwrap(), stored());
+        let content = stored().encode(0);
+        assert!(content.len() <= StoredHead::bytes_max(&stored().head));
+        assert_eq!(StoredHead::decode(&key, &content).unwrap(), stored());
         let whole = StoredHead { chunks: 0, ..stored() };
-        let with_turns = whole.encode(&key, b"turns");
+        let with_turns = [&whole.encode(5), &b"turns"[..]].concat();
         let (head, turns) = StoredHead::decode_with_turns(&key, &with_turns).unwrap();
         assert_eq!((head, turns), (whole.clone(), &b"turns"[..]));
-        for contradiction in [whole.encode(&key, b""), stored().encode(&key, b"turns")] {
+        let with_both = [&stored().encode(5), &b"turns"[..]].concat();
+        for contradiction in [whole.encode(0), with_both] {
             assert!(StoredHead::decode(&key, &contradiction).is_err());
         }
-        value[20] ^= 1;
-        let error = StoredHead::decode(&key, &value).unwrap_err().to_string();
+        let error = StoredHead::decode(&key, &content[..20]).unwrap_err().to_string();
         assert!(error.contains("05050505-0505"), "{error}");
+    }
+
+    #[test]
+    fn the_state_comes_back_and_damage_shows() {
+        let mut state = State {
+            epoch: 7,
+            horizon: 9,
+            ..State::default()
+        };
+        state.tallies.open = Tally { count: 3, sum: 4 };
+        let mut value = state.encode();
+        assert_eq!(State::decode(&value).unwrap(), state);
+        value[30] ^= 1;
+        assert!(State::decode(&value).is_err());
     }
 
     #[test]

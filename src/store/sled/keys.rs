@@ -4,25 +4,25 @@
 //! | Key | Value |
 //! |---|---|
 //! | `D` digest(32) chunk(4) | a saga definition |
-//! | `F` | the format of the whole store |
+//! | `F` | the format of the whole store, and its identity |
 //! | `H` run(16) chunk(4) | turns of one run, in order |
-//! | `L` commit(8) chunk(4) | the log: everything that one commit brought |
 //! | `O` run(16) | marks an open run that has a head |
-//! | `R` run(16) | the head of a run: every closed one, and open ones whose turns are not all in the log; of a small closed run its turns as well |
-//! | `W` length(2) workflow id, run(16) | finds the runs of a workflow id; the last one is the newest |
+//! | `R` run(16) | a page of heads of runs, from this run on: of every closed one, and of open ones whose turns are not all in the log; of a small closed run its turns as well |
+//! | `S` | the state of it all: how far the log is in here, and the tallies |
+//! | `W` length(2) workflow id, run(16) | a page of the runs of workflow ids, from this one on; the last one of an id is the newest |
 //!
-//! Run ids begin with their time of creation, so that `H` and `R` grow at their end, as `L` does. Lengths come before
-//! texts, so that no workflow id is a prefix of another one's keys.
+//! Run ids begin with their time of creation, so that `H` and `R` grow at their end. Lengths come before texts, so that
+//! no workflow id is a prefix of another one's keys. The things in pages have keys like those of the pages.
 
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 
 pub(super) const DEFINITION: u8 = b'D';
 pub(super) const FORMAT: u8 = b'F';
 pub(super) const HISTORY: u8 = b'H';
-pub(super) const LOG: u8 = b'L';
 pub(super) const OPEN: u8 = b'O';
 pub(super) const HEAD: u8 = b'R';
 pub(super) const NAME: u8 = b'W';
+pub(super) const STATE: u8 = b'S';
 
 pub(super) type Key = Vec<u8>;
 
@@ -39,16 +39,16 @@ pub(super) fn format() -> Key {
     vec![FORMAT]
 }
 
+pub(super) fn state() -> Key {
+    vec![STATE]
+}
+
 pub(super) fn definition(digest: DefinitionDigest, chunk: u32) -> Key {
     key(DEFINITION, &[&digest.0, &chunk.to_be_bytes()])
 }
 
 pub(super) fn history(run: RunId, chunk: u32) -> Key {
     key(HISTORY, &[run.as_bytes(), &chunk.to_be_bytes()])
-}
-
-pub(super) fn log(commit: u64, chunk: u32) -> Key {
-    key(LOG, &[&commit.to_be_bytes(), &chunk.to_be_bytes()])
 }
 
 pub(super) fn open(run: RunId) -> Key {
@@ -73,10 +73,10 @@ pub(super) fn name(workflow_id: &WorkflowId, run: RunId) -> Key {
     key
 }
 
-/// The range of all runs of a workflow id.
-pub(super) fn names(workflow_id: &WorkflowId) -> std::ops::RangeInclusive<Key> {
+/// Below all runs of a workflow id, and above.
+pub(super) fn names(workflow_id: &WorkflowId) -> (Key, Key) {
     let bound = |byte| name(workflow_id, RunId::from_bytes([byte; 16]));
-    bound(0)..=bound(u8::MAX)
+    (bound(0), bound(u8::MAX))
 }
 
 /// The workflow id in a `W` key.
@@ -98,13 +98,6 @@ pub(super) fn read_history(key: &[u8]) -> Option<(RunId, u32)> {
     Some((run_at_end(rest)?, u32::from_be_bytes(*chunk)))
 }
 
-/// The commit and the chunk of an `L` key.
-pub(super) fn read_log(key: &[u8]) -> Option<(u64, u32)> {
-    let (rest, chunk) = key.split_last_chunk::<4>()?;
-    let (_, commit) = rest.split_last_chunk::<8>()?;
-    Some((u64::from_be_bytes(*commit), u32::from_be_bytes(*chunk)))
-}
-
 /// The digest and the chunk of a `D` key.
 pub(super) fn read_definition(key: &[u8]) -> Option<(DefinitionDigest, u32)> {
     let (rest, chunk) = key.split_last_chunk::<4>()?;
@@ -119,13 +112,14 @@ mod tests {
     #[test]
     fn keys_sort_as_the_things_do() {
         let run = |byte| RunId::from_bytes([byte; 16]);
-        assert!(log(255, 9) < log(256, 0) && log(1, 255) < log(1, 256));
         assert!(history(run(1), 256) < history(run(2), 0));
         assert!(head(run(1)) < head(run(2)));
         let id = WorkflowId::from_trusted("a");
         let other = WorkflowId::from_trusted("a\u{ff}");
-        assert!(names(&id).contains(&name(&id, run(0xff))) && names(&id).contains(&name(&id, run(0))));
-        assert!(!names(&id).contains(&name(&other, run(7))));
+        let (below, above) = names(&id);
+        let within = |key: Key| below <= key && key <= above;
+        assert!(within(name(&id, run(0xff))) && within(name(&id, run(0))));
+        assert!(!within(name(&other, run(7))));
     }
 
     #[test]
@@ -133,13 +127,12 @@ mod tests {
         let run = RunId::from_bytes([3; 16]);
         let digest = DefinitionDigest([4; 32]);
         assert_eq!(read_history(&history(run, 7)), Some((run, 7)));
-        assert_eq!(read_log(&log(9, 8)), Some((9, 8)));
         assert_eq!(read_definition(&definition(digest, 1)), Some((digest, 1)));
         let name = name(&WorkflowId::from_trusted("x"), run);
         assert_eq!(
             (run_at_end(&name), read_name(&name).unwrap().as_str()),
             (Some(run), "x")
         );
-        assert_eq!((read_log(b"L123"), run_at_end(b"R")), (None, None));
+        assert_eq!((read_history(b"H123"), run_at_end(b"R")), (None, None));
     }
 }

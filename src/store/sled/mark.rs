@@ -1,13 +1,15 @@
 //! A witness beside the database: the number of the last commit that was acknowledged. Must not live here: deciding
 //! what a difference means.
 //!
-//! sled takes a damaged tail of its file for an unfinished write and opens without it. The witness is written after a
+//! A damaged last block of the log looks like one whose write was not finished. The witness is written after a
 //! commit is durable, so it never names a commit that a crash may have undone, and a log that ends before it has lost
 //! something. It is only a lower bound: it is not synced on each commit, and a lost or damaged witness proves nothing.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
 use std::path::Path;
+
+use super::log::write_at;
 
 /// Two places, written in turns: a crash can spoil only one of them.
 const SLOT_BYTES: usize = 20;
@@ -45,10 +47,9 @@ impl Mark {
     }
 
     /// Writes that this commit was acknowledged.
-    pub(super) fn set(&mut self, commit: u64) -> io::Result<()> {
+    pub(super) fn set(&self, commit: u64) -> io::Result<()> {
         let offset = if commit.is_multiple_of(2) { 0 } else { SLOT_BYTES as u64 };
-        self.file.seek(SeekFrom::Start(offset))?;
-        self.file.write_all(&slot(commit))
+        write_at(&self.file, offset, &slot(commit))
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
@@ -64,7 +65,7 @@ mod tests {
     fn the_newest_whole_slot_counts() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mark");
-        let (mut mark, none) = Mark::open(&path).unwrap();
+        let (mark, none) = Mark::open(&path).unwrap();
         assert_eq!(none, 0);
         for commit in 1..=7 {
             mark.set(commit).unwrap();

@@ -2,20 +2,26 @@
 //! here: anything that another room would have to know about sled.
 //!
 //! ```text
-//! commit --> log block L (all turns of the commit)          one batch, one flush, one fdatasync
-//!            + tails of runs that ended or grew: R, W, H    (durable in the log already)
-//!            - log blocks that nobody needs any more
+//! commit  --> log      one write, one fdatasync; then readers see it in memory
+//! archive --> sled     behind it, in bulk: what ended, grew, was passivated or holds up the log
+//!         --> log      segments that sled has wholly and durably are used again
 //! ```
 //!
-//! A turn is written twice: at once and packed with all others into the log, and later, with the rest of its run, into
-//! history chunks, or, if the run has ended and is small, behind its head. Only turns that are durable in the log go
-//! there, so that nothing can be read that is not durable, and a run is always whole: what its chunks have, and the log
-//! behind them.
+//! A turn is written twice: at once into the log (`log`), and later, with the rest of its run, into the database
+//! (`archive`). Only what is durable in the log goes there, so that nothing can be read that is not durable, and a run is
+//! always whole: what the database has, and the log behind it.
+//!
+//! What becomes durable when: a commit is acknowledged after its block is synced. A round of the archive is one batch,
+//! with the *horizon* in it: the first commit that is still needed in the log. It is synced no sooner than a segment of
+//! the log is to be dropped. Opening begins with the state that the database is in, whichever round that is of, and
+//! reads the log from its horizon on; a log that begins later is an error. A new store has its log first, then the
+//! record of its format in the database, which says that there is a store.
 //!
 //! What sled 0.34 does not do itself is done here: it never syncs its file (we do, through our own handle), it takes
 //! damage for an unfinished write (checksums, chains, tallies and a witness tell), it panics on damaged files (errors
 //! here), and a kill while it opens makes it unopenable (`open` cleans up).
 
+mod archive;
 mod block;
 mod codec;
 mod commit;
@@ -24,13 +30,14 @@ mod frame;
 mod history;
 mod index;
 mod keys;
+mod log;
 mod mark;
 mod open;
-mod plan;
+mod pages;
 mod quiet;
 mod read;
 mod recover;
-mod room;
+mod round;
 mod state;
 mod verify;
 
@@ -39,10 +46,14 @@ mod tests;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
+use self::archive::{Archive, Bell};
+use self::log::{SharedFiles, Sizes};
 use self::quiet::quietly;
 use self::state::{Live, Writer};
 use super::{
@@ -51,8 +62,8 @@ use super::{
 };
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 
-/// Bytes of turns and definitions in one commit. A sled batch costs several times its size in memory until it is
-/// written; a single turn may have 50 MiB.
+/// Bytes of turns and definitions in one commit, which is encoded in memory before it is written; a single turn may have
+/// 50 MiB.
 pub const COMMIT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How a [`SledStore`] is opened.
@@ -90,11 +101,24 @@ impl Default for SledOptions {
 /// A durable store in a directory of its own, for one engine at a time.
 #[derive(Debug)]
 pub struct SledStore {
+    shared: Arc<Shared>,
+    archive: Option<JoinHandle<()>>,
+}
+
+/// What the store's own thread has a share in.
+#[derive(Debug)]
+struct Shared {
     // First, so that sled lets go of its file before the lock is given back.
     disk: Disk,
     durability: Durability,
+    sizes: Sizes,
     live: RwLock<Live>,
     writer: Mutex<Writer>,
+    archive: Mutex<Archive>,
+    files: SharedFiles,
+    bell: Bell,
+    /// A log segment is to be made ahead.
+    wants_spare: AtomicBool,
     /// Why nothing is accepted any more.
     poison: OnceLock<String>,
     /// Runs that need not stay in memory.
@@ -131,7 +155,7 @@ impl SledStore {
     /// written, [`Error::Format`] when a newer version wrote it, [`Error::Corrupt`] when anything is missing or damaged,
     /// [`Error::Full`] when there is no space.
     pub fn open(directory: &Path, options: SledOptions) -> Result<SledStore, Error> {
-        open::open(directory, &options)
+        open::open(directory, &options, Sizes::default())
     }
 
     /// Whether this directory holds a store. Reading commands ask, so that a mistyped path does not become a new one.
@@ -139,13 +163,27 @@ impl SledStore {
     pub fn is_at(directory: &Path) -> bool {
         open::is_at(directory)
     }
+}
 
+impl Shared {
     fn live(&self) -> RwLockReadGuard<'_, Live> {
         self.live.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn live_mut(&self) -> RwLockWriteGuard<'_, Live> {
         self.live.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn archive(&self) -> MutexGuard<'_, Archive> {
+        self.archive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<RunId>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, change: impl FnOnce(&mut StoreStats)) {
+        change(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The committing thread's half, if the store still commits.
@@ -160,8 +198,12 @@ impl SledStore {
 
 impl Drop for SledStore {
     fn drop(&mut self) {
-        // What was acknowledged is durable; this only makes the witness as strong as it can be.
-        if let Ok(writer) = self.writer.get_mut() {
+        // What was acknowledged is durable; this leaves less to read for whoever opens the store next.
+        self.shared.bell.stop();
+        if let Some(archive) = self.archive.take() {
+            let _ = archive.join();
+        }
+        if let Ok(writer) = self.shared.writer.lock() {
             let _ = writer.mark.sync();
         }
     }
@@ -169,57 +211,61 @@ impl Drop for SledStore {
 
 impl Store for SledStore {
     fn commit(&self, epoch: Epoch, batch: &CommitBatch) -> Result<(), Error> {
-        self.commit_batch(epoch, batch)
+        self.shared.commit_batch(epoch, batch)
     }
 
     fn claim(&self) -> Result<Epoch, Error> {
-        self.claim_epoch()
+        self.shared.claim_epoch()
     }
 
     fn history(&self, run: RunId) -> Result<Option<Vec<StoredTurn>>, Error> {
-        self.read_history(run)
+        self.shared.read_history(run)
     }
 
     fn find(&self, workflow_id: &WorkflowId) -> Result<Option<RunHead>, Error> {
-        self.find_newest(workflow_id)
+        self.shared.find_newest(workflow_id)
     }
 
     fn head(&self, run: RunId) -> Result<Option<RunHead>, Error> {
-        self.read_head(run)
+        self.shared.read_head(run)
     }
 
     fn open_runs(&self) -> Result<Vec<RunHead>, Error> {
-        let live = self.live();
+        let live = self.shared.live();
         let open = live.runs.values().map(|run| &run.head);
         Ok(open.filter(|head| !head.status.is_closed()).cloned().collect())
     }
 
     fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {
-        self.list_runs(query)
+        self.shared.list_runs(query)
     }
 
     fn definition(&self, digest: DefinitionDigest) -> Result<Option<Bytes>, Error> {
-        self.read_definition(digest)
+        self.shared.read_definition(digest)
     }
 
     fn passivate(&self, run: RunId) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.shared.idle();
         if idle.len() < IDLE_MAX {
             idle.push(run);
+            drop(idle);
+            self.shared.bell.ring(1, false);
         }
     }
 
     fn delete(&self, epoch: Epoch, runs: &[RunId]) -> Result<(), Error> {
-        self.delete_runs(epoch, runs)
+        self.shared.delete_runs(epoch, runs)
     }
 
     fn verify(&self, progress: &mut dyn FnMut(VerifyProgress)) -> Result<VerifyReport, Error> {
-        self.verify_all(progress)
+        self.shared.verify_all(progress)
     }
 
     fn stats(&self) -> StoreStats {
-        let mut stats = *self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        stats.bytes_on_disk = self.disk.file.metadata().map_or(0, |file| file.len());
+        let shared = &self.shared;
+        let mut stats = *shared.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = shared.disk.file.metadata().map_or(0, |file| file.len());
+        stats.bytes_on_disk = database.saturating_add(log::lock(&shared.files).bytes());
         stats
     }
 }

@@ -4,21 +4,25 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, RwLock};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::thread;
 use std::time::Duration;
 
 use fs4::FileExt;
 
+use super::archive::{self, Archive, Bell};
+use super::log::{self, Sizes, sync_directory};
 use super::mark::Mark;
 use super::quiet::{from_io, install, quietly};
-use super::room::{self, Room};
-use super::{Disk, SledOptions, SledStore, recover};
-use crate::store::{Durability, Error, StoreStats};
+use super::state::Writer;
+use super::{Disk, Shared, SledOptions, SledStore, recover};
+use crate::store::{Error, StoreStats};
 
 const LOCK_FILE: &str = "amends.lock";
 const MARK_FILE: &str = "amends.mark";
 const DATABASE_FILE: &str = "db";
+const LOG_DIRECTORY: &str = "log";
 
 /// How often to ask again for a database that was just closed in this process and still keeps its file; measured: 44 ms
 /// at the most, and this waits 5 s.
@@ -29,14 +33,13 @@ const RELEASE_POLL: Duration = Duration::from_millis(2);
 /// file, the lock's too, until it is loaded: 0.2 s is much more than that takes.
 const LOCK_WAITS_MAX: u32 = 100;
 
-pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<SledStore, Error> {
+pub(super) fn open(directory: &Path, options: &SledOptions, sizes: Sizes) -> Result<SledStore, Error> {
     install();
     let directory = make_directory(directory)?;
     let lock = take_lock(&directory)?;
     remove_unfinished_snapshots(&directory).map_err(|error| unusable(&directory, &error))?;
     let (mark, acknowledged) = Mark::open(&directory.join(MARK_FILE)).map_err(|error| unusable(&directory, &error))?;
     let database = directory.join(DATABASE_FILE);
-    room::trim(&database).map_err(|error| unusable(&directory, &error))?;
     let db = open_database(&directory, options)?;
     let file = OpenOptions::new().read(true).write(true).open(&database);
     let disk = Disk {
@@ -44,21 +47,40 @@ pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<SledStore,
         file: file.map_err(|error| unusable(&directory, &error))?,
         directory: directory.clone(),
     };
-    sync_directory(&disk).map_err(|error| from_io("syncing the data directory", &error))?;
-    let (live, mut writer) = recover::recover(&disk, mark, acknowledged, options)?;
-    if options.durability == Durability::PowerSafe {
-        // Only a matter of speed: without the thread, the file grows with each commit.
-        writer.room = Room::new(&database).ok();
-    }
-    Ok(SledStore {
+    sync_database(&disk).map_err(|error| from_io("syncing the data directory", &error))?;
+    let recovered = recover::recover(&disk, &directory.join(LOG_DIRECTORY), acknowledged, options, &sizes)?;
+    let files = Arc::clone(recovered.log.files());
+    let writer = Writer {
+        log: recovered.log,
+        mark,
+        block: Vec::new(),
+    };
+    let shared = Arc::new(Shared {
         disk,
         durability: options.durability,
-        live: RwLock::new(live),
+        sizes,
+        live: RwLock::new(recovered.live),
         writer: Mutex::new(writer),
+        archive: Mutex::new(Archive { state: recovered.state }),
+        files,
+        bell: Bell::default(),
+        wants_spare: AtomicBool::new(false),
         poison: OnceLock::new(),
         idle: Mutex::new(Vec::new()),
         stats: Mutex::new(StoreStats::default()),
         _lock: lock,
+    });
+    let thread = thread::Builder::new().name("amends-store-archive".to_owned());
+    let theirs = Arc::clone(&shared);
+    let archive = thread.spawn(move || archive::run(&theirs));
+    let archive = archive.map_err(|error| from_io("starting the archive's thread", &error))?;
+    // What was left behind goes on.
+    let (waiting, segments) = (shared.live().queue.len(), log::lock(&shared.files).segments().len());
+    shared.bell.set_segments(segments);
+    shared.bell.ring(waiting, segments > 1);
+    Ok(SledStore {
+        shared,
+        archive: Some(archive),
     })
 }
 
@@ -161,15 +183,9 @@ fn open_database(directory: &Path, options: &SledOptions) -> Result<::sled::Db, 
 }
 
 /// sled writes its settings and creates its files without syncing any of them.
-fn sync_directory(disk: &Disk) -> io::Result<()> {
+fn sync_database(disk: &Disk) -> io::Result<()> {
     disk.file.sync_all()?;
     File::open(disk.directory.join("conf"))?.sync_all()?;
-    #[cfg(unix)]
-    {
-        File::open(&disk.directory)?.sync_all()?;
-        if let Some(parent) = disk.directory.parent() {
-            File::open(parent)?.sync_all()?;
-        }
-    }
-    Ok(())
+    sync_directory(&disk.directory)?;
+    disk.directory.parent().map_or(Ok(()), sync_directory)
 }

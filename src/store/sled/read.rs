@@ -8,17 +8,16 @@ use bytes::Bytes;
 use super::frame::Joined;
 use super::history::{self, Unread};
 use super::index::StoredHead;
-use super::quiet::quietly;
 use super::state::Stored;
-use super::{Disk, SledStore, keys};
+use super::{Disk, Shared, keys, pages};
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 use crate::store::{Error, ListQuery, RunHead, StoredTurn};
 
 impl Disk {
     pub(super) fn head(&self, run: RunId) -> Result<Option<StoredHead>, Error> {
         let key = keys::head(run);
-        let value = self.get(&key)?;
-        value.map(|value| StoredHead::decode(&key, &value)).transpose()
+        let content = self.entry(&key)?;
+        content.map(|content| StoredHead::decode(&key, &content)).transpose()
     }
 
     /// The turns of a run in the database.
@@ -31,22 +30,23 @@ impl Disk {
 
     fn turns_beside_head(&self, run: RunId, stored: Stored) -> Result<Vec<StoredTurn>, Unread> {
         let key = keys::head(run);
-        let Some(value) = self.get(&key).map_err(Unread::Failed)? else {
+        let Some(content) = self.entry(&key).map_err(Unread::Failed)? else {
             return Err(Unread::Missing(Error::Corrupt {
                 run: Some(run),
                 what: "its head is missing".to_owned(),
             }));
         };
-        let whole = StoredHead::decode_with_turns(&key, &value);
+        let whole = StoredHead::decode_with_turns(&key, &content);
         let turns = whole.and_then(|(_, turns)| history::read_whole(stored.expected(run), turns));
         turns.map_err(Unread::Failed)
     }
 
-    /// The newest run with a name in the database.
-    fn newest(&self, workflow_id: &WorkflowId) -> Result<Option<RunId>, Error> {
-        let range = keys::names(workflow_id);
-        let last = quietly("looking up a name", || self.db.range(range).next_back().transpose())?;
-        Ok(last.and_then(|(key, _)| keys::run_at_end(&key)))
+    /// The newest run with a name in the database, not newer than this one.
+    fn newest(&self, workflow_id: &WorkflowId, most: Option<RunId>) -> Result<Option<RunId>, Error> {
+        let (lower, upper) = keys::names(workflow_id);
+        let upper = most.map_or(upper, |run| keys::name(workflow_id, run));
+        let last = self.last_between(&lower, &upper)?;
+        Ok(last.and_then(|key| keys::run_at_end(&key)))
     }
 
     pub(super) fn definition(&self, digest: DefinitionDigest) -> Result<Option<Bytes>, Error> {
@@ -72,11 +72,15 @@ impl Disk {
     }
 }
 
-impl SledStore {
+impl Shared {
     pub(super) fn read_history(&self, run: RunId) -> Result<Option<Vec<StoredTurn>>, Error> {
         let in_memory = {
             let live = self.live();
-            live.runs.get(&run).map(|run| (run.stored, run.tail.clone()))
+            let found = live.runs.get(&run).map(|run| (run.stored, run.tail.clone()));
+            if found.is_none() && live.deleted.contains(&run) {
+                return Ok(None);
+            }
+            found
         };
         let (stored, tail) = match in_memory {
             Some(found) => found,
@@ -95,14 +99,23 @@ impl SledStore {
             Err(Unread::Failed(error)) => return Err(error),
         };
         let next = stored.turns.saturating_add(1);
-        turns.extend((next..).zip(tail).map(|(seq, bytes)| StoredTurn { seq, bytes }));
+        turns.extend(
+            (next..)
+                .zip(tail)
+                .map(|(seq, turn)| StoredTurn { seq, bytes: turn.bytes }),
+        );
         Ok(Some(turns))
     }
 
     pub(super) fn read_head(&self, run: RunId) -> Result<Option<RunHead>, Error> {
-        if let Some(run) = self.live().runs.get(&run) {
+        let live = self.live();
+        if let Some(run) = live.runs.get(&run) {
             return Ok(Some(run.head.clone()));
         }
+        if live.deleted.contains(&run) {
+            return Ok(None);
+        }
+        drop(live);
         Ok(self.disk.head(run)?.map(|stored| stored.head))
     }
 
@@ -116,20 +129,28 @@ impl SledStore {
         if !may_be_on_disk {
             return Ok(in_memory);
         }
-        let Some(run) = self.disk.newest(workflow_id)? else {
-            return Ok(in_memory);
-        };
-        if in_memory.as_ref().is_some_and(|head| head.run_id >= run) {
-            return Ok(in_memory);
-        }
-        match self.read_head(run)? {
-            Some(head) => Ok(Some(head)),
-            // Deleted since we saw its name? Then the name is gone, too.
-            None if self.disk.get(&keys::name(workflow_id, run))?.is_none() => self.find_newest(workflow_id),
-            None => Err(Error::Corrupt {
-                run: Some(run),
-                what: "its head is missing".to_owned(),
-            }),
+        let mut most = None;
+        loop {
+            let Some(run) = self.disk.newest(workflow_id, most)? else {
+                return Ok(in_memory);
+            };
+            if in_memory.as_ref().is_some_and(|head| head.run_id >= run) {
+                return Ok(in_memory);
+            }
+            if let Some(head) = self.read_head(run)? {
+                return Ok(Some(head));
+            }
+            // Deleted: either it is still there, or its name is gone, too.
+            if !self.live().deleted.contains(&run) && self.disk.entry(&keys::name(workflow_id, run))?.is_some() {
+                return Err(Error::Corrupt {
+                    run: Some(run),
+                    what: "its head is missing".to_owned(),
+                });
+            }
+            most = before(run);
+            if most.is_none() {
+                return Ok(in_memory);
+            }
         }
     }
 
@@ -143,27 +164,31 @@ impl SledStore {
         in_memory.sort_by_key(|head| std::cmp::Reverse(head.run_id));
         let mut in_memory = in_memory.into_iter().peekable();
 
-        let lowest = Bound::Included(keys::head(RunId::NIL));
-        let upper = match query.before {
-            Some(before) => Bound::Excluded(keys::head(before)),
-            None => Bound::Included(keys::head(RunId::from_bytes([u8::MAX; 16]))),
-        };
-        let mut on_disk = self.disk.db.range((lowest, upper));
+        let lowest = keys::head(RunId::NIL);
+        let upper = keys::head(query.before.unwrap_or(RunId::from_bytes([u8::MAX; 16])));
         let mut page = Vec::new();
-        while page.len() < query.limit {
-            let Some((key, value)) = quietly("listing runs", || on_disk.next_back().transpose())? else {
-                break;
-            };
-            let stored = StoredHead::decode(&key, &value)?.head;
-            while let Some(newer) = in_memory.next_if(|head| head.run_id > stored.run_id) {
-                page.push(newer);
-            }
-            // The head in memory is the newer version, whether it matches or not.
-            let replaced = in_memory.next_if(|head| head.run_id == stored.run_id);
-            match replaced {
-                Some(head) => page.push(head),
-                None if query.matches(&stored) && !self.live().runs.contains_key(&stored.run_id) => page.push(stored),
-                None => {}
+        let mut below = query.before;
+        'pages: for found in self.disk.pages_back(&lowest, Bound::Included(&upper)) {
+            let (key, value) = found?;
+            for (key, content) in pages::checked(&key, &value)?.into_iter().rev() {
+                if page.len() >= query.limit {
+                    break 'pages;
+                }
+                let stored = StoredHead::decode(key, content)?.head;
+                // A page that was split since the one before was read has some of that one's runs again.
+                if below.is_some_and(|below| stored.run_id >= below) {
+                    continue;
+                }
+                below = Some(stored.run_id);
+                while let Some(newer) = in_memory.next_if(|head| head.run_id > stored.run_id) {
+                    page.push(newer);
+                }
+                // The head in memory is the newer version, whether it matches or not.
+                match in_memory.next_if(|head| head.run_id == stored.run_id) {
+                    Some(head) => page.push(head),
+                    None if query.matches(&stored) && self.is_only_on_disk(stored.run_id) => page.push(stored),
+                    None => {}
+                }
             }
         }
         page.extend(in_memory);
@@ -171,11 +196,30 @@ impl SledStore {
         Ok(page)
     }
 
-    pub(super) fn read_definition(&self, digest: DefinitionDigest) -> Result<Option<Bytes>, Error> {
-        // One that is being stored is in the database before it is durable.
-        if !self.live().definitions.contains(&digest) {
-            return Ok(None);
-        }
-        self.disk.definition(digest)
+    fn is_only_on_disk(&self, run: RunId) -> bool {
+        let live = self.live();
+        !live.runs.contains_key(&run) && !live.deleted.contains(&run)
     }
+
+    pub(super) fn read_definition(&self, digest: DefinitionDigest) -> Result<Option<Bytes>, Error> {
+        // Memory says whether there is one.
+        let known = self.live().definitions.get(&digest).cloned();
+        match known {
+            None => Ok(None),
+            Some(Some(bytes)) => Ok(Some(bytes)),
+            Some(None) => match self.disk.definition(digest)? {
+                Some(bytes) => Ok(Some(bytes)),
+                None => Err(Error::Corrupt {
+                    run: None,
+                    what: format!("definition {digest} is missing"),
+                }),
+            },
+        }
+    }
+}
+
+/// The run id just below.
+fn before(run: RunId) -> Option<RunId> {
+    let number = u128::from_be_bytes(*run.as_bytes()).checked_sub(1)?;
+    Some(RunId::from_bytes(number.to_be_bytes()))
 }

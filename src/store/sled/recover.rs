@@ -1,21 +1,22 @@
 //! From what is on disk to what is in memory: heads of open runs, and the log behind them. Must not live here: repairs;
 //! what is missing or damaged is an error.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::Path;
 
-use super::block::{self, Entry, Header, LoggedTurn};
+use super::block::{self, Entry, LoggedTurn};
 use super::codec::{Cursor, put_u32};
 use super::filter::NameFilter;
-use super::frame::{self, Joined};
-use super::index::{StoredHead, Tallies, Tally, definition_mark, link, run_mark};
-use super::mark::Mark;
-use super::plan::{self, Change};
-use super::quiet::quietly;
-use super::state::{Block, Live, LiveRun, Writer};
+use super::frame;
+use super::index::{State, StoredHead, Tallies, Tally, definition_mark, link, run_mark};
+use super::log::{self, Identity, Log, Sizes};
+use super::quiet::{from_io, quietly};
+use super::state::{Live, LiveRun};
 use super::{Disk, OpenCheck, SledOptions, keys};
-use crate::model::{DefinitionDigest, RunId, WorkflowId};
+use crate::model::{RunId, WorkflowId};
 use crate::store::head::Place;
-use crate::store::{Epoch, Error, RunHead};
+use crate::store::{Epoch, Error};
 
 /// The format of the store as a whole; counts up when older versions of amends could not read it any more.
 const FORMAT: u32 = 1;
@@ -42,194 +43,139 @@ impl Iterator for Scan {
     }
 }
 
+/// A store as it was found.
+pub(super) struct Recovered {
+    pub(super) live: Live,
+    pub(super) log: Log,
+    pub(super) state: State,
+}
+
 pub(super) fn recover(
     disk: &Disk,
-    mark: Mark,
+    directory: &Path,
     acknowledged: u64,
     options: &SledOptions,
-) -> Result<(Live, Writer), Error> {
-    let mut writer = Writer {
-        last: 0,
-        tallies: Tallies::default(),
-        pins: VecDeque::new(),
-        queue: VecDeque::new(),
-        blocks: VecDeque::new(),
-        log_bytes: 0,
-        postponed: 0,
-        newest_head: None,
-        mark,
-        room: None,
+    sizes: &Sizes,
+) -> Result<Recovered, Error> {
+    let Some(identity) = read_format(disk)? else {
+        return create(disk, directory, acknowledged, options, sizes);
     };
-    if !check_format(disk, acknowledged)? {
-        create(disk, &mut writer, options)?;
-        return Ok((Live::default(), writer));
-    }
-    let mut log = Log::default();
-    let header = log.read(disk, &mut writer)?;
-    if writer.last < acknowledged {
-        let last = writer.last;
+    let value = disk.get(&keys::state())?;
+    let value = value.ok_or_else(|| corrupt(None, "the state record is missing"))?;
+    let state = State::decode(&value)?;
+    let mut live = Live::default();
+    live.epoch = Epoch(state.epoch);
+    open_runs(disk, &mut live, &state.tallies)?;
+    definitions(disk, &mut live, &state.tallies)?;
+    live.stored_names = match options.check {
+        OpenCheck::Index => check_index(disk, &state.tallies)?,
+        OpenCheck::OpenRuns => NameFilter::blind(),
+    };
+    live.newest_head = newest_head(disk)?;
+    let mut replay = Replay {
+        disk,
+        live,
+        gaps: HashMap::new(),
+    };
+    let log = Log::open(directory, identity, sizes, state.horizon, |commit, content| {
+        replay.block(commit, content)
+    })?;
+    let mut live = replay.finish()?;
+    live.last = log.next() - 1;
+    if live.last < acknowledged {
+        let last = live.last;
         let what = format!("the log ends with commit {last}, but commit {acknowledged} was acknowledged");
         return Err(corrupt(None, what));
     }
-    writer.tallies = header.tallies;
-    let mut live = Live::default();
-    live.epoch = Epoch(header.epoch);
-    open_runs(disk, &mut live, &header.tallies)?;
-    definitions(disk, &mut live, &header.tallies)?;
-    live.stored_names = match options.check {
-        OpenCheck::Index => check_index(disk, &header.tallies)?,
-        OpenCheck::OpenRuns => NameFilter::blind(),
-    };
-    let last_head = quietly("scanning", || disk.db.scan_prefix([keys::HEAD]).next_back().transpose())?;
-    writer.newest_head = last_head.and_then(|(key, _)| keys::run_at_end(&key));
-    let mut runs: Vec<_> = log.turns.into_iter().collect();
-    // In the order of their first turns in the log: so they pin its blocks.
-    runs.sort_by_key(|(run, turns)| (turns.first().map(|(commit, _)| *commit), *run));
-    for (run, turns) in runs {
-        replay(disk, &mut live, &mut writer, run, turns)?;
+    // Runs of which the log has nothing that the database has not.
+    let ended = live
+        .runs
+        .iter()
+        .filter(|(_, run)| run.place().closed && run.tail.is_empty());
+    let ended: Vec<RunId> = ended.map(|(run, _)| *run).collect();
+    for run in ended {
+        live.remove(run);
     }
-    writer.pins.make_contiguous().sort_unstable();
-    Ok((live, writer))
+    Ok(Recovered { live, log, state })
 }
 
-/// `false`: the database is new.
-fn check_format(disk: &Disk, acknowledged: u64) -> Result<bool, Error> {
+/// The identity of the store; `None` when the database is new.
+fn read_format(disk: &Disk) -> Result<Option<Identity>, Error> {
     let key = keys::format();
     let Some(value) = disk.get(&key)? else {
         let empty = quietly("scanning", || disk.db.iter().next().transpose())?.is_none();
-        if !empty {
-            return Err(corrupt(None, "the format record is missing"));
-        }
-        if acknowledged > 0 {
-            let what = format!("the database is empty, but commit {acknowledged} was acknowledged");
-            return Err(corrupt(None, what));
-        }
-        return Ok(false);
+        return match empty {
+            true => Ok(None),
+            false => Err(corrupt(None, "the format record is missing")),
+        };
     };
     let content = frame::open(&key, &value).map_err(|what| corrupt(None, format!("the format record {what}")))?;
-    match Cursor::new(content).u32() {
-        Some(FORMAT) => Ok(true),
-        Some(found) => Err(Error::Format {
+    let mut content = Cursor::new(content);
+    match (content.u32(), content.array()) {
+        (Some(FORMAT), Some(identity)) => Ok(Some(identity)),
+        (None, _) | (Some(FORMAT), None) => Err(corrupt(None, "the format record cannot be read")),
+        (Some(found), _) => Err(Error::Format {
             path: disk.directory.display().to_string(),
             found,
             supported: FORMAT,
         }),
-        None => Err(corrupt(None, "the format record cannot be read")),
     }
 }
 
-/// Makes a new store: the format, and a first commit without content, so that there always is a last block.
-fn create(disk: &Disk, writer: &mut Writer, options: &SledOptions) -> Result<(), Error> {
-    let mut plan = plan::build(writer, &Live::default(), &Change::default());
-    let mut writes = std::mem::take(&mut plan.writes);
-    let (key, value) = format_record(FORMAT);
-    writes.push((key, Some(value)));
-    disk.write(writes, options.durability)
+/// Makes a new store: the log, and then, in the database, that there is one.
+fn create(
+    disk: &Disk,
+    directory: &Path,
+    acknowledged: u64,
+    options: &SledOptions,
+    sizes: &Sizes,
+) -> Result<Recovered, Error> {
+    if acknowledged > 0 {
+        let what = format!("the database is empty, but commit {acknowledged} was acknowledged");
+        return Err(corrupt(None, what));
+    }
+    // A creation that was broken off has a log without a commit.
+    if log::is_in_use(directory, sizes)? {
+        return Err(corrupt(None, "the database is empty, but there is a log"));
+    }
+    let identity = new_identity();
+    let log = Log::create(directory, identity, sizes).map_err(|error| from_io("making the log", &error))?;
+    sizes.step("log made");
+    let state = State {
+        horizon: 1,
+        ..State::default()
+    };
+    let (key, value) = format_record(FORMAT, identity);
+    disk.apply(vec![(key, Some(value)), (keys::state(), Some(state.encode()))])?;
+    sizes.step("format written");
+    disk.sync(options.durability)?;
+    sizes.step("format synced");
+    Ok(Recovered {
+        live: Live::default(),
+        log,
+        state,
+    })
 }
 
-pub(super) fn format_record(format: u32) -> (keys::Key, Vec<u8>) {
+/// Tells stores apart; the hasher's keys are random, and that is all that is asked for.
+fn new_identity() -> Identity {
+    let number = || u64::from_be_bytes(RandomState::new().build_hasher().finish().to_be_bytes());
+    (u128::from(number()) << 64 | u128::from(number())).to_be_bytes()
+}
+
+pub(super) fn format_record(format: u32, identity: Identity) -> (keys::Key, Vec<u8>) {
     let key = keys::format();
-    let mut value = frame::begin(4);
+    let mut value = frame::begin(20);
     put_u32(&mut value, format);
+    value.extend_from_slice(&identity);
     let value = frame::seal(&key, value);
     (key, value)
 }
 
-/// The turns in the log, by run, with the commits that brought them.
-#[derive(Default)]
-struct Log {
-    turns: HashMap<RunId, Vec<(u64, LoggedTurn)>>,
-}
-
-impl Log {
-    /// Reads all blocks that are needed; gives the last one's header.
-    fn read(&mut self, disk: &Disk, writer: &mut Writer) -> Result<Header, Error> {
-        let last = quietly("scanning", || disk.db.scan_prefix([keys::LOG]).next_back().transpose())?;
-        let last = last.and_then(|(key, _)| keys::read_log(&key));
-        let Some((last, _)) = last else {
-            return Err(corrupt(None, "the log is missing"));
-        };
-        let header = self.header(disk, last)?;
-        let mut expected = header.horizon;
-        let mut joined = Joined::default();
-        let (mut commit, mut chunks, mut bytes) = (0, 0, 0);
-        for entry in disk.scan(keys::LOG) {
-            let (key, value) = entry?;
-            let place = keys::read_log(&key).ok_or_else(|| corrupt(None, "a log key cannot be read"))?;
-            if place.0 < header.horizon {
-                // Left over: a commit drops only so many. Not needed, hence not read.
-                leftover(writer, place.0, value.len());
-                continue;
-            }
-            if chunks == 0 {
-                commit = expected;
-            }
-            if place != (commit, chunks) {
-                return Err(corrupt(
-                    None,
-                    format!("part {chunks} of commit {commit} is missing from the log"),
-                ));
-            }
-            (chunks, bytes) = (chunks + 1, bytes + value.len());
-            let damaged = |what: &str| corrupt(None, format!("part {} of commit {commit} {what}", place.1));
-            if joined.add(&key, &value).map_err(damaged)? {
-                let whole = std::mem::take(&mut joined).whole().unwrap_or_default();
-                self.block(commit, &whole)?;
-                writer.blocks.push_back(Block { commit, chunks, bytes });
-                writer.log_bytes = writer.log_bytes.saturating_add(bytes);
-                (expected, chunks, bytes) = (commit + 1, 0, 0);
-            }
-        }
-        if expected != last + 1 || chunks != 0 {
-            return Err(corrupt(None, format!("commit {last} is not whole in the log")));
-        }
-        writer.last = last;
-        Ok(header)
-    }
-
-    /// The header of one block, which is in its first chunk.
-    fn header(&self, disk: &Disk, commit: u64) -> Result<Header, Error> {
-        let damaged = |what: &str| corrupt(None, format!("commit {commit} {what}"));
-        let mut joined = Joined::default();
-        for chunk in 0.. {
-            let key = keys::log(commit, chunk);
-            let value = disk.get(&key)?.ok_or_else(|| damaged("is not whole in the log"))?;
-            if joined.add(&key, &value).map_err(damaged)? {
-                break;
-            }
-        }
-        let whole = joined.whole().unwrap_or_default();
-        let (header, _) = block::read(&whole).ok_or_else(|| damaged("cannot be read"))?;
-        if header.horizon == 0 || header.horizon > commit {
-            return Err(damaged("has an impossible horizon"));
-        }
-        Ok(header)
-    }
-
-    fn block(&mut self, commit: u64, whole: &[u8]) -> Result<(), Error> {
-        let read = block::read(whole);
-        let (_, entries) = read.ok_or_else(|| corrupt(None, format!("commit {commit} cannot be read")))?;
-        for entry in entries {
-            match entry {
-                Entry::Turn(turn) => self.turns.entry(turn.turn.run_id).or_default().push((commit, turn)),
-                Entry::Deleted(run) => drop(self.turns.remove(&run)),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A block before the horizon, chunk by chunk; to be dropped with the next commits.
-fn leftover(writer: &mut Writer, commit: u64, bytes: usize) {
-    writer.log_bytes = writer.log_bytes.saturating_add(bytes);
-    match writer.blocks.back_mut().filter(|block| block.commit == commit) {
-        Some(block) => (block.chunks, block.bytes) = (block.chunks + 1, block.bytes + bytes),
-        None => writer.blocks.push_back(Block {
-            commit,
-            chunks: 1,
-            bytes,
-        }),
-    }
+fn newest_head(disk: &Disk) -> Result<Option<RunId>, Error> {
+    let (lower, upper) = (keys::head(RunId::NIL), keys::head(RunId::from_bytes([u8::MAX; 16])));
+    let last = disk.last_between(&lower, &upper)?;
+    Ok(last.and_then(|key| keys::run_at_end(&key)))
 }
 
 /// Open runs that have a head in the database.
@@ -254,47 +200,44 @@ fn open_runs(disk: &Disk, live: &mut Live, tallies: &Tallies) -> Result<(), Erro
 
 fn definitions(disk: &Disk, live: &mut Live, tallies: &Tallies) -> Result<(), Error> {
     let mut found = Tally::default();
-    let mut known: HashSet<DefinitionDigest> = HashSet::new();
     for entry in disk.scan(keys::DEFINITION) {
         let (key, _) = entry?;
         let read = keys::read_definition(&key);
         let (digest, _) = read.ok_or_else(|| corrupt(None, "the key of a definition cannot be read"))?;
-        if known.insert(digest) {
+        if live.definitions.insert(digest, None).is_none() {
             found.add(definition_mark(digest));
         }
     }
-    live.definitions = known;
     compare("definitions", found, tallies.definitions)
 }
 
 /// Whether the head and the name of every run are there, in their newest versions; gives the names.
 fn check_index(disk: &Disk, tallies: &Tallies) -> Result<NameFilter, Error> {
     let mut heads = Tally::default();
-    for entry in disk.scan(keys::HEAD) {
-        let (key, value) = entry?;
-        heads.add(StoredHead::decode(&key, &value)?.mark());
-    }
+    disk.each_entry(keys::HEAD, |key, content| {
+        heads.add(StoredHead::decode(key, content)?.mark());
+        Ok(())
+    })?;
     compare("heads of runs", heads, tallies.heads)?;
     let mut filter = NameFilter::default();
-    let names = names(disk, |name| filter.add(&name))?;
+    let names = names(disk, |name, _| filter.add(&name))?;
     compare("names of runs", names, tallies.names)?;
     Ok(filter)
 }
 
-pub(super) fn names(disk: &Disk, mut each: impl FnMut(WorkflowId)) -> Result<Tally, Error> {
+pub(super) fn names(disk: &Disk, mut each: impl FnMut(WorkflowId, RunId)) -> Result<Tally, Error> {
     let mut names = Tally::default();
-    for entry in disk.scan(keys::NAME) {
-        let (key, value) = entry?;
-        let run = keys::run_at_end(&key).ok_or_else(|| corrupt(None, "the name of a run cannot be read"))?;
-        frame::open(&key, &value).map_err(|what| corrupt(Some(run), format!("its name {what}")))?;
-        let name = keys::read_name(&key).ok_or_else(|| corrupt(Some(run), "its name cannot be read"))?;
-        each(name);
+    disk.each_entry(keys::NAME, |key, _| {
+        let run = keys::run_at_end(key).ok_or_else(|| corrupt(None, "the name of a run cannot be read"))?;
+        let name = keys::read_name(key).ok_or_else(|| corrupt(Some(run), "its name cannot be read"))?;
+        each(name, run);
         names.add(run_mark(run));
-    }
+        Ok(())
+    })?;
     Ok(names)
 }
 
-/// Compares what is there with what the last commit says is there.
+/// Compares what is there with what the database says is there.
 pub(super) fn compare(what: &str, found: Tally, expected: Tally) -> Result<(), Error> {
     if found == expected {
         return Ok(());
@@ -310,49 +253,75 @@ pub(super) fn compare(what: &str, found: Tally, expected: Tally) -> Result<(), E
     Err(corrupt(None, text))
 }
 
-/// Puts the logged turns of one run behind what the database has of it.
-fn replay(
-    disk: &Disk,
-    live: &mut Live,
-    writer: &mut Writer,
-    id: RunId,
-    turns: Vec<(u64, LoggedTurn)>,
-) -> Result<(), Error> {
-    let mut run = match live.remove(id) {
-        Some(run) => Some(run),
-        None => disk.head(id)?.map(LiveRun::from_stored),
-    };
-    for (commit, LoggedTurn { turn, chain }) in turns {
-        let place = run.as_ref().map(LiveRun::place);
+/// Puts what the log tells behind what the database has.
+struct Replay<'a> {
+    disk: &'a Disk,
+    live: Live,
+    /// Runs of which the database has not what came before the turns in the log: either they were deleted, as the log
+    /// then tells, or something is lost.
+    gaps: HashMap<RunId, Error>,
+}
+
+impl Replay<'_> {
+    fn block(&mut self, commit: u64, content: &[u8]) -> Result<(), Error> {
+        let read = block::read(content);
+        let (epoch, entries) = read.ok_or_else(|| corrupt(None, format!("commit {commit} cannot be read")))?;
+        self.live.epoch = self.live.epoch.max(Epoch(epoch));
+        self.live.last = commit;
+        for entry in entries {
+            match entry {
+                Entry::Turn(logged) => self.turn(commit, &logged)?,
+                Entry::Definition(digest, bytes) => self.live.define(digest, &bytes, commit),
+                Entry::Deleted(run) => {
+                    self.gaps.remove(&run);
+                    self.live.delete(run, commit);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, commit: u64, logged: &LoggedTurn) -> Result<(), Error> {
+        let LoggedTurn { turn, chain } = logged;
+        let id = turn.run_id;
+        if self.gaps.contains_key(&id) {
+            return Ok(());
+        }
+        if !self.live.runs.contains_key(&id)
+            && Some(id) <= self.live.newest_head
+            && !self.live.deleted.contains(&id)
+            && let Some(stored) = self.disk.head(id)?
+        {
+            // It has ended, since open runs are all here.
+            self.live.insert(LiveRun::from_stored(stored));
+        }
+        let run = self.live.runs.get(&id);
+        let place = run.map(LiveRun::place);
         if place.is_some_and(|place| turn.seq <= place.turns) {
-            // Written out since; the log just has not been dropped yet.
-            continue;
+            // The database has it; the log just has not been dropped yet.
+            return Ok(());
         }
-        Place::after(place, &turn).map_err(|error| corrupt(Some(id), format!("turns are missing: {error}")))?;
-        let current = match (run.take(), RunHead::opened_by(&turn)) {
-            (Some(run), _) => run,
-            (None, Some(head)) => LiveRun::new(head),
-            (None, None) => return Err(corrupt(Some(id), "its first turn does not say what it is")),
-        };
-        let current = run.insert(current);
-        if link(current.chain, &turn.bytes) != chain {
+        let before = run.map_or(0, |run| run.chain);
+        if let Err(error) = Place::after(place, turn) {
+            let error = corrupt(Some(id), format!("turns are missing: {error}"));
+            self.gaps.insert(id, error);
+            return Ok(());
+        }
+        if link(before, &turn.bytes) != *chain {
             let what = format!("turn {} does not continue the turns before it", turn.seq);
-            return Err(corrupt(Some(id), what));
+            self.gaps.insert(id, corrupt(Some(id), what));
+            return Ok(());
         }
-        if current.push(&turn, chain, commit) {
-            writer.pins.push_back((commit, id));
+        match self.live.push(turn, *chain, commit) {
+            true => Ok(()),
+            false => Err(corrupt(Some(id), "its first turn does not say what it is")),
         }
     }
-    let Some(mut run) = run else { return Ok(()) };
-    let closed = run.place().closed;
-    if closed && run.tail.is_empty() {
-        // All of it is in the database.
-        return Ok(());
+
+    fn finish(self) -> Result<Live, Error> {
+        match self.gaps.into_values().next() {
+            Some(error) => Err(error),
+            None => Ok(self.live),
+        }
     }
-    if closed {
-        run.queued = true;
-        writer.queue.push_back(id);
-    }
-    live.insert(run);
-    Ok(())
 }

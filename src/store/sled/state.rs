@@ -1,7 +1,7 @@
 //! What the store keeps in memory. Must not live here: how it gets there.
 //!
-//! Two halves: what readers see, which changes only after a commit is durable, and what the committing thread alone
-//! needs. A run lives here from its first turn until all of it is in its history chunks and it has ended.
+//! What readers see, which changes only after a commit is durable; with it, what waits for the archive. A run lives here
+//! from its first turn until all of it is in the database and it has ended.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -10,14 +10,17 @@ use bytes::Bytes;
 
 use super::filter::NameFilter;
 use super::history::Expected;
-use super::index::{StoredHead, Tallies, link};
+use super::index::{StoredHead, link};
+use super::log::Log;
 use super::mark::Mark;
-use super::room::Room;
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 use crate::store::head::Place;
 use crate::store::{Epoch, RunHead, TurnRecord};
 
-/// What readers see.
+/// Bytes of turns from which on a run's tail goes to the database although the run is open: four values.
+const TAIL_BYTES_MAX: usize = 16 * 1024;
+
+/// What readers see, and what waits.
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) epoch: Epoch,
@@ -26,7 +29,22 @@ pub(super) struct Live {
     names: HashMap<WorkflowId, Named>,
     /// The workflow ids in the database.
     pub(super) stored_names: NameFilter,
-    pub(super) definitions: HashSet<DefinitionDigest>,
+    /// With their bytes as long as they are only in the log.
+    pub(super) definitions: HashMap<DefinitionDigest, Option<Bytes>>,
+    /// The last commit.
+    pub(super) last: u64,
+    /// No run newer than this one has a head in the database.
+    pub(super) newest_head: Option<RunId>,
+    /// Which runs need which commits in the log, oldest first: `(first commit, run)`. Entries that no longer hold are
+    /// skipped.
+    pub(super) pins: VecDeque<(u64, RunId)>,
+    /// Runs that wait for the archive.
+    pub(super) queue: VecDeque<RunId>,
+    /// Definitions that are only in the log, with their commits.
+    pub(super) new_definitions: VecDeque<(u64, DefinitionDigest)>,
+    /// Runs that were deleted, but may still be in the database, with their commits.
+    pub(super) deletions: VecDeque<(u64, RunId)>,
+    pub(super) deleted: HashSet<RunId>,
 }
 
 /// The runs of one workflow id. More than one only while an older one has ended but is not written out yet.
@@ -52,52 +70,29 @@ pub(super) struct LiveRun {
     pub(super) chain: u32,
     pub(super) stored: Stored,
     /// The turns that are only in the log.
-    pub(super) tail: Vec<Bytes>,
+    pub(super) tail: Vec<Logged>,
     pub(super) tail_bytes: usize,
-    /// The commit that brought the first of them; means nothing when there are none.
-    pub(super) tail_from: u64,
-    /// Whether the run waits to be written to its history chunks.
+    /// Whether the run waits for the archive.
     pub(super) queued: bool,
+    /// Whether the archive is at it.
+    pub(super) taken: bool,
+}
+
+/// A turn in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Logged {
+    /// The commit that brought it.
+    pub(super) commit: u64,
+    pub(super) bytes: Bytes,
 }
 
 /// What only the committing thread needs.
 #[derive(Debug)]
 pub(super) struct Writer {
-    /// The last commit.
-    pub(super) last: u64,
-    pub(super) tallies: Tallies,
-    /// Which runs need which blocks, oldest first: `(tail_from, run)`. Entries that no longer hold are skipped.
-    pub(super) pins: VecDeque<(u64, RunId)>,
-    /// Runs to be written to their history chunks.
-    pub(super) queue: VecDeque<RunId>,
-    /// The blocks of the log, oldest first.
-    pub(super) blocks: VecDeque<Block>,
-    pub(super) log_bytes: usize,
-    /// Commits since the last one that took side work along.
-    pub(super) postponed: u32,
-    /// No run newer than this one has a head in the database.
-    pub(super) newest_head: Option<RunId>,
+    pub(super) log: Log,
     pub(super) mark: Mark,
-    /// Where syncs cost enough for it to matter.
-    pub(super) room: Option<Room>,
-}
-
-/// One block of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) commit: u64,
-    pub(super) chunks: u32,
-    pub(super) bytes: usize,
-}
-
-/// One run's tail on its way into history chunks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct WriteOut {
-    pub(super) run: RunId,
-    /// Whether it has not been in the database before.
-    pub(super) is_new: bool,
-    /// What the chunks hold when it is done.
-    pub(super) stored: Stored,
+    /// Kept from commit to commit.
+    pub(super) block: Vec<u8>,
 }
 
 impl Stored {
@@ -120,8 +115,8 @@ impl LiveRun {
             stored: Stored::default(),
             tail: Vec::new(),
             tail_bytes: 0,
-            tail_from: 0,
             queued: false,
+            taken: false,
         }
     }
 
@@ -138,35 +133,115 @@ impl LiveRun {
         self.head.place()
     }
 
-    /// Whether the run needs the block of this commit.
-    pub(super) fn pins(&self, commit: u64) -> bool {
-        !self.tail.is_empty() && self.tail_from == commit
+    /// The oldest commit that the run needs in the log.
+    pub(super) fn pinned(&self) -> Option<u64> {
+        self.tail.first().map(|turn| turn.commit)
     }
 
-    /// One more turn, which was checked before; says whether the run now pins the block of this commit.
-    pub(super) fn push(&mut self, turn: &TurnRecord, chain: u32, commit: u64) -> bool {
+    /// One more turn, which was checked before.
+    fn push(&mut self, turn: &TurnRecord, chain: u32, commit: u64) {
         debug_assert_eq!(chain, link(self.chain, &turn.bytes));
-        let pins = self.tail.is_empty();
-        if pins {
-            self.tail_from = commit;
-        }
         self.head.advance(turn);
         self.chain = chain;
         self.tail_bytes += turn.bytes.len();
-        self.tail.push(turn.bytes.clone());
-        pins
+        let bytes = turn.bytes.clone();
+        self.tail.push(Logged { commit, bytes });
     }
 
-    /// The tail has gone into the history chunks, all of it.
-    pub(super) fn written(&mut self, stored: Stored) {
+    /// So many turns of the tail have gone into the database.
+    fn archived(&mut self, turns: usize, stored: Stored) {
         self.stored = stored;
-        self.tail = Vec::new();
-        self.tail_bytes = 0;
-        self.queued = false;
+        let gone = self.tail.drain(..turns.min(self.tail.len()));
+        self.tail_bytes -= gone.map(|turn| turn.bytes.len()).sum::<usize>();
+        if self.tail.is_empty() {
+            self.tail = Vec::new();
+        }
+        (self.queued, self.taken) = (false, false);
     }
 }
 
 impl Live {
+    /// One more turn of a commit that is durable; `false` when the run is not here and the turn does not open it.
+    pub(super) fn push(&mut self, turn: &TurnRecord, chain: u32, commit: u64) -> bool {
+        if let Some(head) = RunHead::opened_by(turn) {
+            self.insert(LiveRun::new(head));
+        }
+        let id = turn.run_id;
+        let Some(run) = self.runs.get_mut(&id) else {
+            return false;
+        };
+        if run.tail.is_empty() {
+            self.pins.push_back((commit, id));
+        }
+        run.push(turn, chain, commit);
+        let full = turn.status.is_closed() || run.tail_bytes > TAIL_BYTES_MAX;
+        if full && !std::mem::replace(&mut run.queued, true) {
+            self.queue.push_back(id);
+        }
+        true
+    }
+
+    /// Runs of which the memory may be returned wait for the archive.
+    pub(super) fn queue(&mut self, id: RunId) {
+        if let Some(run) = self.runs.get_mut(&id)
+            && !run.tail.is_empty()
+            && !std::mem::replace(&mut run.queued, true)
+        {
+            self.queue.push_back(id);
+        }
+    }
+
+    /// A definition that came with this commit, if it is new.
+    pub(super) fn define(&mut self, digest: DefinitionDigest, bytes: &Bytes, commit: u64) {
+        if let Entry::Vacant(entry) = self.definitions.entry(digest) {
+            entry.insert(Some(bytes.clone()));
+            self.new_definitions.push_back((commit, digest));
+        }
+    }
+
+    /// Forgets a run that was deleted in this commit.
+    pub(super) fn delete(&mut self, run: RunId, commit: u64) -> Option<LiveRun> {
+        self.deletions.push_back((commit, run));
+        self.deleted.insert(run);
+        self.remove(run)
+    }
+
+    /// The oldest commit that is needed in the log, apart from what the archive is at.
+    pub(super) fn horizon(&mut self) -> u64 {
+        while let Some((commit, id)) = self.pins.front() {
+            let run = self.runs.get(id).filter(|run| !run.taken);
+            if run.is_some_and(|run| run.pinned() == Some(*commit)) {
+                break;
+            }
+            self.pins.pop_front();
+        }
+        let pinned = self.pins.front().map(|(commit, _)| *commit);
+        let defined = self.new_definitions.front().map(|(commit, _)| *commit);
+        let deleted = self.deletions.front().map(|(commit, _)| *commit);
+        let oldest = [pinned, defined, deleted].into_iter().flatten().min();
+        oldest.unwrap_or_else(|| self.last.saturating_add(1))
+    }
+
+    /// So many turns of a run are in the database, of which this is now to be found there; gives the run if it has ended
+    /// and is no longer needed here.
+    pub(super) fn archived(&mut self, id: RunId, turns: usize, stored: Stored) -> Option<LiveRun> {
+        // Another one, if it was deleted and began again meanwhile.
+        let run = self.runs.get_mut(&id).filter(|run| run.taken)?;
+        run.archived(turns, stored);
+        let place = run.place();
+        let Some(commit) = run.pinned() else {
+            return place.closed.then(|| self.remove(id)).flatten();
+        };
+        if place.closed || run.tail_bytes > TAIL_BYTES_MAX {
+            run.queued = true;
+            self.queue.push_back(id);
+        }
+        // What came meanwhile; others may have come since.
+        let at = self.pins.partition_point(|(pinned, _)| *pinned <= commit);
+        self.pins.insert(at, (commit, id));
+        None
+    }
+
     pub(super) fn insert(&mut self, run: LiveRun) {
         let id = run.head.run_id;
         match self.names.entry(run.head.workflow_id.clone()) {

@@ -1,13 +1,14 @@
-//! Reads and checks everything: every head, name, mark, definition, history chunk and log block. Must not live here:
+//! Reads and checks everything: every head, name, mark, definition, history chunk, and the log. Must not live here:
 //! repairs.
 
 use std::collections::HashMap;
 
 use super::history::Unread;
 use super::index::{StoredHead, Tallies, Tally, link, run_mark};
+use super::log::Log;
 use super::recover::{compare, names};
-use super::state::{Live, Stored, Writer};
-use super::{SledStore, keys};
+use super::state::{Live, Stored};
+use super::{Shared, block, keys, pages};
 use crate::model::RunId;
 use crate::store::{Error, Problem, VerifyProgress, VerifyReport};
 
@@ -15,14 +16,15 @@ use crate::store::{Error, Problem, VerifyProgress, VerifyReport};
 const PROGRESS_RUNS: u64 = 256;
 
 struct Check<'a> {
-    store: &'a SledStore,
+    store: &'a Shared,
     report: VerifyReport,
     progress: &'a mut dyn FnMut(VerifyProgress),
 }
 
-impl SledStore {
-    /// Holds up commits: what is checked must not change meanwhile.
+impl Shared {
+    /// Holds up commits and the archive: what is checked must not change meanwhile.
     pub(super) fn verify_all(&self, progress: &mut dyn FnMut(VerifyProgress)) -> Result<VerifyReport, Error> {
+        let archive = self.archive();
         let writer = self.writer()?;
         let mut check = Check {
             store: self,
@@ -30,12 +32,13 @@ impl SledStore {
             progress,
         };
         let live = self.live();
-        let chunks = check.stored_runs(&writer, &live);
+        let tallies = &archive.state.tallies;
+        let chunks = check.stored_runs(tallies, &live);
         check.live_runs(&live);
         check.orphans(&chunks);
-        check.names(&chunks, &writer.tallies);
+        check.names(&chunks, tallies);
         check.definitions(&live);
-        check.log(&writer);
+        check.log(&writer.log, archive.state.horizon);
         check.say();
         Ok(check.report)
     }
@@ -71,44 +74,58 @@ impl Check<'_> {
     }
 
     /// Every run with a head; gives how many chunks each has.
-    fn stored_runs(&mut self, writer: &Writer, live: &Live) -> HashMap<RunId, u32> {
+    fn stored_runs(&mut self, tallies: &Tallies, live: &Live) -> HashMap<RunId, u32> {
         let (mut heads, mut open) = (Tally::default(), Tally::default());
         let mut chunks = HashMap::new();
-        for entry in self.store.disk.scan(keys::HEAD) {
-            let decoded = entry.and_then(|(key, value)| StoredHead::decode(&key, &value));
-            let stored = match decoded {
-                Ok(stored) => stored,
-                // A head that cannot be read is counted as missing below.
-                Err(error @ Error::Corrupt { run: Some(_), .. }) => {
-                    self.error(error);
-                    continue;
-                }
+        for page in self.store.disk.scan(keys::HEAD) {
+            let page = match page {
+                Ok(page) => page,
                 Err(error) => {
                     self.error(error);
                     break;
                 }
             };
-            let run = stored.head.run_id;
-            heads.add(stored.mark());
-            chunks.insert(run, stored.chunks);
-            let bytes = self.history(run, stored.stored(), stored.head.history_bytes);
-            if !stored.head.status.is_closed() {
-                open.add(run_mark(run));
-            }
-            // Those in memory as well are counted with what they have there.
-            if !live.runs.contains_key(&run) {
-                self.count(stored.head.turns, bytes);
+            // Heads in a page that cannot be read are counted as missing below.
+            match pages::checked(&page.0, &page.1) {
+                Ok(entries) => entries.into_iter().for_each(|(key, content)| {
+                    if let Some(stored) = self.head(key, content, live) {
+                        heads.add(stored.mark());
+                        chunks.insert(stored.head.run_id, stored.chunks);
+                        if !stored.head.status.is_closed() {
+                            open.add(run_mark(stored.head.run_id));
+                        }
+                    }
+                }),
+                Err(error) => self.error(error),
             }
         }
         for (what, found, expected) in [
-            ("heads of runs", heads, writer.tallies.heads),
-            ("open runs", open, writer.tallies.open),
+            ("heads of runs", heads, tallies.heads),
+            ("open runs", open, tallies.open),
         ] {
             if let Err(error) = compare(what, found, expected) {
                 self.error(error);
             }
         }
         chunks
+    }
+
+    /// One run in the database.
+    fn head(&mut self, key: &[u8], content: &[u8], live: &Live) -> Option<StoredHead> {
+        let stored = match StoredHead::decode(key, content) {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.error(error);
+                return None;
+            }
+        };
+        let run = stored.head.run_id;
+        let bytes = self.history(run, stored.stored(), stored.head.history_bytes);
+        // Those in memory as well are counted with what they have there; those deleted are on their way out.
+        if !live.runs.contains_key(&run) && !live.deleted.contains(&run) {
+            self.count(stored.head.turns, bytes);
+        }
+        Some(stored)
     }
 
     /// One run's history chunks; gives the bytes of its turns.
@@ -134,7 +151,10 @@ impl Check<'_> {
 
     fn live_runs(&mut self, live: &Live) {
         for (id, run) in &live.runs {
-            let chain = run.tail.iter().fold(run.stored.chain, |chain, turn| link(chain, turn));
+            let chain = run
+                .tail
+                .iter()
+                .fold(run.stored.chain, |chain, turn| link(chain, &turn.bytes));
             let turns = run
                 .stored
                 .turns
@@ -169,21 +189,26 @@ impl Check<'_> {
     }
 
     fn names(&mut self, chunks: &HashMap<RunId, u32>, tallies: &Tallies) {
-        let compared = names(&self.store.disk, drop).and_then(|found| compare("names of runs", found, tallies.names));
+        let mut headless = Vec::new();
+        let found = names(&self.store.disk, |_, run| {
+            if !chunks.contains_key(&run) {
+                headless.push(run);
+            }
+        });
+        let compared = found.and_then(|found| compare("names of runs", found, tallies.names));
         if let Err(error) = compared {
             self.error(error);
         }
-        for (key, _) in self.store.disk.scan(keys::NAME).map_while(Result::ok) {
-            if let Some(run) = keys::run_at_end(&key)
-                && !chunks.contains_key(&run)
-            {
-                self.problem(Some(run), "it has a name, but no head");
-            }
+        for run in headless {
+            self.problem(Some(run), "it has a name, but no head");
         }
     }
 
     fn definitions(&mut self, live: &Live) {
-        for digest in &live.definitions {
+        for (digest, bytes) in &live.definitions {
+            if bytes.is_some() {
+                continue;
+            }
             match self.store.disk.definition(*digest) {
                 Ok(Some(_)) => {}
                 Ok(None) => self.problem(None, format!("definition {digest} is missing")),
@@ -192,22 +217,22 @@ impl Check<'_> {
         }
     }
 
-    /// The log was read when the store was opened or written since; now it is read again.
-    fn log(&mut self, writer: &Writer) {
-        for block in &writer.blocks {
-            for chunk in 0..block.chunks {
-                let key = keys::log(block.commit, chunk);
-                let place = format!("part {chunk} of commit {} of the log", block.commit);
-                match self.store.disk.get(&key) {
-                    Ok(Some(value)) => {
-                        if let Err(what) = super::frame::open(&key, &value) {
-                            self.problem(None, format!("{place} {what}"));
-                        }
-                    }
-                    Ok(None) => self.problem(None, format!("{place} is missing")),
-                    Err(error) => self.error(error),
-                }
-            }
+    /// The log was read when the store was opened or written since; now what is needed of it is read again.
+    fn log(&mut self, log: &Log, horizon: u64) {
+        let blocks = |commit: u64, content: &[u8]| match block::read(content) {
+            Some(_) => Ok(()),
+            None => Err(Error::Corrupt {
+                run: None,
+                what: format!("commit {commit} cannot be read"),
+            }),
+        };
+        match log.read_again(horizon, blocks) {
+            Ok(next) if next == log.next() => {}
+            Ok(next) => self.problem(
+                None,
+                format!("the log ends before commit {next}, which was acknowledged"),
+            ),
+            Err(error) => self.error(error),
         }
     }
 }

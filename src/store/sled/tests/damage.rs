@@ -1,4 +1,4 @@
-//! Trials with a damaged database file: whatever happens to it, the store says so or serves what was committed. Must
+//! Trials with damaged files, the database's and the log's: whatever happens to it, the store says so or serves what was committed. Must
 //! not live here: damage to single values (that is `tests`).
 
 use std::fs;
@@ -26,17 +26,9 @@ fn build(directory: &Path) {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_file() {
-            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-        }
-    }
-}
-
 /// What came of it: `Err` when the store told, `Ok` when all was served; anything else fails the test.
 fn outcome(directory: &Path, what: &str) -> Result<(), Error> {
-    let store = SledStore::open(directory, options())?;
+    let store = try_open(directory)?;
     let report = store.verify(&mut |_| {})?;
     let told = |error: Error| {
         assert!(
@@ -95,14 +87,18 @@ fn trials(prefix: &str, seeds: std::ops::Range<u64>, damage: impl Fn(&mut Vec<u8
         let directory = tempfile::tempdir().unwrap();
         let snapshot = seed % 2 == 1 || prefix == "snap.";
         copy(originals[usize::from(snapshot)].path(), directory.path());
-        let named = |entry: fs::DirEntry| {
-            Some(entry.path()).filter(|_| entry.file_name().to_string_lossy().starts_with(prefix))
+        let files = match prefix {
+            "log" => segments(directory.path()),
+            _ => {
+                let files = fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap());
+                let named = files.filter(|file| file.file_name().to_string_lossy().starts_with(prefix));
+                named.map(|file| file.path()).collect()
+            }
         };
-        let files = fs::read_dir(directory.path()).unwrap().map(Result::unwrap);
-        let file = files.filter_map(named).next().expect("there is such a file");
-        let mut bytes = fs::read(&file).unwrap();
+        let file = &files[place(&[0; 64], seed) % files.len()];
+        let mut bytes = fs::read(file).unwrap();
         damage(&mut bytes, next(&mut state));
-        fs::write(&file, bytes).unwrap();
+        fs::write(file, bytes).unwrap();
         match outcome(directory.path(), &format!("seed {seed}")) {
             Ok(()) => {}
             // Damaged settings of sled's read as settings that do not fit.
@@ -154,6 +150,19 @@ fn a_zeroed_tail_is_noticed_or_harmless() {
         bytes[start..].fill(0);
     });
     assert!(noticed > 0, "no trial hit anything");
+}
+
+#[test]
+fn damage_to_the_log_is_noticed_or_harmless() {
+    assert!(trials("log", 700..740, |bytes, random| flip(bytes, random)) > 0);
+    let cut = |bytes: &mut Vec<u8>, random| bytes.truncate(place(bytes, random));
+    assert!(trials("log", 800..820, cut) > 0);
+    let zero = |bytes: &mut Vec<u8>, random| {
+        let start = place(bytes, random) / 512 * 512;
+        let end = bytes.len().min(start + 512);
+        bytes[start..end].fill(0);
+    };
+    assert!(trials("log", 900..920, zero) > 0);
 }
 
 #[test]

@@ -1,0 +1,348 @@
+//! From the log into the database: on a thread of the store's own, in bulk, behind the commits. Must not live here: what
+//! is written (that is `round`).
+//!
+//! ```text
+//! round   one batch: runs, definitions, deletions, and the state with the new horizon; nothing is synced
+//! sync    when a segment of the log lies wholly before the horizon: flush, sync the database's file
+//! drop    only then that segment
+//! ```
+//!
+//! A power cut before the sync may undo rounds; the log still has what was in them. What a round wrote leaves the memory
+//! only when readers find it in the database.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::index::State;
+use super::quiet::{from_io, quietly};
+use super::round::{Built, Round, Taken, Writes};
+use super::state::{Live, LiveRun};
+use super::{Disk, Shared, log};
+use crate::model::RunId;
+use crate::store::{Durability, Error};
+
+/// Runs for which a round is worth its while, and how long fewer wait for others.
+const ROUND_RUNS: usize = 500;
+const ROUND_WAIT: Duration = Duration::from_millis(50);
+
+/// Runs in one round: a thousand keys or two is where the database's batches begin to cost memory.
+const ROUND_RUNS_MAX: usize = 1_000;
+
+/// Bytes of turns in one round, unless a single run has more.
+const ROUND_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Rounds after which a store that is closed leaves the rest to the next one, which finds it in the log.
+const CLOSING_ROUNDS_MAX: u32 = 8;
+
+/// Deletions in one round.
+const ROUND_DELETIONS_MAX: usize = 300;
+
+/// What only the archive needs.
+#[derive(Debug)]
+pub(super) struct Archive {
+    /// What the database says of itself.
+    pub(super) state: State,
+}
+
+/// How the archive is asked, and how it answers.
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    state: Mutex<Asked>,
+    rung: Condvar,
+    room: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Asked {
+    /// Things that wait.
+    waiting: usize,
+    /// Do not wait for more.
+    urgent: bool,
+    stop: bool,
+    /// Segments of the log.
+    segments: usize,
+    /// There is no archive any more.
+    gone: bool,
+}
+
+impl Bell {
+    fn lock(&self) -> MutexGuard<'_, Asked> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// More waits.
+    pub(super) fn ring(&self, things: usize, urgent: bool) {
+        let mut asked = self.lock();
+        let before = asked.waiting;
+        asked.waiting = before.saturating_add(things);
+        asked.urgent |= urgent;
+        let (first, enough) = (before == 0, before < ROUND_RUNS && asked.waiting >= ROUND_RUNS);
+        if urgent || (things > 0 && (first || enough)) {
+            self.rung.notify_one();
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.lock().stop = true;
+        self.rung.notify_one();
+    }
+
+    pub(super) fn set_segments(&self, segments: usize) {
+        self.lock().segments = segments;
+        self.room.notify_all();
+    }
+
+    /// Nobody will answer any more.
+    fn gone(&self) {
+        self.lock().gone = true;
+        self.room.notify_all();
+    }
+
+    /// Waits until the log is not too long; `false` when it will stay so.
+    pub(super) fn wait_for_room(&self, segments_max: usize) -> bool {
+        let mut asked = self.lock();
+        while asked.segments > segments_max && !asked.gone {
+            asked.urgent = true;
+            self.rung.notify_one();
+            asked = self.room.wait(asked).unwrap_or_else(PoisonError::into_inner);
+        }
+        asked.segments <= segments_max
+    }
+
+    /// Waits until there is something to do; whether it is the last time.
+    fn wait(&self) -> bool {
+        let asked = self.lock();
+        let idle = |asked: &mut Asked| asked.waiting == 0 && !asked.urgent && !asked.stop;
+        let asked = self.rung.wait_while(asked, idle);
+        let asked = asked.unwrap_or_else(PoisonError::into_inner);
+        let few = |asked: &mut Asked| asked.waiting < ROUND_RUNS && !asked.urgent && !asked.stop;
+        let waited = self.rung.wait_timeout_while(asked, ROUND_WAIT, few);
+        let (mut asked, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        (asked.waiting, asked.urgent) = (0, false);
+        asked.stop
+    }
+}
+
+impl Disk {
+    /// One batch; nothing is flushed.
+    pub(super) fn apply(&self, writes: Writes) -> Result<(), Error> {
+        let mut batch = ::sled::Batch::default();
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        quietly("writing", || self.db.apply_batch(batch))
+    }
+
+    /// sled's flush brings everything to the file, in order, but not to the disk.
+    pub(super) fn sync(&self, durability: Durability) -> Result<(), Error> {
+        quietly("flushing", || self.db.flush())?;
+        if durability == Durability::PowerSafe {
+            // Data and length of the file; its other attributes do not matter.
+            self.file
+                .sync_data()
+                .map_err(|error| from_io("syncing the database", &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// The life of the archive's thread.
+pub(super) fn run(shared: &Shared) {
+    /// A panic is an error of the store's, too.
+    struct Gone<'a>(&'a Shared);
+    impl Drop for Gone<'_> {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                let _ = self.0.poison.set("the archive panicked".to_owned());
+            }
+            self.0.bell.gone();
+        }
+    }
+    let _gone = Gone(shared);
+    loop {
+        let last = shared.bell.wait();
+        if shared.poison.get().is_some() {
+            return;
+        }
+        if let Err(error) = work(shared, last) {
+            tracing::error!(%error, "the store stops: its archive failed");
+            let _ = shared.poison.set(error.to_string());
+            return;
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+/// What there is to do now; when the store is closed, even what could wait for more.
+fn work(shared: &Shared, closing: bool) -> Result<(), Error> {
+    for round in 1_u32.. {
+        if !closing {
+            make_spare(shared);
+        }
+        let left = shared.archive().round(shared)?;
+        let enough = match closing {
+            true => left == 0 || round >= CLOSING_ROUNDS_MAX,
+            false => left < ROUND_RUNS || shared.bell.lock().stop,
+        };
+        if enough {
+            // What is left has had its turn to wait.
+            shared.bell.lock().waiting += left;
+            break;
+        }
+    }
+    if closing && shared.archive().state.horizon > 1 {
+        shared.disk.sync(shared.durability)?;
+    }
+    Ok(())
+}
+
+/// Only a matter of speed: without one, a commit makes it.
+fn make_spare(shared: &Shared) {
+    if !shared.wants_spare.swap(false, std::sync::atomic::Ordering::AcqRel) {
+        return;
+    }
+    let Some(wanted) = log::lock(&shared.files).wanted() else {
+        return;
+    };
+    match wanted.make() {
+        Ok(path) => log::lock(&shared.files).add_spare(path),
+        Err(error) => tracing::debug!(%error, "no log segment is made ahead"),
+    }
+}
+
+impl Archive {
+    /// One round; says how many runs could go into another one at once.
+    pub(super) fn round(&mut self, shared: &Shared) -> Result<usize, Error> {
+        let urgent_before = self.urgent_before(shared);
+        let (round, left) = collect(shared, urgent_before);
+        let droppable = |horizon| {
+            let files = log::lock(&shared.files);
+            files.segments().get(1).is_some_and(|next| next.first <= horizon)
+        };
+        if !round.is_empty() || droppable(round.horizon) {
+            let Built { writes, state, stored } = round.build(&shared.disk, self.state)?;
+            let bytes = writes
+                .iter()
+                .map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
+            let bytes: usize = bytes.sum();
+            shared.sizes.step("round built");
+            shared.disk.apply(writes)?;
+            shared.sizes.step("round applied");
+            self.state = state;
+            settle(shared, &round, &stored);
+            shared.count(|stats| stats.bytes_written += u64::try_from(bytes).unwrap_or(0));
+        }
+        if droppable(self.state.horizon) {
+            shared.disk.sync(shared.durability)?;
+            shared.sizes.step("database synced");
+            shared.count(|stats| stats.syncs += u64::from(shared.durability == Durability::PowerSafe));
+            let mut files = log::lock(&shared.files);
+            let dropped = files.drop_before(self.state.horizon);
+            let segments = files.segments().len();
+            drop(files);
+            dropped.map_err(|error| from_io("dropping a segment of the log", &error))?;
+            shared.bell.set_segments(segments);
+        }
+        Ok(left)
+    }
+
+    /// Commits before this one make the log too long.
+    fn urgent_before(&self, shared: &Shared) -> Option<u64> {
+        let files = log::lock(&shared.files);
+        let segments = files.segments();
+        let too_many = segments.len().checked_sub(shared.sizes.segments_target)?;
+        segments.get(too_many).map(|segment| segment.first)
+    }
+}
+
+/// Chooses what goes into a round, and says how many things have to wait for the next one. Deletions first: a run that
+/// was deleted may have begun again.
+fn collect(shared: &Shared, urgent_before: Option<u64>) -> (Round, usize) {
+    let idle = std::mem::take(&mut *shared.idle());
+    let mut guard = shared.live_mut();
+    let live = &mut *guard;
+    for id in idle {
+        live.queue(id);
+    }
+    let deletions = live.deletions.len().min(ROUND_DELETIONS_MAX);
+    let deletions: Vec<RunId> = live.deletions.drain(..deletions).map(|(_, run)| run).collect();
+    let mut chosen = Vec::new();
+    let mut bytes = 0;
+    if live.deletions.is_empty() {
+        while chosen.len() < ROUND_RUNS_MAX
+            && bytes < ROUND_BYTES_MAX
+            && let Some(id) = live.queue.pop_front()
+        {
+            bytes += take(live, id, &mut chosen);
+        }
+        let mut at = 0;
+        while chosen.len() < ROUND_RUNS_MAX
+            && bytes < ROUND_BYTES_MAX
+            && let Some((commit, id)) = live.pins.get(at).copied()
+            && urgent_before.is_some_and(|before| commit < before)
+        {
+            bytes += take(live, id, &mut chosen);
+            at += 1;
+        }
+    }
+    let definitions = std::mem::take(&mut live.new_definitions);
+    let definitions = definitions.into_iter().filter_map(|(_, digest)| {
+        let bytes = live.definitions.get(&digest)?.clone()?;
+        Some((digest, bytes))
+    });
+    let round = Round {
+        runs: chosen,
+        definitions: definitions.collect(),
+        deletions,
+        epoch: live.epoch.0,
+        horizon: live.horizon(),
+    };
+    let urgent = urgent_before.is_some_and(|before| round.horizon < before);
+    let left = live.queue.len() + live.deletions.len() + if urgent { ROUND_RUNS } else { 0 };
+    (round, left)
+}
+
+/// Takes one run into the round, if it has anything to archive; says how many bytes.
+fn take(live: &mut Live, id: RunId, chosen: &mut Vec<Taken>) -> usize {
+    let Some(run) = live.runs.get_mut(&id).filter(|run| !run.taken && !run.tail.is_empty()) else {
+        return 0;
+    };
+    run.taken = true;
+    chosen.push(Taken {
+        head: run.head.clone(),
+        chain: run.chain,
+        before: run.stored,
+        turns: run.tail.iter().map(|turn| Bytes::clone(&turn.bytes)).collect(),
+    });
+    run.tail_bytes
+}
+
+/// Brings the memory up to what readers find in the database now.
+fn settle(shared: &Shared, round: &Round, stored: &[super::state::Stored]) {
+    // Dropped only after the lock: freeing thousands of turns takes time.
+    let mut gone: Vec<LiveRun> = Vec::new();
+    let mut live = shared.live_mut();
+    for (run, stored) in round.runs.iter().zip(stored) {
+        let id = run.head.run_id;
+        if run.before.chunks == 0 {
+            live.stored_names.add(&run.head.workflow_id);
+            live.newest_head = live.newest_head.max(Some(id));
+        }
+        gone.extend(live.archived(id, run.turns.len(), *stored));
+    }
+    for (digest, _) in &round.definitions {
+        live.definitions.insert(*digest, None);
+    }
+    for run in &round.deletions {
+        live.deleted.remove(run);
+    }
+    drop(live);
+    drop(gone);
+}

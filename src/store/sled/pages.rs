@@ -1,0 +1,226 @@
+//! Small things in pages: several that are neighbours share one value of the database, because each key costs it as much
+//! as kilobytes of content. Must not live here: what the things are.
+//!
+//! A page's key is a lower bound of what is in it, and the next page's key is above it. So whatever is looked for is in
+//! the last page whose key is not above it. Pages are split, and removed when they are empty, but never joined.
+//!
+//! ```text
+//! entry  key length(2) key value length(2) value
+//! ```
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use ::sled::IVec;
+
+use super::Disk;
+use super::codec::Cursor;
+use super::frame;
+use super::keys::Key;
+use super::quiet::quietly;
+use super::round::Writes;
+use crate::store::Error;
+
+/// Bytes of an entry besides its key and its value.
+pub(super) const ENTRY_OVERHEAD_BYTES: usize = 4;
+
+/// What is to become of some things: a value, or none. The keys begin with the kind, as those of the pages do.
+pub(super) type Changes = BTreeMap<Key, Option<Vec<u8>>>;
+
+/// The entries of a page, in order; keys with the kind in front.
+pub(super) type Entries<'a> = Vec<(&'a [u8], &'a [u8])>;
+
+/// # Errors
+/// What is wrong with the page, as a part of a sentence.
+fn read<'a>(key: &[u8], value: &'a [u8]) -> Result<Entries<'a>, &'static str> {
+    let mut from = Cursor::new(frame::open(key, value)?);
+    let mut entries = Entries::new();
+    while !from.is_at_end() {
+        let entry = entry(&mut from).ok_or("cannot be read")?;
+        let in_order = match entries.last() {
+            Some((last, _)) => *last < entry.0,
+            None => key <= entry.0,
+        };
+        if !in_order {
+            return Err("is not in order");
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// # Errors
+/// [`Error::Corrupt`] that names the run that the page begins with.
+pub(super) fn checked<'a>(key: &[u8], value: &'a [u8]) -> Result<Entries<'a>, Error> {
+    read(key, value).map_err(|what| damaged(key, what))
+}
+
+fn entry<'a>(from: &mut Cursor<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let mut part = || {
+        let length = from.array().map(u16::from_be_bytes)?;
+        from.bytes(usize::from(length))
+    };
+    Some((part()?, part()?))
+}
+
+/// An entry on its way into a page: of the page as it was, or new.
+type NewEntry<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
+fn entry_bytes(entry: &NewEntry<'_>) -> usize {
+    entry.0.len() + entry.1.len() + ENTRY_OVERHEAD_BYTES
+}
+
+fn damaged(key: &[u8], what: &str) -> Error {
+    Error::Corrupt {
+        run: super::keys::run_at_end(key),
+        what: format!("the index page that begins with it {what}"),
+    }
+}
+
+impl Disk {
+    /// The last page whose key is not above this one, of the same kind.
+    fn page_of(&self, key: &[u8]) -> Result<Option<(IVec, IVec)>, Error> {
+        let kind = key.get(..1).unwrap_or(&[]);
+        let mut range = self.db.range::<&[u8], _>(kind..=key);
+        quietly("reading", || range.next_back().transpose())
+    }
+
+    /// The key of the first page above this key, if it is of the same kind.
+    fn page_after(&self, key: &[u8]) -> Result<Option<IVec>, Error> {
+        let next = quietly("reading", || self.db.get_gt(key))?;
+        Ok(next.map(|(next, _)| next).filter(|next| next.first() == key.first()))
+    }
+
+    /// The value of a thing.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when its page is damaged.
+    pub(super) fn entry(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let Some((page, value)) = self.page_of(key)? else {
+            return Ok(None);
+        };
+        let entries = checked(&page, &value)?;
+        let found = entries.binary_search_by_key(&key, |(key, _)| key).ok();
+        Ok(found.and_then(|at| entries.get(at)).map(|(_, value)| value.to_vec()))
+    }
+
+    /// The greatest key that is not above `upper` and not below `lower`.
+    pub(super) fn last_between(&self, lower: &[u8], upper: &[u8]) -> Result<Option<Key>, Error> {
+        let kind = lower.get(..1).unwrap_or(&[]);
+        let mut pages = self.db.range::<&[u8], _>(kind..=upper);
+        while let Some((page, value)) = quietly("reading", || pages.next_back().transpose())? {
+            let entries = checked(&page, &value)?;
+            if let Some((found, _)) = entries.iter().rfind(|(key, _)| *key <= upper) {
+                return Ok(Some(found.to_vec()).filter(|found| &found[..] >= lower));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Hands out all things of a kind, in order.
+    pub(super) fn each_entry(
+        &self,
+        kind: u8,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for page in self.scan(kind) {
+            let (page, value) = page?;
+            let entries = checked(&page, &value)?;
+            entries.into_iter().try_for_each(|(key, value)| each(key, value))?;
+        }
+        Ok(())
+    }
+
+    /// The pages below this bound, newest first, with what is in them.
+    pub(super) fn pages_back<'a>(
+        &'a self,
+        lower: &Key,
+        upper: std::ops::Bound<&Key>,
+    ) -> impl Iterator<Item = Result<(IVec, IVec), Error>> + 'a {
+        let mut pages = self.db.range::<&Key, _>((std::ops::Bound::Included(lower), upper));
+        std::iter::from_fn(move || quietly("listing", || pages.next_back().transpose()).transpose())
+    }
+
+    /// Works changes into the pages that they belong to: what is to be written then. All changes are of one kind.
+    pub(super) fn edit(&self, changes: Changes, bytes_max: usize, writes: &mut Writes) -> Result<(), Error> {
+        let mut changes = changes.into_iter().peekable();
+        while let Some((first, _)) = changes.peek() {
+            let page = self.page_of(first)?;
+            let next = self.page_after(page.as_ref().map_or(first, |(key, _)| key))?;
+            let belongs = |key: &Key| next.as_ref().is_none_or(|next| key[..] < next[..]);
+            let mut group = Vec::new();
+            while let Some(change) = changes.next_if(|(key, _)| belongs(key)) {
+                group.push(change);
+            }
+            let old = match &page {
+                Some((key, value)) => checked(key, value)?,
+                None => Entries::new(),
+            };
+            let before = page.as_ref().map(|(key, value)| (&key[..], &value[..]));
+            write(before, old, group, bytes_max, writes);
+        }
+        Ok(())
+    }
+}
+
+/// Writes one page anew, or as several.
+fn write(
+    before: Option<(&[u8], &[u8])>,
+    old: Entries<'_>,
+    group: Vec<(Key, Option<Vec<u8>>)>,
+    bytes_max: usize,
+    writes: &mut Writes,
+) {
+    // What is only added behind fills the pages: more will come there. What comes between leaves room in each.
+    let appended = match (old.last(), group.first()) {
+        (Some((last, _)), Some((first, _))) => *last < &first[..],
+        _ => true,
+    };
+    let mut merged: BTreeMap<Cow<'_, [u8]>, Cow<'_, [u8]>> = BTreeMap::new();
+    merged.extend(old.into_iter().map(|(key, value)| (key.into(), value.into())));
+    for (key, value) in group {
+        match value {
+            Some(value) => drop(merged.insert(key.into(), value.into())),
+            None => drop(merged.remove(&key[..])),
+        }
+    }
+    let entries: Vec<_> = merged.into_iter().collect();
+    if entries.is_empty() {
+        writes.extend(before.map(|(key, _)| (key.to_vec(), None)));
+        return;
+    }
+    let bytes: usize = entries.iter().map(entry_bytes).sum();
+    let full = match appended {
+        true => bytes_max,
+        false => bytes.div_ceil(bytes.div_ceil(bytes_max).max(1)),
+    };
+    let mut rest = entries.as_slice();
+    let mut kept = before;
+    while let Some(first) = rest.first() {
+        let (mut filled, mut count) = (entry_bytes(first), 1);
+        while filled < full
+            && let Some(next) = rest.get(count)
+            && filled + entry_bytes(next) <= bytes_max
+        {
+            (filled, count) = (filled + entry_bytes(next), count + 1);
+        }
+        let (now, later) = rest.split_at(count);
+        let key = kept.map_or_else(|| first.0.to_vec(), |(key, _)| key.to_vec());
+        let value = encode(&key, now);
+        if kept.is_none_or(|(_, old)| old != &value[..]) {
+            writes.push((key, Some(value)));
+        }
+        (kept, rest) = (None, later);
+    }
+}
+
+fn encode(key: &[u8], entries: &[NewEntry<'_>]) -> Vec<u8> {
+    let mut page = frame::begin(entries.iter().map(entry_bytes).sum());
+    for (key, value) in entries {
+        for part in [key, value] {
+            page.extend(u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes());
+            page.extend_from_slice(part);
+        }
+    }
+    frame::seal(key, page)
+}

@@ -1,0 +1,195 @@
+//! What one round of the archive writes: collected here key by key. Must not live here: choosing what goes into a round,
+//! and writing it.
+
+use bytes::Bytes;
+
+use super::Disk;
+use super::frame::{self, CONTENT_BYTES_MAX, Chunks};
+use super::history;
+use super::index::{State, StoredHead, definition_mark, head_mark, run_mark};
+use super::keys::{self, Key};
+use super::pages::{Changes, ENTRY_OVERHEAD_BYTES};
+use super::state::Stored;
+use crate::model::{DefinitionDigest, RunId};
+use crate::store::{Error, RunHead};
+
+/// Keys to be set or removed, all or none; the last word on a key counts.
+pub(super) type Writes = Vec<(Key, Option<Vec<u8>>)>;
+
+/// Bytes of a page of names: new ones come anywhere between the old ones, and then a page is written anew.
+const NAMES_BYTES_MAX: usize = 1_024;
+
+/// A run's turns on their way into the database.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// As it was after the last of the turns.
+    pub(super) head: RunHead,
+    pub(super) chain: u32,
+    /// What the database has of it.
+    pub(super) before: Stored,
+    pub(super) turns: Vec<Bytes>,
+}
+
+/// What goes into the database together. All of it is durable in the log.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    pub(super) runs: Vec<Taken>,
+    pub(super) definitions: Vec<(DefinitionDigest, Bytes)>,
+    pub(super) deletions: Vec<RunId>,
+    pub(super) epoch: u64,
+    /// The oldest commit that is still needed in the log afterwards.
+    pub(super) horizon: u64,
+}
+
+/// A round, ready to be written.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub(super) writes: Writes,
+    /// The state when it is written.
+    pub(super) state: State,
+    /// What the database then has of each of the runs, in their order.
+    pub(super) stored: Vec<Stored>,
+}
+
+impl Round {
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.definitions.is_empty() && self.deletions.is_empty()
+    }
+
+    /// Works out what to write.
+    ///
+    /// # Errors
+    /// When what is there already cannot be read.
+    pub(super) fn build(&self, disk: &Disk, state: State) -> Result<Built, Error> {
+        let mut builder = Builder {
+            disk,
+            writes: Writes::with_capacity(self.runs.len() / 2 + 8),
+            state: State {
+                epoch: self.epoch,
+                horizon: self.horizon,
+                ..state
+            },
+            heads: Changes::new(),
+            names: Changes::new(),
+        };
+        for (digest, bytes) in &self.definitions {
+            builder.definition(*digest, bytes)?;
+        }
+        // Before the runs: an id that was deleted may have come again.
+        for run in &self.deletions {
+            builder.delete(*run)?;
+        }
+        let stored = self.runs.iter().map(|run| builder.run(run)).collect();
+        disk.edit(builder.heads, CONTENT_BYTES_MAX, &mut builder.writes)?;
+        disk.edit(builder.names, NAMES_BYTES_MAX, &mut builder.writes)?;
+        builder.writes.push((keys::state(), Some(builder.state.encode())));
+        Ok(Built {
+            writes: builder.writes,
+            state: builder.state,
+            stored,
+        })
+    }
+}
+
+struct Builder<'a> {
+    disk: &'a Disk,
+    writes: Writes,
+    state: State,
+    heads: Changes,
+    names: Changes,
+}
+
+impl Builder<'_> {
+    fn definition(&mut self, digest: DefinitionDigest, bytes: &[u8]) -> Result<(), Error> {
+        // After a crash the log may tell once more of what is here.
+        if self.disk.get(&keys::definition(digest, 0))?.is_some() {
+            return Ok(());
+        }
+        let mut chunks = Chunks::new(bytes.len());
+        chunks.put(bytes);
+        self.insert_all(chunks.finish(|chunk| keys::definition(digest, chunk)));
+        self.state.tallies.definitions.add(definition_mark(digest));
+        Ok(())
+    }
+
+    fn insert_all(&mut self, values: Vec<(Key, Vec<u8>)>) {
+        self.writes
+            .extend(values.into_iter().map(|(key, value)| (key, Some(value))));
+    }
+
+    fn delete(&mut self, run: RunId) -> Result<(), Error> {
+        let Some(stored) = self.disk.head(run)? else {
+            return Ok(());
+        };
+        let history = (0..stored.chunks).map(|chunk| (keys::history(run, chunk), None));
+        self.writes.extend(history);
+        self.heads.insert(keys::head(run), None);
+        self.names.insert(keys::name(&stored.head.workflow_id, run), None);
+        let tallies = &mut self.state.tallies;
+        tallies.heads.remove(stored.mark());
+        tallies.names.remove(run_mark(run));
+        if !stored.head.status.is_closed() {
+            // It ended since, in the log, and that did not come here.
+            tallies.open.remove(run_mark(run));
+            self.writes.push((keys::open(run), None));
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, run: &Taken) -> Stored {
+        let (id, before) = (run.head.run_id, run.before);
+        let chunks = self.turns(run);
+        let head = StoredHead {
+            head: run.head.clone(),
+            chunks: before.chunks.saturating_add(chunks),
+            chain: run.chain,
+        };
+        let mut content = head.encode(if chunks == 0 {
+            history::piece_bytes(&run.turns)
+        } else {
+            0
+        });
+        if chunks == 0 {
+            history::put_whole(&mut content, &run.turns);
+        }
+        self.heads.insert(keys::head(id), Some(content));
+
+        let (tallies, closed) = (&mut self.state.tallies, run.head.status.is_closed());
+        if before.chunks == 0 {
+            let name = keys::name(&run.head.workflow_id, id);
+            self.names.insert(name, Some(Vec::new()));
+            tallies.names.add(run_mark(id));
+        } else {
+            tallies.heads.remove(head_mark(id, before));
+        }
+        tallies.heads.add(head.mark());
+        match (before.chunks == 0, closed) {
+            (true, false) => {
+                let key = keys::open(id);
+                let value = frame::seal(&key, frame::begin(0));
+                self.writes.push((key, Some(value)));
+                tallies.open.add(run_mark(id));
+            }
+            (false, true) => {
+                self.writes.push((keys::open(id), None));
+                tallies.open.remove(run_mark(id));
+            }
+            _ => {}
+        }
+        head.stored()
+    }
+
+    /// Writes turns into history chunks and says into how many: none, if they go behind the run's head.
+    fn turns(&mut self, run: &Taken) -> u32 {
+        let (id, before) = (run.head.run_id, run.before);
+        let content = StoredHead::bytes_max(&run.head).saturating_add(history::piece_bytes(&run.turns));
+        let entry = content.saturating_add(keys::head(id).len() + ENTRY_OVERHEAD_BYTES);
+        if before.chunks == 0 && run.head.status.is_closed() && entry <= CONTENT_BYTES_MAX {
+            return 0;
+        }
+        let piece = history::piece(id, before.chunks, before.turns.saturating_add(1), &run.turns);
+        let added = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+        self.insert_all(piece);
+        added
+    }
+}
