@@ -10,6 +10,7 @@ mod attributes;
 mod cancel;
 mod context;
 mod definition;
+mod determinism;
 mod function;
 mod metadata;
 mod names;
