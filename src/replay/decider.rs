@@ -15,12 +15,14 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::machine::{Decider, Task};
 use crate::model::{
-    Command, Event, EventAttributes, EventId, Failure, ParkReason, Payload, RetryState, RunStarted, Timestamp, limits,
+    Command, Event, EventAttributes, EventId, Failure, ParkReason, Payload, RetryState, RunStarted, TURN_EVENT_IDS,
+    Timestamp, limits,
 };
 use crate::sdk::{Core, RunIdentity, Workflow, WorkflowContext};
 
 use super::matching::{self, ActivityIds, Expected};
 use super::root_waker::RootWaker;
+use super::versions::{self, AskedMarkers};
 use super::saga::SagaWatch;
 
 type CodeFuture = LocalBoxFuture<'static, Result<Payload, Failure>>;
@@ -37,6 +39,7 @@ pub struct CodeDecider {
     /// The last event that was looked at.
     seen: Option<EventId>,
     /// The commands of the last turn whose events have not been seen yet.
+    asked_markers: AskedMarkers,
     expected: VecDeque<Expected>,
     activity_ids: ActivityIds,
     saga: SagaWatch,
@@ -61,6 +64,7 @@ impl CodeDecider {
             waker: Arc::default(),
             run: None,
             seen: None,
+            asked_markers: AskedMarkers::default(),
             expected: VecDeque::new(),
             activity_ids: ActivityIds::new(),
             saga: SagaWatch::default(),
@@ -76,15 +80,14 @@ impl CodeDecider {
     /// Why the code cannot go on: most often [`ParkReason::Nondeterminism`].
     pub fn replay(workflow: Arc<dyn Workflow>, history: &[Event]) -> Result<Self, ParkReason> {
         let mut decider = Self::new(workflow);
-        let mut rest = history;
-        while let Some(at) = rest.iter().position(is_task) {
-            let (portion, after) = rest.split_at(at);
-            let Some((task, later)) = after.split_first() else {
+        let mut turns = history.split_inclusive(is_task).peekable();
+        while let Some(turn) = turns.next() {
+            let Some((task, portion)) = turn.split_last().filter(|(last, _)| is_task(last)) else {
                 break;
             };
-            decider.turn(portion, task.time)?;
+            let led_to = turns.peek().copied().unwrap_or_default();
+            decider.turn(portion, task.time, Some(led_to))?;
             decider.seen = Some(task.id);
-            rest = later;
         }
         Ok(decider)
     }
@@ -106,15 +109,19 @@ impl CodeDecider {
         self.look_at(rest)
     }
 
-    fn turn(&mut self, events: &[Event], now: Timestamp) -> Result<Vec<Command>, ParkReason> {
+    /// `led_to` is what a turn that was decided before led to; `None` for one that was not.
+    fn turn(&mut self, events: &[Event], now: Timestamp, led_to: Option<&[Event]>) -> Result<Vec<Command>, ParkReason> {
         if let Some(reason) = &self.broken {
             return Err(reason.clone());
         }
         let deciding = self.waker.enter();
-        let decided = self.look_at(events).and_then(|()| self.run_code(now));
+        let decided = self.look_at(events).and_then(|()| self.run_code(now, led_to));
         drop(deciding);
         match &decided {
-            Ok(commands) => self.expected = commands.iter().map(Expected::from).collect(),
+            Ok(commands) => {
+                self.expected = commands.iter().filter_map(Expected::of).collect();
+                self.asked_markers = AskedMarkers::of(commands);
+            }
             Err(reason) => self.broken = Some(reason.clone()),
         }
         decided
@@ -130,7 +137,7 @@ impl CodeDecider {
                 continue;
             }
             self.seen = Some(event.id);
-            if self.over && self.expected.is_empty() {
+            if self.over && self.expected.is_empty() && self.asked_markers.is_empty() {
                 continue;
             }
             if self.is_of_a_command(event) {
@@ -145,8 +152,11 @@ impl CodeDecider {
             }
             self.over |= matching::ends_the_codes_part(&event.attributes);
         }
-        if let Some(missing) = self.expected.front() {
+        if let Some(missing) = self.expected.front().map(Expected::describe) {
             return Err(self.missing(missing, arrived));
+        if let Some(missing) = self.asked_markers.missing() {
+            return Err(self.missing(format!("RecordMarker {missing}"), arrived));
+        }
         }
         if let (Some(run), true) = (&self.run, cancel_requested && !self.over) {
             run.core.borrow_mut().request_cancel();
@@ -167,6 +177,11 @@ impl CodeDecider {
     fn confirm(&mut self, event: &Event, arrived: Option<&Event>) -> Result<(), ParkReason> {
         if let EventAttributes::ActivityTaskScheduled(scheduled) = &event.attributes {
             self.activity_ids.insert(event.id, scheduled.activity_id.clone());
+        if let EventAttributes::VersionMarkerRecorded(marker) = &event.attributes
+            && self.asked_markers.confirm(marker)
+        {
+            return Ok(());
+        }
         }
         let overruled = matching::overrules_the_code(&event.attributes);
         match self.expected.front() {
@@ -174,6 +189,7 @@ impl CodeDecider {
                 self.expected.pop_front();
             }
             _ if overruled => {
+                self.asked_markers.clear();
                 self.expected.clear();
                 self.over = true;
             }
@@ -192,7 +208,7 @@ impl CodeDecider {
         Ok(())
     }
 
-    fn missing(&self, missing: &Expected, arrived: Option<&Event>) -> ParkReason {
+    fn missing(&self, missing: String, arrived: Option<&Event>) -> ParkReason {
         let recorded = match arrived {
             Some(event) => format!(
                 "nothing more (next is {})",
@@ -200,13 +216,16 @@ impl CodeDecider {
             ),
             None => "nothing more".to_owned(),
         };
-        let after_the_last = || self.seen.map_or(EventId::FIRST, |seen| seen.plus(1));
         ParkReason::Nondeterminism {
-            at: arrived.map_or_else(after_the_last, |event| event.id).0,
-            expected: missing.describe(),
+            at: arrived.map_or_else(|| self.after_the_last(), |event| event.id).0,
+            expected: missing,
             recorded,
         }
     }
+    fn after_the_last(&self) -> EventId {
+        self.seen.map_or(EventId::FIRST, |seen| seen.plus(1))
+    }
+
 
     /// An event from outside.
     fn arrive(&mut self, event: &Event) {
@@ -258,16 +277,21 @@ impl CodeDecider {
     }
 
     /// Second half of a turn: what the code makes of it.
-    fn run_code(&mut self, now: Timestamp) -> Result<Vec<Command>, ParkReason> {
+    fn run_code(&mut self, now: Timestamp, led_to: Option<&[Event]>) -> Result<Vec<Command>, ParkReason> {
         if self.over {
             return Ok(Vec::new());
         }
         if self.waker.was_woken_by_foreigner() {
             return Err(ParkReason::ForeignFuture);
+        let next = self.after_the_last().plus(TURN_EVENT_IDS);
         }
         let run = self.run.as_mut().ok_or_else(no_beginning)?;
-        run.core.borrow_mut().set_now(now);
-        let ended = run.poll_to_rest(&self.workflow, &self.waker)?;
+        run.begin_turn(now, led_to);
+        let ended = run.poll_to_rest(&self.workflow, &self.waker);
+        if let Some(refusal) = run.core.borrow_mut().take_refusal() {
+            return Err(versions::park_reason(refusal, next));
+        }
+        let ended = ended?;
         let mut commands = run.core.borrow_mut().take_commands();
         if let Some(result) = ended {
             self.over = true;
@@ -293,6 +317,18 @@ impl Run {
             input: Some(started.input.clone()),
         }
     }
+    fn begin_turn(&mut self, now: Timestamp, led_to: Option<&[Event]>) {
+        let mut core = self.core.borrow_mut();
+        core.set_now(now);
+        match led_to {
+            Some(led_to) => {
+                core.go_over();
+                versions::read_ahead(&mut core, led_to);
+            }
+            None => core.go_live(),
+        }
+    }
+
 
     /// Polls until the code neither ends nor wakes itself.
     fn poll_to_rest(
@@ -349,7 +385,7 @@ impl Run {
 
 impl Decider for CodeDecider {
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
-        self.turn(task.events, task.now)
+        self.turn(task.events, task.now, None)
     }
 }
 

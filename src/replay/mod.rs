@@ -13,6 +13,7 @@ mod saga;
 #[cfg(test)]
 mod tests;
 
+mod versions;
 pub use decider::CodeDecider;
 
 use crate::model::{Event, EventAttributes, ParkReason};

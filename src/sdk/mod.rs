@@ -33,7 +33,7 @@ pub use workflow::{
     StepCall, Workflow, WorkflowContext,
 };
 
-pub(crate) use workflow::{Core, RunIdentity};
+pub(crate) use workflow::{Core, Refusal, RunIdentity};
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]

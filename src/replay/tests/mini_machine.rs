@@ -193,6 +193,7 @@ impl Mini {
                 name: name.clone(),
                 details: details.clone(),
             },
+            Command::RecordVersion(marker) => E::VersionMarkerRecorded(marker.clone()),
             Command::RollBack { keep } => E::SagaRollbackStarted { keep: *keep },
             Command::RequestLock { lock, timeout, no_wait } => E::SagaLockRequested {
                 lock: lock.clone(),
@@ -233,6 +234,7 @@ pub(super) fn told(commands: &[Command]) -> Vec<String> {
             Command::StartTimer { timer_id, .. } => format!("start timer {timer_id}"),
             Command::CancelTimer { timer_id } => format!("cancel timer {timer_id}"),
             Command::RecordMarker { name, .. } => format!("note {name}"),
+            Command::RecordVersion(marker) => format!("mark {marker}"),
             Command::RollBack { keep } => format!("roll back to {keep}"),
             Command::RequestLock { lock, .. } => format!("lock {lock}"),
             Command::Wait(wait) => format!("wait {}", wait.name),

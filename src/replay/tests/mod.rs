@@ -7,6 +7,7 @@ mod nondeterminism;
 mod parking;
 mod saga;
 mod savepoints;
+mod versions;
 mod with_machine;
 mod world;
 
