@@ -8,7 +8,6 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::future::LocalBoxFuture;
@@ -21,9 +20,9 @@ use crate::model::{
 use crate::sdk::{Core, RunIdentity, Workflow, WorkflowContext};
 
 use super::matching::{self, ActivityIds, Expected};
-use super::root_waker::RootWaker;
-use super::versions::{self, AskedMarkers};
+use super::root_waker::{ForeignWakes, RootWaker};
 use super::saga::SagaWatch;
+use super::versions::{self, AskedMarkers};
 
 type CodeFuture = LocalBoxFuture<'static, Result<Payload, Failure>>;
 
@@ -39,8 +38,8 @@ pub struct CodeDecider {
     /// The last event that was looked at.
     seen: Option<EventId>,
     /// The commands of the last turn whose events have not been seen yet.
-    asked_markers: AskedMarkers,
     expected: VecDeque<Expected>,
+    asked_markers: AskedMarkers,
     activity_ids: ActivityIds,
     saga: SagaWatch,
     /// The code has ended, or the machine took over: there is nothing to decide any more.
@@ -64,8 +63,8 @@ impl CodeDecider {
             waker: Arc::default(),
             run: None,
             seen: None,
-            asked_markers: AskedMarkers::default(),
             expected: VecDeque::new(),
+            asked_markers: AskedMarkers::default(),
             activity_ids: ActivityIds::new(),
             saga: SagaWatch::default(),
             over: false,
@@ -92,11 +91,11 @@ impl CodeDecider {
         Ok(decider)
     }
 
-    /// Raised when something wakes the code that is not of amends: the run will be parked at its next turn, and a runtime
-    /// that watches the flag can give it one at once.
+    /// What wakes the code and is not of amends: from its first time on the code cannot decide any more, and whoever
+    /// watches can park the run at once.
     #[must_use]
-    pub fn foreign_wake_flag(&self) -> Arc<AtomicBool> {
-        self.waker.foreign_wake_flag()
+    pub fn foreign_wakes(&self) -> ForeignWakes {
+        ForeignWakes::of(&self.waker)
     }
 
     /// Checks the events that [`replay`](Self::replay) left, without running the code on them.
@@ -154,9 +153,9 @@ impl CodeDecider {
         }
         if let Some(missing) = self.expected.front().map(Expected::describe) {
             return Err(self.missing(missing, arrived));
+        }
         if let Some(missing) = self.asked_markers.missing() {
             return Err(self.missing(format!("RecordMarker {missing}"), arrived));
-        }
         }
         if let (Some(run), true) = (&self.run, cancel_requested && !self.over) {
             run.core.borrow_mut().request_cancel();
@@ -177,11 +176,11 @@ impl CodeDecider {
     fn confirm(&mut self, event: &Event, arrived: Option<&Event>) -> Result<(), ParkReason> {
         if let EventAttributes::ActivityTaskScheduled(scheduled) = &event.attributes {
             self.activity_ids.insert(event.id, scheduled.activity_id.clone());
+        }
         if let EventAttributes::VersionMarkerRecorded(marker) = &event.attributes
             && self.asked_markers.confirm(marker)
         {
             return Ok(());
-        }
         }
         let overruled = matching::overrules_the_code(&event.attributes);
         match self.expected.front() {
@@ -189,8 +188,8 @@ impl CodeDecider {
                 self.expected.pop_front();
             }
             _ if overruled => {
-                self.asked_markers.clear();
                 self.expected.clear();
+                self.asked_markers.clear();
                 self.over = true;
             }
             None if matching::may_be_the_machines_own(&event.attributes, arrived.is_some()) => {}
@@ -222,10 +221,10 @@ impl CodeDecider {
             recorded,
         }
     }
+
     fn after_the_last(&self) -> EventId {
         self.seen.map_or(EventId::FIRST, |seen| seen.plus(1))
     }
-
 
     /// An event from outside.
     fn arrive(&mut self, event: &Event) {
@@ -283,8 +282,8 @@ impl CodeDecider {
         }
         if self.waker.was_woken_by_foreigner() {
             return Err(ParkReason::ForeignFuture);
-        let next = self.after_the_last().plus(TURN_EVENT_IDS);
         }
+        let next = self.after_the_last().plus(TURN_EVENT_IDS);
         let run = self.run.as_mut().ok_or_else(no_beginning)?;
         run.begin_turn(now, led_to);
         let ended = run.poll_to_rest(&self.workflow, &self.waker);
@@ -317,6 +316,7 @@ impl Run {
             input: Some(started.input.clone()),
         }
     }
+
     fn begin_turn(&mut self, now: Timestamp, led_to: Option<&[Event]>) {
         let mut core = self.core.borrow_mut();
         core.set_now(now);
@@ -328,7 +328,6 @@ impl Run {
             None => core.go_live(),
         }
     }
-
 
     /// Polls until the code neither ends nor wakes itself.
     fn poll_to_rest(
@@ -416,7 +415,7 @@ pub(super) fn no_beginning() -> ParkReason {
     }
 }
 
-fn is_task(event: &Event) -> bool {
+pub(super) fn is_task(event: &Event) -> bool {
     matches!(event.attributes, EventAttributes::WorkflowTask(_))
 }
 

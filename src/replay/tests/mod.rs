@@ -1,7 +1,9 @@
 //! Workflow code against the mini machine: what it asks for, live, and again after a crash in any place.
 
 mod chaos;
+mod crashes;
 mod desk;
+mod every_turn;
 mod mini_machine;
 mod nondeterminism;
 mod parking;

@@ -128,7 +128,7 @@ fn an_answer_stays_the_same_for_the_rest_of_the_run() {
         }
     }
     let mut mini = Mini::start(old, &());
-    let mut turn = |mini: &mut Mini, activity: &str| {
+    let turn = |mini: &mut Mini, activity: &str| {
         mini.signal("go", 1);
         let asked = told(&mini.decide());
         mini.complete(activity, 1);
