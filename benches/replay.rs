@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use amends::machine::RunState;
 use amends::model::{
-    ActivityId, ActivityOptions, ActivityRole, ActivityScheduled, ActivityType, Event, EventAttributes, EventId,
-    Payload, RunId, RunStarted, SignalName, TimerId, Timestamp, Turn, WorkflowId, WorkflowSignaled, WorkflowTask,
-    WorkflowType,
+    ActivityId, ActivityOptions, ActivityRole, ActivityScheduled, ActivityType, CompensationInput, CompensationSpec,
+    Event, EventAttributes, EventId, InFlight, OnAmbiguous, Payload, RunId, RunStarted, SignalName, StepKind, StepName,
+    StepSpec, TimerId, Timestamp, Turn, WorkflowId, WorkflowSignaled, WorkflowTask, WorkflowType,
 };
 use amends::replay::replay_history;
 use amends::store::record::{decode_turn, encode_turn};
@@ -47,18 +47,17 @@ async fn timers(cx: WorkflowContext) -> Result<(), Failure> {
 }
 
 async fn signals(cx: WorkflowContext) -> Result<u64, Failure> {
-    let (signals, mut sum) = (cx.signal::<u64>("add"), 0);
+    let signals = cx.signal::<u64>("add");
     loop {
-        sum += signals.recv().await?;
+        signals.recv().await?;
     }
 }
 
 async fn fan_out(cx: WorkflowContext) -> Result<u64, Failure> {
-    let mut sum = 0;
     loop {
         let mut batch: FuturesUnordered<_> = (0..WIDTH).map(|n| cx.activity_by_name::<u64>("work", &n)).collect();
         while let Some(done) = batch.next().await {
-            sum += done?;
+            done?;
         }
     }
 }
@@ -66,7 +65,8 @@ async fn fan_out(cx: WorkflowContext) -> Result<u64, Failure> {
 async fn saga(cx: WorkflowContext) -> Result<u64, Failure> {
     let (saga, mut sum) = (cx.saga(), 0);
     loop {
-        sum += saga.run_by_name::<u64>("work", &sum).await?;
+        let step = saga.step_by_name::<_, u64>(StepKind::Compensatable, "work", &sum);
+        sum += step.compensate_by_name("undo").await?;
     }
 }
 
@@ -133,13 +133,36 @@ impl Writer {
     }
 
     fn schedule(&mut self) -> EventId {
+        self.schedule_as(ActivityRole::Plain)
+    }
+
+    fn schedule_step(&mut self) -> EventId {
+        let name = match self.activities {
+            0 => "work".to_owned(),
+            before => format!("work#{}", before + 1),
+        };
+        self.schedule_as(ActivityRole::Step(Box::new(StepSpec {
+            name: StepName::from_trusted(name),
+            kind: StepKind::Compensatable,
+            after: None,
+            compensation: Some(CompensationSpec {
+                activity_type: ActivityType::from_trusted("undo"),
+                options: ActivityOptions::default(),
+                input: CompensationInput::Undo,
+            }),
+            on_ambiguous: OnAmbiguous::Compensate,
+            in_flight: InFlight::Wait,
+        })))
+    }
+
+    fn schedule_as(&mut self, role: ActivityRole) -> EventId {
         self.activities += 1;
         self.push(E::ActivityTaskScheduled(Box::new(ActivityScheduled {
             activity_id: ActivityId::from_trusted(self.activities.to_string()),
             activity_type: ActivityType::from_trusted("work"),
             input: Payload::json(&self.activities).unwrap(),
             options: ActivityOptions::default(),
-            role: ActivityRole::Plain,
+            role,
         })))
     }
 
@@ -172,6 +195,18 @@ fn of_activities() -> Vec<Turn> {
         writer.task();
     }
     writer.schedule();
+    writer.turns
+}
+
+fn of_a_saga() -> Vec<Turn> {
+    let mut writer = Writer::new("saga");
+    while !writer.is_long_enough() {
+        let scheduled = writer.schedule_step();
+        writer.turn();
+        writer.complete(scheduled);
+        writer.task();
+    }
+    writer.schedule_step();
     writer.turns
 }
 
@@ -240,6 +275,7 @@ fn main() {
         WorkflowDefinition::of(timers),
         WorkflowDefinition::of(signals),
         WorkflowDefinition::of(fan_out),
+        WorkflowDefinition::of(saga),
     ] {
         registry.add_workflow(definition.unwrap()).unwrap();
     }
@@ -253,6 +289,7 @@ fn main() {
         ("timers", of_timers()),
         ("signals", of_signals()),
         ("fan-out", of_fan_out()),
+        ("saga", of_a_saga()),
     ];
     for (name, turns) in histories {
         let records: Vec<_> = turns.iter().map(|turn| encode_turn(turn).unwrap()).collect();

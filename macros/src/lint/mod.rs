@@ -5,6 +5,7 @@
 //! guess: a refusal that is wrong costs more than a mistake that is missed, because replay finds those.
 
 mod imports;
+mod order;
 mod rules;
 mod tables;
 mod tokens;
@@ -30,6 +31,7 @@ pub(crate) fn check(function: &ItemFn) -> syn::Result<()> {
         imports: Imports::of(&function.block),
         tables: Tables::of(&function.block),
         context: context_name(function),
+        quiet_on_order: false,
         found: Vec::new(),
     };
     for input in &function.sig.inputs {
@@ -61,6 +63,8 @@ struct Lint {
     imports: Imports,
     tables: Tables,
     context: String,
+    /// What is looked at just now comes into some order before anybody can see it, or needs none.
+    quiet_on_order: bool,
     found: Vec<syn::Error>,
 }
 
@@ -91,7 +95,7 @@ impl Lint {
     }
 
     fn look_at_table(&mut self, table: Option<(Span, &'static str)>) {
-        if let Some((span, kind)) = table {
+        if let (Some((span, kind)), false) = (table, self.quiet_on_order) {
             let ordered = kind.replace("Hash", "BTree");
             self.refuse(
                 span,
@@ -100,6 +104,13 @@ impl Lint {
                 ),
             );
         }
+    }
+
+    fn quietly_if(&mut self, quiet: bool, walk: impl FnOnce(&mut Self)) {
+        let before = self.quiet_on_order;
+        self.quiet_on_order |= quiet;
+        walk(self);
+        self.quiet_on_order = before;
     }
 
     fn in_scope(&mut self, bind: impl FnOnce(&mut Tables), walk: impl FnOnce(&mut Self)) {
@@ -119,14 +130,9 @@ impl<'ast> Visit<'ast> for Lint {
     fn visit_item(&mut self, _: &'ast Item) {}
 
     fn visit_local(&mut self, local: &'ast Local) {
-        let sorted_later = self.tables.is_sorted_later(&local.pat);
         if let Some(init) = &local.init {
-            // The order is mended before anybody can see it.
-            let silenced = sorted_later && self.tables.silence(true);
-            self.visit_expr(&init.expr);
-            if silenced {
-                self.tables.silence(false);
-            }
+            let mended = self.tables.is_mended(&local.pat);
+            self.quietly_if(mended, |lint| lint.visit_initial_value(local, &init.expr));
             if let Some((_, otherwise)) = &init.diverge {
                 self.visit_expr(otherwise);
             }
@@ -171,9 +177,12 @@ impl<'ast> Visit<'ast> for Lint {
     }
 
     fn visit_expr_for_loop(&mut self, repeated: &'ast ExprForLoop) {
-        let table = self.tables.table_in(&repeated.expr);
-        self.look_at_table(table);
-        self.visit_expr(&repeated.expr);
+        let careless = !order::matters_in(&repeated.body);
+        self.quietly_if(careless, |lint| {
+            let table = lint.tables.table_in(&repeated.expr);
+            lint.look_at_table(table);
+            lint.visit_expr(&repeated.expr);
+        });
         self.in_scope(
             |tables| tables.bind(&repeated.pat, None, None),
             |lint| lint.visit_block(&repeated.body),
@@ -186,7 +195,9 @@ impl<'ast> Visit<'ast> for Lint {
         } else {
             self.visit_expr(&call.func);
         }
-        call.args.iter().for_each(|argument| self.visit_expr(argument));
+        self.quietly_if(order::does_not_matter_to_function(call), |lint| {
+            call.args.iter().for_each(|argument| lint.visit_expr(argument));
+        });
     }
 
     fn visit_expr_path(&mut self, path: &'ast ExprPath) {
@@ -195,13 +206,11 @@ impl<'ast> Visit<'ast> for Lint {
 
     fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
         // The outermost method of a chain comes first: when it does not care for the order, nothing below it matters.
-        let silenced = tables::does_not_care_for_order(call) && self.tables.silence(true);
-        let table = self.tables.iterated_by(call);
-        self.look_at_table(table);
-        visit::visit_expr_method_call(self, call);
-        if silenced {
-            self.tables.silence(false);
-        }
+        self.quietly_if(order::does_not_matter_to_method(call), |lint| {
+            let table = lint.tables.iterated_by(call);
+            lint.look_at_table(table);
+            visit::visit_expr_method_call(lint, call);
+        });
     }
 
     fn visit_macro(&mut self, called: &'ast Macro) {
@@ -210,6 +219,18 @@ impl<'ast> Visit<'ast> for Lint {
 }
 
 impl Lint {
+    /// What the `let` says is the type of what is collected.
+    fn visit_initial_value(&mut self, local: &Local, value: &Expr) {
+        match (&local.pat, value) {
+            (Pat::Type(typed), Expr::MethodCall(call))
+                if call.method == "collect" && call.turbofish.is_none() && order::is_sequence(&typed.ty) =>
+            {
+                self.visit_expr(&call.receiver);
+            }
+            _ => self.visit_expr(value),
+        }
+    }
+
     /// For tokens that are no expressions.
     fn look_at_words(&mut self, words: &[proc_macro2::Ident], call: Call) {
         let written: Vec<String> = words.iter().map(ToString::to_string).collect();

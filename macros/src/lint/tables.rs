@@ -15,7 +15,6 @@ pub(super) struct Tables {
     scopes: Vec<HashMap<String, Option<&'static str>>>,
     /// What is sorted somewhere.
     sorted: HashSet<String>,
-    silent: bool,
 }
 
 impl Tables {
@@ -25,7 +24,6 @@ impl Tables {
         Self {
             scopes: vec![HashMap::new()],
             sorted: sorting.0,
-            silent: false,
         }
     }
 
@@ -35,11 +33,6 @@ impl Tables {
 
     pub(super) fn leave(&mut self) {
         self.scopes.pop();
-    }
-
-    /// Whether this changes anything.
-    pub(super) fn silence(&mut self, silent: bool) -> bool {
-        std::mem::replace(&mut self.silent, silent) != silent
     }
 
     /// Every name of the pattern is what its type or value says, and nothing known if neither does.
@@ -57,7 +50,8 @@ impl Tables {
         }
     }
 
-    pub(super) fn is_sorted_later(&self, pat: &Pat) -> bool {
+    /// Whether what this variable takes is sorted later.
+    pub(super) fn is_mended(&self, pat: &Pat) -> bool {
         let mut names = Names::default();
         names.visit_pat(pat);
         names.0.iter().any(|name| self.sorted.contains(name))
@@ -90,7 +84,7 @@ impl Tables {
             "drain",
         ];
         let method = call.method.to_string();
-        if self.silent || !ITERATING.contains(&method.as_str()) {
+        if !ITERATING.contains(&method.as_str()) {
             return None;
         }
         self.table_in(&call.receiver)
@@ -104,45 +98,6 @@ impl Tables {
             .find_map(|scope| scope.get(&name).copied())
             .flatten()
     }
-}
-
-/// Whether the call ends a chain in a way that is the same in any order, or brings what is in it into one.
-pub(super) fn does_not_care_for_order(call: &ExprMethodCall) -> bool {
-    const CARELESS: [&str; 14] = [
-        "count",
-        "len",
-        "sum",
-        "product",
-        "all",
-        "any",
-        "max",
-        "min",
-        "sorted",
-        "sorted_by",
-        "sorted_by_key",
-        "sorted_unstable",
-        "eq",
-        "is_empty",
-    ];
-    let method = call.method.to_string();
-    if method != "collect" {
-        return CARELESS.contains(&method.as_str());
-    }
-    let target = call.turbofish.as_ref().and_then(|turbofish| turbofish.args.first());
-    let Some(GenericArgument::Type(Type::Path(target))) = target else {
-        return false;
-    };
-    target
-        .path
-        .segments
-        .last()
-        .is_some_and(|last| is_unordered_or_sorted(&last.ident))
-}
-
-fn is_unordered_or_sorted(name: &syn::Ident) -> bool {
-    ["BTreeMap", "BTreeSet", "BinaryHeap", "HashMap", "HashSet"]
-        .iter()
-        .any(|known| name == known)
 }
 
 fn kind_of_type(ty: &Type) -> Option<&'static str> {

@@ -12,7 +12,7 @@ async fn in_no_order(_cx: WorkflowContext, prices: HashMap<String, u32>) -> Resu
     for number in &seen {
         drop(number);
     }
-    Ok(prices.into_keys().collect())
+    Ok(prices.into_keys().collect::<Vec<_>>())
 }
 
 fn main() {}

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use amends::model::{ParkReason, VersionMarker};
-use amends::testing::VirtualClock;
-use amends::{Amends, DEFAULT_VERSION, RunStatus, WorkflowDefinition};
+use amends::model::{EventAttributes, ParkReason, VersionMarker};
+use amends::testing::{CommitFault, StoreFaults, VirtualClock};
+use amends::{Amends, DEFAULT_VERSION, Error, RunStatus, WorkflowDefinition};
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use super::{SECOND, among_good_runs, one_shard};
@@ -142,6 +143,84 @@ fn a_version_without_code_is_parked_with_the_difference_until_its_code_is_back()
         });
         home.assert_sound();
     }
+}
+
+/// Timers, with patches and versions in between.
+fn changing() -> WorkflowDefinition {
+    workflow("changing", |cx, _| async move {
+        let mut told = Vec::new();
+        for round in 0..3 {
+            cx.sleep(SECOND).await?;
+            if cx.patched(format!("patch-{round}")) {
+                cx.sleep(SECOND).await?;
+            }
+            told.push(cx.version("shape", DEFAULT_VERSION, 2));
+        }
+        cx.deprecate_patch("patch-0");
+        Ok(json!(told))
+    })
+}
+
+/// The history of a run of it, without its times, when this commit fails and everything in memory is lost; and how many
+/// commits there were.
+async fn lived(fault: Option<(u64, CommitFault)>) -> (Vec<String>, u64) {
+    let (home, clock, faults) = (Home::memory(), VirtualClock::new(), StoreFaults::new());
+    let builder = home.faulty_builder(&faults).shards(1).clock(Arc::new(clock.clone()));
+    let amends = builder.workflow_definition(changing()).start().await.unwrap();
+    if let Some((nth, fault)) = fault {
+        faults.fail_commit(nth, fault);
+    }
+    let run = loop {
+        let starter = amends.workflow_by_name("changing").id("c").request_id("s");
+        match starter.start(&json!(0)).await {
+            Err(Error::Interrupted | Error::Store(_)) => clock.advance(SECOND / 100),
+            other => break other.unwrap(),
+        }
+    };
+    let result = run.result();
+    tokio::pin!(result);
+    let result = loop {
+        if let Some(result) = result.as_mut().now_or_never() {
+            break result.unwrap();
+        }
+        clock.advance(SECOND / 10);
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(result, json!([2, 2, 2]));
+    let history = amends.client().history("c").await.unwrap();
+    let told = history.iter().map(|event| {
+        let detail = match &event.attributes {
+            EventAttributes::VersionMarkerRecorded(marker) => marker.to_string(),
+            EventAttributes::TimerStarted { timer_id, .. } | EventAttributes::TimerFired { timer_id, .. } => {
+                timer_id.to_string()
+            }
+            _ => String::new(),
+        };
+        format!("{} {} {detail}", event.id, event.attributes.kind())
+    });
+    let told = told.collect();
+    amends.shutdown(SECOND).await;
+    (told, faults.commits())
+}
+
+#[test]
+fn the_history_is_the_same_whichever_turn_the_engine_loses_its_memory_in() {
+    run(async {
+        let (history, commits) = lived(None).await;
+        assert_eq!(
+            (
+                commits,
+                history.iter().filter(|event| event.contains("MarkerRecorded")).count()
+            ),
+            (7, 4)
+        );
+        for nth in 1..=commits {
+            for fault in [CommitFault::Lost, CommitFault::Kept] {
+                let (disturbed, _) = lived(Some((nth, fault))).await;
+                assert_eq!(disturbed, history, "commit {nth} {fault:?}");
+            }
+        }
+    });
 }
 
 /// A counter beside the workflow: the mistake that nothing finds but a replay.
