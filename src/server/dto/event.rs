@@ -205,3 +205,32 @@ pub(super) fn retry_state(state: RetryState) -> &'static str {
         RetryState::CancelRequested => "cancel-requested",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ChangeId;
+
+    #[test]
+    fn versions_are_told_as_the_markers_of_temporals_sdks() {
+        let id = || ChangeId::from_trusted("fraud-check");
+        let deprecated = true;
+        for (marker, told, line) in [
+            (
+                VersionMarker::Patch { id: id(), deprecated },
+                json!({"name": "core_patch", "details": {"patch-data": {"id": "fraud-check", "deprecated": true}}}),
+                "core_patch \"fraud-check\" (deprecated)",
+            ),
+            (
+                VersionMarker::Version { id: id(), version: 2 },
+                json!({"name": "Version", "details": {"change-id": "fraud-check", "version": 2}}),
+                "Version \"fraud-check\" = 2",
+            ),
+        ] {
+            let event = EventAttributes::VersionMarkerRecorded(marker);
+            assert_eq!(event.kind(), "MarkerRecorded");
+            assert_eq!(attributes(&event), told);
+            assert_eq!(event_text(&event), line);
+        }
+    }
+}
