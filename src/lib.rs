@@ -22,7 +22,9 @@ pub mod testing;
 pub use definition::{SagaDefinition, Step};
 #[cfg(feature = "runtime")]
 pub use engine::{Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle};
-pub use model::{ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStatus, Timestamp, Undo, Verdict};
+pub use model::{
+    ActivityOptions, DEFAULT_VERSION, Failure, Outcome, Payload, RetryPolicy, RunStatus, Timestamp, Undo, Verdict,
+};
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CompensationDefinition, Execution, Registry,
     RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext, WorkflowDefinition,
@@ -54,3 +56,8 @@ extern crate self as amends;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/sagas.md")]
 struct DocumentedSagas;
+
+/// The same for the page on determinism and versions.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/determinism.md")]
+struct DocumentedDeterminism;

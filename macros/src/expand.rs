@@ -8,6 +8,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, ItemFn};
 
 use crate::function::{self, Role};
+use crate::lint;
 use crate::options::{ActivityOptions, InFlight, OnAmbiguous, RetryOptions, WorkflowOptions};
 
 /// The item as it is, and beside it what `write` makes of it; or, in its stead, the compile error.
@@ -49,6 +50,9 @@ pub(crate) fn activity(attribute: TokenStream, item: TokenStream) -> syn::Result
 pub(crate) fn workflow(attribute: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let function = function::parse(item, Role::Workflow)?;
     let options: WorkflowOptions = syn::parse2(attribute)?;
+    if options.allow_nondeterminism.is_none() {
+        lint::check(&function)?;
+    }
     let name = optional(options.name.as_ref().map(|name| quote! { #name }));
     let ident = &function.sig.ident;
     let saga = optional(saga_sets(&options));

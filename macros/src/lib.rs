@@ -4,6 +4,7 @@
 mod duration;
 mod expand;
 mod function;
+mod lint;
 mod options;
 
 use proc_macro::TokenStream;

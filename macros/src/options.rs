@@ -12,7 +12,7 @@ use crate::duration;
 
 const ACTIVITY_OPTIONS: &str = "name, start_to_close, schedule_to_close, schedule_to_start, heartbeat, retry(..), compensate, verify, on_ambiguous, \
      in_flight";
-const WORKFLOW_OPTIONS: &str = "name, unwind_timeout, unwind_parallel";
+const WORKFLOW_OPTIONS: &str = "name, unwind_timeout, unwind_parallel, allow_nondeterminism";
 const RETRY_OPTIONS: &str = "initial_interval, coefficient, maximum_interval, max_attempts, non_retryable(..)";
 
 /// `#[activity(..)]`
@@ -61,6 +61,8 @@ pub(crate) struct WorkflowOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) unwind_timeout: Option<Duration>,
     pub(crate) unwind_parallel: Option<u32>,
+    /// Why its body is not looked through.
+    pub(crate) allow_nondeterminism: Option<LitStr>,
 }
 
 impl Parse for ActivityOptions {
@@ -129,6 +131,7 @@ impl Parse for WorkflowOptions {
             "name" => once(&mut options.name, key, name(input)?),
             "unwind_timeout" => once(&mut options.unwind_timeout, key, limit(input)?),
             "unwind_parallel" => once(&mut options.unwind_parallel, key, parallel(input)?),
+            "allow_nondeterminism" => once(&mut options.allow_nondeterminism, key, reason(input)?),
             _ => Err(unknown(key, WORKFLOW_OPTIONS)),
         })?;
         Ok(options)
@@ -172,6 +175,15 @@ fn name(input: ParseStream<'_>) -> syn::Result<LitStr> {
         return Err(syn::Error::new(name.span(), message));
     }
     Ok(name)
+}
+
+fn reason(input: ParseStream<'_>) -> syn::Result<LitStr> {
+    let reason: LitStr = value(input)?;
+    if reason.value().trim().is_empty() {
+        let message = "say why what is not the same on replay does no harm here";
+        return Err(syn::Error::new(reason.span(), message));
+    }
+    Ok(reason)
 }
 
 /// One of the words, written as text, and where it stands.
@@ -290,6 +302,7 @@ mod tests {
         assert_eq!(options.unwind_parallel, Some(4));
         let refusal = |text: &str| syn::parse_str::<WorkflowOptions>(text).err().unwrap().to_string();
         assert!(refusal("unwind_parallel = 0").contains("nothing would ever be undone"));
+        assert!(refusal("allow_nondeterminism = \"\"").contains("say why"));
         assert!(refusal("deadline = \"1s\"").contains("there are: name, unwind_timeout, unwind_parallel"));
     }
 

@@ -39,6 +39,7 @@ pub struct AmendsBuilder {
     shards: usize,
     passivate_after: Duration,
     admission_timeout: Duration,
+    replay_every_turn: bool,
     identity: String,
 }
 
@@ -66,6 +67,7 @@ impl AmendsBuilder {
             shards: cores,
             passivate_after: Duration::from_secs(10),
             admission_timeout: Duration::from_secs(1),
+            replay_every_turn: false,
             identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
         }
     }
@@ -184,6 +186,23 @@ impl AmendsBuilder {
         self
     }
 
+    /// For development: replays every run of workflow code from its beginning at each of its turns, and parks it with the
+    /// difference when that decides otherwise than the code that lives (be it only in an activity's input). Code that is not
+    /// the same on replay is then found when it runs for the first time, not after a crash. Turns cost the more the longer
+    /// a run has lived, and the code runs oftener than usual.
+    ///
+    /// ```
+    /// # use amends::Amends;
+    /// let mut builder = Amends::builder().memory();
+    /// if cfg!(debug_assertions) {
+    ///     builder = builder.replay_every_turn();
+    /// }
+    /// ```
+    pub fn replay_every_turn(mut self) -> Self {
+        self.replay_every_turn = true;
+        self
+    }
+
     /// Who this engine is, as recorded with what it starts and sends.
     pub fn identity(mut self, identity: impl Into<String>) -> Self {
         self.identity = identity.into();
@@ -211,6 +230,7 @@ impl AmendsBuilder {
             shards: self.shards,
             passivate_after: self.passivate_after,
             admission_timeout: self.admission_timeout,
+            replay_every_turn: self.replay_every_turn,
         };
         let runtime = start_off_thread(options).await?;
         Ok(Amends {

@@ -116,7 +116,7 @@ impl RunState {
             E::TimerCanceled { timer_id, .. } => {
                 self.timers.remove(timer_id);
             }
-            E::MarkerRecorded { .. } => {}
+            E::MarkerRecorded { .. } | E::VersionMarkerRecorded(_) => {}
             E::ActivityTaskScheduled(_)
             | E::ActivityTaskStarted { .. }
             | E::ActivityTaskCompleted { .. }

@@ -113,6 +113,9 @@ impl TurnBuilder<'_> {
             Command::RecordMarker { name, details } => {
                 self.emit(EventAttributes::MarkerRecorded { name, details });
             }
+            Command::RecordVersion(marker) => {
+                self.emit(EventAttributes::VersionMarkerRecorded(marker));
+            }
             Command::CompleteWorkflow { result } => match self.state.saga_in_flight() {
                 None => {
                     self.emit(EventAttributes::WorkflowExecutionCompleted { result });

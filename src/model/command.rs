@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{
     ActivityId, ActivityOptions, ActivityType, Failure, LockName, Payload, SignalName, StepName, StepSpec, TimerId,
+    VersionMarker,
 };
 
 /// One request of a decider. Everything a decider can ask for is in this list.
@@ -36,6 +37,8 @@ pub enum Command {
         /// Its content.
         details: Payload,
     },
+    /// Write into the history which version of a change the run has.
+    RecordVersion(VersionMarker),
     /// Undo every step but the first so many, in the order of their scheduling; then go on.
     RollBack {
         /// How many steps are kept.
@@ -124,7 +127,7 @@ impl Command {
             Command::RequestCancelActivity { .. } => "RequestCancelActivityTask",
             Command::StartTimer { .. } => "StartTimer",
             Command::CancelTimer { .. } => "CancelTimer",
-            Command::RecordMarker { .. } => "RecordMarker",
+            Command::RecordMarker { .. } | Command::RecordVersion(_) => "RecordMarker",
             Command::RollBack { .. } => "RollBackSaga",
             Command::RequestLock { .. } => "RequestSagaLock",
             Command::Wait(_) => "StartSagaWait",

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::{
     ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, Failure, Payload, RequestId, RetryState,
     RunId, SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted,
-    SagaWaitStarted, SignalName, StepSpec, StepVerdict, TimerId, Timestamp, WaitResult, WorkflowId, WorkflowType,
+    SagaWaitStarted, SignalName, StepSpec, StepVerdict, TimerId, Timestamp, VersionMarker, WaitResult, WorkflowId,
+    WorkflowType,
 };
 
 /// How many ids a decided turn takes: it stands for WorkflowTaskScheduled, WorkflowTaskStarted and
@@ -155,6 +156,8 @@ pub enum EventAttributes {
         /// Its content.
         details: Payload,
     },
+    /// The code met a change of itself: which version of it the run has from here on. A marker, too, to Temporal's tools.
+    VersionMarkerRecorded(VersionMarker),
     /// Ours: the saga turned back; what is owed is compensated from here on.
     SagaUnwindStarted(Box<SagaUnwindStarted>),
     /// Ours: the saga cannot go on without a person.
@@ -379,7 +382,7 @@ impl EventAttributes {
             E::TimerStarted { .. } => "TimerStarted",
             E::TimerFired { .. } => "TimerFired",
             E::TimerCanceled { .. } => "TimerCanceled",
-            E::MarkerRecorded { .. } => "MarkerRecorded",
+            E::MarkerRecorded { .. } | E::VersionMarkerRecorded(_) => "MarkerRecorded",
             E::SagaUnwindStarted(_) => "SagaUnwindStarted",
             E::SagaStuck(_) => "SagaStuck",
             E::SagaDecided(_) => "SagaDecided",

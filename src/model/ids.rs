@@ -149,6 +149,11 @@ text_id!(
     "step name"
 );
 text_id!(
+    /// Names one change of workflow code, for `patched` and `version`.
+    ChangeId,
+    "change id"
+);
+text_id!(
     /// A caller's deduplication key for one request (a start, a signal).
     RequestId,
     "request id"

@@ -103,6 +103,10 @@ pub const UNWIND_PARALLEL_MAX: u32 = 16;
 /// Locks that one run may hold or wait for. Enforced by `machine`.
 pub const LOCKS_PER_RUN_MAX: usize = 100;
 
+/// Changes of its code that one run may ask about. They are named in the code, so there are few; ids that are made from data
+/// would grow without end. Enforced by `sdk`.
+pub const CHANGES_PER_RUN_MAX: usize = 1_000;
+
 /// Search attributes of one run, and bytes of each.
 pub const SEARCH_ATTRIBUTES_MAX: usize = 100;
 

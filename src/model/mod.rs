@@ -17,6 +17,7 @@ mod saga_event;
 mod status;
 mod time;
 mod turn;
+mod version;
 
 pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 pub use command::{Command, ScheduleActivity, WaitStep};
@@ -27,8 +28,8 @@ pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
 #[cfg(feature = "runtime")]
 pub(crate) use ids::check as check_id;
 pub use ids::{
-    ActivityId, ActivityType, DefinitionDigest, EventId, IdError, LockName, RequestId, RunId, SignalName, StepName,
-    TimerId, WorkflowId, WorkflowType,
+    ActivityId, ActivityType, ChangeId, DefinitionDigest, EventId, IdError, LockName, RequestId, RunId, SignalName,
+    StepName, TimerId, WorkflowId, WorkflowType,
 };
 pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
 pub use options::ActivityOptions;
@@ -45,3 +46,4 @@ pub use saga_event::{
 pub use status::{Outcome, ParkReason, RunStatus, StuckReason};
 pub use time::Timestamp;
 pub use turn::{PendingChange, Turn};
+pub use version::{DEFAULT_VERSION, VersionMarker};

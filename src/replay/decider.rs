@@ -8,20 +8,21 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::future::LocalBoxFuture;
 
 use crate::machine::{Decider, Task};
 use crate::model::{
-    Command, Event, EventAttributes, EventId, Failure, ParkReason, Payload, RetryState, RunStarted, Timestamp, limits,
+    Command, Event, EventAttributes, EventId, Failure, ParkReason, Payload, RetryState, RunStarted, TURN_EVENT_IDS,
+    Timestamp, limits,
 };
 use crate::sdk::{Core, RunIdentity, Workflow, WorkflowContext};
 
 use super::matching::{self, ActivityIds, Expected};
-use super::root_waker::RootWaker;
+use super::root_waker::{ForeignWakes, RootWaker};
 use super::saga::SagaWatch;
+use super::versions::{self, AskedMarkers};
 
 type CodeFuture = LocalBoxFuture<'static, Result<Payload, Failure>>;
 
@@ -38,6 +39,7 @@ pub struct CodeDecider {
     seen: Option<EventId>,
     /// The commands of the last turn whose events have not been seen yet.
     expected: VecDeque<Expected>,
+    asked_markers: AskedMarkers,
     activity_ids: ActivityIds,
     saga: SagaWatch,
     /// The code has ended, or the machine took over: there is nothing to decide any more.
@@ -62,6 +64,7 @@ impl CodeDecider {
             run: None,
             seen: None,
             expected: VecDeque::new(),
+            asked_markers: AskedMarkers::default(),
             activity_ids: ActivityIds::new(),
             saga: SagaWatch::default(),
             over: false,
@@ -76,24 +79,23 @@ impl CodeDecider {
     /// Why the code cannot go on: most often [`ParkReason::Nondeterminism`].
     pub fn replay(workflow: Arc<dyn Workflow>, history: &[Event]) -> Result<Self, ParkReason> {
         let mut decider = Self::new(workflow);
-        let mut rest = history;
-        while let Some(at) = rest.iter().position(is_task) {
-            let (portion, after) = rest.split_at(at);
-            let Some((task, later)) = after.split_first() else {
+        let mut turns = history.split_inclusive(is_task).peekable();
+        while let Some(turn) = turns.next() {
+            let Some((task, portion)) = turn.split_last().filter(|(last, _)| is_task(last)) else {
                 break;
             };
-            decider.turn(portion, task.time)?;
+            let led_to = turns.peek().copied().unwrap_or_default();
+            decider.turn(portion, task.time, Some(led_to))?;
             decider.seen = Some(task.id);
-            rest = later;
         }
         Ok(decider)
     }
 
-    /// Raised when something wakes the code that is not of amends: the run will be parked at its next turn, and a runtime
-    /// that watches the flag can give it one at once.
+    /// What wakes the code and is not of amends: from its first time on the code cannot decide any more, and whoever
+    /// watches can park the run at once.
     #[must_use]
-    pub fn foreign_wake_flag(&self) -> Arc<AtomicBool> {
-        self.waker.foreign_wake_flag()
+    pub fn foreign_wakes(&self) -> ForeignWakes {
+        ForeignWakes::of(&self.waker)
     }
 
     /// Checks the events that [`replay`](Self::replay) left, without running the code on them.
@@ -106,15 +108,19 @@ impl CodeDecider {
         self.look_at(rest)
     }
 
-    fn turn(&mut self, events: &[Event], now: Timestamp) -> Result<Vec<Command>, ParkReason> {
+    /// `led_to` is what a turn that was decided before led to; `None` for one that was not.
+    fn turn(&mut self, events: &[Event], now: Timestamp, led_to: Option<&[Event]>) -> Result<Vec<Command>, ParkReason> {
         if let Some(reason) = &self.broken {
             return Err(reason.clone());
         }
         let deciding = self.waker.enter();
-        let decided = self.look_at(events).and_then(|()| self.run_code(now));
+        let decided = self.look_at(events).and_then(|()| self.run_code(now, led_to));
         drop(deciding);
         match &decided {
-            Ok(commands) => self.expected = commands.iter().map(Expected::from).collect(),
+            Ok(commands) => {
+                self.expected = commands.iter().filter_map(Expected::of).collect();
+                self.asked_markers = AskedMarkers::of(commands);
+            }
             Err(reason) => self.broken = Some(reason.clone()),
         }
         decided
@@ -130,7 +136,7 @@ impl CodeDecider {
                 continue;
             }
             self.seen = Some(event.id);
-            if self.over && self.expected.is_empty() {
+            if self.over && self.expected.is_empty() && self.asked_markers.is_empty() {
                 continue;
             }
             if self.is_of_a_command(event) {
@@ -145,8 +151,11 @@ impl CodeDecider {
             }
             self.over |= matching::ends_the_codes_part(&event.attributes);
         }
-        if let Some(missing) = self.expected.front() {
+        if let Some(missing) = self.expected.front().map(Expected::describe) {
             return Err(self.missing(missing, arrived));
+        }
+        if let Some(missing) = self.asked_markers.missing() {
+            return Err(self.missing(format!("RecordMarker {missing}"), arrived));
         }
         if let (Some(run), true) = (&self.run, cancel_requested && !self.over) {
             run.core.borrow_mut().request_cancel();
@@ -168,6 +177,11 @@ impl CodeDecider {
         if let EventAttributes::ActivityTaskScheduled(scheduled) = &event.attributes {
             self.activity_ids.insert(event.id, scheduled.activity_id.clone());
         }
+        if let EventAttributes::VersionMarkerRecorded(marker) = &event.attributes
+            && self.asked_markers.confirm(marker)
+        {
+            return Ok(());
+        }
         let overruled = matching::overrules_the_code(&event.attributes);
         match self.expected.front() {
             Some(expected) if expected.fits(event, &self.activity_ids) => {
@@ -175,6 +189,7 @@ impl CodeDecider {
             }
             _ if overruled => {
                 self.expected.clear();
+                self.asked_markers.clear();
                 self.over = true;
             }
             None if matching::may_be_the_machines_own(&event.attributes, arrived.is_some()) => {}
@@ -192,7 +207,7 @@ impl CodeDecider {
         Ok(())
     }
 
-    fn missing(&self, missing: &Expected, arrived: Option<&Event>) -> ParkReason {
+    fn missing(&self, missing: String, arrived: Option<&Event>) -> ParkReason {
         let recorded = match arrived {
             Some(event) => format!(
                 "nothing more (next is {})",
@@ -200,12 +215,15 @@ impl CodeDecider {
             ),
             None => "nothing more".to_owned(),
         };
-        let after_the_last = || self.seen.map_or(EventId::FIRST, |seen| seen.plus(1));
         ParkReason::Nondeterminism {
-            at: arrived.map_or_else(after_the_last, |event| event.id).0,
-            expected: missing.describe(),
+            at: arrived.map_or_else(|| self.after_the_last(), |event| event.id).0,
+            expected: missing,
             recorded,
         }
+    }
+
+    fn after_the_last(&self) -> EventId {
+        self.seen.map_or(EventId::FIRST, |seen| seen.plus(1))
     }
 
     /// An event from outside.
@@ -258,16 +276,21 @@ impl CodeDecider {
     }
 
     /// Second half of a turn: what the code makes of it.
-    fn run_code(&mut self, now: Timestamp) -> Result<Vec<Command>, ParkReason> {
+    fn run_code(&mut self, now: Timestamp, led_to: Option<&[Event]>) -> Result<Vec<Command>, ParkReason> {
         if self.over {
             return Ok(Vec::new());
         }
         if self.waker.was_woken_by_foreigner() {
             return Err(ParkReason::ForeignFuture);
         }
+        let next = self.after_the_last().plus(TURN_EVENT_IDS);
         let run = self.run.as_mut().ok_or_else(no_beginning)?;
-        run.core.borrow_mut().set_now(now);
-        let ended = run.poll_to_rest(&self.workflow, &self.waker)?;
+        run.begin_turn(now, led_to);
+        let ended = run.poll_to_rest(&self.workflow, &self.waker);
+        if let Some(refusal) = run.core.borrow_mut().take_refusal() {
+            return Err(versions::park_reason(refusal, next));
+        }
+        let ended = ended?;
         let mut commands = run.core.borrow_mut().take_commands();
         if let Some(result) = ended {
             self.over = true;
@@ -291,6 +314,18 @@ impl Run {
             core: Rc::new(RefCell::new(Core::new(RunIdentity::from(started)))),
             future: None,
             input: Some(started.input.clone()),
+        }
+    }
+
+    fn begin_turn(&mut self, now: Timestamp, led_to: Option<&[Event]>) {
+        let mut core = self.core.borrow_mut();
+        core.set_now(now);
+        match led_to {
+            Some(led_to) => {
+                core.go_over();
+                versions::read_ahead(&mut core, led_to);
+            }
+            None => core.go_live(),
         }
     }
 
@@ -349,7 +384,7 @@ impl Run {
 
 impl Decider for CodeDecider {
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
-        self.turn(task.events, task.now)
+        self.turn(task.events, task.now, None)
     }
 }
 
@@ -380,7 +415,7 @@ pub(super) fn no_beginning() -> ParkReason {
     }
 }
 
-fn is_task(event: &Event) -> bool {
+pub(super) fn is_task(event: &Event) -> bool {
     matches!(event.attributes, EventAttributes::WorkflowTask(_))
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     ActivityId, ActivityType, Command, Event, EventAttributes, EventId, Failure, LockName, StepKind, StepSpec,
-    StuckReason, TimerId, UnwindCause,
+    StuckReason, TimerId, UnwindCause, VersionMarker,
 };
 
 /// A command as far as it is compared.
@@ -36,9 +36,11 @@ pub(super) enum Expected {
 /// The ids of activities by their scheduling events: some events name only those.
 pub(super) type ActivityIds = BTreeMap<EventId, ActivityId>;
 
-impl From<&Command> for Expected {
-    fn from(command: &Command) -> Self {
-        match command {
+impl Expected {
+    /// `None` for what is matched by its id, wherever it stands (`versions`).
+    pub(super) fn of(command: &Command) -> Option<Self> {
+        Some(match command {
+            Command::RecordVersion(_) => return None,
             Command::ScheduleActivity(schedule) => Expected::Schedule {
                 id: schedule.activity_id.clone(),
                 activity_type: schedule.activity_type.clone(),
@@ -54,7 +56,7 @@ impl From<&Command> for Expected {
             Command::CompleteWorkflow { .. } => Expected::Complete,
             Command::FailWorkflow { failure } => Expected::Fail(failure.to_string()),
             Command::CancelWorkflow { .. } => Expected::Cancel,
-        }
+        })
     }
 }
 
@@ -134,6 +136,7 @@ pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
         | E::TimerStarted { .. }
         | E::TimerCanceled { .. }
         | E::MarkerRecorded { .. }
+        | E::VersionMarkerRecorded(_)
         | E::SagaRollbackStarted { .. }
         | E::SagaLockRequested { .. }
         | E::WorkflowExecutionCompleted { .. }
@@ -210,6 +213,10 @@ pub(super) fn describe(event: &Event, ids: &ActivityIds) -> String {
             format!("{kind} (id {timer_id})")
         }
         E::MarkerRecorded { name, .. } => format!("{kind} {name}"),
+        E::VersionMarkerRecorded(marker @ VersionMarker::Patch { deprecated: false, .. }) => {
+            format!("{kind} {marker} (ask for it with `patched` or `deprecate_patch`)")
+        }
+        E::VersionMarkerRecorded(marker) => format!("{kind} {marker}"),
         E::SagaRollbackStarted { keep } => format!("{kind} (keeping {keep} steps)"),
         E::SagaLockRequested { lock, .. } => format!("{kind} {lock}"),
         E::WorkflowExecutionSignaled(signal) => format!("{kind} {}", signal.name),

@@ -7,13 +7,17 @@
 //! a history ends the portion that one earlier call was given.
 
 mod decider;
+mod every_turn;
 mod matching;
 mod root_waker;
 mod saga;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub use decider::CodeDecider;
+pub use every_turn::CheckedDecider;
+pub use root_waker::ForeignWakes;
 
 use crate::model::{Event, EventAttributes, ParkReason};
 use crate::sdk::Registry;

@@ -141,6 +141,11 @@ pub(super) struct LateResult {
     pub(super) outcome: AttemptOutcome,
 }
 
+/// The code of a run was woken by something that is not of amends.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct WokenByForeigner;
+
 /// Tells the actors apart that a shard starts one after the other, for one run or for several: what an earlier one has to
 /// say must not be taken for news of its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

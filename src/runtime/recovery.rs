@@ -8,7 +8,7 @@ use crate::model::{
     Command, DefinitionDigest, Event, EventAttributes, Failure, LockName, ParkReason, Payload, RunId, StartRun,
     StuckNotice, Turn, WorkflowType,
 };
-use crate::replay::CodeDecider;
+use crate::replay::{CheckedDecider, CodeDecider, ForeignWakes};
 use crate::store::record::{RecordError, decode_turn, encode_turn};
 use crate::store::{Error, NewRun, TurnRecord};
 
@@ -49,9 +49,11 @@ impl Decider for Draining<'_> {
 
 /// A run that begins.
 pub(super) fn begin(shared: &Shared, start: &StartRun) -> Result<Rebuilt, Error> {
+    let (decider, foreign_wakes) = decider(shared, &start.workflow_type, start.definition, &[])?;
     Ok(Rebuilt {
         state: RunState::default(),
-        decider: decider(shared, &start.workflow_type, start.definition, &[])?,
+        decider,
+        foreign_wakes,
         history_bytes: 0,
     })
 }
@@ -60,6 +62,8 @@ pub(super) fn begin(shared: &Shared, start: &StartRun) -> Result<Rebuilt, Error>
 pub(super) struct Rebuilt {
     pub(super) state: RunState,
     pub(super) decider: Box<dyn Decider>,
+    /// Of its code, if it has some.
+    pub(super) foreign_wakes: Option<ForeignWakes>,
     /// The size of its encoded turns.
     pub(super) history_bytes: u64,
 }
@@ -80,6 +84,7 @@ pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> 
         return Ok(Rebuilt {
             state,
             decider: Box::new(NoDecider),
+            foreign_wakes: None,
             history_bytes,
         });
     }
@@ -87,10 +92,11 @@ pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> 
         true => turns.into_iter().flat_map(|turn| turn.events).collect(),
         false => Vec::new(),
     };
-    let decider = decider(shared, &started.workflow_type, started.definition, &history)?;
+    let (decider, foreign_wakes) = decider(shared, &started.workflow_type, started.definition, &history)?;
     Ok(Rebuilt {
         state,
         decider,
+        foreign_wakes,
         history_bytes,
     })
 }
@@ -179,21 +185,29 @@ fn decider(
     workflow_type: &WorkflowType,
     definition: Option<DefinitionDigest>,
     history: &[Event],
-) -> Result<Box<dyn Decider>, Error> {
+) -> Result<(Box<dyn Decider>, Option<ForeignWakes>), Error> {
     if let Some(digest) = definition {
         let definition = shared.definitions.get(digest, &shared.store)?;
-        return Ok(Box::new(DefinitionDecider::new(definition)));
+        return Ok((Box::new(DefinitionDecider::new(definition)), None));
     }
+    let parked = |reason| -> (Box<dyn Decider>, _) { (Box::new(ParkedDecider(reason)), None) };
     let Some(workflow) = shared.registry.workflow(workflow_type.as_str()) else {
-        return Ok(Box::new(ParkedDecider(ParkReason::UnknownWorkflow {
+        return Ok(parked(ParkReason::UnknownWorkflow {
             workflow_type: workflow_type.to_string(),
-        })));
+        }));
     };
     let workflow = Arc::clone(workflow.workflow());
-    Ok(match CodeDecider::replay(workflow, history) {
-        Ok(decider) => Box::new(decider),
-        Err(reason) => Box::new(ParkedDecider(reason)),
-    })
+    let code: Result<(Box<dyn Decider>, _), ParkReason> = match shared.replay_every_turn {
+        true => CheckedDecider::replay(workflow, history).map(|code| {
+            let wakes = code.foreign_wakes();
+            (Box::new(code) as Box<dyn Decider>, Some(wakes))
+        }),
+        false => CodeDecider::replay(workflow, history).map(|code| {
+            let wakes = code.foreign_wakes();
+            (Box::new(code) as Box<dyn Decider>, Some(wakes))
+        }),
+    };
+    Ok(code.unwrap_or_else(parked))
 }
 
 fn corrupt(run_id: RunId, what: String) -> Error {

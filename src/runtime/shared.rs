@@ -38,6 +38,8 @@ pub(crate) struct RuntimeOptions {
     pub(crate) passivate_after: Duration,
     /// How long a request may wait for its turn before it is refused as `Overloaded`.
     pub(crate) admission_timeout: Duration,
+    /// Replay every run of workflow code at each of its turns, and compare.
+    pub(crate) replay_every_turn: bool,
 }
 
 /// What every actor needs.
@@ -49,6 +51,7 @@ pub(super) struct Shared {
     pub(super) turns: Arc<CommitQueue<CommitJob>>,
     pub(super) attempts: AttemptPool,
     pub(super) passivate_after: Duration,
+    pub(super) replay_every_turn: bool,
     /// The definitions that runs can be started with.
     pub(super) sagas: Catalog,
     pub(super) locks: LockDesk,
@@ -173,6 +176,7 @@ impl Runtime {
             clock: options.clock,
             turns,
             passivate_after: options.passivate_after,
+            replay_every_turn: options.replay_every_turn,
             sagas: options.sagas,
             locks: LockDesk::new(options.shards.max(1)),
             gateway: OnceLock::new(),

@@ -124,8 +124,23 @@ pub use amends_macros::activity;
 /// | `name = "..."` | The workflow type; without it, the function's name. |
 /// | `unwind_timeout = "10m"` | How long the undoing of its saga as a whole may take until a person is called; without it, for as long as it takes. |
 /// | `unwind_parallel = 4` | How many compensations of its saga run at once at most. |
+/// | `allow_nondeterminism = "..."` | Why its body may do what is not the same on replay: it is not looked through then. |
 ///
 /// The function stays as it is. Without the attribute it can be a workflow too, under its own name.
+///
+/// Its body is looked through for what is clearly not the same when it is run again from its history: clocks, randomness,
+/// threads and tasks, files, the environment, sockets, the order of hash tables, `select!` that chooses by chance. All that
+/// is found is refused, with what to write instead; a single place is excused with
+/// [`allow_nondeterminism!`](crate::allow_nondeterminism). What is in other functions, or behind names that only the
+/// compiler can resolve, is not seen: that is what `AmendsBuilder::replay_every_turn` finds during development.
+///
+/// ```compile_fail
+/// # use amends::{Failure, WorkflowContext, workflow};
+/// #[workflow]
+/// async fn late(cx: WorkflowContext) -> Result<bool, Failure> {
+///     Ok(std::time::SystemTime::now() > std::time::UNIX_EPOCH) // use `cx.now()`
+/// }
+/// ```
 ///
 /// ```
 /// use amends::{Failure, WorkflowContext, WorkflowDefinition, workflow};

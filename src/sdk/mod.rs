@@ -10,6 +10,7 @@ mod attributes;
 mod cancel;
 mod context;
 mod definition;
+mod determinism;
 mod function;
 mod metadata;
 mod names;
@@ -32,7 +33,7 @@ pub use workflow::{
     StepCall, Workflow, WorkflowContext,
 };
 
-pub(crate) use workflow::{Core, RunIdentity};
+pub(crate) use workflow::{Core, Refusal, RunIdentity};
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]

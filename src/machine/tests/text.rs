@@ -131,6 +131,7 @@ fn details(attributes: &EventAttributes, names: &Names) -> String {
         E::TimerStarted { timer_id, fire_at } => format!("{timer_id} fires at {}", seconds(*fire_at)),
         E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => timer_id.to_string(),
         E::MarkerRecorded { name, .. } => name.clone(),
+        E::VersionMarkerRecorded(marker) => marker.to_string(),
         E::SagaUnwindStarted(unwind) => match &unwind.cause {
             UnwindCause::Failed(failure) | UnwindCause::Canceled(failure) => brief(failure),
             UnwindCause::TimedOut => "timed out".to_owned(),

@@ -9,7 +9,7 @@ use crate::model::{
     Payload, RetryState, RunId, RunStarted, SagaUnwindStarted, SignalName, Timestamp, UnwindCause, WorkflowId,
     WorkflowSignaled, WorkflowTask, WorkflowType,
 };
-use crate::replay::CodeDecider;
+use crate::replay::{CheckedDecider, CodeDecider};
 use crate::sdk::{Workflow, WorkflowDefinition, WorkflowFunction};
 
 use EventAttributes as E;
@@ -18,6 +18,8 @@ use EventAttributes as E;
 pub(super) struct Mini {
     pub(super) workflow: Arc<dyn Workflow>,
     pub(super) decider: CodeDecider,
+    /// Decides in its stead.
+    pub(super) checked: Option<CheckedDecider>,
     pub(super) history: Vec<Event>,
     /// Events up to here were shown to the decider.
     shown: usize,
@@ -36,6 +38,7 @@ impl Mini {
         let workflow = function.into_workflow();
         let mut mini = Self {
             decider: CodeDecider::new(workflow.clone()),
+            checked: None,
             workflow,
             history: Vec::new(),
             shown: 0,
@@ -65,13 +68,22 @@ impl Mini {
             now: self.now,
             run: &run,
         };
-        let commands = self.decider.decide(&task)?;
+        let commands = match &mut self.checked {
+            Some(checked) => checked.decide(&task)?,
+            None => self.decider.decide(&task)?,
+        };
         self.push(E::WorkflowTask(WorkflowTask::default()));
         self.shown = self.history.len();
         for command in &commands {
             self.apply(command);
         }
         Ok(commands)
+    }
+
+    /// From here on every turn is replayed at once.
+    pub(super) fn checking_every_turn(mut self) -> Self {
+        self.checked = Some(CheckedDecider::replay(self.workflow.clone(), &self.history).unwrap());
+        self
     }
 
     pub(super) fn decide(&mut self) -> Vec<Command> {
@@ -193,6 +205,7 @@ impl Mini {
                 name: name.clone(),
                 details: details.clone(),
             },
+            Command::RecordVersion(marker) => E::VersionMarkerRecorded(marker.clone()),
             Command::RollBack { keep } => E::SagaRollbackStarted { keep: *keep },
             Command::RequestLock { lock, timeout, no_wait } => E::SagaLockRequested {
                 lock: lock.clone(),
@@ -233,6 +246,7 @@ pub(super) fn told(commands: &[Command]) -> Vec<String> {
             Command::StartTimer { timer_id, .. } => format!("start timer {timer_id}"),
             Command::CancelTimer { timer_id } => format!("cancel timer {timer_id}"),
             Command::RecordMarker { name, .. } => format!("note {name}"),
+            Command::RecordVersion(marker) => format!("mark {marker}"),
             Command::RollBack { keep } => format!("roll back to {keep}"),
             Command::RequestLock { lock, .. } => format!("lock {lock}"),
             Command::Wait(wait) => format!("wait {}", wait.name),

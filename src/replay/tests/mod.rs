@@ -1,12 +1,15 @@
 //! Workflow code against the mini machine: what it asks for, live, and again after a crash in any place.
 
 mod chaos;
+mod crashes;
 mod desk;
+mod every_turn;
 mod mini_machine;
 mod nondeterminism;
 mod parking;
 mod saga;
 mod savepoints;
+mod versions;
 mod with_machine;
 mod world;
 

@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::future::pending;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use futures_util::future::{join, poll_fn};
+use futures_util::future::{FutureExt, join, poll_fn, select, try_join_all};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::model::{Failure, ParkReason};
 use crate::sdk::WorkflowContext;
@@ -86,12 +88,111 @@ fn a_foreign_wake_is_noticed_beside_our_own_futures() {
         join(foreign, cx.sleep(Duration::from_secs(1))).await.1
     }
     let mut mini = Mini::start(leaky, &());
-    let flag = mini.decider.foreign_wake_flag();
-    assert!(!flag.load(Ordering::SeqCst));
+    let wakes = mini.decider.foreign_wakes();
+    assert!(!wakes.any());
     LEAKED.take().unwrap().wake();
-    assert!(flag.load(Ordering::SeqCst));
+    assert!(wakes.any());
     mini.fire();
     assert_eq!(mini.try_decide(), Err(ParkReason::ForeignFuture));
+}
+
+/// What combines futures hands on its own waker, or ours: a wake from elsewhere is seen either way, when it happens.
+#[test]
+fn a_foreign_wake_is_noticed_at_once_inside_of_joins_selects_and_sets() {
+    /// Something that another thread ends: a socket, a channel, another runtime's timer.
+    fn foreign() -> impl Future<Output = Result<(), Failure>> {
+        poll_fn(|cx| {
+            let waker = cx.waker().clone();
+            LEAKED.with_borrow_mut(|leaked| leaked.push(waker));
+            Poll::<Result<(), Failure>>::Pending
+        })
+    }
+    thread_local!(static LEAKED: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) });
+    async fn joined(cx: WorkflowContext) -> Result<(), Failure> {
+        join(cx.sleep(Duration::from_secs(9)), foreign()).await.0
+    }
+    async fn selected(cx: WorkflowContext) -> Result<(), Failure> {
+        let (ours, theirs) = (Box::pin(cx.sleep(Duration::from_secs(9))), Box::pin(foreign()));
+        select(ours, theirs).await.factor_first().0
+    }
+    async fn gathered(cx: WorkflowContext) -> Result<(), Failure> {
+        let mut all = FuturesUnordered::new();
+        all.push(cx.sleep(Duration::from_secs(9)).boxed_local());
+        all.push(foreign().boxed_local());
+        all.next().await.unwrap_or(Ok(()))
+    }
+    async fn shared(cx: WorkflowContext) -> Result<(), Failure> {
+        let foreign = foreign().boxed_local().shared();
+        try_join_all([cx.sleep(Duration::from_secs(9)).boxed_local(), foreign.boxed_local()])
+            .await
+            .map(|_| ())
+    }
+    let starts: [fn() -> Mini; 4] = [
+        || Mini::start(joined, &()),
+        || Mini::start(selected, &()),
+        || Mini::start(gathered, &()),
+        || Mini::start(shared, &()),
+    ];
+    for start in starts {
+        let mut mini = start();
+        let wakers = LEAKED.take();
+        let told = Arc::new(AtomicU32::new(0));
+        let (wakes, count) = (mini.decider.foreign_wakes(), told.clone());
+        wakes.watch(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
+        // All that were left behind, each on its own thread: the watcher hears of the first.
+        assert!(!wakes.any() && !wakers.is_empty());
+        for waker in wakers {
+            std::thread::spawn(move || waker.wake()).join().unwrap();
+        }
+        assert_eq!((wakes.any(), told.load(Ordering::SeqCst)), (true, 1));
+        mini.fire();
+        assert_eq!(mini.try_decide(), Err(ParkReason::ForeignFuture));
+        let late = told.clone();
+        wakes.watch(move || {
+            late.fetch_add(10, Ordering::SeqCst);
+        });
+        assert_eq!(told.load(Ordering::SeqCst), 11, "who comes late is told at once");
+    }
+}
+
+/// What one part of the code sends to another is woken by the code itself.
+#[test]
+fn channels_between_parts_of_the_code_are_no_foreigners() {
+    async fn talking(cx: WorkflowContext) -> Result<u32, Failure> {
+        let (sender, receiver) = one_value_channel();
+        let sending = async {
+            let doubled = cx.activity(double, &1).await;
+            sender(doubled);
+        };
+        join(receiver, sending).await.0
+    }
+    let mut mini = Mini::start(talking, &());
+    assert_eq!(told(&mini.complete("double", 2)), ["complete 2"]);
+    assert!(!mini.decider.foreign_wakes().any());
+    replays(&mini, talking).unwrap();
+}
+
+/// A channel for one value, as any crate may have one.
+fn one_value_channel() -> (
+    impl FnOnce(Result<u32, Failure>),
+    impl Future<Output = Result<u32, Failure>>,
+) {
+    type Slot = (Option<Result<u32, Failure>>, Option<Waker>);
+    let slot: Rc<RefCell<Slot>> = Rc::default();
+    let sending = slot.clone();
+    let send = move |value| {
+        sending.borrow_mut().0 = Some(value);
+        let waker = sending.borrow_mut().1.take();
+        waker.into_iter().for_each(Waker::wake);
+    };
+    let receive = poll_fn(move |cx| {
+        let mut slot = slot.borrow_mut();
+        slot.1 = Some(cx.waker().clone());
+        slot.0.take().map_or(Poll::Pending, Poll::Ready)
+    });
+    (send, receive)
 }
 
 #[test]

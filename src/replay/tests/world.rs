@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::machine::{LockState, NoDecider, Reply, RunState, decide};
+use crate::machine::{Decider, LockState, NoDecider, Reply, RunState, decide};
 use crate::model::{
     AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, Input, LockName, Outcome, Payload, RunId,
     SagaOptions, SignalName, StartRun, StepName, Timestamp, Turn, WorkflowId, WorkflowType,
 };
-use crate::replay::{CodeDecider, replay_history};
+use crate::replay::{CheckedDecider, CodeDecider, replay_history};
 use crate::sdk::{Registry, WorkflowFunction};
 
 use super::mini_machine::registry_with;
@@ -17,11 +17,15 @@ use super::mini_machine::registry_with;
 pub(super) struct World {
     registry: Registry,
     pub(super) state: RunState,
-    decider: CodeDecider,
+    decider: Box<dyn Decider>,
     journal: Vec<Turn>,
     now: Timestamp,
     /// Whether the process dies after every turn.
     crashing: bool,
+    /// The turns after which the process dies.
+    pub(super) crashes_after: Vec<usize>,
+    /// Whether every turn is replayed at once.
+    every_turn: bool,
     /// The activity types that fail, for good and without effect.
     failing: &'static [&'static str],
     /// How the next attempts of an activity type end; what is not said succeeds with 10.
@@ -52,10 +56,12 @@ impl World {
         Self {
             registry,
             state: RunState::default(),
-            decider: CodeDecider::new(workflow),
+            decider: Box::new(CodeDecider::new(workflow)),
             journal: Vec::new(),
             now: Timestamp::from_micros(1_000_000),
             crashing,
+            crashes_after: Vec::new(),
+            every_turn: false,
             failing: &[],
             outcomes: BTreeMap::new(),
             decisions: VecDeque::new(),
@@ -114,12 +120,12 @@ impl World {
 
     pub(super) fn take(&mut self, input: Input) {
         let said = format!("{input:?}");
-        let decision = decide(&mut self.state, vec![input], self.now, &mut self.decider);
+        let decision = decide(&mut self.state, vec![input], self.now, &mut *self.decider);
         assert_eq!(decision.task_failure, None, "after {:?}", self.history());
         let refused = decision.replies.iter().any(|reply| matches!(reply, Reply::Rejected(_)));
         assert!(!refused, "{said}: {:?}", decision.replies);
         self.journal.extend(decision.turn);
-        if self.crashing {
+        if self.crashing || self.crashes_after.contains(&self.journal.len()) {
             self.crash();
         }
     }
@@ -128,8 +134,28 @@ impl World {
         let mut state = RunState::default();
         self.journal.iter().for_each(|turn| state.apply(turn).unwrap());
         self.state = state;
-        let workflow = self.registry.workflow("w").unwrap().workflow().clone();
-        self.decider = CodeDecider::replay(workflow, &self.history()).unwrap();
+        let (workflow, history) = (self.registry.workflow("w").unwrap().workflow().clone(), self.history());
+        self.decider = match self.every_turn {
+            true => Box::new(CheckedDecider::replay(workflow, &history).unwrap()),
+            false => Box::new(CodeDecider::replay(workflow, &history).unwrap()),
+        };
+    }
+
+    /// From here on every turn is replayed at once.
+    pub(super) fn checking_every_turn(mut self) -> Self {
+        self.every_turn = true;
+        self.crash();
+        self
+    }
+
+    /// The process dies, and comes back with this code.
+    pub(super) fn deploy<M>(&mut self, function: impl WorkflowFunction<M>) {
+        self.registry = registry_with(function);
+        self.crash();
+    }
+
+    pub(super) fn turns(&self) -> usize {
+        self.journal.len()
     }
 
     pub(super) fn history(&self) -> Vec<Event> {

@@ -5,6 +5,7 @@
 //! durable, only then answer callers and bring about what the state asks for. What arrives in between waits for the next
 //! round, so a burst becomes one turn.
 
+mod foreign;
 mod launch;
 mod locks;
 
@@ -17,6 +18,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 
 use crate::machine::{Decider, Reply, RunState, decide, park};
 use crate::model::{AttemptToken, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
+use crate::replay::ForeignWakes;
 use crate::store::Epoch;
 
 use self::launch::is_held_back;
@@ -53,6 +55,8 @@ pub(super) struct RunActor {
     at: RunAddress,
     state: RunState,
     decider: Box<dyn Decider>,
+    /// To be watched from the actor's start on.
+    foreign_wakes: Option<ForeignWakes>,
     /// The size of its encoded turns so far.
     history_bytes: u64,
     inbox: Vec<Letter>,
@@ -93,6 +97,7 @@ impl RunActor {
             locks: AtTheTable::of(&run.state),
             state: run.state,
             decider: run.decider,
+            foreign_wakes: run.foreign_wakes,
             history_bytes: run.history_bytes,
             inbox,
             committing: None,
@@ -345,6 +350,7 @@ impl Actor for RunActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.watch_foreign_wakes(ctx);
         self.pump(ctx);
         self.count_busy();
     }

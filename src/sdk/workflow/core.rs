@@ -6,6 +6,7 @@
 mod arrivals;
 mod locks;
 mod steps;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::{Poll, Waker};
@@ -22,9 +23,11 @@ use super::run_canceled;
 
 use locks::Locks;
 use steps::Steps;
+use versions::Versions;
 
 pub(super) use locks::LockRequest;
 pub(super) use steps::StepSerial;
+pub(crate) use versions::Refusal;
 
 /// Which run this is.
 #[derive(Clone, Debug)]
@@ -104,6 +107,7 @@ pub(crate) struct Core {
     activity_ids: BTreeSet<ActivityId>,
     steps: Steps,
     locks: Locks,
+    versions: Versions,
     /// The rollback that is under way.
     rollback: Option<Key>,
     operations: BTreeMap<Key, Operation>,
@@ -140,6 +144,7 @@ impl Core {
             activity_ids: BTreeSet::new(),
             steps: Steps::default(),
             locks: Locks::default(),
+            versions: Versions::default(),
             rollback: None,
             operations: BTreeMap::new(),
             by_activity_id: BTreeMap::new(),

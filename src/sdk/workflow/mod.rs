@@ -10,6 +10,7 @@ mod rollback;
 mod saga;
 mod signal;
 mod timer;
+mod version;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -23,7 +24,7 @@ use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Failure, Payload, RunId, Timestamp, WorkflowId, WorkflowType};
+use crate::model::{Failure, Payload, RunId, Timestamp, VersionMarker, WorkflowId, WorkflowType};
 
 use super::function::{ActivityFunction, encode};
 
@@ -35,7 +36,7 @@ pub use saga::{Saga, StepCall};
 pub use signal::{SignalReceive, SignalReceiver};
 pub use timer::Sleep;
 
-pub(crate) use self::core::{Core, RunIdentity};
+pub(crate) use self::core::{Core, Refusal, RunIdentity};
 
 /// A durable function. Most workflows are plain functions (see [`WorkflowFunction`](super::WorkflowFunction)); implement
 /// the trait for a workflow that carries state in `self`.
@@ -195,10 +196,16 @@ impl WorkflowContext {
     /// Writes a note into the run's history, for people and tools; it does nothing else.
     ///
     /// # Errors
-    /// A failure of type `InvalidInput` when the details have no JSON form or are larger than 2 MiB.
+    /// A failure of type `InvalidInput` when the details have no JSON form or are larger than 2 MiB, or when the name is
+    /// one of those that stand for versions (`core_patch`, `Version`).
     pub fn record_marker(&self, name: impl Into<String>, details: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
-        let details = encode(details).map_err(|error| invalid_input("the marker's details", &error))?;
-        self.core.borrow_mut().record_marker(name.into(), details);
+        let (name, details) = (name.into(), encode(details));
+        let details = details.map_err(|error| invalid_input("the marker's details", &error))?;
+        if VersionMarker::is_reserved(&name) {
+            let message = format!("a marker named {name:?} records a version: give the note another name");
+            return Err(Failure::non_retryable("InvalidInput", message));
+        }
+        self.core.borrow_mut().record_marker(name, details);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ mod saga;
 
 use serde_json::{Value, json};
 
-use crate::model::{ActivityRole, Event, EventAttributes, EventId, RetryState, UnwindCause};
+use crate::model::{ActivityRole, Event, EventAttributes, EventId, RetryState, UnwindCause, VersionMarker};
 
 use crate::server::text;
 
@@ -102,6 +102,7 @@ fn attributes(attributes: &EventAttributes) -> Value {
             json!({"timer_id": timer_id.as_str(), "started": id(started)})
         }
         E::MarkerRecorded { name, details } => json!({"name": name, "details": payload(details)}),
+        E::VersionMarkerRecorded(marker) => json!({"name": marker.name(), "details": version_details(marker)}),
         E::SagaUnwindStarted(unwind) => {
             json!({"cause": unwind_cause(&unwind.cause), "failure": failure(&unwind.cause.failure())})
         }
@@ -158,6 +159,7 @@ pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
         E::TimerStarted { timer_id, fire_at } => format!("{timer_id} until {fire_at}"),
         E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => timer_id.to_string(),
         E::MarkerRecorded { name, details } => format!("{name} {details:?}"),
+        E::VersionMarkerRecorded(marker) => marker.to_string(),
         E::SagaUnwindStarted(unwind) => {
             let failure = text::failure(&unwind.cause.failure());
             format!("{}: {failure}", unwind_cause(&unwind.cause))
@@ -167,6 +169,15 @@ pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
             format!("{step}{}: {}", stuck.reason, text::failure(&stuck.failure))
         }
         _ => saga::text(attributes),
+    }
+}
+
+/// As Temporal's SDKs write them.
+fn version_details(marker: &VersionMarker) -> Value {
+    let id = marker.id().as_str();
+    match marker {
+        VersionMarker::Patch { deprecated, .. } => json!({"patch-data": {"id": id, "deprecated": deprecated}}),
+        VersionMarker::Version { version, .. } => json!({"change-id": id, "version": version}),
     }
 }
 
@@ -192,5 +203,34 @@ pub(super) fn retry_state(state: RetryState) -> &'static str {
         RetryState::MaximumAttemptsReached => "maximum-attempts-reached",
         RetryState::RetryPolicyNotSet => "retry-policy-not-set",
         RetryState::CancelRequested => "cancel-requested",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ChangeId;
+
+    #[test]
+    fn versions_are_told_as_the_markers_of_temporals_sdks() {
+        let id = || ChangeId::from_trusted("fraud-check");
+        let deprecated = true;
+        for (marker, told, line) in [
+            (
+                VersionMarker::Patch { id: id(), deprecated },
+                json!({"name": "core_patch", "details": {"patch-data": {"id": "fraud-check", "deprecated": true}}}),
+                "core_patch \"fraud-check\" (deprecated)",
+            ),
+            (
+                VersionMarker::Version { id: id(), version: 2 },
+                json!({"name": "Version", "details": {"change-id": "fraud-check", "version": 2}}),
+                "Version \"fraud-check\" = 2",
+            ),
+        ] {
+            let event = EventAttributes::VersionMarkerRecorded(marker);
+            assert_eq!(event.kind(), "MarkerRecorded");
+            assert_eq!(attributes(&event), told);
+            assert_eq!(event_text(&event), line);
+        }
     }
 }

@@ -12,11 +12,11 @@ use super::RecordError;
 use super::encode::FAILURE_CHAIN_MAX;
 use super::v1 as wire;
 use crate::model::{
-    ActivityId, ActivityOptions, ActivityRole, ActivityScheduled, ActivityType, Application, CompensationInput,
-    CompensationSpec, DefinitionDigest, Event, EventAttributes, EventId, Failure, FailureKind, InFlight, OnAmbiguous,
-    ParentRun, ParkReason, Payload, PendingChange, RequestId, RetryPolicy, RetryState, RunId, RunStarted, SagaStuck,
-    SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TimeoutKind, TimerId, Timestamp, Turn,
-    UnwindCause, WorkflowId, WorkflowSignaled, WorkflowTask, WorkflowType,
+    ActivityId, ActivityOptions, ActivityRole, ActivityScheduled, ActivityType, Application, ChangeId,
+    CompensationInput, CompensationSpec, DefinitionDigest, Event, EventAttributes, EventId, Failure, FailureKind,
+    InFlight, OnAmbiguous, ParentRun, ParkReason, Payload, PendingChange, RequestId, RetryPolicy, RetryState, RunId,
+    RunStarted, SagaStuck, SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TimeoutKind,
+    TimerId, Timestamp, Turn, UnwindCause, VersionMarker, WorkflowId, WorkflowSignaled, WorkflowTask, WorkflowType,
 };
 
 type Decoded<T> = Result<T, RecordError>;
@@ -146,6 +146,7 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             name: name.to_owned(),
             details: payload(&details),
         },
+        W::VersionMarkerRecorded(marker) => E::VersionMarkerRecorded(version_marker(&marker)),
         W::SagaUnwindStarted { cause } => E::SagaUnwindStarted(Box::new(SagaUnwindStarted {
             cause: unwind_cause(cause)?,
         })),
@@ -399,6 +400,19 @@ fn park_reason(reason: &wire::ParkReason<'_>) -> ParkReason {
         },
         W::BadCommand { message } => ParkReason::BadCommand {
             message: message.to_owned(),
+        },
+    }
+}
+
+fn version_marker(marker: &wire::VersionMarker<'_>) -> VersionMarker {
+    match *marker {
+        wire::VersionMarker::Patch { id, deprecated } => VersionMarker::Patch {
+            id: ChangeId::from_trusted(id),
+            deprecated,
+        },
+        wire::VersionMarker::Version { id, version } => VersionMarker::Version {
+            id: ChangeId::from_trusted(id),
+            version,
         },
     }
 }

@@ -8,7 +8,7 @@ use super::v1 as wire;
 use crate::model::{
     ActivityOptions, ActivityRole, ActivityScheduled, CompensationInput, CompensationSpec, Event, EventAttributes,
     Failure, FailureKind, InFlight, OnAmbiguous, ParkReason, Payload, PendingChange, RequestId, RetryState, RunStarted,
-    StepKind, StepName, StepSpec, StuckReason, TimeoutKind, Turn, UnwindCause,
+    StepKind, StepName, StepSpec, StuckReason, TimeoutKind, Turn, UnwindCause, VersionMarker,
 };
 
 /// How many failures of a chain are written. More than `limits::FAILURE_CAUSES_MAX` and what the engine wraps around
@@ -125,6 +125,7 @@ fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
             name,
             details: payload(details),
         },
+        E::VersionMarkerRecorded(marker) => W::VersionMarkerRecorded(version_marker(marker)),
         E::SagaUnwindStarted(unwind) => W::SagaUnwindStarted {
             cause: unwind_cause(&unwind.cause),
         },
@@ -347,6 +348,14 @@ fn park_reason(reason: &ParkReason) -> wire::ParkReason<'_> {
         ParkReason::ForeignFuture => wire::ParkReason::ForeignFuture,
         ParkReason::UnknownWorkflow { workflow_type } => wire::ParkReason::UnknownWorkflow { workflow_type },
         ParkReason::BadCommand { message } => wire::ParkReason::BadCommand { message },
+    }
+}
+
+fn version_marker(marker: &VersionMarker) -> wire::VersionMarker<'_> {
+    let id = marker.id().as_str();
+    match *marker {
+        VersionMarker::Patch { deprecated, .. } => wire::VersionMarker::Patch { id, deprecated },
+        VersionMarker::Version { version, .. } => wire::VersionMarker::Version { id, version },
     }
 }
 

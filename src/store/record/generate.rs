@@ -241,6 +241,14 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
         (text(), text()).prop_map(|(reason, identity)| E::WorkflowExecutionCancelRequested { reason, identity }),
         text().prop_map(|identity| E::WorkflowTask(WorkflowTask { identity })),
         (text(), payload()).prop_map(|(name, details)| E::MarkerRecorded { name, details }),
+        (text(), any::<bool>()).prop_map(|(id, deprecated)| {
+            let id = ChangeId::from_trusted(id);
+            E::VersionMarkerRecorded(VersionMarker::Patch { id, deprecated })
+        }),
+        (text(), any::<i32>()).prop_map(|(id, version)| {
+            let id = ChangeId::from_trusted(id);
+            E::VersionMarkerRecorded(VersionMarker::Version { id, version })
+        }),
         (text(), time()).prop_map(|(id, fire_at)| E::TimerStarted {
             timer_id: TimerId::from_trusted(id),
             fire_at

@@ -251,6 +251,14 @@ fn activity_events() -> Vec<EventAttributes> {
             name: text("version"),
             details: Payload::json(&2).unwrap(),
         },
+        E::VersionMarkerRecorded(VersionMarker::Patch {
+            id: ChangeId::from_trusted("fraud check"),
+            deprecated: true,
+        }),
+        E::VersionMarkerRecorded(VersionMarker::Version {
+            id: ChangeId::from_trusted("shipping"),
+            version: 2,
+        }),
         E::SagaUnwindStarted(Box::new(SagaUnwindStarted {
             cause: UnwindCause::Failed(chained()),
         })),

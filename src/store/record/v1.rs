@@ -4,10 +4,12 @@
 //! Positions are the format: no field or variant may be added, removed or moved.
 
 mod saga;
+mod version;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(super) use saga::*;
+pub(super) use version::VersionMarker;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Turn<'a> {
@@ -158,6 +160,7 @@ pub(super) enum Attributes<'a> {
         #[serde(borrow)]
         details: Payload<'a>,
     },
+    VersionMarkerRecorded(#[serde(borrow)] VersionMarker<'a>),
     SagaUnwindStarted {
         #[serde(borrow)]
         cause: UnwindCause<'a>,

@@ -4,6 +4,7 @@
 
 mod code;
 mod panics;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,71 @@
+//! Versions of workflow code, as a run's history records them. Must not live here: how code asks for them (`sdk`), or what
+//! a history without them means (`replay`).
+
+use std::fmt;
+
+use super::ChangeId;
+
+/// The version of a change that a run is older than: what its history says by saying nothing.
+pub const DEFAULT_VERSION: i32 = -1;
+
+/// What a run's history says about one change of its code. To Temporal's tools it is a marker, with the names and details
+/// that Temporal's SDKs give it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VersionMarker {
+    /// The run takes the new branch of a patch.
+    Patch {
+        /// Which patch.
+        id: ChangeId,
+        /// No code has the old branch any more: the code may stop asking, too.
+        deprecated: bool,
+    },
+    /// The run has this version of a change.
+    Version {
+        /// Which change.
+        id: ChangeId,
+        /// Its version.
+        version: i32,
+    },
+}
+
+impl VersionMarker {
+    /// The name of the markers that record patches.
+    pub const PATCH: &'static str = "core_patch";
+
+    /// The name of the markers that record versions.
+    pub const VERSION: &'static str = "Version";
+
+    /// The change that it is about. Patches and versions of the same id are different changes.
+    #[must_use]
+    pub fn id(&self) -> &ChangeId {
+        match self {
+            VersionMarker::Patch { id, .. } | VersionMarker::Version { id, .. } => id,
+        }
+    }
+
+    /// The marker's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            VersionMarker::Patch { .. } => Self::PATCH,
+            VersionMarker::Version { .. } => Self::VERSION,
+        }
+    }
+
+    /// Whether this name of a marker has a meaning of its own, so that no note may have it.
+    #[must_use]
+    pub fn is_reserved(name: &str) -> bool {
+        [Self::PATCH, Self::VERSION].contains(&name)
+    }
+}
+
+impl fmt::Display for VersionMarker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.name(), self.id())?;
+        match self {
+            VersionMarker::Patch { deprecated: false, .. } => Ok(()),
+            VersionMarker::Patch { deprecated: true, .. } => f.write_str(" (deprecated)"),
+            VersionMarker::Version { version, .. } => write!(f, " = {version}"),
+        }
+    }
+}

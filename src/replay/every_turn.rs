@@ -1,0 +1,153 @@
+//! For development: every turn is decided twice, by the code that lives and by the same code run again from the beginning.
+//! Must not live here: either way of deciding (`decider`).
+
+use std::sync::Arc;
+
+use crate::machine::{Decider, Task};
+use crate::model::{Command, Event, EventAttributes, EventId, ParkReason, Payload, TURN_EVENT_IDS, WorkflowTask};
+use crate::sdk::Workflow;
+
+use super::CodeDecider;
+use super::decider::is_task;
+use super::matching::Expected;
+use super::root_waker::ForeignWakes;
+
+/// Decides as a [`CodeDecider`], and replays the run from its beginning at every turn. Where the two decide differently,
+/// be it only in an activity's input, the run is parked with the difference: code that is not the same on replay is found
+/// when it runs for the first time, and not when it is needed after a crash.
+///
+/// The costs grow with the square of a run's length, and workflow code runs oftener than usual: for development and tests.
+#[derive(Debug)]
+pub struct CheckedDecider {
+    live: CodeDecider,
+    code: Code,
+    /// Up to the last `WorkflowTask`.
+    history: Vec<Event>,
+    broken: Option<ParkReason>,
+}
+
+struct Code(Arc<dyn Workflow>);
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Code")
+    }
+}
+
+impl CheckedDecider {
+    /// Rebuilds the decider of a run from its history, which is empty for one that has not been decided on yet; see
+    /// [`CodeDecider::replay`].
+    ///
+    /// # Errors
+    /// Why the code cannot go on.
+    pub fn replay(workflow: Arc<dyn Workflow>, history: &[Event]) -> Result<Self, ParkReason> {
+        let decided = history.iter().rposition(is_task).map_or(0, |last| last + 1);
+        Ok(Self {
+            live: CodeDecider::replay(workflow.clone(), history)?,
+            code: Code(workflow),
+            history: history.get(..decided).unwrap_or_default().to_vec(),
+            broken: None,
+        })
+    }
+
+    /// See [`CodeDecider::foreign_wakes`].
+    #[must_use]
+    pub fn foreign_wakes(&self) -> ForeignWakes {
+        self.live.foreign_wakes()
+    }
+
+    fn decide_twice(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
+        let decided = self.live.decide(task)?;
+        // With what the last turn led to, which says which versions it met.
+        self.history.extend_from_slice(task.events);
+        let again = CodeDecider::replay(self.code.0.clone(), &self.history)?.decide(task)?;
+        let last = self.history.last();
+        let id = last.map_or(EventId::FIRST, |event| event.id.plus(event.attributes.ids()));
+        if let Some((place, live, replayed)) = difference(&decided, &again) {
+            return Err(ParkReason::Nondeterminism {
+                at: id.plus(TURN_EVENT_IDS + place).0,
+                expected: format!("{replayed} (when replayed at once)"),
+                recorded: format!("{live} (from the live code)"),
+            });
+        }
+        self.history.push(Event {
+            id,
+            time: task.now,
+            attributes: EventAttributes::WorkflowTask(WorkflowTask::default()),
+        });
+        Ok(decided)
+    }
+}
+
+impl Decider for CheckedDecider {
+    fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
+        if let Some(reason) = &self.broken {
+            return Err(reason.clone());
+        }
+        let decided = self.decide_twice(task);
+        self.broken = decided.as_ref().err().cloned();
+        decided
+    }
+}
+
+/// The first place where the commands differ, and both sides of it in words.
+fn difference(live: &[Command], replayed: &[Command]) -> Option<(u64, String, String)> {
+    let longer = live.len().max(replayed.len());
+    let place = (0..longer).find(|place| match (live.get(*place), replayed.get(*place)) {
+        (Some(live), Some(replayed)) => !is_same(live, replayed),
+        _ => true,
+    })?;
+    let (live, replayed) = (live.get(place), replayed.get(place));
+    let (mut told_live, mut told_replayed) = (told(live), told(replayed));
+    if told_live == told_replayed {
+        told_live.push_str(&details(live));
+        told_replayed.push_str(&details(replayed));
+    }
+    Some((place as u64, told_live, told_replayed))
+}
+
+/// Equal but for the order of the fields in JSON objects, which hash tables do not keep.
+fn is_same(live: &Command, replayed: &Command) -> bool {
+    if live == replayed {
+        return true;
+    }
+    match (with_ordered_payload(live), with_ordered_payload(replayed)) {
+        (Some(live), Some(replayed)) => live == replayed,
+        _ => false,
+    }
+}
+
+fn with_ordered_payload(command: &Command) -> Option<Command> {
+    let mut command = command.clone();
+    let payload = match &mut command {
+        Command::ScheduleActivity(schedule) => &mut schedule.input,
+        Command::RecordMarker { details, .. } => details,
+        Command::CompleteWorkflow { result } => result,
+        _ => return None,
+    };
+    let value: serde_json::Value = payload.to().ok()?;
+    *payload = Payload::json(&value).ok()?;
+    Some(command)
+}
+
+fn told(command: Option<&Command>) -> String {
+    match command {
+        None => "nothing more".to_owned(),
+        Some(Command::RecordVersion(marker)) => format!("RecordMarker {marker}"),
+        Some(command) => Expected::of(command).map_or_else(String::new, |expected| expected.describe()),
+    }
+}
+
+/// What is not compared with a history, because the recorded value counts.
+fn details(command: Option<&Command>) -> String {
+    match command {
+        Some(Command::ScheduleActivity(schedule)) => {
+            format!(" with input {:?} and {:?}", schedule.input, schedule.options)
+        }
+        Some(Command::StartTimer { after, .. }) => format!(" after {after:?}"),
+        Some(Command::RecordMarker { details, .. }) => format!(" with {details:?}"),
+        Some(Command::CompleteWorkflow { result }) => format!(" with {result:?}"),
+        Some(other) => format!(" as {other:?}"),
+        None => String::new(),
+    }
+}
