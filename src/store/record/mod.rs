@@ -1,13 +1,13 @@
 //! The wire form of turns. Lives here: versioned records and the mapping between them and the model; the only place
 //! that names bincode. Must not live here: where records are kept, or what they mean.
 //!
-//! A record is one version byte followed by bincode's form of that version's frozen types: fixed-width little-endian
-//! integers, lengths as `u64`, enum variants by position; packed, because most of that is zeros. A released version is never changed, not even by adding a
-//! field: it gets a successor, and stays readable forever. `tests/golden` holds one record of each version.
+//! A record is one version byte followed by bincode's form of that version's frozen types: lengths, positions of variants
+//! and integers take a byte while they are small (most of them are), and times eight. A released version is never changed,
+//! not even by adding a field: it gets a successor, and stays readable forever. `tests/golden` holds one record of each
+//! version.
 
 mod decode;
 mod encode;
-mod pack;
 mod v1;
 
 #[cfg(test)]
@@ -29,12 +29,12 @@ const VERSION: u8 = 1;
 const RECORD_BYTES_MAX: u64 = limits::HISTORY_BYTES_MAX;
 
 thread_local! {
-    /// Where a turn is written before it is packed: writing is on the path of every turn.
-    static PLAIN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Where a turn is written before its size is known: writing is on the path of every turn.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Bytes of the buffer above that a thread keeps.
-const PLAIN_BYTES_KEPT: usize = 64 * 1024;
+const SCRATCH_BYTES_KEPT: usize = 64 * 1024;
 
 /// Why a turn has no record, or a record no turn.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +62,6 @@ pub enum RecordError {
 /// a value is an error.
 fn options() -> impl Options {
     bincode::DefaultOptions::new()
-        .with_fixint_encoding()
         .with_limit(RECORD_BYTES_MAX)
         .reject_trailing_bytes()
 }
@@ -74,24 +73,19 @@ fn options() -> impl Options {
 /// # Errors
 /// [`RecordError::TooLarge`] when it would have more than 50 MiB.
 pub fn encode_turn(turn: &Turn) -> Result<Bytes, RecordError> {
-    PLAIN.with_borrow_mut(|plain| {
-        plain.clear();
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        scratch.push(VERSION);
         let wire = encode::turn(turn);
-        let written = options().with_no_limit().serialize_into(&mut *plain, &wire);
+        let written = options().with_no_limit().serialize_into(&mut *scratch, &wire);
         written.map_err(|error| RecordError::Damaged(error.to_string()))?;
-        let bytes = u64::try_from(plain.len()).unwrap_or(u64::MAX);
-        let mut record = Vec::with_capacity(plain.len() / 2 + 64);
-        if bytes <= RECORD_BYTES_MAX {
-            record.push(VERSION);
-            pack::pack(plain, &mut record);
-        }
-        plain.shrink_to(PLAIN_BYTES_KEPT);
-        if record.is_empty() {
-            return Err(RecordError::TooLarge { bytes });
-        }
-        // A turn stays in memory for as long as its run is open: not with more than it needs.
-        record.shrink_to_fit();
-        Ok(Bytes::from(record))
+        let bytes = u64::try_from(scratch.len()).unwrap_or(u64::MAX);
+        let record = match bytes <= RECORD_BYTES_MAX {
+            true => Ok(Bytes::copy_from_slice(scratch)),
+            false => Err(RecordError::TooLarge { bytes }),
+        };
+        scratch.shrink_to(SCRATCH_BYTES_KEPT);
+        record
     })
 }
 
@@ -103,10 +97,9 @@ pub fn encode_turn(turn: &Turn) -> Result<Bytes, RecordError> {
 pub fn decode_turn(record: &[u8]) -> Result<Turn, RecordError> {
     match record.split_first() {
         None => Err(RecordError::Damaged("it is empty".to_owned())),
-        Some((1, packed)) => {
-            let plain = pack::unpack(packed, RECORD_BYTES_MAX)?;
+        Some((1, plain)) => {
             let wire: v1::Turn<'_> = options()
-                .deserialize(&plain)
+                .deserialize(plain)
                 .map_err(|error| RecordError::Damaged(error.to_string()))?;
             decode::turn(wire)
         }
