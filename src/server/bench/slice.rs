@@ -7,9 +7,34 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::BenchError;
 use super::figures::{Counters, Latencies, SliceFigures};
 use super::meter::{monotonic, process_cpu, wait};
-use super::{BenchError, Timing};
+
+/// How long what is measured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timing {
+    /// Not measured at all: files grow to their size, caches fill.
+    pub(super) warm_up: Duration,
+    /// Not measured at the beginning of each slice: clients get out of step with each other, threads wake up.
+    pub(super) ramp: Duration,
+    pub(super) slice: Duration,
+    /// Slices of each side.
+    pub(super) pairs: u32,
+}
+
+impl Timing {
+    pub(super) fn of(seconds: u32) -> Self {
+        // Odd numbers have a middle.
+        let pairs = (seconds / 2).clamp(3, 15) | 1;
+        Self {
+            warm_up: Duration::from_millis(1_500),
+            ramp: Duration::from_millis(100),
+            slice: Duration::from_secs(u64::from(seconds)) / (pairs * 2),
+            pairs,
+        }
+    }
+}
 
 /// Something that can do one saga after the other.
 pub(super) trait Load: Clone + Send + Sync + 'static {
@@ -77,7 +102,7 @@ async fn finish(mut running: Clients, window: &Window) -> Result<Latencies, Benc
     window.over.store(true, Ordering::Relaxed);
     let mut all = Latencies::default();
     while let Some(ended) = running.join_next().await {
-        all.extend(ended.map_err(|error| BenchError::Thread(error.to_string()))??);
+        all.extend(ended.map_err(|error| BenchError::thread(&error))??);
     }
     Ok(all)
 }
