@@ -132,7 +132,7 @@ mod tests {
         .unwrap();
         assert!(svg.starts_with("<svg width=\"960\" height=\"480\""), "{}", &svg[..200]);
         assert!(svg.trim_end().ends_with("</svg>"));
-        for text in ["CPU per saga", "latency", "rate", "10k", "600"] {
+        for text in ["CPU per saga", "latency", "rate", "10k", "500"] {
             assert!(svg.contains(&format!("{text}\n</text>")), "no {text}");
         }
         assert_eq!(svg.matches("\nsagas in flight\n").count(), 3);
