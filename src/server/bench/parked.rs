@@ -99,6 +99,8 @@ pub(super) async fn measure(settings: &Settings, scratch: &Scratch, console: &Co
         "B",
     );
     wake(&engine, &mut facts, runs, console).await?;
+    // A store does its part of passivating with commits that come later.
+    facts.bytes("rss_bytes_woken", "  memory afterwards", settled_bytes(console).await);
     if !settings.engine_only {
         let work = Work { turns: 1, ..work };
         let bare = fill_bare(settings, work, 1, WAKES, &directory, console).await?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::server::console::Console;
+use crate::server::text::count;
 
 use super::args::{Form, Safety, Settings, StoreKind, Workload};
 use super::figures::{Level, SliceFigures, median};
@@ -39,13 +40,13 @@ pub(super) fn level(settings: &Settings, level: &Level, console: &Console) {
 }
 
 fn workload(settings: &Settings) -> String {
-    let steps = settings.steps;
+    let steps = count(u64::from(settings.steps), "step");
     match settings.workload {
-        Workload::Rollback => format!("Sagas of {steps} steps, the last one fails: rollback"),
+        Workload::Rollback => format!("Sagas of {steps}, the last one fails: rollback"),
         Workload::FanOut => format!("Sagas of {} steps at once", fan_out::BRANCHES),
         Workload::Signals => format!("Runs that receive {} signals", signals::SIGNALS),
-        Workload::Stored => format!("Sagas of {steps} steps, 64 in flight, with ended runs in the store"),
-        _ => format!("Sagas of {steps} steps"),
+        Workload::Stored => format!("Sagas of {steps}, 64 in flight, with ended runs in the store"),
+        _ => format!("Sagas of {steps}"),
     }
 }
 

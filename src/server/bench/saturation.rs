@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::engine::{Error, ListQuery};
 use crate::model::RunStatus;
 use crate::server::console::Console;
+use crate::server::text::count;
 
 use super::args::Settings;
 use super::engine_load::{EngineLoad, check, run_id, start_run};
@@ -100,10 +101,8 @@ async fn offer(engine: EngineLoad<Steps>, tally: Arc<Tally>, number: u64, steps:
 pub(super) async fn measure(settings: &Settings, scratch: &Scratch, console: &Console) -> Result<(), BenchError> {
     let directory = scratch.directory("saturation")?;
     let engine = EngineLoad::start(settings, Steps::of(settings), &directory.join("engine")).await?;
-    let title = format!(
-        "Sagas of {} steps, {EXCESS} times as many as can be done",
-        settings.steps
-    );
+    let steps = count(u64::from(settings.steps), "step");
+    let title = format!("Sagas of {steps}, {EXCESS} times as many as can be done");
     let mut facts = Facts::new(settings, title);
 
     let calm = closed(&engine, UNSATURATED, settings, console).await?;
