@@ -36,7 +36,7 @@ pub use view::{
 };
 
 // What the engine's own signatures speak of.
-pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity};
+pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity, SignalBuilder};
 pub use crate::machine::{LockState, Rejection, StepState, Stuck, UndoState};
 pub use crate::runtime::{Clock, EnvironmentSecrets, SecretSource, SystemClock};
 pub use crate::store::{Error as StoreError, ListQuery, RunHead, VerifyProgress, VerifyReport};

@@ -41,6 +41,12 @@ impl Latencies {
         self.0.extend(other.0);
     }
 
+    /// The latencies that these shares of all stay within, in microseconds.
+    pub(super) fn percentiles<const N: usize>(mut self, percents: [usize; N]) -> [f64; N] {
+        self.0.sort_unstable();
+        percents.map(|percent| self.percentile(percent))
+    }
+
     /// The latency that this share of all stay within. `self` is sorted.
     fn percentile(&self, percent: usize) -> f64 {
         let last = self.0.len().saturating_sub(1);
@@ -92,6 +98,8 @@ pub(super) struct Footprint {
 /// Everything about one number of sagas in flight.
 pub(super) struct Level {
     pub(super) clients: u32,
+    /// Ended runs in the store before, where that is what is measured.
+    pub(super) stored: Option<u64>,
     pub(super) work: Work,
     pub(super) engine: Vec<SliceFigures>,
     pub(super) bare: Vec<SliceFigures>,
@@ -143,6 +151,7 @@ mod tests {
     fn medians_and_their_ratio_ignore_the_odd_one_out() {
         let level = Level {
             clients: 1,
+            stored: None,
             work: Work {
                 turns: 4,
                 turn_bytes: 200,

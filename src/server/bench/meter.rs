@@ -31,8 +31,18 @@ pub(super) fn resident_bytes() -> Option<u64> {
     resident_in(&status)
 }
 
+/// The most that it ever was.
+pub(super) fn resident_bytes_max() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    kibibytes_in(&status, "VmHWM:")
+}
+
 fn resident_in(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    kibibytes_in(status, "VmRSS:")
+}
+
+fn kibibytes_in(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1_024)
 }

@@ -4,51 +4,63 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::figures::{Level, SliceFigures, median};
-use super::{BenchArgs, Form, Safety, StoreKind, meter};
 use crate::server::console::Console;
+use crate::server::text::count;
 
-/// Says what is measured, and what the columns of the table are.
-pub(super) fn title(args: &BenchArgs, directory: &Path, console: &Console) {
-    if args.store == StoreKind::Sled && meter::is_in_memory(directory) {
+use super::args::{Form, Safety, Settings, StoreKind, Workload};
+use super::figures::{Level, SliceFigures, median};
+use super::{fan_out, meter, signals};
+
+/// A disk that is none makes every figure a wrong one.
+pub(super) fn warn_of_memory(settings: &Settings, directory: &Path, console: &Console) {
+    if settings.store == StoreKind::Sled && meter::is_in_memory(directory) {
         let directory = directory.display();
         console.note(format!(
             "{directory} is in memory only, so that syncing costs nothing there: choose a disk with --data"
         ));
     }
-    let (store, form, durability) = names(args);
+}
+
+/// Says what is measured, and what the columns of the table are.
+pub(super) fn title(settings: &Settings, console: &Console) {
+    let (store, form, durability) = names(settings);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workload = workload(args);
+    let workload = workload(settings);
     console.line(format!(
-        "Sagas of {workload} ({form}), store {store}, durability {durability}, {cores} cores. Medians of slices; the\n\
+        "{workload} ({form}), store {store}, durability {durability}, {cores} cores. Medians of slices; the\n\
          bare file takes the same bytes in as many dependent, group-committed appends of as many clients.\n"
     ));
-    console.line(heading());
+    console.line(heading(settings));
 }
 
 /// Shows one level, as soon as it is measured.
-pub(super) fn level(args: &BenchArgs, level: &Level, console: &Console) {
-    console.object(&as_json(args, level));
+pub(super) fn level(settings: &Settings, level: &Level, console: &Console) {
+    console.object(&as_json(settings, level));
     table(level).iter().for_each(|line| console.line(line));
 }
 
-fn workload(args: &BenchArgs) -> String {
-    match args.rollback {
-        true => format!("{} steps, the last one fails: rollback", args.steps),
-        false => format!("{} steps", args.steps),
+fn workload(settings: &Settings) -> String {
+    let steps = count(u64::from(settings.steps), "step");
+    match settings.workload {
+        Workload::Rollback => format!("Sagas of {steps}, the last one fails: rollback"),
+        Workload::FanOut => format!("Sagas of {} steps at once", fan_out::BRANCHES),
+        Workload::Signals => format!("Runs that receive {} signals", signals::SIGNALS),
+        Workload::Stored => format!("Sagas of {steps}, 64 in flight, with ended runs in the store"),
+        _ => format!("Sagas of {steps}"),
     }
 }
 
-fn names(args: &BenchArgs) -> (&'static str, &'static str, &'static str) {
-    let store = match args.store {
+/// Store, form and durability.
+pub(super) fn names(settings: &Settings) -> (&'static str, &'static str, &'static str) {
+    let store = match settings.store {
         StoreKind::Sled => "sled",
         StoreKind::Memory => "memory",
     };
-    let form = match args.form {
+    let form = match settings.form {
         Form::Definition => "definition",
         Form::Code => "code",
     };
-    let durability = match (args.store, args.durability) {
+    let durability = match (settings.store, settings.durability) {
         (StoreKind::Memory, _) => "none",
         (StoreKind::Sled, Safety::Power) => "power",
         (StoreKind::Sled, Safety::Process) => "process",
@@ -56,9 +68,12 @@ fn names(args: &BenchArgs) -> (&'static str, &'static str, &'static str) {
     (store, form, durability)
 }
 
-fn heading() -> String {
+fn heading(settings: &Settings) -> String {
     let row = [
-        "in flight",
+        match settings.workload {
+            Workload::Stored => "stored",
+            _ => "in flight",
+        },
         "",
         "sagas/s",
         "p50 ms",
@@ -102,7 +117,8 @@ fn row(first: String, name: &str, slices: &[SliceFigures]) -> Vec<String> {
 }
 
 fn table(level: &Level) -> [String; 3] {
-    let mut engine = row(level.clients.to_string(), "amends", &level.engine);
+    let first = level.stored.unwrap_or(u64::from(level.clients));
+    let mut engine = row(first.to_string(), "amends", &level.engine);
     let resident = level.footprint.resident_bytes;
     engine.push(resident.map_or_else(|| "?".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1_048_576.0)));
     engine.push(format!("{:.0}", level.footprint.disk_bytes_per_saga));
@@ -121,12 +137,14 @@ fn table(level: &Level) -> [String; 3] {
     [line(&engine), line(&bare), line(&ratios)]
 }
 
-fn as_json(args: &BenchArgs, level: &Level) -> Value {
-    let (store, form, durability) = names(args);
+fn as_json(settings: &Settings, level: &Level) -> Value {
+    let (store, form, durability) = names(settings);
     json!({
+        "workload": settings.workload.name(),
         "in_flight": level.clients,
-        "steps": args.steps,
-        "rollback": args.rollback,
+        "stored_runs": level.stored,
+        "steps": settings.steps,
+        "rollback": settings.rollback(),
         "store": store,
         "form": form,
         "durability": durability,
@@ -140,6 +158,7 @@ fn as_json(args: &BenchArgs, level: &Level) -> Value {
         "bare_file": side(&level.bare),
         "p50_ratio": rounded(level.ratio(|slice| slice.p50)),
         "cpu_ratio": rounded(level.ratio(|slice| slice.cpu_per_saga)),
+        "rate_ratio": rounded(level.ratio(|slice| slice.sagas_per_second)),
     })
 }
 
@@ -156,7 +175,7 @@ fn side(slices: &[SliceFigures]) -> Value {
 }
 
 /// More digits would only look like precision.
-fn rounded(figure: f64) -> f64 {
+pub(super) fn rounded(figure: f64) -> f64 {
     (figure * 100.0).round() / 100.0
 }
 
@@ -164,11 +183,11 @@ fn rounded(figure: f64) -> f64 {
 mod tests {
     use std::time::Duration;
 
+    use super::super::args::tests::settings;
     use super::super::figures::{Counters, Footprint, Latencies, Work};
     use super::*;
 
-    #[test]
-    fn a_level_is_three_lines_under_the_heading() {
+    fn sample() -> Level {
         let slice = |micros| {
             let mut latencies = Latencies::default();
             latencies.push(Duration::from_micros(micros));
@@ -176,8 +195,9 @@ mod tests {
             let slice = SliceFigures::new(Duration::from_secs(1), Duration::from_micros(90), counters, latencies);
             vec![slice.unwrap()]
         };
-        let level = Level {
+        Level {
             clients: 64,
+            stored: None,
             work: Work {
                 turns: 4,
                 turn_bytes: 200,
@@ -188,14 +208,58 @@ mod tests {
                 resident_bytes: Some(64 * 1_048_576),
                 disk_bytes_per_saga: 1_234.5,
             },
-        };
+        }
+    }
+
+    #[test]
+    fn a_level_is_three_lines_under_the_heading() {
         let expected = "
  in flight               sagas/s   p50 ms   p99 ms  commits/s  fdatasyncs/s  CPU us/saga  RSS MiB  disk B/saga
         64  amends             1    1.500    1.500          4             4         90.0       64         1234
             bare file          1    1.000    1.000          4             4         90.0
             ratio          1.00x    1.50x    1.50x      1.00x         1.00x        1.00x
 ";
-        let lines = [[heading()].as_slice(), &table(&level)].concat();
+        let lines = [[heading(&settings(""))].as_slice(), &table(&sample())].concat();
         assert_eq!(format!("\n{}\n", lines.join("\n")), expected);
+    }
+
+    #[test]
+    fn stored_runs_take_the_place_of_those_in_flight() {
+        let level = Level {
+            stored: Some(1_000_000),
+            ..sample()
+        };
+        assert!(heading(&settings("--workload stored")).contains("   stored"));
+        assert!(
+            table(&level)[0].starts_with("   1000000  amends"),
+            "{:?}",
+            table(&level)
+        );
+    }
+
+    /// Scripts rely on these names.
+    #[test]
+    fn programs_get_an_object_a_level() {
+        let object = as_json(&settings("--rollback"), &sample());
+        let keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
+        let expected = "bare_file cpu_ratio disk_bytes_per_saga durability engine form in_flight p50_ratio rate_ratio \
+                        rollback rss_bytes sagas slices steps store stored_runs turn_bytes turns_per_saga workload";
+        assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(
+            (&object["workload"], &object["rollback"]),
+            (&json!("rollback"), &json!(true))
+        );
+        assert_eq!(
+            (&object["engine"]["p50_us"], &object["p50_ratio"]),
+            (&json!(1_500.0), &json!(1.5))
+        );
+        let keys: Vec<&str> = object["engine"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let expected = "commits_per_second cpu_us_per_saga fdatasyncs_per_second p50_us p99_us sagas_per_second";
+        assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
     }
 }

@@ -2,14 +2,43 @@
 //! and what does not. Must not live here: what a saga is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::BenchError;
 use super::figures::{Counters, Latencies, SliceFigures};
 use super::meter::{monotonic, process_cpu, wait};
-use super::{BenchError, Timing};
+
+/// How long clients may take to get under way, and how often it is looked at.
+const RAMP_MAX: Duration = Duration::from_secs(60);
+const RAMP_LOOK: Duration = Duration::from_millis(1);
+
+/// How long what is measured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timing {
+    /// Not measured at all: files grow to their size, caches fill.
+    pub(super) warm_up: Duration,
+    /// Not measured at the beginning of each slice: clients get out of step with each other, threads wake up.
+    pub(super) ramp: Duration,
+    pub(super) slice: Duration,
+    /// Slices of each side.
+    pub(super) pairs: u32,
+}
+
+impl Timing {
+    pub(super) fn of(seconds: u32) -> Self {
+        // Odd numbers have a middle.
+        let pairs = (seconds / 2).clamp(3, 15) | 1;
+        Self {
+            warm_up: Duration::from_millis(1_500),
+            ramp: Duration::from_millis(100),
+            slice: Duration::from_secs(u64::from(seconds)) / (pairs * 2),
+            pairs,
+        }
+    }
+}
 
 /// Something that can do one saga after the other.
 pub(super) trait Load: Clone + Send + Sync + 'static {
@@ -25,6 +54,8 @@ pub(super) trait Load: Clone + Send + Sync + 'static {
 struct Window {
     open: AtomicBool,
     over: AtomicBool,
+    /// Sagas that have ended, whether they count or not.
+    ended: AtomicU64,
 }
 
 /// Lets the load run without counting anything.
@@ -41,6 +72,7 @@ pub(super) async fn measure(load: &impl Load, clients: u32, timing: Timing) -> R
     let window = Arc::new(Window::default());
     let running = start_clients(load, clients, &window);
     wait(timing.ramp).await;
+    until_under_way(&window, clients).await?;
     let (time, cpu, counters) = (monotonic(), process_cpu(), load.counters());
     window.open.store(true, Ordering::Relaxed);
     wait(timing.slice).await;
@@ -49,6 +81,18 @@ pub(super) async fn measure(load: &impl Load, clients: u32, timing: Timing) -> R
     let counters = load.counters().since(counters);
     let latencies = finish(running, &window).await?;
     SliceFigures::new(time, cpu, counters, latencies).ok_or(BenchError::Silence)
+}
+
+/// All clients begin at once. What counts is what follows when about each of them has ended a saga.
+async fn until_under_way(window: &Window, clients: u32) -> Result<(), BenchError> {
+    let begun = monotonic();
+    while window.ended.load(Ordering::Relaxed) < u64::from(clients) {
+        if monotonic().saturating_sub(begun) > RAMP_MAX {
+            return Err(BenchError::Silence);
+        }
+        wait(RAMP_LOOK).await;
+    }
+    Ok(())
 }
 
 type Clients = JoinSet<Result<Latencies, BenchError>>;
@@ -66,6 +110,7 @@ async fn client(load: impl Load, window: Arc<Window>) -> Result<Latencies, Bench
     while !window.over.load(Ordering::Relaxed) {
         let begun = monotonic();
         load.one_saga().await?;
+        window.ended.fetch_add(1, Ordering::Relaxed);
         if window.open.load(Ordering::Relaxed) {
             latencies.push(monotonic().saturating_sub(begun));
         }
@@ -77,7 +122,7 @@ async fn finish(mut running: Clients, window: &Window) -> Result<Latencies, Benc
     window.over.store(true, Ordering::Relaxed);
     let mut all = Latencies::default();
     while let Some(ended) = running.join_next().await {
-        all.extend(ended.map_err(|error| BenchError::Thread(error.to_string()))??);
+        all.extend(ended.map_err(|error| BenchError::thread(&error))??);
     }
     Ok(all)
 }

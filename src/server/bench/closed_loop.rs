@@ -1,0 +1,159 @@
+//! Closed loops: as many sagas in flight as there are clients, engine and bare file in turns. Lives here: the order of
+//! slices and levels. Must not live here: what a saga is (a file each), how figures are shown.
+
+use std::path::Path;
+
+use crate::server::console::Console;
+
+use super::args::Settings;
+use super::bare_load::BareLoad;
+use super::engine_load::{Case, EngineLoad};
+use super::figures::{Level, SliceFigures};
+use super::slice::{self, Timing};
+use super::{BenchError, Scratch, report};
+
+/// In flight at once, when nothing else is asked for.
+const LEVELS: [u32; 3] = [1, 64, 512];
+
+/// Measures one number in flight after the other, and shows each as soon as it is there.
+pub(super) async fn measure(
+    settings: &Settings,
+    case: impl Case,
+    scratch: &Scratch,
+    console: &Console,
+) -> Result<(), BenchError> {
+    report::title(settings, console);
+    let levels = settings.concurrency.map_or(LEVELS.to_vec(), |one| vec![one]);
+    for clients in levels {
+        let directory = scratch.directory(&clients.to_string())?;
+        let timing = Timing::of(settings.seconds);
+        let level = one_level(settings, case.clone(), clients, timing, &directory, console).await?;
+        report::level(settings, &level, console);
+    }
+    Ok(())
+}
+
+/// One number in flight, in a store of its own.
+pub(super) async fn one_level(
+    settings: &Settings,
+    case: impl Case,
+    clients: u32,
+    timing: Timing,
+    directory: &Path,
+    console: &Console,
+) -> Result<Level, BenchError> {
+    let engine = EngineLoad::start(settings, case, &directory.join("engine")).await?;
+    let level = measure_in(&engine, settings, clients, timing, directory, console).await?;
+    engine.stop().await;
+    Ok(level)
+}
+
+/// One number in flight, in an engine that is there already.
+pub(super) async fn measure_in(
+    engine: &EngineLoad<impl Case>,
+    settings: &Settings,
+    clients: u32,
+    timing: Timing,
+    directory: &Path,
+    console: &Console,
+) -> Result<Level, BenchError> {
+    console.replace(&format!("{clients} in flight: warming up"));
+    slice::warm_up(engine, clients, timing.warm_up).await?;
+    let work = engine.work_per_saga().await?;
+    let bare = BareLoad::start(&directory.join("bare"), work, settings.is_durable())?;
+    if !settings.engine_only {
+        slice::warm_up(&bare, clients, timing.warm_up / 3).await?;
+    }
+    let mut engine_slices: Vec<SliceFigures> = Vec::new();
+    let mut bare_slices: Vec<SliceFigures> = Vec::new();
+    for pair in 1..=timing.pairs {
+        console.replace(&format!("{clients} in flight: slice {pair} of {}", timing.pairs));
+        engine_slices.push(slice::measure(engine, clients, timing).await?);
+        if !settings.engine_only {
+            bare_slices.push(slice::measure(&bare, clients, timing).await?);
+        }
+    }
+    let footprint = engine.footprint();
+    bare.stop();
+    Ok(Level {
+        clients,
+        stored: None,
+        work,
+        engine: engine_slices,
+        bare: bare_slices,
+        footprint,
+    })
+}
+
+/// For tests: long enough for a slow disk to end a saga.
+#[cfg(test)]
+pub(super) const SHORT: Timing = Timing {
+    warm_up: std::time::Duration::from_millis(30),
+    ramp: std::time::Duration::from_millis(5),
+    slice: std::time::Duration::from_millis(250),
+    pairs: 1,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::tests::settings;
+    use super::super::fan_out::FanOut;
+    use super::super::signals::Signals;
+    use super::super::steps::Steps;
+    use super::*;
+    use crate::server::console::Format;
+
+    async fn level(line: &str, case: impl Case) -> Level {
+        let parent = tempfile::tempdir().unwrap();
+        let console = Console::new(Format::Json);
+        let scratch = Scratch::new(Some(parent.path())).unwrap();
+        let directory = scratch.directory("4").unwrap();
+        let level = one_level(&settings(line), case, 4, SHORT, &directory, &console)
+            .await
+            .unwrap();
+        assert!(level.engine.iter().all(|slice| slice.sagas > 0), "{line}");
+        assert!(level.bare.iter().all(|slice| slice.sagas > 0), "{line}");
+        drop(scratch);
+        assert_eq!(
+            std::fs::read_dir(parent.path()).unwrap().count(),
+            0,
+            "nothing is left behind"
+        );
+        level
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn both_sides_are_measured_and_nothing_is_left_behind() {
+        for (line, turns) in [
+            ("--store memory --rollback", 6),
+            ("--store sled --durability process", 4),
+            ("--store memory --form code --rollback", 6),
+            ("--store memory --form code --steps 9", 10),
+        ] {
+            let level = level(line, Steps::of(&settings(line))).await;
+            assert_eq!(level.work.turns, turns, "{line}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn steps_at_once_need_fewer_turns_than_steps() {
+        for line in [
+            "--workload fan-out --store memory",
+            "--workload fan-out --store memory --form code",
+        ] {
+            let turns = level(line, FanOut).await.work.turns;
+            assert!((2..=11).contains(&turns), "{line}: {turns}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_signal_is_a_turn_of_its_own() {
+        for line in [
+            "--workload signals --store memory",
+            "--workload signals --store memory --form code",
+        ] {
+            let turns = level(line, Signals).await.work.turns;
+            assert_eq!(turns, 101, "{line}");
+        }
+    }
+}

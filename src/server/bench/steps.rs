@@ -1,0 +1,71 @@
+//! Workloads `steps` and `rollback`: sagas of some steps, one after the other, in both forms. Must not live here: running
+//! them.
+
+use crate::SagaDefinition;
+use crate::Step;
+use crate::WorkflowContext;
+use crate::engine::{Amends, AmendsBuilder, Error};
+use crate::model::Failure;
+
+use super::BenchError;
+use super::args::{Form, Settings};
+use super::engine_load::{Case, check, start_run};
+use super::order::{BENCH_SAGA, Order, bench_refusal, bench_step, bench_undo, register_activities};
+
+/// So many steps; with `rollback` the last one is refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
+    pub(super) steps: u32,
+    pub(super) rollback: bool,
+}
+
+impl Steps {
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            steps: settings.steps,
+            rollback: settings.rollback(),
+        }
+    }
+
+    fn definition(self) -> Result<SagaDefinition, Error> {
+        let mut saga = SagaDefinition::builder(BENCH_SAGA);
+        for step in 1..=self.steps {
+            let refused = self.rollback && step == self.steps;
+            let activity = if refused { "bench_refusal" } else { "bench_step" };
+            saga = saga.step(Step::activity(format!("step-{step}"), activity).compensate("bench_undo"));
+        }
+        saga.build().map_err(|error| Error::Definition(vec![error]))
+    }
+}
+
+async fn bench_saga(cx: WorkflowContext, order: Order) -> Result<u64, Failure> {
+    let saga = cx.saga();
+    let accepted = order.steps - u32::from(order.rollback);
+    for _ in 0..accepted {
+        saga.run(bench_step, &order).compensate(bench_undo).await?;
+    }
+    if order.rollback {
+        saga.run(bench_refusal, &order).compensate(bench_undo).await?;
+    }
+    Ok(order.number)
+}
+
+impl Case for Steps {
+    fn register(&self, engine: AmendsBuilder, form: Form) -> Result<AmendsBuilder, Error> {
+        let engine = register_activities(engine);
+        Ok(match form {
+            Form::Definition => engine.saga(self.definition()?),
+            Form::Code => engine.workflow(bench_saga),
+        })
+    }
+
+    async fn once(&self, engine: &Amends, id: &str, number: u64) -> Result<(), BenchError> {
+        let order = Order {
+            number,
+            steps: self.steps,
+            rollback: self.rollback,
+        };
+        let run = start_run(engine, id, &order).await?;
+        check(id, &run.outcome().await?, self.rollback)
+    }
+}

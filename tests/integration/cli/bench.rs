@@ -1,0 +1,136 @@
+//! Every workload of `bench` once, with tiny numbers: that it measures, what programs get, and that nothing is left behind.
+//! Must not live here: whether anything is fast.
+
+use serde_json::Value;
+
+use super::Cli;
+
+/// Runs `bench` with its files in the test's own directory; gives what it printed for programs.
+#[track_caller]
+fn bench(line: &str) -> Vec<Value> {
+    let cli = Cli::new();
+    let mut arguments = vec!["bench", "--json", "--data", "."];
+    arguments.extend(line.split_whitespace());
+    let objects = cli.run(&arguments).exits(0).objects();
+    let left: Vec<_> = std::fs::read_dir(cli.directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(left.is_empty(), "{line}: {left:?}");
+    objects
+}
+
+/// The numbers in these fields are there and above zero.
+#[track_caller]
+fn assert_measured(object: &Value, fields: &str) {
+    for field in fields.split_whitespace() {
+        let found = field.split('.').try_fold(object, |object, name| object.get(name));
+        let number = found.and_then(Value::as_f64);
+        assert!(number.is_some_and(|number| number > 0.0), "{field} in {object:#}");
+    }
+}
+
+const SIDES: &str =
+    "engine.sagas_per_second engine.p50_us engine.cpu_us_per_saga bare_file.sagas_per_second turns_per_saga";
+
+#[test]
+fn closed_loops_are_measured_beside_the_bare_file() {
+    for (line, workload) in [
+        ("--steps 1 --store memory", "steps"),
+        ("--rollback --store memory --form code", "rollback"),
+        ("--workload fan-out --durability process", "fan-out"),
+        ("--workload signals --store memory", "signals"),
+    ] {
+        let objects = bench(&format!("--seconds 3 --concurrency 2 {line}"));
+        assert_eq!(objects.len(), 1, "{line}");
+        assert_eq!(objects[0]["workload"], workload);
+        assert_measured(&objects[0], SIDES);
+    }
+}
+
+#[test]
+fn timers_are_started_and_fire() {
+    for form in ["definition", "code"] {
+        let objects = bench(&format!(
+            "--workload timers --runs 40 --seconds 1 --durability process --form {form}"
+        ));
+        let fields =
+            "runs started.per_second bare_file.per_second punctual_per_second fired_per_second fired_cpu_us_each";
+        assert_measured(&objects[0], fields);
+        assert_eq!(objects[0]["at_once"], 36, "{form}");
+    }
+}
+
+#[test]
+fn a_killed_process_s_sagas_are_recovered() {
+    for form in ["definition", "code"] {
+        let objects = bench(&format!(
+            "--workload recovery --runs 30 --durability process --form {form}"
+        ));
+        let fields =
+            "runs disk_bytes opened_ms open_for_business_ms first_progress_ms all_recovered_ms cpu_us_per_saga";
+        assert_measured(&objects[0], fields);
+        let millis = |key: &str| objects[0][key].as_f64().unwrap();
+        assert!(millis("opened_ms") <= millis("open_for_business_ms"), "{form}");
+        assert!(millis("first_progress_ms") <= millis("all_recovered_ms"), "{form}");
+    }
+}
+
+#[test]
+fn parked_runs_are_counted_and_woken() {
+    let objects = bench("--workload parked --runs 50 --durability process");
+    assert_measured(
+        &objects[0],
+        "disk_bytes_per_run wake_p50_us wake_ended_p99_us wake_bare_file.per_second",
+    );
+    assert_eq!(objects[0]["woken"], 50);
+}
+
+#[test]
+fn stores_of_several_sizes_are_compared() {
+    let objects = bench("--workload stored --runs 1500 --seconds 1 --store memory");
+    assert_eq!(objects.len(), 2);
+    let stored = |at: usize| objects[at]["stored_runs"].as_u64().unwrap();
+    assert!(stored(0) >= 1_000 && stored(1) >= 1_500 && stored(0) < stored(1));
+    objects.iter().for_each(|object| assert_measured(object, SIDES));
+}
+
+#[test]
+fn a_saturated_engine_is_audited() {
+    let objects = bench("--workload saturation --seconds 1 --steps 1 --store memory");
+    assert_measured(
+        &objects[0],
+        "offered_per_second accepted_per_second end_p99_us unsaturated.p99_us",
+    );
+    assert_eq!(objects[0]["audit_expected"], objects[0]["audit_completed"]);
+    assert_eq!(objects[0]["audit"], "nothing lost");
+}
+
+#[test]
+fn people_get_a_table() {
+    let cli = Cli::new();
+    let parked = cli
+        .run(&["bench", "--workload", "parked", "--runs", "5", "--store", "memory"])
+        .exits(0);
+    assert!(
+        parked
+            .out
+            .starts_with("5 runs that wait for a signal (definition), store memory"),
+        "{}",
+        parked.out
+    );
+    assert!(parked.out.contains("\n  woken at random "), "{}", parked.out);
+    assert_eq!(parked.err, "", "no progress where nobody watches");
+}
+
+#[test]
+fn what_does_not_go_together_is_a_usage_error() {
+    let cli = Cli::new();
+    cli.run(&["bench", "--workload", "timers", "--rollback"])
+        .exits(2)
+        .says("--rollback is a workload of its own")
+        .says("help: leave one of the two out");
+    cli.run(&["bench", "--plot", "nowhere/growth.svg"])
+        .exits(2)
+        .says("nowhere/growth.svg cannot be used");
+}
