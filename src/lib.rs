@@ -24,8 +24,9 @@ pub use definition::{SagaDefinition, Step};
 pub use engine::{Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle};
 pub use model::{ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStatus, Timestamp, Undo, Verdict};
 pub use sdk::{
-    Activity, ActivityContext, ActivityDefinition, CancelFlag, CompensationDefinition, Execution, Registry,
-    RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext, WorkflowDefinition,
+    Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationType, CompensationDefinition, Execution,
+    Registry, RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext,
+    WorkflowDefinition,
 };
 #[cfg(feature = "macros")]
 pub use sdk::{activity, workflow};

@@ -17,6 +17,7 @@ use crate::model::{
 };
 use crate::model::{CompensationSpec, RunStarted};
 
+use super::CancellationType;
 use super::random::Random;
 use super::run_canceled;
 
@@ -54,6 +55,7 @@ pub(super) struct ActivityRequest {
     pub(super) input: Payload,
     pub(super) options: ActivityOptions,
     pub(super) id: Option<ActivityId>,
+    pub(super) cancellation: CancellationType,
     pub(super) step: Option<StepRequest>,
 }
 
@@ -77,12 +79,32 @@ struct Operation {
     abandoned: bool,
 }
 
+impl Operation {
+    fn cancellation(&self) -> Option<CancellationType> {
+        match &self.what {
+            What::Activity { cancellation, .. } => Some(*cancellation),
+            _ => None,
+        }
+    }
+
+    /// Whether it goes on when nobody wants it any more.
+    fn is_left_alone(&self) -> bool {
+        self.cancellation() == Some(CancellationType::Abandon)
+    }
+
+    /// Whether the code hears of its real end, also when it was asked to stop.
+    fn is_waited_for(&self) -> bool {
+        self.cancellation() == Some(CancellationType::WaitCancellationCompleted)
+    }
+}
+
 #[derive(Debug)]
 enum What {
     Activity {
         id: ActivityId,
         activity_type: ActivityType,
         scheduled: Option<EventId>,
+        cancellation: CancellationType,
         step: Option<StepSerial>,
     },
     Timer(TimerId),
@@ -206,6 +228,7 @@ impl Core {
             id: activity_id.clone(),
             activity_type: request.activity_type.clone(),
             scheduled: None,
+            cancellation: request.cancellation,
             step: serial,
         });
         self.by_activity_id.insert(activity_id.clone(), key);
@@ -325,6 +348,7 @@ impl Core {
                     self.steps.take_back(step);
                 }
             }
+            None if operation.is_left_alone() => {}
             None => self.commands.push(command),
         }
         if started_in_this_turn.is_some() || ends_at_once {

@@ -2,6 +2,7 @@
 //! `Workflow` trait and the `WorkflowContext`. Must not live here: matching commands with a history (`replay`).
 
 mod call;
+mod cancellation;
 mod child;
 mod core;
 mod lock;
@@ -28,6 +29,7 @@ use crate::model::{Failure, Payload, RunId, Timestamp, WorkflowId, WorkflowType}
 use super::function::{ActivityFunction, encode};
 
 pub use call::ActivityCall;
+pub use cancellation::CancellationType;
 pub use child::ChildCall;
 pub use lock::LockCall;
 pub use rollback::{RollBack, Savepoint};
