@@ -22,7 +22,10 @@ pub mod testing;
 pub use definition::{SagaDefinition, Step};
 #[cfg(feature = "runtime")]
 pub use engine::{Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle};
-pub use model::{ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStatus, Timestamp, Undo, Verdict};
+pub use model::{
+    ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStatus, TaskToken, TaskTokenError, Timestamp, Undo,
+    Verdict,
+};
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationType, CompensationDefinition, Execution,
     Registry, RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext,

@@ -1,6 +1,7 @@
 //! What users call: the engine, its builder, clients and handles. Lives here: the public surface of a running engine.
 //! Must not live here: decisions about runs, or anything that knows of actors.
 
+mod activity;
 mod builder;
 mod client;
 mod decision;
@@ -21,13 +22,14 @@ use crate::model::{WorkflowId, WorkflowType};
 use crate::runtime::Runtime;
 use crate::sdk::{WorkflowDefinition, WorkflowFunction};
 
+pub use activity::{AsyncActivity, HeartbeatAnswer};
 pub use builder::AmendsBuilder;
 pub use client::{Client, SignalOptions};
 pub use decision::Decision;
 pub use error::{Error, ErrorCode};
 pub use handle::{ResultError, RunHandle};
 pub use locks::LockPlace;
-pub use offline::Offline;
+pub use offline::{Offline, OfflineActivity};
 pub use sagas::{activities_of, check_saga, saga_files};
 pub use starter::Starter;
 pub use view::{

@@ -213,19 +213,20 @@ impl RunState {
         // A clock that was set back must not hold up what the last turn found due.
         let now = now.max(self.last_time);
         let open = !self.is_closed();
-        self.activities
-            .values()
-            .filter(move |activity| open && !activity.is_suspended() && !activity.held && activity.due <= now)
+        self.activities.values().filter(move |activity| {
+            let nobody_has_it = !activity.is_suspended() && activity.held.is_none() && !activity.is_handed_over();
+            open && nobody_has_it && activity.due <= now
+        })
     }
 
     /// Whether this attempt should be running: it is still the activity's current one.
     #[must_use]
     pub fn wants_attempt(&self, token: AttemptToken) -> bool {
         !self.is_closed()
-            && self
-                .activities
-                .get(&token.scheduled)
-                .is_some_and(|activity| activity.attempt == token.attempt && !activity.is_suspended())
+            && self.activities.get(&token.scheduled).is_some_and(|activity| {
+                let is_current = activity.attempt == token.attempt;
+                is_current && !activity.is_suspended() && !activity.is_handed_over()
+            })
     }
 
     /// Whether this attempt should stop early: its activity was asked to.
@@ -247,7 +248,8 @@ impl RunState {
         let waiting = self.activities.values().filter(|activity| !activity.is_suspended());
         let activities = waiting.flat_map(|activity| {
             let retry = (activity.due > now).then_some(activity.due);
-            retry.into_iter().chain(activity.deadline())
+            let attempt = activity.attempt_deadline().map(|(deadline, _)| deadline);
+            retry.into_iter().chain(activity.deadline()).chain(attempt)
         });
         let waits = self.waits.values().filter_map(|wait| wait.started.until);
         let locks = self.locks.values().filter(|lock| lock.state == LockState::Waiting);
@@ -270,7 +272,7 @@ impl RunState {
         if self.is_closed() {
             return None;
         }
-        let held = self.activities.values().any(|activity| activity.held);
+        let held = self.activities.values().any(|activity| activity.held.is_some());
         // Locks are granted from memory: it has to know of all that are held before it grants any.
         let locks = self
             .locks

@@ -11,10 +11,12 @@ mod input;
 pub mod limits;
 mod options;
 mod payload;
+mod report;
 mod retry;
 mod saga;
 mod saga_event;
 mod status;
+mod task_token;
 mod time;
 mod turn;
 
@@ -33,6 +35,7 @@ pub use ids::{
 pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
 pub use options::ActivityOptions;
 pub use payload::{Payload, PayloadError};
+pub use report::{AttemptReport, Reported, ReportedAttempt};
 pub use retry::{RetryDecision, RetryPolicy};
 pub use saga::{
     AutomaticDecision, CompensationInput, CompensationSpec, Escalation, InFlight, OnAmbiguous, SagaOptions, StepKind,
@@ -43,5 +46,6 @@ pub use saga_event::{
     StepVerdict, UNDO_SUFFIX, UnwindCause, WaitResult,
 };
 pub use status::{Outcome, ParkReason, RunStatus, StuckReason};
+pub use task_token::{TaskToken, TaskTokenError};
 pub use time::Timestamp;
-pub use turn::{PendingChange, Turn};
+pub use turn::{HoldReason, PendingChange, Turn};

@@ -4,21 +4,25 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 
+use crate::machine::HeartbeatThrottle;
 use crate::model::{AttemptOutcome, AttemptToken, Failure, Payload, TimeoutKind, Timestamp, limits};
 use crate::sdk::{Activity, ActivityContext, ActivityInfo, CancelFlag, Execution, SharedState};
 
 use super::clock::Clock;
 use super::secrets::Declared;
 
+mod heart;
 #[cfg(test)]
 mod tests;
+
+use heart::Heart;
+pub(super) use heart::Record;
 
 /// Where attempts run, and how many at once.
 #[derive(Clone)]
@@ -46,6 +50,14 @@ pub(super) enum Lane {
     Amends,
 }
 
+/// How the task of an attempt ends.
+pub(super) enum AttemptEnd {
+    /// The attempt has ended, too.
+    Ended(AttemptOutcome),
+    /// Somebody else will say how the attempt, which was started then, ends.
+    HandedOver { started: Timestamp },
+}
+
 /// Takes the result of a blocking attempt that nobody waits for any more.
 pub(super) type Late = Arc<dyn Fn(AttemptToken, AttemptOutcome) + Send + Sync>;
 
@@ -62,6 +74,8 @@ pub(super) struct AttemptOrder {
     pub(super) schedule_to_start: Option<Duration>,
     pub(super) start_to_close: Duration,
     pub(super) heartbeat: Option<Duration>,
+    /// Takes what its heartbeats say to the journal.
+    pub(super) record: Record,
 }
 
 /// A running attempt. Dropping it ends the attempt: an async one at once; a blocking one is left to itself, and its result
@@ -101,14 +115,14 @@ impl AttemptPool {
     pub(super) fn launch(
         &self,
         order: AttemptOrder,
-        done: impl FnOnce(AttemptToken, AttemptOutcome) + Send + 'static,
+        done: impl FnOnce(AttemptToken, AttemptEnd) + Send + 'static,
         late: Late,
     ) -> AttemptHandle {
         let pool = self.clone();
         self.supervise(move |cancel| async move {
             let token = order.token;
-            let outcome = pool.run(order, cancel, late).await;
-            done(token, outcome);
+            let end = pool.run(order, cancel, late).await;
+            done(token, end);
         })
     }
 
@@ -130,12 +144,12 @@ impl AttemptPool {
         &self,
         token: AttemptToken,
         failure: Failure,
-        done: impl FnOnce(AttemptToken, AttemptOutcome) + Send + 'static,
+        done: impl FnOnce(AttemptToken, AttemptEnd) + Send + 'static,
     ) -> AttemptHandle {
-        self.supervise(move |_| async move { done(token, Err(failure)) })
+        self.supervise(move |_| async move { done(token, AttemptEnd::Ended(Err(failure))) })
     }
 
-    async fn run(&self, order: AttemptOrder, cancel: CancelFlag, late: Late) -> AttemptOutcome {
+    async fn run(&self, order: AttemptOrder, cancel: CancelFlag, late: Late) -> AttemptEnd {
         let lane = match order.lane {
             Lane::Forward => &self.forward,
             Lane::Amends => &self.amends,
@@ -149,32 +163,39 @@ impl AttemptPool {
         let permit = match self.within(wait_until, waiting).await {
             Some(Ok(permit)) => permit,
             // Nobody closes the pools while attempts are started.
-            Some(Err(_)) => return Err(Failure::worker_lost()),
-            None => return Err(Failure::timeout(TimeoutKind::ScheduleToStart)),
+            Some(Err(_)) => return AttemptEnd::Ended(Err(Failure::worker_lost())),
+            None => return AttemptEnd::Ended(Err(Failure::timeout(TimeoutKind::ScheduleToStart))),
         };
         let started = self.clock.now();
-        let last_beat = Arc::new(AtomicI64::new(started.as_micros()));
-        let cx = self.context(&order, cancel, Arc::clone(&last_beat));
+        let throttle = HeartbeatThrottle::new(order.heartbeat, order.info.heartbeat_details.clone());
+        let record = Arc::clone(&order.record);
+        let heart = Heart::new(Arc::clone(&self.clock), self.handle.clone(), throttle, record);
+        let cx = self.context(&order, cancel, &heart);
         let deadline = Some(started.after(order.start_to_close));
         let heartbeat = order.heartbeat;
         let work = self.execute(order, cx, permit, late);
-        tokio::select! {
+        let outcome = tokio::select! {
             biased;
             outcome = self.within(deadline, work) => {
                 outcome.unwrap_or_else(|| Err(Failure::timeout(TimeoutKind::StartToClose)))
             }
-            () = self.silence(heartbeat, last_beat) => Err(Failure::timeout(TimeoutKind::Heartbeat)),
+            () = self.silence(heartbeat, &heart) => Err(Failure::timeout(TimeoutKind::Heartbeat)),
+        };
+        if outcome.is_err() {
+            heart.record_last();
+        }
+        match outcome {
+            Err(failure) if failure.is_completed_later() => AttemptEnd::HandedOver { started },
+            outcome => AttemptEnd::Ended(outcome),
         }
     }
 
-    fn context(&self, order: &AttemptOrder, cancel: CancelFlag, last_beat: Arc<AtomicI64>) -> ActivityContext {
-        let clock = Arc::clone(&self.clock);
-        let heartbeat = Arc::new(move |_details: Payload| last_beat.store(clock.now().as_micros(), Ordering::Relaxed));
+    fn context(&self, order: &AttemptOrder, cancel: CancelFlag, heart: &Arc<Heart>) -> ActivityContext {
         let state = match &order.secrets {
             Some(declared) => self.state.clone().with(declared.clone()),
             None => self.state.clone(),
         };
-        ActivityContext::new(order.info.clone(), state, cancel, Some(heartbeat))
+        ActivityContext::new(order.info.clone(), state, cancel, Some(heart.sink()))
     }
 
     /// The permit is held for as long as the user's code runs, which for blocking code is longer than anybody listens to
@@ -233,12 +254,12 @@ impl AttemptPool {
     }
 
     /// Ends when there was no heartbeat for too long; never, if none are expected.
-    async fn silence(&self, limit: Option<Duration>, last_beat: Arc<AtomicI64>) {
+    async fn silence(&self, limit: Option<Duration>, heart: &Heart) {
         let Some(limit) = limit else {
             return std::future::pending().await;
         };
         loop {
-            let deadline = Timestamp::from_micros(last_beat.load(Ordering::Relaxed)).after(limit);
+            let deadline = heart.last_beat().after(limit);
             if self.clock.now() >= deadline {
                 return;
             }

@@ -21,6 +21,8 @@ pub(crate) struct Delivered {
     pub(crate) run_id: RunId,
     /// It had been taken before, under the same request id.
     pub(crate) duplicate: bool,
+    /// The activity that the request was about has been asked to stop.
+    pub(crate) stop_asked: bool,
 }
 
 /// A request's place among those that may wait at once. It also counts as busy, so that a draining engine answers what it

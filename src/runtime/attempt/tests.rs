@@ -50,9 +50,10 @@ async fn each_lane_has_places_of_its_own() {
             schedule_to_start: None,
             start_to_close: Duration::from_secs(10),
             heartbeat: None,
+            record: Arc::new(|_| panic!("nothing beats here")),
         };
-        let done = move |token: AttemptToken, outcome: AttemptOutcome| {
-            assert!(outcome.is_ok());
+        let done = move |token: AttemptToken, end: AttemptEnd| {
+            assert!(matches!(end, AttemptEnd::Ended(Ok(_))));
             ended.send(token.attempt).unwrap();
         };
         pool.launch(order, done, Arc::new(|_, _| panic!("nothing blocks here")))

@@ -74,7 +74,10 @@ fn failure_kind() -> BoxedStrategy<FailureKind> {
             T::StartToClose,
             T::Heartbeat
         ])
-        .prop_map(FailureKind::Timeout),
+        .prop_flat_map(|kind| {
+            let last_heartbeat = proptest::option::of(payload());
+            last_heartbeat.prop_map(move |last_heartbeat| FailureKind::Timeout { kind, last_heartbeat })
+        }),
         Just(FailureKind::Canceled),
         Just(FailureKind::Terminated),
         Just(FailureKind::WorkerLost),
@@ -341,7 +344,24 @@ fn pending() -> BoxedStrategy<PendingChange> {
         }),
         reason.prop_map(|reason| PendingChange::Parked { reason }),
         Just(PendingChange::Unparked),
-        any::<u64>().prop_map(|id| PendingChange::Held { scheduled: EventId(id) }),
+        (
+            event_id(),
+            prop_oneof![Just(HoldReason::Stopping), Just(HoldReason::Breaker)]
+        )
+            .prop_map(|(scheduled, why)| PendingChange::Held { scheduled, why }),
+        (event_id(), time(), payload()).prop_map(|(scheduled, at, details)| PendingChange::Heartbeat {
+            scheduled,
+            at,
+            details
+        }),
+        (event_id(), any::<u32>(), time(), time()).prop_map(|(scheduled, attempt, started, at)| {
+            PendingChange::HandedOver {
+                scheduled,
+                attempt,
+                started,
+                at,
+            }
+        }),
         any::<u64>().prop_map(|id| PendingChange::Released { scheduled: EventId(id) }),
         (event_id(), any::<u32>()).prop_map(|(scheduled, attempt)| PendingChange::LateResult { scheduled, attempt }),
     ]

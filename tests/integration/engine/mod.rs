@@ -3,11 +3,13 @@
 
 mod activities;
 mod amends_first;
+mod async_completion;
 mod children;
 mod children_change;
 mod code_sagas;
 mod definitions;
 mod desk;
+mod heartbeats;
 mod lifecycle;
 mod locks;
 #[cfg(unix)]
