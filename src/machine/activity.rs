@@ -27,6 +27,9 @@ use super::turn::{Rejection, Reply, TurnBuilder};
 
 impl TurnBuilder<'_> {
     pub(super) fn attempt_ended(&mut self, token: AttemptToken, outcome: AttemptOutcome) -> Result<Reply, Rejection> {
+        if let Some(seq) = token.local() {
+            return self.local_ended(seq, outcome);
+        }
         let current = self.state.activities.get(&token.scheduled);
         let is_current = current.is_some_and(|activity| activity.attempt == token.attempt && !activity.is_suspended());
         if !is_current || self.is_new(token.scheduled) {

@@ -118,6 +118,10 @@ impl RunState {
                 self.timers.remove(timer_id);
             }
             E::MarkerRecorded { .. } => {}
+            E::LocalActivityEnded(ended) => {
+                self.locals.remove(&ended.seq);
+                self.task_due = true;
+            }
             E::ActivityTaskScheduled(_)
             | E::ActivityTaskStarted { .. }
             | E::ActivityTaskCompleted { .. }
@@ -237,6 +241,7 @@ impl RunState {
         self.waits.clear();
         self.unread_signals.clear();
         self.locks.clear();
+        self.locals.clear();
     }
 
     pub(super) fn apply_pending(&mut self, change: &PendingChange) -> Result<(), ApplyError> {
@@ -277,6 +282,12 @@ impl RunState {
             PendingChange::LateResult { scheduled, .. } => self.saga.on_late_result(*scheduled),
             PendingChange::Parked { reason } => self.parked = Some(reason.clone()),
             PendingChange::Unparked => self.parked = None,
+            PendingChange::LocalBegun { seq, activity_type } => {
+                self.locals.insert(*seq, activity_type.clone());
+            }
+            PendingChange::LocalForgotten { seq } => {
+                self.locals.remove(seq);
+            }
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ mod desk;
 mod heartbeat;
 mod ledger;
 mod lifecycle;
+mod local;
 mod lock;
 mod pending;
 mod report;

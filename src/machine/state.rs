@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{
-    AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunId, RunStarted,
-    RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, WorkflowId,
+    ActivityType, AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunId,
+    RunStarted, RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, WorkflowId,
 };
 
 use super::ledger::{SagaLedger, StepRecord};
@@ -43,6 +43,8 @@ pub struct RunState {
     /// Signals that no step has waited for yet; only for runs that follow a definition.
     pub(super) unread_signals: BTreeMap<SignalName, VecDeque<(EventId, Payload)>>,
     pub(super) locks: BTreeMap<LockName, RunLock>,
+    /// Local activities that have not ended, by their numbers.
+    pub(super) locals: BTreeMap<u32, ActivityType>,
     /// The run whose steps this one undoes.
     pub(super) adopted_from: Option<RunId>,
     pub(super) task_due: bool,
@@ -222,6 +224,9 @@ impl RunState {
     /// Whether this attempt should be running: it is still the activity's current one.
     #[must_use]
     pub fn wants_attempt(&self, token: AttemptToken) -> bool {
+        if let Some(seq) = token.local() {
+            return self.wants_local(seq);
+        }
         !self.is_closed()
             && self.activities.get(&token.scheduled).is_some_and(|activity| {
                 let is_current = activity.attempt == token.attempt;
@@ -278,7 +283,8 @@ impl RunState {
             .locks
             .values()
             .any(|lock| !matches!(lock.state, LockState::Refused(_)));
-        if self.parked.is_some() || self.task_due() || held || locks || self.attempts_due(now).next().is_some() {
+        let waits = self.parked.is_some() || self.task_due() || held || locks;
+        if waits || self.attempts_due(now).next().is_some() || self.local_activities().next().is_some() {
             return Some(Timestamp::EPOCH);
         }
         self.next_wake(now)

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, Failure, Payload, RequestId, RetryState,
-    RunId, SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted,
-    SagaWaitStarted, SignalName, StepSpec, StepVerdict, TimerId, Timestamp, WaitResult, WorkflowId, WorkflowType,
+    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, Failure, LocalActivityEnded, Payload,
+    RequestId, RetryState, RunId, SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck,
+    SagaUnwindStarted, SagaWaitStarted, SignalName, StepSpec, StepVerdict, TimerId, Timestamp, WaitResult, WorkflowId,
+    WorkflowType,
 };
 
 /// How many ids a decided turn takes: it stands for WorkflowTaskScheduled, WorkflowTaskStarted and
@@ -154,6 +155,8 @@ pub enum EventAttributes {
         /// Its content.
         details: Payload,
     },
+    /// Ours, Temporal's SDKs write a marker: a local activity has ended.
+    LocalActivityEnded(Box<LocalActivityEnded>),
     /// Ours: the saga turned back; what is owed is compensated from here on.
     SagaUnwindStarted(Box<SagaUnwindStarted>),
     /// Ours: the saga cannot go on without a person.
@@ -379,6 +382,7 @@ impl EventAttributes {
             E::TimerFired { .. } => "TimerFired",
             E::TimerCanceled { .. } => "TimerCanceled",
             E::MarkerRecorded { .. } => "MarkerRecorded",
+            E::LocalActivityEnded(_) => "LocalActivityEnded",
             E::SagaUnwindStarted(_) => "SagaUnwindStarted",
             E::SagaStuck(_) => "SagaStuck",
             E::SagaDecided(_) => "SagaDecided",

@@ -9,6 +9,7 @@ mod failure;
 mod ids;
 mod input;
 pub mod limits;
+mod local;
 mod options;
 mod payload;
 mod report;
@@ -33,6 +34,7 @@ pub use ids::{
     TimerId, WorkflowId, WorkflowType,
 };
 pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
+pub use local::{LocalActivity, LocalActivityEnded};
 pub use options::ActivityOptions;
 pub use payload::{Payload, PayloadError};
 pub use report::{AttemptReport, Reported, ReportedAttempt};

@@ -1,7 +1,7 @@
 //! The unit of atomicity. Lives here: one turn as data: its events, and the changes of the run's pending record. Must
 //! not live here: its wire form.
 
-use super::{Event, EventId, Failure, ParkReason, Payload, Timestamp};
+use super::{ActivityType, Event, EventId, Failure, ParkReason, Payload, Timestamp};
 
 /// What one decision wrote: all of it becomes durable, or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +56,18 @@ pub enum PendingChange {
     },
     /// The run goes on.
     Unparked,
+    /// A local activity is wanted.
+    LocalBegun {
+        /// Which of the run's local activities.
+        seq: u32,
+        /// Which activity.
+        activity_type: ActivityType,
+    },
+    /// A local activity is not wanted any more.
+    LocalForgotten {
+        /// Which of the run's local activities.
+        seq: u32,
+    },
     /// The current attempt is alive and has come this far.
     Heartbeat {
         /// The activity's scheduling event.

@@ -15,7 +15,8 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::machine::{Decider, Task};
 use crate::model::{
-    Command, Event, EventAttributes, EventId, Failure, ParkReason, Payload, RetryState, RunStarted, Timestamp, limits,
+    Command, Event, EventAttributes, EventId, Failure, LocalActivity, ParkReason, Payload, RetryState, RunStarted,
+    Timestamp, limits,
 };
 use crate::sdk::{Core, RunIdentity, Workflow, WorkflowContext};
 
@@ -114,7 +115,10 @@ impl CodeDecider {
         let decided = self.look_at(events).and_then(|()| self.run_code(now));
         drop(deciding);
         match &decided {
-            Ok(commands) => self.expected = commands.iter().map(Expected::from).collect(),
+            Ok(commands) => {
+                let recorded = commands.iter().filter(|command| command.leaves_an_event());
+                self.expected = recorded.map(Expected::from).collect();
+            }
             Err(reason) => self.broken = Some(reason.clone()),
         }
         decided
@@ -142,6 +146,7 @@ impl CodeDecider {
                     EventAttributes::WorkflowExecutionCancelRequested { .. }
                 );
                 self.arrive(event);
+                self.end_local(event)?;
             }
             self.over |= matching::ends_the_codes_part(&event.attributes);
         }
@@ -347,7 +352,30 @@ impl Run {
     }
 }
 
+impl CodeDecider {
+    /// A local activity has ended, which the code must have asked for.
+    fn end_local(&self, event: &Event) -> Result<(), ParkReason> {
+        let (Some(run), EventAttributes::LocalActivityEnded(ended)) = (&self.run, &event.attributes) else {
+            return Ok(());
+        };
+        let mut core = run.core.borrow_mut();
+        match core.end_local(ended.seq, &ended.activity_type, &ended.outcome) {
+            true => Ok(()),
+            false => Err(ParkReason::Nondeterminism {
+                at: event.id.0,
+                expected: "no such local activity".to_owned(),
+                recorded: matching::describe(event, &self.activity_ids),
+            }),
+        }
+    }
+}
+
 impl Decider for CodeDecider {
+    fn local_activities(&self) -> Vec<LocalActivity> {
+        let run = self.run.as_ref().filter(|_| !self.over);
+        run.map_or_else(Vec::new, |run| run.core.borrow().local_activities())
+    }
+
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
         self.turn(task.events, task.now)
     }

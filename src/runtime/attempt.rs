@@ -149,7 +149,7 @@ impl AttemptPool {
         self.supervise(move |_| async move { done(token, AttemptEnd::Ended(Err(failure))) })
     }
 
-    async fn run(&self, order: AttemptOrder, cancel: CancelFlag, late: Late) -> AttemptEnd {
+    pub(super) async fn run(&self, order: AttemptOrder, cancel: CancelFlag, late: Late) -> AttemptEnd {
         let lane = match order.lane {
             Lane::Forward => &self.forward,
             Lane::Amends => &self.amends,

@@ -69,6 +69,8 @@ fn change_text(change: &PendingChange, names: &Names) -> String {
             HoldReason::Stopping => format!("held {scheduled}"),
             HoldReason::Breaker => format!("{} parked by its breaker", names[scheduled]),
         },
+        PendingChange::LocalBegun { seq, activity_type } => format!("local {seq} begun: {activity_type}"),
+        PendingChange::LocalForgotten { seq } => format!("local {seq} forgotten"),
         PendingChange::Heartbeat { scheduled, details, .. } => format!("{} is at {details:?}", names[scheduled]),
         PendingChange::HandedOver { scheduled, attempt, .. } => format!("{} #{attempt} handed over", names[scheduled]),
         PendingChange::Released { scheduled } => format!("released {scheduled}"),
@@ -139,6 +141,10 @@ fn details(attributes: &EventAttributes, names: &Names) -> String {
         E::TimerStarted { timer_id, fire_at } => format!("{timer_id} fires at {}", seconds(*fire_at)),
         E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => timer_id.to_string(),
         E::MarkerRecorded { name, .. } => name.clone(),
+        E::LocalActivityEnded(ended) => match &ended.outcome {
+            Ok(result) => format!("{} {}: {result:?}", ended.seq, ended.activity_type),
+            Err(failure) => format!("{} {}: {}", ended.seq, ended.activity_type, brief(failure)),
+        },
         E::SagaUnwindStarted(unwind) => match &unwind.cause {
             UnwindCause::Failed(failure) | UnwindCause::Canceled(failure) => brief(failure),
             UnwindCause::TimedOut => "timed out".to_owned(),

@@ -3,6 +3,7 @@
 mod cancellation;
 mod chaos;
 mod desk;
+mod local;
 mod mini_machine;
 mod nondeterminism;
 mod parking;

@@ -6,6 +6,7 @@
 //! round, so a burst becomes one turn.
 
 mod launch;
+mod local;
 mod locks;
 mod reports;
 
@@ -311,6 +312,7 @@ impl RunActor {
                 attempt.cancel();
             }
         }
+        self.bring_local_activities(&ctx.address());
         self.bring_locks();
         let wake = self.state.next_wake(now);
         if wake != self.wake {

@@ -224,7 +224,7 @@ impl<O> fmt::Debug for ActivityCall<O> {
     }
 }
 
-fn read_output<O: DeserializeOwned>(result: &Payload) -> Result<O, Failure> {
+pub(super) fn read_output<O: DeserializeOwned>(result: &Payload) -> Result<O, Failure> {
     result.to().map_err(|error| {
         let message = format!("the activity's result cannot be read as {}: {error}", type_name::<O>());
         Failure::non_retryable("InvalidOutput", message)

@@ -4,6 +4,7 @@
 //! Nothing of the user's may run while the core is borrowed: wakers are handed out to be called, and dropped, outside.
 
 mod arrivals;
+mod locals;
 mod locks;
 mod steps;
 
@@ -21,6 +22,7 @@ use super::CancellationType;
 use super::random::Random;
 use super::run_canceled;
 
+use locals::Locals;
 use locks::Locks;
 use steps::Steps;
 
@@ -108,6 +110,7 @@ enum What {
         step: Option<StepSerial>,
     },
     Timer(TimerId),
+    Local(u32),
     Lock(LockName),
     RollBack,
 }
@@ -126,6 +129,7 @@ pub(crate) struct Core {
     activity_ids: BTreeSet<ActivityId>,
     steps: Steps,
     locks: Locks,
+    locals: Locals,
     /// The rollback that is under way.
     rollback: Option<Key>,
     operations: BTreeMap<Key, Operation>,
@@ -162,6 +166,7 @@ impl Core {
             activity_ids: BTreeSet::new(),
             steps: Steps::default(),
             locks: Locks::default(),
+            locals: Locals::default(),
             rollback: None,
             operations: BTreeMap::new(),
             by_activity_id: BTreeMap::new(),
@@ -330,6 +335,10 @@ impl Core {
                 activity_id: id.clone(),
             },
             What::Timer(id) => Command::CancelTimer { timer_id: id.clone() },
+            What::Local(seq) => {
+                self.locals.forget(*seq);
+                Command::ForgetLocalActivity { seq: *seq }
+            }
             What::Lock(_) => return self.stop_lock(key),
             // What is being undone is undone, whether or not somebody waits for it.
             What::RollBack => return,
@@ -337,10 +346,11 @@ impl Core {
         let started_in_this_turn = self.commands.iter().position(|given| match (&operation.what, given) {
             (What::Activity { id, .. }, Command::ScheduleActivity(schedule)) => schedule.activity_id == *id,
             (What::Timer(id), Command::StartTimer { timer_id, .. }) => timer_id == id,
+            (What::Local(of), Command::RunLocalActivity { seq, .. }) => seq == of,
             _ => false,
         });
-        // A stopped timer ends at once; a stopped activity only when its attempt has.
-        let ends_at_once = matches!(operation.what, What::Timer(_)) && operation.abandoned;
+        // A stopped timer or local activity ends at once; a stopped activity only when its attempt has.
+        let ends_at_once = matches!(operation.what, What::Timer(_) | What::Local(_)) && operation.abandoned;
         match started_in_this_turn {
             Some(at) => {
                 self.commands.remove(at);
@@ -367,6 +377,7 @@ impl Core {
             Some(What::Timer(id)) => {
                 self.by_timer_id.remove(&id);
             }
+            Some(What::Local(seq)) => self.locals.forget(seq),
             Some(What::Lock(lock)) => self.locks.stop_waiting(&lock, key),
             Some(What::RollBack) | None => {}
         }

@@ -13,10 +13,10 @@ use super::encode::FAILURE_CHAIN_MAX;
 use super::v1 as wire;
 use crate::model::{
     ActivityId, ActivityOptions, ActivityRole, ActivityScheduled, ActivityType, Application, CompensationInput,
-    CompensationSpec, DefinitionDigest, Event, EventAttributes, EventId, Failure, FailureKind, InFlight, OnAmbiguous,
-    ParentRun, Payload, RequestId, RetryPolicy, RetryState, RunId, RunStarted, SagaStuck, SagaUnwindStarted,
-    SignalName, StepKind, StepName, StepSpec, StuckReason, TimeoutKind, TimerId, Timestamp, Turn, UnwindCause,
-    WorkflowId, WorkflowSignaled, WorkflowTask, WorkflowType,
+    CompensationSpec, DefinitionDigest, Event, EventAttributes, EventId, Failure, FailureKind, InFlight,
+    LocalActivityEnded, OnAmbiguous, ParentRun, Payload, RequestId, RetryPolicy, RetryState, RunId, RunStarted,
+    SagaStuck, SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TimeoutKind, TimerId,
+    Timestamp, Turn, UnwindCause, WorkflowId, WorkflowSignaled, WorkflowTask, WorkflowType,
 };
 
 type Decoded<T> = Result<T, RecordError>;
@@ -146,6 +146,18 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             name: name.to_owned(),
             details: payload(&details),
         },
+        W::LocalActivityEnded {
+            seq,
+            activity_type,
+            outcome,
+        } => E::LocalActivityEnded(Box::new(LocalActivityEnded {
+            seq,
+            activity_type: ActivityType::from_trusted(activity_type),
+            outcome: match outcome {
+                Ok(result) => Ok(payload(&result)),
+                Err(failure) => Err(chain(failure)?),
+            },
+        })),
         W::SagaUnwindStarted { cause } => E::SagaUnwindStarted(Box::new(SagaUnwindStarted {
             cause: unwind_cause(cause)?,
         })),

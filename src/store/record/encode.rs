@@ -126,6 +126,11 @@ fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
             name,
             details: payload(details),
         },
+        E::LocalActivityEnded(ended) => W::LocalActivityEnded {
+            seq: ended.seq,
+            activity_type: ended.activity_type.as_str(),
+            outcome: ended.outcome.as_ref().map(payload).map_err(chain),
+        },
         E::SagaUnwindStarted(unwind) => W::SagaUnwindStarted {
             cause: unwind_cause(&unwind.cause),
         },

@@ -243,6 +243,18 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
         (text(), text()).prop_map(|(reason, identity)| E::WorkflowExecutionCancelRequested { reason, identity }),
         text().prop_map(|identity| E::WorkflowTask(WorkflowTask { identity })),
         (text(), payload()).prop_map(|(name, details)| E::MarkerRecorded { name, details }),
+        (
+            any::<u32>(),
+            text(),
+            prop_oneof![payload().prop_map(Ok), failure().prop_map(Err)]
+        )
+            .prop_map(|(seq, name, outcome)| {
+                E::LocalActivityEnded(Box::new(LocalActivityEnded {
+                    seq,
+                    activity_type: ActivityType::from_trusted(name),
+                    outcome,
+                }))
+            }),
         (text(), time()).prop_map(|(id, fire_at)| E::TimerStarted {
             timer_id: TimerId::from_trusted(id),
             fire_at
@@ -354,6 +366,11 @@ fn pending() -> BoxedStrategy<PendingChange> {
             at,
             details
         }),
+        (any::<u32>(), text()).prop_map(|(seq, name)| PendingChange::LocalBegun {
+            seq,
+            activity_type: ActivityType::from_trusted(name),
+        }),
+        any::<u32>().prop_map(|seq| PendingChange::LocalForgotten { seq }),
         (event_id(), any::<u32>(), time(), time()).prop_map(|(scheduled, attempt, started, at)| {
             PendingChange::HandedOver {
                 scheduled,

@@ -131,6 +131,11 @@ fn saga_events() -> Vec<EventAttributes> {
                 closed: EventId(7),
             }],
         })),
+        E::LocalActivityEnded(Box::new(LocalActivityEnded {
+            seq: 1,
+            activity_type: ActivityType::from_trusted("lookup"),
+            outcome: Err(Failure::new("Busy", "later")),
+        })),
     ]
 }
 
@@ -304,7 +309,7 @@ fn every_kind_of_event_is_in_the_golden_record() {
         .iter()
         .map(|event| event.attributes.kind())
         .collect();
-    assert_eq!(kinds.len(), 34);
+    assert_eq!(kinds.len(), 35);
 }
 
 #[test]

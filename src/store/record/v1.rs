@@ -224,6 +224,12 @@ pub(super) enum Attributes<'a> {
         #[serde(borrow)]
         steps: Vec<AdoptedStep<'a>>,
     },
+    LocalActivityEnded {
+        seq: u32,
+        activity_type: &'a str,
+        #[serde(borrow)]
+        outcome: Result<Payload<'a>, Failure<'a>>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]

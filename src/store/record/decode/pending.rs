@@ -2,7 +2,7 @@
 
 use super::super::v1 as wire;
 use super::{Decoded, chain, payload};
-use crate::model::{EventId, HoldReason, ParkReason, PendingChange, Timestamp};
+use crate::model::{ActivityType, EventId, HoldReason, ParkReason, PendingChange, Timestamp};
 
 pub(super) fn change(change: wire::Pending<'_>) -> Decoded<PendingChange> {
     Ok(match change {
@@ -32,6 +32,11 @@ pub(super) fn change(change: wire::Pending<'_>) -> Decoded<PendingChange> {
                 wire::HoldReason::Breaker => HoldReason::Breaker,
             },
         },
+        wire::Pending::LocalBegun { seq, activity_type } => PendingChange::LocalBegun {
+            seq,
+            activity_type: ActivityType::from_trusted(activity_type),
+        },
+        wire::Pending::LocalForgotten { seq } => PendingChange::LocalForgotten { seq },
         wire::Pending::Heartbeat { scheduled, at, details } => PendingChange::Heartbeat {
             scheduled: EventId(scheduled),
             at: Timestamp::from_micros(at),

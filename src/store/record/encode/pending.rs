@@ -28,6 +28,11 @@ pub(super) fn change(change: &PendingChange) -> wire::Pending<'_> {
                 HoldReason::Breaker => wire::HoldReason::Breaker,
             },
         },
+        PendingChange::LocalBegun { seq, activity_type } => wire::Pending::LocalBegun {
+            seq: *seq,
+            activity_type: activity_type.as_str(),
+        },
+        PendingChange::LocalForgotten { seq } => wire::Pending::LocalForgotten { seq: *seq },
         PendingChange::Heartbeat { scheduled, at, details } => wire::Pending::Heartbeat {
             scheduled: scheduled.0,
             at: at.as_micros(),

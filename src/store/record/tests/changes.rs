@@ -43,6 +43,11 @@ pub(super) fn every_change(scheduled_id: EventId) -> Vec<PendingChange> {
             started: Timestamp::from_micros(1_700_000_001_000_002),
             at: Timestamp::from_micros(1_700_000_001_000_003),
         },
+        PendingChange::LocalBegun {
+            seq: 1,
+            activity_type: ActivityType::from_trusted("lookup"),
+        },
+        PendingChange::LocalForgotten { seq: 1 },
         PendingChange::RetryScheduled {
             scheduled: EventId(5),
             failed_attempt: 2,

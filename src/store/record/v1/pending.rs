@@ -41,6 +41,13 @@ pub(in super::super) enum Pending<'a> {
         started: Micros,
         at: Micros,
     },
+    LocalBegun {
+        seq: u32,
+        activity_type: &'a str,
+    },
+    LocalForgotten {
+        seq: u32,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
