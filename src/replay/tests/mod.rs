@@ -2,6 +2,7 @@
 
 mod cancellation;
 mod chaos;
+mod concurrent;
 mod desk;
 mod local;
 mod mini_machine;

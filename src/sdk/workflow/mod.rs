@@ -4,6 +4,7 @@
 mod call;
 mod cancellation;
 mod child;
+mod concurrent;
 mod core;
 mod local;
 mod lock;
