@@ -23,8 +23,8 @@ pub use definition::{SagaDefinition, Step};
 #[cfg(feature = "runtime")]
 pub use engine::{Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle};
 pub use model::{
-    ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStatus, TaskToken, TaskTokenError, Timestamp, Undo,
-    Verdict,
+    ActivityLimits, ActivityOptions, Breaker, Failure, Outcome, Payload, RetryPolicy, RunStatus, TaskToken,
+    TaskTokenError, Timestamp, Undo, Verdict,
 };
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationType, CompensationDefinition, Execution,

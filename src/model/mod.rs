@@ -18,6 +18,7 @@ mod saga;
 mod saga_event;
 mod status;
 mod task_token;
+mod throttle;
 mod time;
 mod turn;
 
@@ -49,5 +50,6 @@ pub use saga_event::{
 };
 pub use status::{Outcome, ParkReason, RunStatus, StuckReason};
 pub use task_token::{TaskToken, TaskTokenError};
+pub use throttle::{ActivityLimits, Breaker, Rate};
 pub use time::Timestamp;
 pub use turn::{HoldReason, PendingChange, Turn};

@@ -16,6 +16,7 @@ use crate::sdk::{Activity, ActivityContext, ActivityInfo, CancelFlag, Execution,
 
 use super::clock::Clock;
 use super::secrets::Declared;
+use super::throttle::{EngineLimits, Parked, Throttle};
 
 mod heart;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub(super) struct AttemptPool {
     state: SharedState,
     forward: Slots,
     amends: Slots,
+    throttle: Arc<Throttle>,
 }
 
 /// How many attempts of one lane may run at once.
@@ -56,6 +58,8 @@ pub(super) enum AttemptEnd {
     Ended(AttemptOutcome),
     /// Somebody else will say how the attempt, which was started then, ends.
     HandedOver { started: Timestamp },
+    /// The attempt was not made: the breaker of its type keeps it back.
+    Parked,
 }
 
 /// Takes the result of a blocking attempt that nobody waits for any more.
@@ -100,12 +104,19 @@ impl Drop for AttemptHandle {
 }
 
 impl AttemptPool {
-    pub(super) fn new(handle: tokio::runtime::Handle, clock: Arc<dyn Clock>, state: SharedState) -> Self {
+    pub(super) fn new(
+        handle: tokio::runtime::Handle,
+        clock: Arc<dyn Clock>,
+        state: SharedState,
+        limits: &EngineLimits,
+    ) -> Self {
+        let places = limits.max_concurrent.unwrap_or(limits::ATTEMPTS_MAX).max(1);
         Self {
+            throttle: Arc::new(Throttle::new(Arc::clone(&clock), limits)),
             handle,
             clock,
             state,
-            forward: Slots::new(limits::ATTEMPTS_MAX, limits::BLOCKING_ATTEMPTS_MAX),
+            forward: Slots::new(places, limits::BLOCKING_ATTEMPTS_MAX.min(places)),
             amends: Slots::new(limits::COMPENSATIONS_MAX, limits::BLOCKING_COMPENSATIONS_MAX),
         }
     }
@@ -139,6 +150,16 @@ impl AttemptPool {
         }
     }
 
+    /// What limits the activity types.
+    pub(super) fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+
+    /// A breaker keeps an attempt back, and its run knows: to be let go in time.
+    pub(super) fn park(&self, activity_type: &str, parked: Parked) {
+        self.throttle.park(activity_type, parked, &self.handle);
+    }
+
     /// An attempt that cannot even be started; `done` hears of it like of any other end.
     pub(super) fn refuse(
         &self,
@@ -159,11 +180,24 @@ impl AttemptPool {
             Execution::Blocking => &lane.blocking,
         };
         let wait_until = order.schedule_to_start.map(|limit| order.due.after(limit));
-        let waiting = Arc::clone(slots).acquire_owned();
-        let permit = match self.within(wait_until, waiting).await {
-            Some(Ok(permit)) => permit,
+        let waiting = async {
+            let mut pass = self
+                .throttle
+                .enter(order.info.activity_type.as_str(), order.lane)
+                .await?;
+            let place = pass.take_place();
+            let permit = Arc::clone(slots).acquire_owned().await;
+            let places = permit.map(|permit| Places {
+                _in_engine: permit,
+                _in_type: place,
+            });
+            Some((pass, places))
+        };
+        let (pass, places) = match self.within(wait_until, waiting).await {
+            Some(Some((pass, Ok(places)))) => (pass, places),
+            Some(None) => return AttemptEnd::Parked,
             // Nobody closes the pools while attempts are started.
-            Some(Err(_)) => return AttemptEnd::Ended(Err(Failure::worker_lost())),
+            Some(Some((_, Err(_)))) => return AttemptEnd::Ended(Err(Failure::worker_lost())),
             None => return AttemptEnd::Ended(Err(Failure::timeout(TimeoutKind::ScheduleToStart))),
         };
         let started = self.clock.now();
@@ -173,7 +207,7 @@ impl AttemptPool {
         let cx = self.context(&order, cancel, &heart);
         let deadline = Some(started.after(order.start_to_close));
         let heartbeat = order.heartbeat;
-        let work = self.execute(order, cx, permit, late);
+        let work = self.execute(order, cx, places, late);
         let outcome = tokio::select! {
             biased;
             outcome = self.within(deadline, work) => {
@@ -184,6 +218,7 @@ impl AttemptPool {
         if outcome.is_err() {
             heart.record_last();
         }
+        self.throttle.leave(pass, &outcome);
         match outcome {
             Err(failure) if failure.is_completed_later() => AttemptEnd::HandedOver { started },
             outcome => AttemptEnd::Ended(outcome),
@@ -200,18 +235,12 @@ impl AttemptPool {
 
     /// The permit is held for as long as the user's code runs, which for blocking code is longer than anybody listens to
     /// it: a thread whose attempt timed out is still taken.
-    async fn execute(
-        &self,
-        order: AttemptOrder,
-        cx: ActivityContext,
-        permit: OwnedSemaphorePermit,
-        late: Late,
-    ) -> AttemptOutcome {
+    async fn execute(&self, order: AttemptOrder, cx: ActivityContext, places: Places, late: Late) -> AttemptOutcome {
         let AttemptOrder {
             activity, input, token, ..
         } = order;
         if activity.execution() == Execution::Async {
-            let _permit = permit;
+            let _places = places;
             return settled(AssertUnwindSafe(activity.execute(cx, input)).catch_unwind().await);
         }
         let (report, result) = oneshot::channel();
@@ -226,7 +255,7 @@ impl AttemptPool {
                 return;
             }
             let result = std::panic::catch_unwind(AssertUnwindSafe(|| activity.execute_blocking(cx, input)));
-            drop(permit);
+            drop(places);
             if let Err(unheard) = report.send(settled(result)) {
                 late(token, unheard);
             }
@@ -266,6 +295,12 @@ impl AttemptPool {
             self.clock.sleep_until(deadline).await;
         }
     }
+}
+
+/// An attempt's places, for as long as its code runs: among all of the engine, and among those of its type.
+struct Places {
+    _in_engine: OwnedSemaphorePermit,
+    _in_type: Option<OwnedSemaphorePermit>,
 }
 
 impl Slots {

@@ -10,6 +10,7 @@ use crate::store;
 use super::error::RequestError;
 use super::run::RunActor;
 use super::shared::BusyGuard;
+use super::throttle::Parked;
 
 /// Where the answer to a request goes. A dropped receiver is no reason to undo anything.
 pub(crate) type ReplyTo<T> = oneshot::Sender<Result<T, RequestError>>;
@@ -142,6 +143,11 @@ pub(super) struct LateResult {
     pub(super) token: AttemptToken,
     pub(super) outcome: AttemptOutcome,
 }
+
+/// Limits to shard: what kept this attempt from being made is over.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct ReleaseAttempt(pub(super) Parked);
 
 /// Tells the actors apart that a shard starts one after the other, for one run or for several: what an earlier one has to
 /// say must not be taken for news of its successor.

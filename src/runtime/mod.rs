@@ -30,6 +30,7 @@ pub mod secrets;
 mod shard;
 mod shared;
 mod store_slot;
+mod throttle;
 mod timers;
 
 #[cfg(feature = "http")]
@@ -44,3 +45,5 @@ pub(crate) use offline::deliver_offline;
 pub(crate) use recovery::{fold, load_turns};
 pub use secrets::{EnvironmentSecrets, SecretSource};
 pub(crate) use shared::{Runtime, RuntimeOptions};
+pub use throttle::ActivityTypeStatus;
+pub(crate) use throttle::EngineLimits;

@@ -6,7 +6,9 @@ use futures_util::future::{Either, select};
 
 use super::double;
 use super::world::World;
-use crate::model::{EventAttributes, Failure, Outcome, Payload};
+use crate::model::{
+    AttemptReport, EventAttributes, Failure, Input, Outcome, Payload, Reported, ReportedAttempt, Timestamp,
+};
 use crate::sdk::{CancellationType, WorkflowContext};
 
 async fn waiting(cx: WorkflowContext) -> Result<u32, Failure> {
@@ -111,4 +113,33 @@ fn a_call_that_is_dropped_stops_its_activity_unless_it_is_abandoned() {
             assert_eq!(outcome, Outcome::Completed(Payload::json(&true).unwrap()));
         }
     }
+}
+
+/// The whole life of an attempt that somebody else completes, as cancelled, with a crash between any two turns or none.
+#[test]
+fn heartbeats_and_handing_over_survive_a_crash_at_every_turn() {
+    let lives = [false, true].map(|crashing| {
+        let mut world = World::new(waiting, crashing).begun();
+        let token = world.due()[0];
+        let report = |what| {
+            let of = ReportedAttempt::Token(token);
+            Input::Report(Box::new(AttemptReport { of, what }))
+        };
+        let beat = |number: u32| report(Reported::Heartbeat(Payload::json(&number).unwrap()));
+        let started = Timestamp::from_micros(1_000_000);
+        world.take(beat(1));
+        world.take(Input::HandedOver { token, started });
+        assert!(world.due().is_empty(), "nobody is to make it again");
+        world.take(beat(2));
+        world.cancel();
+        world.take(beat(3));
+        let pending: Vec<_> = world.state.activities().cloned().collect();
+        assert!(pending[0].cancel_requested && pending[0].is_handed_over());
+        assert_eq!(pending[0].heartbeat, Some(Payload::json(&3).unwrap()));
+        world.take(report(Reported::Failed(Failure::canceled("stopped as asked"))));
+        let history = world.history();
+        (pending, history, world.finish().0)
+    });
+    assert!(matches!(lives[0].2, Outcome::Canceled(_)));
+    assert_eq!(lives[0], lives[1]);
 }

@@ -27,7 +27,12 @@ impl Activity for Telling {
 #[tokio::test]
 async fn each_lane_has_places_of_its_own() {
     let handle = tokio::runtime::Handle::current();
-    let mut pool = AttemptPool::new(handle, Arc::new(VirtualClock::new()), SharedState::new());
+    let mut pool = AttemptPool::new(
+        handle,
+        Arc::new(VirtualClock::new()),
+        SharedState::new(),
+        &EngineLimits::default(),
+    );
     (pool.forward, pool.amends) = (Slots::new(1, 1), Slots::new(1, 1));
     let (begun, mut beginnings) = tokio::sync::mpsc::unbounded_channel();
     let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();

@@ -12,8 +12,9 @@ use super::super::attempt::{AttemptEnd, AttemptHandle, AttemptOrder, Lane, Late,
 use super::super::child::{self, Errand};
 use super::super::messages::{AttemptEnded, AttemptHeld, LateResult};
 use super::super::secrets::Declared;
+use super::super::throttle::Parked;
 use super::RunActor;
-use super::reports::{AttemptBeats, AttemptHandedOver};
+use super::reports::{AttemptBeats, AttemptHandedOver, AttemptParked};
 
 /// Whether the attempt is left to the next engine while this one stops: what goes forward is, and what waits for another
 /// run, which may not get on. Everything else sets something right, and goes on for as long as there is time.
@@ -29,10 +30,21 @@ impl RunActor {
         }
         let token = activity.token();
         let beating = run.clone();
+        let (shared, parked_type) = (Arc::clone(&self.at.shared), activity_type.clone());
+        let parked = Parked {
+            workflow_id: self.at.workflow_id.clone(),
+            run_id: self.at.run_id,
+            token,
+        };
         let record: Record = Arc::new(move |details| beating.do_send(AttemptBeats { token, details }));
         let done = move |token, end| match end {
             AttemptEnd::Ended(outcome) => run.do_send(AttemptEnded { token, outcome }),
             AttemptEnd::HandedOver { started } => run.do_send(AttemptHandedOver { token, started }),
+            AttemptEnd::Parked => {
+                // In this order: it must not be let go before its run knows that it is kept back.
+                run.do_send(AttemptParked(token));
+                shared.attempts.park(parked_type.as_str(), parked);
+            }
         };
         let Some(definition) = self.at.shared.registry.activity(activity_type.as_str()) else {
             // A deployment that forgot an activity must not make sagas turn back: tried again until it is there.

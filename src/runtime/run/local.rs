@@ -94,6 +94,7 @@ async fn run_locally(
         let failure = match ended {
             AttemptEnd::Ended(Ok(result)) => return Ok(result),
             AttemptEnd::Ended(Err(failure)) => failure,
+            AttemptEnd::Parked => Failure::new("BreakerOpen", "its circuit breaker is open").without_effect(),
             AttemptEnd::HandedOver { .. } => Failure::non_retryable(
                 "NotLocal",
                 "a local activity cannot be completed by somebody else: call it as an ordinary activity",

@@ -1,9 +1,9 @@
-//! What running attempts tell their run before they end: that they are alive, or that somebody else will end them. Must
+//! What running attempts tell their run before they end: that they are alive, that somebody else will end them, or that they were not made. Must
 //! not live here: what the run makes of it.
 
 use actix::{Context, Handler, Message};
 
-use crate::model::{AttemptReport, AttemptToken, Input, Payload, Reported, ReportedAttempt, Timestamp};
+use crate::model::{AttemptReport, AttemptToken, HoldReason, Input, Payload, Reported, ReportedAttempt, Timestamp};
 
 use super::super::messages::Letter;
 use super::RunActor;
@@ -22,6 +22,21 @@ pub(super) struct AttemptBeats {
 pub(super) struct AttemptHandedOver {
     pub(super) token: AttemptToken,
     pub(super) started: Timestamp,
+}
+
+/// Attempt to run: it was not made, the breaker of its type keeps it back.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct AttemptParked(pub(super) AttemptToken);
+
+impl Handler<AttemptParked> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, AttemptParked(token): AttemptParked, ctx: &mut Context<Self>) {
+        self.attempts.remove(&token);
+        let (attempts, why) = (vec![token], HoldReason::Breaker);
+        self.receive(Input::Hold { attempts, why }, ctx);
+    }
 }
 
 impl Handler<AttemptBeats> for RunActor {

@@ -150,14 +150,7 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             seq,
             activity_type,
             outcome,
-        } => E::LocalActivityEnded(Box::new(LocalActivityEnded {
-            seq,
-            activity_type: ActivityType::from_trusted(activity_type),
-            outcome: match outcome {
-                Ok(result) => Ok(payload(&result)),
-                Err(failure) => Err(chain(failure)?),
-            },
-        })),
+        } => E::LocalActivityEnded(Box::new(local_activity_ended(seq, activity_type, outcome)?)),
         W::SagaUnwindStarted { cause } => E::SagaUnwindStarted(Box::new(SagaUnwindStarted {
             cause: unwind_cause(cause)?,
         })),
@@ -167,6 +160,21 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             failure: chain(failure)?,
         })),
         other => return saga::attributes(other),
+    })
+}
+
+fn local_activity_ended(
+    seq: u32,
+    activity_type: &str,
+    outcome: Result<wire::Payload<'_>, wire::Failure<'_>>,
+) -> Decoded<LocalActivityEnded> {
+    Ok(LocalActivityEnded {
+        seq,
+        activity_type: ActivityType::from_trusted(activity_type),
+        outcome: match outcome {
+            Ok(result) => Ok(payload(&result)),
+            Err(failure) => Err(chain(failure)?),
+        },
     })
 }
 

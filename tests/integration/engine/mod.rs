@@ -11,6 +11,7 @@ mod definitions;
 mod desk;
 mod heartbeats;
 mod lifecycle;
+mod limits;
 mod local_activities;
 mod locks;
 #[cfg(unix)]
