@@ -22,9 +22,12 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 #[must_use = "give them to the engine's builder"]
 pub struct ActivityLimits {
-    pub(crate) max_concurrent: Option<NonZeroU32>,
-    pub(crate) rate: Option<Rate>,
-    pub(crate) breaker: Option<Breaker>,
+    /// How many attempts at once.
+    pub max_concurrent: Option<NonZeroU32>,
+    /// How many in how much time.
+    pub rate: Option<Rate>,
+    /// When attempts are parked instead of made.
+    pub breaker: Option<Breaker>,
 }
 
 /// So many attempts in so much time. They may come all at once after a pause; then evenly spaced.
@@ -40,8 +43,10 @@ pub struct Rate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "give it to the limits of an activity type"]
 pub struct Breaker {
-    pub(crate) failures: NonZeroU32,
-    pub(crate) open_for: Duration,
+    /// How many failures in a row open it.
+    pub failures: NonZeroU32,
+    /// How long it stays open before one attempt may probe.
+    pub open_for: Duration,
 }
 
 impl ActivityLimits {

@@ -218,7 +218,7 @@ impl AttemptPool {
         if outcome.is_err() {
             heart.record_last();
         }
-        self.throttle.leave(pass, &outcome);
+        self.throttle.leave(&pass, &outcome);
         match outcome {
             Err(failure) if failure.is_completed_later() => AttemptEnd::HandedOver { started },
             outcome => AttemptEnd::Ended(outcome),

@@ -149,7 +149,7 @@ impl Throttle {
     }
 
     /// An attempt has ended: its type's breaker hears of it.
-    pub(super) fn leave(self: &Arc<Self>, pass: Pass, outcome: &AttemptOutcome) {
+    pub(super) fn leave(&self, pass: &Pass, outcome: &AttemptOutcome) {
         let Some(mut guarded) = pass.of_type.as_ref().and_then(|of_type| of_type.guarded()) else {
             return;
         };

@@ -68,7 +68,7 @@ fn a_breaker_keeps_back_both_lanes_of_its_type_only() {
         ActivityLimits::new().breaker(Breaker::after(1).open_for(SECOND)),
     );
     let pass = at_once(&throttle, "t", Lane::Forward).flatten().unwrap();
-    throttle.leave(pass, &Err(Failure::new("Down", "")));
+    throttle.leave(&pass, &Err(Failure::new("Down", "")));
     for lane in [Lane::Forward, Lane::Amends] {
         assert!(
             at_once(&throttle, "t", lane).unwrap().is_none(),
@@ -81,7 +81,7 @@ fn a_breaker_keeps_back_both_lanes_of_its_type_only() {
     clock.advance(SECOND);
     let probe = at_once(&throttle, "t", Lane::Amends).flatten().unwrap();
     assert!(at_once(&throttle, "t", Lane::Forward).unwrap().is_none(), "one probes");
-    throttle.leave(probe, &Ok(Payload::null()));
+    throttle.leave(&probe, &Ok(Payload::null()));
     assert!(at_once(&throttle, "t", Lane::Forward).unwrap().is_some());
     assert_eq!(throttle.status()[0].open_until, None);
 }
