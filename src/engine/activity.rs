@@ -112,7 +112,7 @@ impl Client {
     /// }
     ///
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// let (inbox, tokens) = mpsc::channel();
+    /// let (inbox, tokens) = mpsc::channel::<String>();
     /// let amends = Amends::builder().memory().state(std::sync::Mutex::new(inbox)).activity(ask).workflow(approval);
     /// let amends = amends.start().await?;
     /// let run = amends.workflow(approval).start(&"May I?".to_owned()).await?;
