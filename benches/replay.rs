@@ -11,6 +11,7 @@
     reason = "a benchmark reads the clock, prints figures, and may fail loudly"
 )]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amends::machine::RunState;
@@ -89,7 +90,7 @@ impl Writer {
             timers: 0,
         };
         writer.turn();
-        writer.push(E::WorkflowExecutionStarted(Box::new(RunStarted {
+        writer.push(E::WorkflowExecutionStarted(Arc::new(RunStarted {
             workflow_id: WorkflowId::from_trusted("benchmark-1"),
             run_id: RunId::from_bytes([7; 16]),
             workflow_type: WorkflowType::from_trusted(workflow_type),
@@ -157,7 +158,7 @@ impl Writer {
 
     fn schedule_as(&mut self, role: ActivityRole) -> EventId {
         self.activities += 1;
-        self.push(E::ActivityTaskScheduled(Box::new(ActivityScheduled {
+        self.push(E::ActivityTaskScheduled(Arc::new(ActivityScheduled {
             activity_id: ActivityId::from_trusted(self.activities.to_string()),
             activity_type: ActivityType::from_trusted("work"),
             input: Payload::json(&self.activities).unwrap(),

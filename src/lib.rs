@@ -23,11 +23,13 @@ pub use definition::{SagaDefinition, Step};
 #[cfg(feature = "runtime")]
 pub use engine::{Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle};
 pub use model::{
-    ActivityOptions, DEFAULT_VERSION, Failure, Outcome, Payload, RetryPolicy, RunStatus, Timestamp, Undo, Verdict,
+    ActivityLimits, ActivityOptions, Breaker, DEFAULT_VERSION, Failure, Outcome, Payload, RetryPolicy, RunStatus,
+    TaskToken, TaskTokenError, Timestamp, Undo, Verdict,
 };
 pub use sdk::{
-    Activity, ActivityContext, ActivityDefinition, CancelFlag, CompensationDefinition, Execution, Registry,
-    RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext, WorkflowDefinition,
+    Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationType, CompensationDefinition, Execution,
+    Registry, RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext,
+    WorkflowDefinition,
 };
 #[cfg(feature = "macros")]
 pub use sdk::{activity, workflow};

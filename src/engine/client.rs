@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::machine::Rejection;
 use crate::model::{Event, Input, Payload, RequestId, RunId, SignalName, WorkflowId};
-use crate::runtime::{Gateway, fold, load_turns};
+use crate::runtime::{ActivityTypeStatus, Gateway, fold, load_turns};
 use crate::store::{ListQuery, RunHead, StoreStats, VerifyProgress, VerifyReport};
 
 use super::decision::was_made;
@@ -176,6 +176,13 @@ impl Client {
             true => Ok(()),
             false => Err(refused),
         }
+    }
+
+    /// How the activity types stand that this engine limits: whose circuit breaker is open, until when, and how many attempts
+    /// it has parked. Which runs those are of, their descriptions say.
+    #[must_use]
+    pub fn activity_types(&self) -> Vec<ActivityTypeStatus> {
+        self.engine.runtime().activity_types()
     }
 
     /// Reads and checks everything that is stored.

@@ -3,7 +3,7 @@
 
 use crate::definition::{DefinitionError, StartError};
 use crate::machine::Rejection;
-use crate::model::{ChoiceKind, IdError, PayloadError, RunId, RunStatus, WorkflowId, limits};
+use crate::model::{ChoiceKind, IdError, PayloadError, RunId, RunStatus, TaskTokenError, WorkflowId, limits};
 use crate::runtime::RequestError;
 use crate::sdk::RegistryError;
 use crate::store;
@@ -53,6 +53,12 @@ pub enum Error {
     /// There is no such run.
     #[error("workflow {0} not found")]
     NotFound(WorkflowId),
+    /// A text is no task token.
+    #[error(transparent)]
+    TaskToken(#[from] TaskTokenError),
+    /// The attempt that is meant is not running: it has ended, timed out, or was tried again.
+    #[error("workflow {0} has no such attempt of an activity running (any more)")]
+    NoSuchAttempt(WorkflowId),
     /// The run refused the request.
     #[error(transparent)]
     Rejected(Rejection),
@@ -118,6 +124,8 @@ impl Error {
             Error::Overloaded => 10,
             Error::ShuttingDown => 11,
             Error::Interrupted => 12,
+            Error::TaskToken(_) => 30,
+            Error::NoSuchAttempt(_) => 31,
             Error::Store(store::Error::InUse { .. }) => 20,
             Error::Store(store::Error::Unusable { .. }) => 21,
             Error::Store(store::Error::Format { .. }) => 22,

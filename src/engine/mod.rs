@@ -1,6 +1,7 @@
 //! What users call: the engine, its builder, clients and handles. Lives here: the public surface of a running engine.
 //! Must not live here: decisions about runs, or anything that knows of actors.
 
+mod activity;
 mod builder;
 mod client;
 mod decision;
@@ -21,13 +22,14 @@ use crate::model::{WorkflowId, WorkflowType};
 use crate::runtime::Runtime;
 use crate::sdk::{WorkflowDefinition, WorkflowFunction};
 
+pub use activity::{AsyncActivity, HeartbeatAnswer};
 pub use builder::AmendsBuilder;
 pub use client::{Client, SignalOptions};
 pub use decision::Decision;
 pub use error::{Error, ErrorCode};
 pub use handle::{ResultError, RunHandle};
 pub use locks::LockPlace;
-pub use offline::Offline;
+pub use offline::{Offline, OfflineActivity};
 pub use sagas::{activities_of, check_saga, saga_files};
 pub use starter::Starter;
 pub use view::{
@@ -38,7 +40,7 @@ pub use view::{
 // What the engine's own signatures speak of.
 pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity, SignalBuilder};
 pub use crate::machine::{LockState, Rejection, StepState, Stuck, UndoState};
-pub use crate::runtime::{Clock, EnvironmentSecrets, SecretSource, SystemClock};
+pub use crate::runtime::{ActivityTypeStatus, Clock, EnvironmentSecrets, SecretSource, SystemClock};
 pub use crate::store::{Error as StoreError, ListQuery, RunHead, VerifyProgress, VerifyReport};
 
 /// A running engine. Cheap to clone; the engine ends when [`Amends::shutdown`] is called or the last clone is dropped.

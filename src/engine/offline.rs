@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::machine::Rejection;
-use crate::model::{Event, Input, Payload, RequestId, RunId, SignalName, WorkflowId};
+use crate::model::{Event, Failure, Input, Payload, Reported, RequestId, RunId, SignalName, WorkflowId};
 use crate::runtime::{Clock, SystemClock, deliver_offline, fold, load_turns};
 use crate::store::{self, ListQuery, Problem, RunHead, Store, VerifyProgress, VerifyReport};
 
+use super::activity::ActivityPlace;
 use super::decision::was_made;
 use super::{Decision, Error, RunDescription, SignalOptions};
 
@@ -19,6 +20,34 @@ use super::{Decision, Error, RunDescription, SignalOptions};
 pub struct Offline {
     store: Arc<dyn Store>,
     identity: String,
+}
+
+/// Names an activity to an [`Offline`] store.
+#[derive(Clone, Debug)]
+pub struct OfflineActivity(ActivityPlace);
+
+impl OfflineActivity {
+    /// The attempt that handed out this token.
+    ///
+    /// # Errors
+    /// [`Error::TaskToken`] when it is no token, or not a whole one.
+    pub fn by_token(token: &str) -> Result<Self, Error> {
+        ActivityPlace::by_token(token).map(Self)
+    }
+
+    /// The current attempt of the activity with this id in the open run with this workflow id.
+    ///
+    /// # Errors
+    /// [`Error::Id`] when one cannot be an id.
+    pub fn by_id(workflow_id: &str, activity_id: &str) -> Result<Self, Error> {
+        ActivityPlace::by_id(workflow_id, activity_id).map(Self)
+    }
+
+    /// The workflow that it is an activity of.
+    #[must_use]
+    pub fn workflow_id(&self) -> &WorkflowId {
+        &self.0.workflow_id
+    }
 }
 
 /// Runs that are checked between two looks at the store's index.
@@ -187,6 +216,36 @@ impl Offline {
             identity: self.identity.clone(),
         };
         self.deliver(workflow_id, terminate)
+    }
+
+    /// Completes the activity with this id in the open run with this workflow id, which somebody else was to complete.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchAttempt`] when it is not running; [`Error::NotFound`], and errors of the store.
+    pub fn complete_activity<T: Serialize + ?Sized>(
+        &self,
+        activity: &OfflineActivity,
+        result: &T,
+    ) -> Result<RunId, Error> {
+        let result = Payload::json(result)?;
+        self.report(activity, Reported::Completed(result))
+    }
+
+    /// Lets it fail; its retry policy decides whether it is tried again.
+    ///
+    /// # Errors
+    /// As for [`Offline::complete_activity`].
+    pub fn fail_activity(&self, activity: &OfflineActivity, failure: Failure) -> Result<RunId, Error> {
+        self.report(activity, Reported::Failed(failure))
+    }
+
+    fn report(&self, OfflineActivity(place): &OfflineActivity, what: Reported) -> Result<RunId, Error> {
+        let of_other_run = |head: RunHead| place.run_id().is_some_and(|run_id| run_id != head.run_id);
+        if self.store.find(&place.workflow_id)?.is_some_and(of_other_run) {
+            return Err(Error::NoSuchAttempt(place.workflow_id.clone()));
+        }
+        let delivered = self.deliver(place.workflow_id.as_str(), place.input(what));
+        delivered.map_err(|error| place.refused(error))
     }
 
     /// Decides how the stuck saga of the open run with this id goes on. An engine brings about what follows.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::machine::{LockState, PendingActivity, Phase, RunState, Stuck};
 use crate::model::{
-    ActivityId, ActivityRole, ActivityType, DefinitionDigest, EventId, Failure, LockName, Outcome, ParentRun,
-    ParkReason, Payload, RunId, RunStatus, SagaOptions, StepName, Timestamp, Turn, UnwindCause, WorkflowId,
+    ActivityId, ActivityRole, ActivityType, DefinitionDigest, EventId, Failure, HoldReason, LockName, Outcome,
+    ParentRun, ParkReason, Payload, RunId, RunStatus, SagaOptions, StepName, Timestamp, Turn, UnwindCause, WorkflowId,
     WorkflowType,
 };
 
@@ -124,6 +124,14 @@ pub struct ActivityView {
     pub stuck: bool,
     /// It ended without an answer, and it is being found out whether it had its effect.
     pub being_verified: bool,
+    /// Its attempt is due, but is not handed out, and why not.
+    pub held: Option<HoldReason>,
+    /// The code of its attempt has returned, and somebody else will complete it.
+    pub handed_over: bool,
+    /// It was asked to stop.
+    pub cancel_requested: bool,
+    /// How far it has come, by the last heartbeat that was recorded.
+    pub heartbeat: Option<Payload>,
 }
 
 /// What an activity is for its run's saga.
@@ -258,6 +266,10 @@ impl ActivityView {
             last_failure: activity.last_failure.clone(),
             stuck: activity.stuck,
             being_verified: activity.ambiguous.is_some() && !activity.stuck,
+            held: activity.held,
+            handed_over: activity.is_handed_over(),
+            cancel_requested: activity.cancel_requested,
+            heartbeat: activity.heartbeat.clone(),
         }
     }
 }

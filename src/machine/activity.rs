@@ -15,8 +15,9 @@
 //! ```
 
 use crate::model::{
-    ActivityRole, AttemptOutcome, AttemptToken, Choice, EventAttributes, EventId, Failure, FailureKind, InFlight,
-    Payload, PendingChange, RetryDecision, RetryState, StepKind, StepSpec, StuckReason, TimeoutKind, Timestamp,
+    ActivityRole, AttemptOutcome, AttemptToken, Choice, EventAttributes, EventId, Failure, FailureKind, HoldReason,
+    InFlight, Payload, PendingChange, RetryDecision, RetryState, StepKind, StepSpec, StuckReason, TimeoutKind,
+    Timestamp,
 };
 
 use super::ledger::UndoScope;
@@ -26,6 +27,9 @@ use super::turn::{Rejection, Reply, TurnBuilder};
 
 impl TurnBuilder<'_> {
     pub(super) fn attempt_ended(&mut self, token: AttemptToken, outcome: AttemptOutcome) -> Result<Reply, Rejection> {
+        if let Some(seq) = token.local() {
+            return self.local_ended(seq, outcome);
+        }
         let current = self.state.activities.get(&token.scheduled);
         let is_current = current.is_some_and(|activity| activity.attempt == token.attempt && !activity.is_suspended());
         if !is_current || self.is_new(token.scheduled) {
@@ -40,7 +44,7 @@ impl TurnBuilder<'_> {
     }
 
     /// A result of an attempt that was given up is refused, and remembered as such: it may explain what a participant did.
-    fn note_late_result(&mut self, AttemptToken { scheduled, attempt }: AttemptToken) {
+    pub(super) fn note_late_result(&mut self, AttemptToken { scheduled, attempt }: AttemptToken) {
         if self.state.saga.by_scheduled(scheduled).is_some() && !self.began_in_this_turn(scheduled) {
             self.change(PendingChange::LateResult { scheduled, attempt });
         }
@@ -59,7 +63,11 @@ impl TurnBuilder<'_> {
         for scheduled in lost {
             self.attempt_failed(scheduled, Failure::worker_lost());
         }
-        let held = self.state.activities.values().filter(|activity| activity.held);
+        let held = self
+            .state
+            .activities
+            .values()
+            .filter(|activity| activity.held.is_some());
         let held: Vec<EventId> = held.map(|activity| activity.scheduled).collect();
         for scheduled in held {
             self.change(PendingChange::Released { scheduled });
@@ -67,14 +75,13 @@ impl TurnBuilder<'_> {
         Reply::Accepted
     }
 
-    /// The engine is stopping: what it did not hand out is remembered, so that it does not count as lost afterwards.
-    pub(super) fn hold(&mut self, attempts: Vec<AttemptToken>) -> Reply {
+    /// What is not handed out although it is due is remembered, so that it does not count as lost after a crash.
+    pub(super) fn hold(&mut self, attempts: Vec<AttemptToken>, why: HoldReason) -> Reply {
         for AttemptToken { scheduled, attempt } in attempts {
             let activity = self.state.activities.get(&scheduled);
-            if activity
-                .is_some_and(|activity| activity.attempt == attempt && !activity.held && !activity.is_suspended())
-            {
-                self.change(PendingChange::Held { scheduled });
+            let is_current = |activity: &PendingActivity| activity.attempt == attempt && !activity.is_suspended();
+            if activity.is_some_and(|activity| is_current(activity) && activity.held.is_none()) {
+                self.change(PendingChange::Held { scheduled, why });
             }
         }
         Reply::Accepted
@@ -101,7 +108,8 @@ impl TurnBuilder<'_> {
         }
     }
 
-    fn attempt_failed(&mut self, scheduled: EventId, failure: Failure) {
+    pub(super) fn attempt_failed(&mut self, scheduled: EventId, failure: Failure) {
+        let failure = self.with_last_heartbeat(scheduled, failure);
         let Some(activity) = self.state.activities.get(&scheduled) else {
             return;
         };
@@ -131,8 +139,8 @@ impl TurnBuilder<'_> {
             }
             RetryDecision::Stop(retry_state) => {
                 // Nobody took this attempt: it was never handed out.
-                let attempt = match failure.kind {
-                    FailureKind::Timeout(TimeoutKind::ScheduleToStart) => CurrentAttempt::Waiting,
+                let attempt = match failure.timeout_kind() {
+                    Some(TimeoutKind::ScheduleToStart) => CurrentAttempt::Waiting,
                     _ => CurrentAttempt::Running,
                 };
                 self.fail_activity(scheduled, failure, retry_state, attempt);
@@ -183,7 +191,7 @@ impl TurnBuilder<'_> {
         let started = self.emit_started(scheduled, attempt);
         self.emit(match (&failure.kind, started) {
             _ if canceled => EventAttributes::ActivityTaskCanceled { scheduled, started },
-            (FailureKind::Timeout(_), _) | (_, None) => EventAttributes::ActivityTaskTimedOut {
+            (FailureKind::Timeout { .. }, _) | (_, None) => EventAttributes::ActivityTaskTimedOut {
                 scheduled,
                 started,
                 failure,
@@ -227,7 +235,8 @@ impl TurnBuilder<'_> {
         let unanswered = unanswered.is_some_and(|item| item.reason == StuckReason::Ambiguous);
         let unanswered = unanswered || activity.ambiguous.is_some();
         let waits_for_person = activity.stuck && goes_back && !unanswered;
-        let attempt = match activity.due > self.now || self.is_new(scheduled) {
+        let parked = activity.held == Some(HoldReason::Breaker);
+        let attempt = match parked || activity.due > self.now || self.is_new(scheduled) {
             true => CurrentAttempt::Waiting,
             false => CurrentAttempt::Running,
         };
@@ -272,7 +281,7 @@ impl TurnBuilder<'_> {
 
     /// Whether the activity's current attempt came about in this very turn: nothing leaves before its turn is durable, so
     /// nobody has it yet.
-    fn is_new(&self, scheduled: EventId) -> bool {
+    pub(super) fn is_new(&self, scheduled: EventId) -> bool {
         let retried_now = |change: &PendingChange| matches!(change, PendingChange::RetryScheduled { scheduled: of, .. } if *of == scheduled);
         self.began_in_this_turn(scheduled)
             || self.changes().iter().any(retried_now)

@@ -9,6 +9,7 @@ use crate::model::{
 
 use super::ledger::says_not_applied;
 use super::pending::{PendingActivity, PendingTimer};
+use super::report::HandedOver;
 use super::state::{Phase, RunState};
 
 /// An event that does not fit the state before it. For a decided event this cannot happen; for one that was read it
@@ -117,6 +118,10 @@ impl RunState {
                 self.timers.remove(timer_id);
             }
             E::MarkerRecorded { .. } | E::VersionMarkerRecorded(_) => {}
+            E::LocalActivityEnded(ended) => {
+                self.locals.remove(&ended.seq);
+                self.task_due = true;
+            }
             E::ActivityTaskScheduled(_)
             | E::ActivityTaskStarted { .. }
             | E::ActivityTaskCompleted { .. }
@@ -163,7 +168,9 @@ impl RunState {
                     may_have_applied: false,
                     cancel_requested: false,
                     stuck: false,
-                    held: false,
+                    held: None,
+                    heartbeat: None,
+                    handed_over: None,
                     ambiguous: None,
                     verdict: None,
                     attempts_forgiven: 0,
@@ -234,6 +241,7 @@ impl RunState {
         self.waits.clear();
         self.unread_signals.clear();
         self.locks.clear();
+        self.locals.clear();
     }
 
     pub(super) fn apply_pending(&mut self, change: &PendingChange) -> Result<(), ApplyError> {
@@ -250,11 +258,36 @@ impl RunState {
                 activity.last_failure = Some(failure.clone());
                 activity.due = *due;
             }
-            PendingChange::Held { scheduled } => self.pending(*scheduled)?.held = true,
-            PendingChange::Released { scheduled } => self.pending(*scheduled)?.held = false,
+            PendingChange::Held { scheduled, why } => self.pending(*scheduled)?.held = Some(*why),
+            PendingChange::Released { scheduled } => self.pending(*scheduled)?.held = None,
+            PendingChange::Heartbeat { scheduled, at, details } => {
+                let activity = self.pending(*scheduled)?;
+                activity.heartbeat = Some(details.clone());
+                if let Some(over) = &mut activity.handed_over {
+                    over.heard = *at;
+                }
+            }
+            PendingChange::HandedOver {
+                scheduled,
+                attempt,
+                started,
+                at,
+            } => {
+                self.pending(*scheduled)?.handed_over = Some(HandedOver {
+                    attempt: *attempt,
+                    started: *started,
+                    heard: *at,
+                });
+            }
             PendingChange::LateResult { scheduled, .. } => self.saga.on_late_result(*scheduled),
             PendingChange::Parked { reason } => self.parked = Some(reason.clone()),
             PendingChange::Unparked => self.parked = None,
+            PendingChange::LocalBegun { seq, activity_type } => {
+                self.locals.insert(*seq, activity_type.clone());
+            }
+            PendingChange::LocalForgotten { seq } => {
+                self.locals.remove(seq);
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The seam between the machine and whoever decides for a run: workflow code, a saga definition, later a remote worker.
 //! Must not live here: any of them.
 
-use crate::model::{Command, Event, Failure, ParkReason, Payload, StuckNotice, Timestamp, Undo};
+use crate::model::{Command, Event, Failure, LocalActivity, ParkReason, Payload, StuckNotice, Timestamp, Undo};
 
 use super::{RunState, StepRecord, StepState};
 
@@ -13,6 +13,11 @@ pub trait Decider {
     /// When it cannot decide: the run's events are kept, and the task is tried again by a rebuilt decider, or the run is
     /// parked.
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason>;
+
+    /// The local activities that it waits for, with what they are given.
+    fn local_activities(&self) -> Vec<LocalActivity> {
+        Vec::new()
+    }
 
     /// Makes the input of the compensation of a step, for compensations whose input is
     /// [`Mapped`](crate::model::CompensationInput::Mapped).

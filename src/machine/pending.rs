@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::model::{
-    ActivityScheduled, AttemptToken, EventId, Failure, LockName, RetryState, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY,
-    SagaWaitStarted, StepVerdict, StuckReason, Timestamp,
+    ActivityScheduled, AttemptToken, EventId, Failure, HoldReason, LockName, Payload, RetryState, SAGA_ACTIVITY,
+    SAGA_UNDO_ACTIVITY, SagaWaitStarted, StepVerdict, StuckReason, Timestamp,
 };
+
+use super::report::HandedOver;
 
 /// An activity that has been scheduled and has not ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +30,12 @@ pub struct PendingActivity {
     pub cancel_requested: bool,
     /// It failed for good and waits for a person.
     pub stuck: bool,
-    /// Its next attempt is due, but was not handed out because the engine was stopping.
-    pub held: bool,
+    /// Its next attempt is due, but is not handed out, and why not.
+    pub held: Option<HoldReason>,
+    /// How far its attempts have come, by the last heartbeat that was recorded.
+    pub heartbeat: Option<Payload>,
+    /// Its attempt that somebody else completes, the current one or an earlier one.
+    pub(super) handed_over: Option<HandedOver>,
     /// It ended without an answer, and it is being found out whether it had its effect.
     pub ambiguous: Option<RetryState>,
     /// What was found out.

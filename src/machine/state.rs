@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::model::{
-    AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunId, RunStarted,
-    RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, WorkflowId,
+    ActivityType, AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunId,
+    RunStarted, RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, WorkflowId,
 };
 
 use super::ledger::{SagaLedger, StepRecord};
@@ -44,6 +44,8 @@ pub struct RunState {
     /// Signals that no step has waited for yet; only for runs that follow a definition.
     pub(super) unread_signals: BTreeMap<SignalName, VecDeque<(EventId, Payload)>>,
     pub(super) locks: BTreeMap<LockName, RunLock>,
+    /// Local activities that have not ended, by their numbers.
+    pub(super) locals: BTreeMap<u32, ActivityType>,
     /// The run whose steps this one undoes.
     pub(super) adopted_from: Option<RunId>,
     pub(super) task_due: bool,
@@ -214,19 +216,23 @@ impl RunState {
         // A clock that was set back must not hold up what the last turn found due.
         let now = now.max(self.last_time);
         let open = !self.is_closed();
-        self.activities
-            .values()
-            .filter(move |activity| open && !activity.is_suspended() && !activity.held && activity.due <= now)
+        self.activities.values().filter(move |activity| {
+            let nobody_has_it = !activity.is_suspended() && activity.held.is_none() && !activity.is_handed_over();
+            open && nobody_has_it && activity.due <= now
+        })
     }
 
     /// Whether this attempt should be running: it is still the activity's current one.
     #[must_use]
     pub fn wants_attempt(&self, token: AttemptToken) -> bool {
+        if let Some(seq) = token.local() {
+            return self.wants_local(seq);
+        }
         !self.is_closed()
-            && self
-                .activities
-                .get(&token.scheduled)
-                .is_some_and(|activity| activity.attempt == token.attempt && !activity.is_suspended())
+            && self.activities.get(&token.scheduled).is_some_and(|activity| {
+                let is_current = activity.attempt == token.attempt;
+                is_current && !activity.is_suspended() && !activity.is_handed_over()
+            })
     }
 
     /// Whether this attempt should stop early: its activity was asked to.
@@ -248,7 +254,8 @@ impl RunState {
         let waiting = self.activities.values().filter(|activity| !activity.is_suspended());
         let activities = waiting.flat_map(|activity| {
             let retry = (activity.due > now).then_some(activity.due);
-            retry.into_iter().chain(activity.deadline())
+            let attempt = activity.attempt_deadline().map(|(deadline, _)| deadline);
+            retry.into_iter().chain(activity.deadline()).chain(attempt)
         });
         let waits = self.waits.values().filter_map(|wait| wait.started.until);
         let locks = self.locks.values().filter(|lock| lock.state == LockState::Waiting);
@@ -271,13 +278,14 @@ impl RunState {
         if self.is_closed() {
             return None;
         }
-        let held = self.activities.values().any(|activity| activity.held);
+        let held = self.activities.values().any(|activity| activity.held.is_some());
         // Locks are granted from memory: it has to know of all that are held before it grants any.
         let locks = self
             .locks
             .values()
             .any(|lock| !matches!(lock.state, LockState::Refused(_)));
-        if self.parked.is_some() || self.task_due() || held || locks || self.attempts_due(now).next().is_some() {
+        let waits = self.parked.is_some() || self.task_due() || held || locks;
+        if waits || self.attempts_due(now).next().is_some() || self.local_activities().next().is_some() {
             return Some(Timestamp::EPOCH);
         }
         self.next_wake(now)

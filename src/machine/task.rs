@@ -110,6 +110,8 @@ impl TurnBuilder<'_> {
                 let skipped = SagaStepSkipped { name, after };
                 self.emit(EventAttributes::SagaStepSkipped(Box::new(skipped)));
             }
+            Command::RunLocalActivity { seq, activity_type } => self.begin_local(seq, activity_type),
+            Command::ForgetLocalActivity { seq } => self.forget_local(seq),
             Command::RecordMarker { name, details } => {
                 self.emit(EventAttributes::MarkerRecorded { name, details });
             }
@@ -157,6 +159,7 @@ struct Starting<'a> {
     timers: std::collections::BTreeSet<&'a str>,
     timers_canceled: std::collections::BTreeSet<&'a str>,
     locks: std::collections::BTreeSet<&'a str>,
+    locals: std::collections::BTreeSet<u32>,
     pivot: bool,
     rollback: bool,
 }
@@ -188,6 +191,14 @@ impl<'a> Starting<'a> {
                 self.timers.remove(timer_id.as_str());
                 self.timers_canceled.insert(timer_id.as_str());
                 Ok(())
+            }
+            Command::RunLocalActivity { seq, .. } => {
+                self.locals.insert(*seq);
+                at_most(
+                    limits::PENDING_MAX,
+                    state.locals.len() + self.locals.len(),
+                    "local activities",
+                )
             }
             Command::Wait(wait) => self.check_step_name(state, wait.name.as_str()),
             Command::SkipStep { name, .. } => self.check_step_name(state, name.as_str()),

@@ -1,6 +1,6 @@
 //! What is due when time has passed: durable timers, activity deadlines, the run's timeout. Must not live here: waiting.
 
-use crate::model::{EventAttributes, EventId, Failure, RetryState, TimeoutKind, TimerId, UnwindCause};
+use crate::model::{EventAttributes, EventId, Failure, HoldReason, RetryState, TimeoutKind, TimerId, UnwindCause};
 
 use super::activity::CurrentAttempt;
 use super::decider::Decider;
@@ -18,6 +18,7 @@ impl TurnBuilder<'_> {
         self.end_waits();
         self.give_up_locks();
         self.close_overdue_activities();
+        self.end_overdue_attempts();
         self.wake_desk(decider);
         Reply::Accepted
     }
@@ -47,15 +48,16 @@ impl TurnBuilder<'_> {
             .collect();
         for scheduled in overdue {
             let mut failure = Failure::timeout(TimeoutKind::ScheduleToClose);
-            if let Some(last) = self
-                .state
-                .activities
-                .get(&scheduled)
-                .and_then(|activity| activity.last_failure.clone())
-            {
+            let activity = self.state.activities.get(&scheduled);
+            let attempt = match activity.is_some_and(|activity| activity.held == Some(HoldReason::Breaker)) {
+                true => CurrentAttempt::Waiting,
+                false => CurrentAttempt::Running,
+            };
+            if let Some(last) = activity.and_then(|activity| activity.last_failure.clone()) {
                 failure = failure.caused_by(last);
             }
-            self.fail_activity(scheduled, failure, RetryState::Timeout, CurrentAttempt::Running);
+            let failure = self.with_last_heartbeat(scheduled, failure);
+            self.fail_activity(scheduled, failure, RetryState::Timeout, attempt);
         }
     }
 }

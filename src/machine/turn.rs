@@ -24,6 +24,8 @@ pub struct Decision {
 pub enum Reply {
     /// It was taken.
     Accepted,
+    /// It was taken, and the activity that it is about has been asked to stop.
+    StopAsked,
     /// It had been taken before; nothing changed.
     Duplicate,
     /// It was refused; nothing changed.
@@ -191,7 +193,10 @@ impl TurnBuilder<'_> {
             Input::Decide(decision) => self.decide_stuck(*decision, decider),
             Input::LockGranted { lock } => Ok(self.lock_granted(&lock)),
             Input::LockRefused { lock, failure } => Ok(self.lock_refused(&lock, failure)),
-            Input::Hold { attempts } => Ok(self.hold(attempts)),
+            Input::Hold { attempts, why } => Ok(self.hold(attempts, why)),
+            Input::Release { token } => Ok(self.release(token)),
+            Input::Report(report) => self.report(*report),
+            Input::HandedOver { token, started } => self.hand_over(token, started),
             Input::AttemptEnded { token, outcome } => self.attempt_ended(token, outcome),
         };
         match result {

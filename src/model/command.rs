@@ -30,6 +30,18 @@ pub enum Command {
         /// Which one.
         timer_id: TimerId,
     },
+    /// Run an activity beside the code, and record its end only.
+    RunLocalActivity {
+        /// Which of the run's local activities: 1 for the first.
+        seq: u32,
+        /// Which activity. Its input and options stay with the decider.
+        activity_type: ActivityType,
+    },
+    /// A local activity is not wanted any more.
+    ForgetLocalActivity {
+        /// Which one.
+        seq: u32,
+    },
     /// Write a note into the history.
     RecordMarker {
         /// The kind of note.
@@ -119,6 +131,16 @@ impl Command {
         )
     }
 
+    /// Whether an event says that it was given. The others change the pending record only.
+    #[must_use]
+    pub fn leaves_an_event(&self) -> bool {
+        let local = matches!(
+            self,
+            Command::RunLocalActivity { .. } | Command::ForgetLocalActivity { .. }
+        );
+        !local
+    }
+
     /// The command's kind, in Temporal's name for it.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -127,6 +149,8 @@ impl Command {
             Command::RequestCancelActivity { .. } => "RequestCancelActivityTask",
             Command::StartTimer { .. } => "StartTimer",
             Command::CancelTimer { .. } => "CancelTimer",
+            Command::RunLocalActivity { .. } => "RunLocalActivity",
+            Command::ForgetLocalActivity { .. } => "ForgetLocalActivity",
             Command::RecordMarker { .. } | Command::RecordVersion(_) => "RecordMarker",
             Command::RollBack { .. } => "RollBackSaga",
             Command::RequestLock { .. } => "RequestSagaLock",

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, Failure, Payload, RequestId, RetryState,
-    RunId, SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted,
-    SagaWaitStarted, SignalName, StepSpec, StepVerdict, TimerId, Timestamp, VersionMarker, WaitResult, WorkflowId,
-    WorkflowType,
+    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, Failure, LocalActivityEnded, Payload,
+    RequestId, RetryState, RunId, SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck,
+    SagaUnwindStarted, SagaWaitStarted, SignalName, StepSpec, StepVerdict, TimerId, Timestamp, VersionMarker,
+    WaitResult, WorkflowId, WorkflowType,
 };
 
 /// How many ids a decided turn takes: it stands for WorkflowTaskScheduled, WorkflowTaskStarted and
@@ -158,6 +158,8 @@ pub enum EventAttributes {
     },
     /// The code met a change of itself: which version of it the run has from here on. A marker, too, to Temporal's tools.
     VersionMarkerRecorded(VersionMarker),
+    /// Ours, Temporal's SDKs write a marker: a local activity has ended.
+    LocalActivityEnded(Box<LocalActivityEnded>),
     /// Ours: the saga turned back; what is owed is compensated from here on.
     SagaUnwindStarted(Box<SagaUnwindStarted>),
     /// Ours: the saga cannot go on without a person.
@@ -383,6 +385,7 @@ impl EventAttributes {
             E::TimerFired { .. } => "TimerFired",
             E::TimerCanceled { .. } => "TimerCanceled",
             E::MarkerRecorded { .. } | E::VersionMarkerRecorded(_) => "MarkerRecorded",
+            E::LocalActivityEnded(_) => "LocalActivityEnded",
             E::SagaUnwindStarted(_) => "SagaUnwindStarted",
             E::SagaStuck(_) => "SagaStuck",
             E::SagaDecided(_) => "SagaDecided",

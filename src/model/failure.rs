@@ -23,7 +23,12 @@ pub enum FailureKind {
     /// User code said so.
     Application(Application),
     /// A time limit passed.
-    Timeout(TimeoutKind),
+    Timeout {
+        /// Which.
+        kind: TimeoutKind,
+        /// The last heartbeat's details of the attempt whose time it was.
+        last_heartbeat: Option<Payload>,
+    },
     /// Cancelled, as somebody requested.
     Canceled,
     /// Terminated by an operator.
@@ -84,6 +89,9 @@ pub enum RetryState {
     CancelRequested,
 }
 
+/// The type name that is not a failure's.
+const COMPLETED_LATER: &str = "amends.CompletedLater";
+
 impl Failure {
     /// What a message ends with that was longer than [`limits::FAILURE_MESSAGE_BYTES_MAX`] bytes.
     pub const CUT: &'static str = " ... (cut)";
@@ -132,7 +140,10 @@ impl Failure {
     pub fn timeout(kind: TimeoutKind) -> Self {
         Self {
             message: format!("{kind} timeout"),
-            kind: FailureKind::Timeout(kind),
+            kind: FailureKind::Timeout {
+                kind,
+                last_heartbeat: None,
+            },
             cause: None,
         }
     }
@@ -145,6 +156,18 @@ impl Failure {
             kind: FailureKind::Canceled,
             cause: None,
         }
+    }
+
+    /// Not a failure at all: what an activity returns whose attempt somebody else will complete.
+    #[must_use]
+    pub fn completed_later() -> Self {
+        Self::non_retryable(COMPLETED_LATER, "somebody else will complete this attempt")
+    }
+
+    /// Whether this is what an activity returns whose attempt somebody else will complete.
+    #[must_use]
+    pub fn is_completed_later(&self) -> bool {
+        self.type_name() == Some(COMPLETED_LATER)
     }
 
     /// The process that ran the attempt is gone.
@@ -231,6 +254,24 @@ impl Failure {
             FailureKind::Application(application) => Some(&application.type_name),
             _ => None,
         }
+    }
+
+    /// Which time limit passed, when the failure itself is a timeout.
+    #[must_use]
+    pub fn timeout_kind(&self) -> Option<TimeoutKind> {
+        match &self.kind {
+            FailureKind::Timeout { kind, .. } => Some(*kind),
+            _ => None,
+        }
+    }
+
+    /// How far the attempt had come, by its last heartbeat, when this failure or one of its causes is a timeout of it.
+    #[must_use]
+    pub fn last_heartbeat(&self) -> Option<&Payload> {
+        self.chain().find_map(|failure| match &failure.kind {
+            FailureKind::Timeout { last_heartbeat, .. } => last_heartbeat.as_ref(),
+            _ => None,
+        })
     }
 
     /// Whether the participant is sure that nothing happened.

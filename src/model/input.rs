@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Decide, DefinitionDigest, EventId, Failure, LockName, ParentRun, Payload, RequestId, RunId, SagaAdopted,
-    SagaOptions, SignalName, Timestamp, WorkflowId, WorkflowType,
+    AttemptReport, Decide, DefinitionDigest, EventId, Failure, HoldReason, LockName, ParentRun, Payload, Reported,
+    RequestId, RunId, SagaAdopted, SagaOptions, SignalName, Timestamp, WorkflowId, WorkflowType,
 };
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
@@ -45,16 +45,32 @@ pub enum Input {
         /// With what.
         outcome: AttemptOutcome,
     },
+    /// Something is said of an attempt: a heartbeat, or by somebody else how it ended.
+    Report(Box<AttemptReport>),
+    /// The attempt's code has returned, and somebody else will say how the attempt ended.
+    HandedOver {
+        /// Which attempt.
+        token: AttemptToken,
+        /// When it was started: its time runs from there.
+        started: Timestamp,
+    },
     /// The process (or the actor) that ran the attempts is gone, and another took over at this time: attempts that were
     /// due by then are lost.
     Recovered {
         /// When it took over.
         at: Timestamp,
     },
-    /// The engine is stopping and does not hand out these attempts. They are not lost when it comes back.
+    /// The engine does not hand out these attempts now. They are not lost when it comes back.
     Hold {
         /// The attempts that were due.
         attempts: Vec<AttemptToken>,
+        /// Why not.
+        why: HoldReason,
+    },
+    /// What kept this attempt from being handed out is over.
+    Release {
+        /// The attempt that was held.
+        token: AttemptToken,
     },
     /// A person's decision about a stuck saga.
     Decide(Box<Decide>),
@@ -84,6 +100,10 @@ impl Input {
             Input::AttemptEnded {
                 outcome: Ok(result), ..
             } => result.data().len(),
+            Input::Report(report) => match &report.what {
+                Reported::Completed(data) | Reported::Heartbeat(data) => data.data().len(),
+                Reported::Failed(_) => 0,
+            },
             _ => 0,
         }
     }

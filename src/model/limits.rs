@@ -43,6 +43,19 @@ pub const POLLS_PER_TURN_MAX: u32 = 100_000;
 /// one that hangs.
 pub const START_TO_CLOSE_DEFAULT: Duration = Duration::from_secs(60);
 
+/// At the longest, the details of an attempt's heartbeats are recorded this seldom; Temporal's number. Enforced by `machine`.
+pub const HEARTBEAT_THROTTLE_MAX: Duration = Duration::from_secs(60);
+
+/// How seldom they are recorded for an attempt that has no heartbeat timeout; Temporal's number. Enforced by `machine`.
+pub const HEARTBEAT_THROTTLE_DEFAULT: Duration = Duration::from_secs(30);
+
+/// All tries of a local activity together: it is run beside the workflow code and leaves no trace before its end, so it is for
+/// what is short. Enforced by `runtime`.
+pub const LOCAL_ACTIVITY_MAX: Duration = Duration::from_secs(60);
+
+/// One try of a local activity when nobody said otherwise: short, so that a few tries fit into its time.
+pub const LOCAL_ACTIVITY_START_TO_CLOSE_DEFAULT: Duration = Duration::from_secs(10);
+
 /// The start-to-close of an attempt that waits for a child saga: none, which must be said as a number. The child has limits of
 /// its own, and may wait for a person. Enforced by nobody.
 pub const CHILD_START_TO_CLOSE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);

@@ -9,12 +9,16 @@ mod failure;
 mod ids;
 mod input;
 pub mod limits;
+mod local;
 mod options;
 mod payload;
+mod report;
 mod retry;
 mod saga;
 mod saga_event;
 mod status;
+mod task_token;
+mod throttle;
 mod time;
 mod turn;
 mod version;
@@ -32,8 +36,10 @@ pub use ids::{
     StepName, TimerId, WorkflowId, WorkflowType,
 };
 pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
+pub use local::{LocalActivity, LocalActivityEnded};
 pub use options::ActivityOptions;
 pub use payload::{Payload, PayloadError};
+pub use report::{AttemptReport, Reported, ReportedAttempt};
 pub use retry::{RetryDecision, RetryPolicy};
 pub use saga::{
     AutomaticDecision, CompensationInput, CompensationSpec, Escalation, InFlight, OnAmbiguous, SagaOptions, StepKind,
@@ -44,6 +50,8 @@ pub use saga_event::{
     StepVerdict, UNDO_SUFFIX, UnwindCause, WaitResult,
 };
 pub use status::{Outcome, ParkReason, RunStatus, StuckReason};
+pub use task_token::{TaskToken, TaskTokenError};
+pub use throttle::{ActivityLimits, Breaker, Rate};
 pub use time::Timestamp;
-pub use turn::{PendingChange, Turn};
+pub use turn::{HoldReason, PendingChange, Turn};
 pub use version::{DEFAULT_VERSION, VersionMarker};

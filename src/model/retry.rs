@@ -90,13 +90,16 @@ impl RetryPolicy {
             }
             // The participant was never told to stop working: try again at once, under a new attempt number.
             FailureKind::WorkerLost => delay = Duration::ZERO,
-            FailureKind::Timeout(super::TimeoutKind::ScheduleToClose | super::TimeoutKind::ScheduleToStart) => {
+            FailureKind::Timeout {
+                kind: super::TimeoutKind::ScheduleToClose | super::TimeoutKind::ScheduleToStart,
+                ..
+            } => {
                 return RetryDecision::Stop(RetryState::Timeout);
             }
             FailureKind::Canceled | FailureKind::Terminated => {
                 return RetryDecision::Stop(RetryState::CancelRequested);
             }
-            FailureKind::Timeout(_) | FailureKind::Activity { .. } => {}
+            FailureKind::Timeout { .. } | FailureKind::Activity { .. } => {}
         }
         if self.maximum_attempts != 0 && attempt >= self.maximum_attempts {
             return RetryDecision::Stop(RetryState::MaximumAttemptsReached);

@@ -43,7 +43,10 @@ impl UnwindCause {
             UnwindCause::Failed(failure) | UnwindCause::Canceled(failure) => failure.clone(),
             UnwindCause::TimedOut => Failure {
                 message: "the run's time was up".to_owned(),
-                kind: FailureKind::Timeout(TimeoutKind::ScheduleToClose),
+                kind: FailureKind::Timeout {
+                    kind: TimeoutKind::ScheduleToClose,
+                    last_heartbeat: None,
+                },
                 cause: None,
             },
         }

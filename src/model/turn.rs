@@ -1,7 +1,7 @@
 //! The unit of atomicity. Lives here: one turn as data: its events, and the changes of the run's pending record. Must
 //! not live here: its wire form.
 
-use super::{Event, EventId, Failure, ParkReason, Timestamp};
+use super::{ActivityType, Event, EventId, Failure, ParkReason, Payload, Timestamp};
 
 /// What one decision wrote: all of it becomes durable, or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,10 +30,12 @@ pub enum PendingChange {
         /// When the next attempt is due.
         due: Timestamp,
     },
-    /// An attempt that is due is not handed out: the engine is stopping.
+    /// An attempt that is due is not handed out.
     Held {
         /// The activity's scheduling event.
         scheduled: EventId,
+        /// Why not.
+        why: HoldReason,
     },
     /// An attempt that was held back may be handed out now.
     Released {
@@ -54,4 +56,45 @@ pub enum PendingChange {
     },
     /// The run goes on.
     Unparked,
+    /// A local activity is wanted.
+    LocalBegun {
+        /// Which of the run's local activities.
+        seq: u32,
+        /// Which activity.
+        activity_type: ActivityType,
+    },
+    /// A local activity is not wanted any more.
+    LocalForgotten {
+        /// Which of the run's local activities.
+        seq: u32,
+    },
+    /// The current attempt is alive and has come this far.
+    Heartbeat {
+        /// The activity's scheduling event.
+        scheduled: EventId,
+        /// When this was said.
+        at: Timestamp,
+        /// How far it has come.
+        details: Payload,
+    },
+    /// The code of the current attempt has returned, and somebody else will say how the attempt ended.
+    HandedOver {
+        /// The activity's scheduling event.
+        scheduled: EventId,
+        /// The attempt's number.
+        attempt: u32,
+        /// When the attempt was started.
+        started: Timestamp,
+        /// When its code returned: heartbeats are expected from then on.
+        at: Timestamp,
+    },
+}
+
+/// Why an attempt that is due is not handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldReason {
+    /// The engine is stopping, or none is running.
+    Stopping,
+    /// The circuit breaker of its activity type is open.
+    Breaker,
 }

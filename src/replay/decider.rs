@@ -14,8 +14,8 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::machine::{Decider, Task};
 use crate::model::{
-    Command, Event, EventAttributes, EventId, Failure, ParkReason, Payload, RetryState, RunStarted, TURN_EVENT_IDS,
-    Timestamp, limits,
+    Command, Event, EventAttributes, EventId, Failure, LocalActivity, ParkReason, Payload, RetryState, RunStarted,
+    TURN_EVENT_IDS, Timestamp, limits,
 };
 use crate::sdk::{Core, RunIdentity, Workflow, WorkflowContext};
 
@@ -118,7 +118,8 @@ impl CodeDecider {
         drop(deciding);
         match &decided {
             Ok(commands) => {
-                self.expected = commands.iter().filter_map(Expected::of).collect();
+                let recorded = commands.iter().filter(|command| command.leaves_an_event());
+                self.expected = recorded.filter_map(Expected::of).collect();
                 self.asked_markers = AskedMarkers::of(commands);
             }
             Err(reason) => self.broken = Some(reason.clone()),
@@ -148,6 +149,7 @@ impl CodeDecider {
                     EventAttributes::WorkflowExecutionCancelRequested { .. }
                 );
                 self.arrive(event);
+                self.end_local(event)?;
             }
             self.over |= matching::ends_the_codes_part(&event.attributes);
         }
@@ -382,7 +384,30 @@ impl Run {
     }
 }
 
+impl CodeDecider {
+    /// A local activity has ended, which the code must have asked for.
+    fn end_local(&self, event: &Event) -> Result<(), ParkReason> {
+        let (Some(run), EventAttributes::LocalActivityEnded(ended)) = (&self.run, &event.attributes) else {
+            return Ok(());
+        };
+        let mut core = run.core.borrow_mut();
+        match core.end_local(ended.seq, &ended.activity_type, &ended.outcome) {
+            true => Ok(()),
+            false => Err(ParkReason::Nondeterminism {
+                at: event.id.0,
+                expected: "no such local activity".to_owned(),
+                recorded: matching::describe(event, &self.activity_ids),
+            }),
+        }
+    }
+}
+
 impl Decider for CodeDecider {
+    fn local_activities(&self) -> Vec<LocalActivity> {
+        let run = self.run.as_ref().filter(|_| !self.over);
+        run.map_or_else(Vec::new, |run| run.core.borrow().local_activities())
+    }
+
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
         self.turn(task.events, task.now, None)
     }

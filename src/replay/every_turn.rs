@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use crate::machine::{Decider, Task};
-use crate::model::{Command, Event, EventAttributes, EventId, ParkReason, Payload, TURN_EVENT_IDS, WorkflowTask};
+use crate::model::{
+    Command, Event, EventAttributes, EventId, LocalActivity, ParkReason, Payload, TURN_EVENT_IDS, WorkflowTask,
+};
 use crate::sdk::Workflow;
 
 use super::CodeDecider;
@@ -80,6 +82,10 @@ impl CheckedDecider {
 }
 
 impl Decider for CheckedDecider {
+    fn local_activities(&self) -> Vec<LocalActivity> {
+        self.live.local_activities()
+    }
+
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
         if let Some(reason) = &self.broken {
             return Err(reason.clone());

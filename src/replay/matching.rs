@@ -25,8 +25,8 @@ pub(super) enum Expected {
     Marker(String),
     RollBack(u64),
     Lock(LockName),
-    /// What only definitions ask for, with its name.
-    OfDefinitions(&'static str),
+    /// What code does not ask for, or what leaves no event, with its name.
+    Unrecorded(&'static str),
     Complete,
     /// With the failure as text, for the reader only.
     Fail(String),
@@ -52,7 +52,11 @@ impl Expected {
             Command::RecordMarker { name, .. } => Expected::Marker(name.clone()),
             Command::RollBack { keep } => Expected::RollBack(*keep),
             Command::RequestLock { lock, .. } => Expected::Lock(lock.clone()),
-            Command::Wait(_) | Command::SkipStep { .. } => Expected::OfDefinitions(command.kind()),
+            // Local ones leave no event to compare with; their ends are compared with what the code asked for.
+            Command::Wait(_)
+            | Command::SkipStep { .. }
+            | Command::RunLocalActivity { .. }
+            | Command::ForgetLocalActivity { .. } => Expected::Unrecorded(command.kind()),
             Command::CompleteWorkflow { .. } => Expected::Complete,
             Command::FailWorkflow { failure } => Expected::Fail(failure.to_string()),
             Command::CancelWorkflow { .. } => Expected::Cancel,
@@ -118,7 +122,7 @@ impl Expected {
             Expected::Marker(name) => format!("RecordMarker {name}"),
             Expected::RollBack(keep) => format!("RollBackSaga (keeping {keep} steps)"),
             Expected::Lock(lock) => format!("RequestSagaLock {lock}"),
-            Expected::OfDefinitions(kind) => (*kind).to_owned(),
+            Expected::Unrecorded(kind) => (*kind).to_owned(),
             Expected::Complete => "CompleteWorkflowExecution".to_owned(),
             Expected::Fail(failure) => format!("FailWorkflowExecution ({failure})"),
             Expected::Cancel => "CancelWorkflowExecution".to_owned(),
@@ -217,6 +221,7 @@ pub(super) fn describe(event: &Event, ids: &ActivityIds) -> String {
             format!("{kind} {marker} (ask for it with `patched` or `deprecate_patch`)")
         }
         E::VersionMarkerRecorded(marker) => format!("{kind} {marker}"),
+        E::LocalActivityEnded(ended) => format!("{kind} {} (number {})", ended.activity_type, ended.seq),
         E::SagaRollbackStarted { keep } => format!("{kind} (keeping {keep} steps)"),
         E::SagaLockRequested { lock, .. } => format!("{kind} {lock}"),
         E::WorkflowExecutionSignaled(signal) => format!("{kind} {}", signal.name),

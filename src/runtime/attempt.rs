@@ -4,21 +4,26 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 
+use crate::machine::HeartbeatThrottle;
 use crate::model::{AttemptOutcome, AttemptToken, Failure, Payload, TimeoutKind, Timestamp, limits};
 use crate::sdk::{Activity, ActivityContext, ActivityInfo, CancelFlag, Execution, SharedState};
 
 use super::clock::Clock;
 use super::secrets::Declared;
+use super::throttle::{EngineLimits, Parked, Throttle};
 
+mod heart;
 #[cfg(test)]
 mod tests;
+
+use heart::Heart;
+pub(super) use heart::Record;
 
 /// Where attempts run, and how many at once.
 #[derive(Clone)]
@@ -28,6 +33,7 @@ pub(super) struct AttemptPool {
     state: SharedState,
     forward: Slots,
     amends: Slots,
+    throttle: Arc<Throttle>,
 }
 
 /// How many attempts of one lane may run at once.
@@ -46,6 +52,16 @@ pub(super) enum Lane {
     Amends,
 }
 
+/// How the task of an attempt ends.
+pub(super) enum AttemptEnd {
+    /// The attempt has ended, too.
+    Ended(AttemptOutcome),
+    /// Somebody else will say how the attempt, which was started then, ends.
+    HandedOver { started: Timestamp },
+    /// The attempt was not made: the breaker of its type keeps it back.
+    Parked,
+}
+
 /// Takes the result of a blocking attempt that nobody waits for any more.
 pub(super) type Late = Arc<dyn Fn(AttemptToken, AttemptOutcome) + Send + Sync>;
 
@@ -62,6 +78,8 @@ pub(super) struct AttemptOrder {
     pub(super) schedule_to_start: Option<Duration>,
     pub(super) start_to_close: Duration,
     pub(super) heartbeat: Option<Duration>,
+    /// Takes what its heartbeats say to the journal.
+    pub(super) record: Record,
 }
 
 /// A running attempt. Dropping it ends the attempt: an async one at once; a blocking one is left to itself, and its result
@@ -86,12 +104,19 @@ impl Drop for AttemptHandle {
 }
 
 impl AttemptPool {
-    pub(super) fn new(handle: tokio::runtime::Handle, clock: Arc<dyn Clock>, state: SharedState) -> Self {
+    pub(super) fn new(
+        handle: tokio::runtime::Handle,
+        clock: Arc<dyn Clock>,
+        state: SharedState,
+        limits: &EngineLimits,
+    ) -> Self {
+        let places = limits.max_concurrent.unwrap_or(limits::ATTEMPTS_MAX).max(1);
         Self {
+            throttle: Arc::new(Throttle::new(Arc::clone(&clock), limits)),
             handle,
             clock,
             state,
-            forward: Slots::new(limits::ATTEMPTS_MAX, limits::BLOCKING_ATTEMPTS_MAX),
+            forward: Slots::new(places, limits::BLOCKING_ATTEMPTS_MAX.min(places)),
             amends: Slots::new(limits::COMPENSATIONS_MAX, limits::BLOCKING_COMPENSATIONS_MAX),
         }
     }
@@ -101,14 +126,14 @@ impl AttemptPool {
     pub(super) fn launch(
         &self,
         order: AttemptOrder,
-        done: impl FnOnce(AttemptToken, AttemptOutcome) + Send + 'static,
+        done: impl FnOnce(AttemptToken, AttemptEnd) + Send + 'static,
         late: Late,
     ) -> AttemptHandle {
         let pool = self.clone();
         self.supervise(move |cancel| async move {
             let token = order.token;
-            let outcome = pool.run(order, cancel, late).await;
-            done(token, outcome);
+            let end = pool.run(order, cancel, late).await;
+            done(token, end);
         })
     }
 
@@ -125,17 +150,27 @@ impl AttemptPool {
         }
     }
 
+    /// What limits the activity types.
+    pub(super) fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+
+    /// A breaker keeps an attempt back, and its run knows: to be let go in time.
+    pub(super) fn park(&self, activity_type: &str, parked: Parked) {
+        self.throttle.park(activity_type, parked, &self.handle);
+    }
+
     /// An attempt that cannot even be started; `done` hears of it like of any other end.
     pub(super) fn refuse(
         &self,
         token: AttemptToken,
         failure: Failure,
-        done: impl FnOnce(AttemptToken, AttemptOutcome) + Send + 'static,
+        done: impl FnOnce(AttemptToken, AttemptEnd) + Send + 'static,
     ) -> AttemptHandle {
-        self.supervise(move |_| async move { done(token, Err(failure)) })
+        self.supervise(move |_| async move { done(token, AttemptEnd::Ended(Err(failure))) })
     }
 
-    async fn run(&self, order: AttemptOrder, cancel: CancelFlag, late: Late) -> AttemptOutcome {
+    pub(super) async fn run(&self, order: AttemptOrder, cancel: CancelFlag, late: Late) -> AttemptEnd {
         let lane = match order.lane {
             Lane::Forward => &self.forward,
             Lane::Amends => &self.amends,
@@ -145,52 +180,67 @@ impl AttemptPool {
             Execution::Blocking => &lane.blocking,
         };
         let wait_until = order.schedule_to_start.map(|limit| order.due.after(limit));
-        let waiting = Arc::clone(slots).acquire_owned();
-        let permit = match self.within(wait_until, waiting).await {
-            Some(Ok(permit)) => permit,
+        let waiting = async {
+            let mut pass = self
+                .throttle
+                .enter(order.info.activity_type.as_str(), order.lane)
+                .await?;
+            let place = pass.take_place();
+            let permit = Arc::clone(slots).acquire_owned().await;
+            let places = permit.map(|permit| Places {
+                _in_engine: permit,
+                _in_type: place,
+            });
+            Some((pass, places))
+        };
+        let (pass, places) = match self.within(wait_until, waiting).await {
+            Some(Some((pass, Ok(places)))) => (pass, places),
+            Some(None) => return AttemptEnd::Parked,
             // Nobody closes the pools while attempts are started.
-            Some(Err(_)) => return Err(Failure::worker_lost()),
-            None => return Err(Failure::timeout(TimeoutKind::ScheduleToStart)),
+            Some(Some((_, Err(_)))) => return AttemptEnd::Ended(Err(Failure::worker_lost())),
+            None => return AttemptEnd::Ended(Err(Failure::timeout(TimeoutKind::ScheduleToStart))),
         };
         let started = self.clock.now();
-        let last_beat = Arc::new(AtomicI64::new(started.as_micros()));
-        let cx = self.context(&order, cancel, Arc::clone(&last_beat));
+        let throttle = HeartbeatThrottle::new(order.heartbeat, order.info.heartbeat_details.clone());
+        let record = Arc::clone(&order.record);
+        let heart = Heart::new(Arc::clone(&self.clock), self.handle.clone(), throttle, record);
+        let cx = self.context(&order, cancel, &heart);
         let deadline = Some(started.after(order.start_to_close));
         let heartbeat = order.heartbeat;
-        let work = self.execute(order, cx, permit, late);
-        tokio::select! {
+        let work = self.execute(order, cx, places, late);
+        let outcome = tokio::select! {
             biased;
             outcome = self.within(deadline, work) => {
                 outcome.unwrap_or_else(|| Err(Failure::timeout(TimeoutKind::StartToClose)))
             }
-            () = self.silence(heartbeat, last_beat) => Err(Failure::timeout(TimeoutKind::Heartbeat)),
+            () = self.silence(heartbeat, &heart) => Err(Failure::timeout(TimeoutKind::Heartbeat)),
+        };
+        if outcome.is_err() {
+            heart.record_last();
+        }
+        self.throttle.leave(&pass, &outcome);
+        match outcome {
+            Err(failure) if failure.is_completed_later() => AttemptEnd::HandedOver { started },
+            outcome => AttemptEnd::Ended(outcome),
         }
     }
 
-    fn context(&self, order: &AttemptOrder, cancel: CancelFlag, last_beat: Arc<AtomicI64>) -> ActivityContext {
-        let clock = Arc::clone(&self.clock);
-        let heartbeat = Arc::new(move |_details: Payload| last_beat.store(clock.now().as_micros(), Ordering::Relaxed));
+    fn context(&self, order: &AttemptOrder, cancel: CancelFlag, heart: &Arc<Heart>) -> ActivityContext {
         let state = match &order.secrets {
             Some(declared) => self.state.clone().with(declared.clone()),
             None => self.state.clone(),
         };
-        ActivityContext::new(order.info.clone(), state, cancel, Some(heartbeat))
+        ActivityContext::new(order.info.clone(), state, cancel, Some(heart.sink()))
     }
 
     /// The permit is held for as long as the user's code runs, which for blocking code is longer than anybody listens to
     /// it: a thread whose attempt timed out is still taken.
-    async fn execute(
-        &self,
-        order: AttemptOrder,
-        cx: ActivityContext,
-        permit: OwnedSemaphorePermit,
-        late: Late,
-    ) -> AttemptOutcome {
+    async fn execute(&self, order: AttemptOrder, cx: ActivityContext, places: Places, late: Late) -> AttemptOutcome {
         let AttemptOrder {
             activity, input, token, ..
         } = order;
         if activity.execution() == Execution::Async {
-            let _permit = permit;
+            let _places = places;
             return settled(AssertUnwindSafe(activity.execute(cx, input)).catch_unwind().await);
         }
         let (report, result) = oneshot::channel();
@@ -205,7 +255,7 @@ impl AttemptPool {
                 return;
             }
             let result = std::panic::catch_unwind(AssertUnwindSafe(|| activity.execute_blocking(cx, input)));
-            drop(permit);
+            drop(places);
             if let Err(unheard) = report.send(settled(result)) {
                 late(token, unheard);
             }
@@ -233,18 +283,24 @@ impl AttemptPool {
     }
 
     /// Ends when there was no heartbeat for too long; never, if none are expected.
-    async fn silence(&self, limit: Option<Duration>, last_beat: Arc<AtomicI64>) {
+    async fn silence(&self, limit: Option<Duration>, heart: &Heart) {
         let Some(limit) = limit else {
             return std::future::pending().await;
         };
         loop {
-            let deadline = Timestamp::from_micros(last_beat.load(Ordering::Relaxed)).after(limit);
+            let deadline = heart.last_beat().after(limit);
             if self.clock.now() >= deadline {
                 return;
             }
             self.clock.sleep_until(deadline).await;
         }
     }
+}
+
+/// An attempt's places, for as long as its code runs: among all of the engine, and among those of its type.
+struct Places {
+    _in_engine: OwnedSemaphorePermit,
+    _in_type: Option<OwnedSemaphorePermit>,
 }
 
 impl Slots {

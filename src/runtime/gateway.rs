@@ -13,10 +13,11 @@ use crate::store::Store;
 
 use super::entropy::Entropy;
 use super::error::RequestError;
-use super::messages::{Admission, Deliver, Delivered, Start, Stop, WakeRun, Watch, Watched};
+use super::messages::{Admission, Deliver, Delivered, ReleaseAttempt, Start, Stop, WakeRun, Watch, Watched};
 use super::recovery::load_state;
 use super::shard::ShardActor;
 use super::shared::{Shared, shard_of};
+use super::throttle::Parked;
 
 /// How long to wait before looking again for the end of a run that the engine has lost from memory.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -165,6 +166,13 @@ impl Gateway {
             if let Ok(port) = self.port(&workflow_id) {
                 port.addr.do_send(WakeRun(workflow_id));
             }
+        }
+    }
+
+    /// Lets a run know that what kept one of its attempts from being made is over.
+    pub(super) fn release(&self, parked: Parked) {
+        if let Ok(port) = self.port(&parked.workflow_id) {
+            port.addr.do_send(ReleaseAttempt(parked));
         }
     }
 

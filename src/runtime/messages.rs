@@ -10,6 +10,7 @@ use crate::store;
 use super::error::RequestError;
 use super::run::RunActor;
 use super::shared::BusyGuard;
+use super::throttle::Parked;
 
 /// Where the answer to a request goes. A dropped receiver is no reason to undo anything.
 pub(crate) type ReplyTo<T> = oneshot::Sender<Result<T, RequestError>>;
@@ -21,6 +22,8 @@ pub(crate) struct Delivered {
     pub(crate) run_id: RunId,
     /// It had been taken before, under the same request id.
     pub(crate) duplicate: bool,
+    /// The activity that the request was about has been asked to stop.
+    pub(crate) stop_asked: bool,
 }
 
 /// A request's place among those that may wait at once. It also counts as busy, so that a draining engine answers what it
@@ -145,6 +148,10 @@ pub(super) struct LateResult {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct WokenByForeigner;
+/// Limits to shard: what kept this attempt from being made is over.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct ReleaseAttempt(pub(super) Parked);
 
 /// Tells the actors apart that a shard starts one after the other, for one run or for several: what an earlier one has to
 /// say must not be taken for news of its successor.

@@ -31,6 +31,7 @@ pub mod secrets;
 mod shard;
 mod shared;
 mod store_slot;
+mod throttle;
 mod timers;
 
 #[cfg(feature = "http")]
@@ -45,3 +46,5 @@ pub(crate) use offline::deliver_offline;
 pub(crate) use recovery::{fold, load_turns};
 pub use secrets::{EnvironmentSecrets, SecretSource};
 pub(crate) use shared::{Runtime, RuntimeOptions};
+pub use throttle::ActivityTypeStatus;
+pub(crate) use throttle::EngineLimits;

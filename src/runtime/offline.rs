@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::machine::{Decider, DefinitionDecider, NoDecider, PendingActivity, Rejection, Reply, RunState, decide};
-use crate::model::{AttemptToken, Input, RunId, Timestamp, Turn, WorkflowId};
+use crate::model::{AttemptToken, HoldReason, Input, RunId, Timestamp, Turn, WorkflowId};
 use crate::store::{CommitBatch, Error, Store, TurnRecord};
 
 use super::error::RequestError;
@@ -42,8 +42,10 @@ pub(crate) fn deliver_offline(
     // Nobody has had the attempts that are due by this: the next engine begins them, and must not take them for lost.
     let due = state.attempts_due(now).map(PendingActivity::token);
     let attempts: Vec<AttemptToken> = due.filter(|token| !due_before.contains(token)).collect();
+    let why = HoldReason::Stopping;
     if !attempts.is_empty()
-        && let Some(turn) = decide(&mut state, vec![Input::Hold { attempts }], now, &mut *decider).turn
+        && let hold = (Input::Hold { attempts, why })
+        && let Some(turn) = decide(&mut state, vec![hold], now, &mut *decider).turn
     {
         turns.push(record(run_id, &state, &turn)?);
     }

@@ -25,6 +25,7 @@ use super::locks::LockDesk;
 use super::recovery::definition_from;
 use super::shard::ShardActor;
 use super::store_slot::{OpenStore, StoreSlot};
+use super::throttle::{ActivityTypeStatus, EngineLimits};
 
 /// What an engine is started with.
 pub(crate) struct RuntimeOptions {
@@ -32,6 +33,7 @@ pub(crate) struct RuntimeOptions {
     pub(crate) registry: Registry,
     pub(crate) sagas: Catalog,
     pub(crate) state: SharedState,
+    pub(crate) limits: EngineLimits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shards: usize,
     /// How long a run may be idle before its memory is returned.
@@ -172,7 +174,7 @@ impl Runtime {
             store,
             registry: options.registry,
             definitions: DefinitionCache::new(&options.sagas),
-            attempts: AttemptPool::new(handle, Arc::clone(&options.clock), options.state),
+            attempts: AttemptPool::new(handle, Arc::clone(&options.clock), options.state, &options.limits),
             clock: options.clock,
             turns,
             passivate_after: options.passivate_after,
@@ -196,6 +198,7 @@ impl Runtime {
         let gateway = Arc::new(gateway);
         // Before any run is made live: their attempts may have to go through it.
         let _ = shared.gateway.set(Arc::downgrade(&gateway));
+        shared.attempts.throttle().connect(Arc::downgrade(&gateway));
         send_recover(&addrs, epoch, open_runs);
         Ok(Self {
             gateway,
@@ -211,6 +214,11 @@ impl Runtime {
 
     pub(crate) fn registry(&self) -> &Registry {
         &self.shared.registry
+    }
+
+    /// How the limited activity types stand.
+    pub(crate) fn activity_types(&self) -> Vec<ActivityTypeStatus> {
+        self.shared.attempts.throttle().status()
     }
 
     /// The store, for reading.

@@ -5,8 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::model::{ActivityId, ActivityType, Failure, Payload, RunId, Timestamp, WorkflowId, WorkflowType};
+use crate::model::{
+    ActivityId, ActivityType, AttemptToken, EventId, Failure, Payload, RunId, TaskToken, Timestamp, WorkflowId,
+    WorkflowType,
+};
 
 use super::{CancelFlag, Canceled, SharedState};
 
@@ -36,6 +40,10 @@ pub struct ActivityInfo {
     pub scheduled_at: Timestamp,
     /// Whether this undoes a step.
     pub is_compensation: bool,
+    /// Names this attempt to whoever completes it from outside; see [`ActivityContext::complete_later`].
+    pub task_token: TaskToken,
+    /// The last details of the activity's heartbeats that were recorded, by this attempt's predecessors.
+    pub heartbeat_details: Option<Payload>,
 }
 
 /// The idempotency key of an activity: the same for all of its attempts. A step and its compensation are two activities
@@ -115,10 +123,34 @@ impl ActivityContext {
         self.inner.cancel.raised()
     }
 
-    /// Says that the attempt is alive, with details of how far it got. Without a heartbeat timeout this does nothing.
+    /// Says that the attempt is alive, with details of how far it got; an attempt that follows this one is given them
+    /// ([`heartbeat_details`](Self::heartbeat_details)), also when the process dies.
+    ///
+    /// Cheap to call often: the newest details are journaled at most every 80 % of the heartbeat timeout (every 30 s when
+    /// there is none), and once more when the attempt fails.
     ///
     /// # Errors
-    /// A failure of type `InvalidHeartbeat` when the details have no JSON form or are larger than 2 MiB.
+    /// A cancellation when the attempt should stop, so that `?` leads out of the work: let it, or ignore it to go on. A
+    /// failure of type `InvalidHeartbeat` when the details have no JSON form or are larger than 2 MiB.
+    ///
+    /// ```
+    /// use amends::{ActivityContext, Failure};
+    ///
+    /// async fn import(cx: ActivityContext, rows: Vec<String>) -> Result<usize, Failure> {
+    ///     let done = cx.heartbeat_details::<usize>()?.unwrap_or(0);
+    ///     for (row, _text) in rows.iter().enumerate().skip(done) {
+    ///         // Import it, then:
+    ///         cx.heartbeat(&(row + 1))?;
+    ///     }
+    ///     Ok(rows.len())
+    /// }
+    ///
+    /// use futures_util::FutureExt;
+    /// let cx = ActivityContext::for_test().heartbeat_details(&2)?.build();
+    /// let rows = ["a", "b", "c"].map(String::from).to_vec();
+    /// assert_eq!(import(cx, rows).now_or_never().expect("it waits for nothing")?, 3);
+    /// # Ok::<(), Failure>(())
+    /// ```
     pub fn heartbeat<T: Serialize + ?Sized>(&self, details: &T) -> Result<(), Failure> {
         let details = Payload::json(details).map_err(|error| {
             let message = format!("the heartbeat's details cannot be sent: {error}");
@@ -127,7 +159,55 @@ impl ActivityContext {
         if let Some(sink) = &self.inner.heartbeat {
             sink(details);
         }
-        Ok(())
+        match self.is_canceled() {
+            true => Err(Failure::canceled("the attempt was asked to stop")),
+            false => Ok(()),
+        }
+    }
+
+    /// How far the attempts before this one had come: the details of the last heartbeat that was recorded. `None` when
+    /// there was none.
+    ///
+    /// # Errors
+    /// A failure of type `InvalidHeartbeat` when they do not fit `T`.
+    pub fn heartbeat_details<T: DeserializeOwned>(&self) -> Result<Option<T>, Failure> {
+        let details = self.inner.info.heartbeat_details.as_ref();
+        details.map(Payload::to).transpose().map_err(|error| {
+            let message = format!("the details of the last heartbeat do not fit: {error}");
+            Failure::non_retryable("InvalidHeartbeat", message)
+        })
+    }
+
+    /// Names this attempt to whoever will complete it; see [`complete_later`](Self::complete_later).
+    #[must_use]
+    pub fn task_token(&self) -> &TaskToken {
+        &self.inner.info.task_token
+    }
+
+    /// What to return when somebody else will say how the attempt ends: a person, a web hook, another process. Hand out
+    /// the [`task_token`](Self::task_token) first; whoever has it calls `Client::complete_activity` or
+    /// `Client::fail_activity`, from any process that reaches the engine, at any time.
+    ///
+    /// The attempt goes on until then, without taking a place among the running ones, and survives the engine. Its timeouts
+    /// hold: set a start-to-close that is long enough. A saga that turns back waits for it, unless the step is fenced.
+    ///
+    /// ```
+    /// use amends::{ActivityContext, Failure};
+    ///
+    /// async fn ask_manager(cx: ActivityContext, question: String) -> Result<bool, Failure> {
+    ///     let link = format!("https://approvals.example/{}", cx.task_token());
+    ///     // Send the question and the link to somebody, then:
+    ///     let _ = (question, link);
+    ///     Err(cx.complete_later())
+    /// }
+    ///
+    /// use futures_util::FutureExt;
+    /// let asked = ask_manager(ActivityContext::for_test().build(), "May I?".to_owned());
+    /// assert!(asked.now_or_never().expect("it waits for nothing").unwrap_err().is_completed_later());
+    /// ```
+    #[must_use = "return it as the activity's error"]
+    pub fn complete_later(&self) -> Failure {
+        Failure::completed_later()
     }
 }
 
@@ -165,6 +245,15 @@ impl ActivityContextBuilder {
                 attempt: 1,
                 scheduled_at: Timestamp::EPOCH,
                 is_compensation: false,
+                task_token: TaskToken {
+                    workflow_id: WorkflowId::from_trusted("test-workflow"),
+                    run_id,
+                    attempt: AttemptToken {
+                        scheduled: EventId(5),
+                        attempt: 1,
+                    },
+                },
+                heartbeat_details: None,
             },
             state: SharedState::new(),
             cancel: CancelFlag::new(),
@@ -200,6 +289,15 @@ impl ActivityContextBuilder {
     pub fn cancel_flag(mut self, flag: CancelFlag) -> Self {
         self.cancel = flag;
         self
+    }
+
+    /// How far the attempts before had come.
+    ///
+    /// # Errors
+    /// When the details have no JSON form.
+    pub fn heartbeat_details<T: Serialize + ?Sized>(mut self, details: &T) -> Result<Self, Failure> {
+        self.info.heartbeat_details = Some(Payload::json(details)?);
+        Ok(self)
     }
 
     /// Where heartbeats go.
@@ -243,6 +341,8 @@ mod tests {
         assert!(!cx.is_canceled());
         flag.raise();
         assert!(cx.clone().is_canceled());
+        assert!(cx.heartbeat(&4).unwrap_err().is_canceled(), "`?` leads out of the work");
+        assert_eq!(seen.lock().unwrap().len(), 2, "it is a sign of life all the same");
     }
 
     #[test]

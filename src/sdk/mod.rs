@@ -29,8 +29,8 @@ pub use names::FunctionNameError;
 pub use registry::{Registry, RegistryError};
 pub use shared_state::SharedState;
 pub use workflow::{
-    ActivityCall, ChildCall, LockCall, RollBack, RunCanceled, Saga, Savepoint, SignalReceive, SignalReceiver, Sleep,
-    StepCall, Workflow, WorkflowContext,
+    ActivityCall, CancellationType, ChildCall, LocalActivityCall, LockCall, RollBack, RunCanceled, Saga, Savepoint,
+    SignalReceive, SignalReceiver, Sleep, StepCall, Workflow, WorkflowContext,
 };
 
 pub(crate) use workflow::{Core, Refusal, RunIdentity};

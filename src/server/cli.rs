@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use super::bench;
-use super::commands::{check, decide, deliver, history, list, participants, run, show, verify};
+use super::commands::{activity, check, decide, deliver, history, list, participants, run, show, verify};
 use super::console::{Console, Format};
 use super::demo;
 use super::exit::{Exit, Refusal};
@@ -39,6 +39,8 @@ enum Command {
     Cancel(deliver::CancelArgs),
     Terminate(deliver::TerminateArgs),
     Decide(decide::DecideArgs),
+    Complete(activity::CompleteArgs),
+    Fail(activity::FailArgs),
     Participants(participants::ParticipantsArgs),
     #[command(hide = true)]
     DemoCoordinator(demo::CoordinatorArgs),
@@ -84,6 +86,8 @@ impl Command {
             Command::Cancel(args) => args.output.format(),
             Command::Terminate(args) => args.output.format(),
             Command::Decide(args) => args.format.format(),
+            Command::Complete(args) => args.output.format(),
+            Command::Fail(args) => args.output.format(),
             Command::Participants(_) => Format::Text,
             Command::DemoCoordinator(_) => Format::Json,
         }
@@ -103,6 +107,8 @@ impl Command {
             Command::Cancel(args) => deliver::cancel(&args, console),
             Command::Terminate(args) => deliver::terminate(&args, console),
             Command::Decide(args) => decide::run(&args, console),
+            Command::Complete(args) => activity::complete(&args, console),
+            Command::Fail(args) => activity::fail(&args, console),
             Command::Participants(args) => participants::run(&args, console),
             Command::DemoCoordinator(args) => demo::coordinate(&args, console),
         }

@@ -43,9 +43,12 @@ pub(super) fn failure(failure: &Failure) -> Value {
                 set("details", payload(details));
             }
         }
-        FailureKind::Timeout(kind) => {
+        FailureKind::Timeout { kind, last_heartbeat } => {
             set("kind", json!("timeout"));
             set("timeout", json!(kind.to_string()));
+            if let Some(details) = last_heartbeat {
+                set("last_heartbeat", payload(details));
+            }
         }
         FailureKind::Canceled => set("kind", json!("canceled")),
         FailureKind::Terminated => set("kind", json!("terminated")),

@@ -1,6 +1,7 @@
 //! The binary as scripts see it: exit codes, what is on standard output and what on standard error, and every mistake
 //! that a user can make. Must not live here: the demo; what the engine does with a run.
 
+mod answers;
 mod bench;
 mod decisions;
 mod graphs;

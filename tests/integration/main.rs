@@ -22,6 +22,8 @@ mod engine;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod equivalence;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod examples;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod isolation;
 #[cfg(all(unix, feature = "http", feature = "sled", feature = "macros", feature = "testing"))]
 mod sagas;

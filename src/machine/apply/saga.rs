@@ -67,6 +67,7 @@ impl RunState {
         self.parked = None;
         self.rollback = None;
         self.stuck.remove(&None);
+        self.locals.clear();
         self.locks.retain(|_, lock| lock.state == LockState::Held);
         self.unwinding_since = Some(event.time);
         self.phase = Phase::Unwinding(cause.clone());

@@ -414,7 +414,8 @@ fn what_a_stopping_engine_held_back_is_handed_out_afterwards_under_the_same_numb
         .attempts_due(run.now)
         .map(crate::machine::PendingActivity::token)
         .collect();
-    run.input(Input::Hold { attempts }, []).expect_running("");
+    let why = HoldReason::Stopping;
+    run.input(Input::Hold { attempts, why }, []).expect_running("");
     run.at(9).crash([]).expect_running("a#1");
     // Handed out now: from here on it counts.
     run.crash([]).expect_running("");

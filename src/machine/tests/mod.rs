@@ -20,6 +20,7 @@ mod partial;
 mod pivot;
 mod plan;
 mod properties;
+mod report;
 mod rollback;
 mod scenario;
 mod script;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::model::{
-    Event, EventAttributes, EventId, Failure, FailureKind, PendingChange, Timestamp, Turn, UnwindCause,
+    Event, EventAttributes, EventId, Failure, FailureKind, HoldReason, PendingChange, Timestamp, Turn, UnwindCause,
 };
 
 /// The names of the activities, by their scheduling events.
@@ -41,7 +41,10 @@ pub(super) fn seconds(time: Timestamp) -> String {
 pub(super) fn brief(failure: &Failure) -> String {
     let one = |failure: &Failure| match &failure.kind {
         FailureKind::Application(application) => application.type_name.clone(),
-        FailureKind::Timeout(kind) => kind.to_string(),
+        FailureKind::Timeout { kind, last_heartbeat } => match last_heartbeat {
+            Some(details) => format!("{kind} at {details:?}"),
+            None => kind.to_string(),
+        },
         FailureKind::Canceled => "canceled".to_owned(),
         FailureKind::Terminated => "terminated".to_owned(),
         FailureKind::WorkerLost => "worker-lost".to_owned(),
@@ -62,7 +65,14 @@ fn change_text(change: &PendingChange, names: &Names) -> String {
             format!("{name} #{failed_attempt} failed: {failure}; next at {}", seconds(*due))
         }
         PendingChange::Parked { reason } => format!("parked: {}", reason.kind()),
-        PendingChange::Held { scheduled } => format!("held {scheduled}"),
+        PendingChange::Held { scheduled, why } => match why {
+            HoldReason::Stopping => format!("held {scheduled}"),
+            HoldReason::Breaker => format!("{} parked by its breaker", names[scheduled]),
+        },
+        PendingChange::LocalBegun { seq, activity_type } => format!("local {seq} begun: {activity_type}"),
+        PendingChange::LocalForgotten { seq } => format!("local {seq} forgotten"),
+        PendingChange::Heartbeat { scheduled, details, .. } => format!("{} is at {details:?}", names[scheduled]),
+        PendingChange::HandedOver { scheduled, attempt, .. } => format!("{} #{attempt} handed over", names[scheduled]),
         PendingChange::Released { scheduled } => format!("released {scheduled}"),
         PendingChange::LateResult { scheduled, attempt } => format!("{} #{attempt} came too late", names[scheduled]),
         PendingChange::Unparked => "unparked".to_owned(),
@@ -132,6 +142,10 @@ fn details(attributes: &EventAttributes, names: &Names) -> String {
         E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => timer_id.to_string(),
         E::MarkerRecorded { name, .. } => name.clone(),
         E::VersionMarkerRecorded(marker) => marker.to_string(),
+        E::LocalActivityEnded(ended) => match &ended.outcome {
+            Ok(result) => format!("{} {}: {result:?}", ended.seq, ended.activity_type),
+            Err(failure) => format!("{} {}: {}", ended.seq, ended.activity_type, brief(failure)),
+        },
         E::SagaUnwindStarted(unwind) => match &unwind.cause {
             UnwindCause::Failed(failure) | UnwindCause::Canceled(failure) => brief(failure),
             UnwindCause::TimedOut => "timed out".to_owned(),

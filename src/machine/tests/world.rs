@@ -213,7 +213,7 @@ impl<'a> World<'a> {
             return;
         };
         let nothing_happened = outcome.as_ref().is_err_and(|failure| {
-            failure.is_not_applied() || failure.kind == FailureKind::Timeout(TimeoutKind::ScheduleToStart)
+            failure.is_not_applied() || failure.timeout_kind() == Some(TimeoutKind::ScheduleToStart)
         });
         if nothing_happened && *reply == Reply::Accepted {
             self.left.insert(*token, false);

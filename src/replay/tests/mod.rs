@@ -1,9 +1,12 @@
 //! Workflow code against the mini machine: what it asks for, live, and again after a crash in any place.
 
+mod cancellation;
 mod chaos;
+mod concurrent;
 mod crashes;
 mod desk;
 mod every_turn;
+mod local;
 mod mini_machine;
 mod nondeterminism;
 mod parking;

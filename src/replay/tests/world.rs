@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::machine::{Decider, LockState, NoDecider, Reply, RunState, decide};
 use crate::model::{
-    AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, Input, LockName, Outcome, Payload, RunId,
-    SagaOptions, SignalName, StartRun, StepName, Timestamp, Turn, WorkflowId, WorkflowType,
+    AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, Input, LocalActivity, LockName, Outcome, Payload,
+    PendingChange, RunId, SagaOptions, SignalName, StartRun, StepName, Timestamp, Turn, WorkflowId, WorkflowType,
 };
 use crate::replay::{CheckedDecider, CodeDecider, replay_history};
 use crate::sdk::{Registry, WorkflowFunction};
@@ -205,6 +205,10 @@ impl World {
                 request_id: None,
             })));
         }
+        if let Some(local) = self.decider.local_activities().first() {
+            assert!(self.state.wants_attempt(AttemptToken::of_local(local.seq)));
+            return self.end_local(local);
+        }
         match self.due().first().copied() {
             Some(token) => self.end_attempt(token),
             None => {
@@ -214,6 +218,22 @@ impl World {
                 self.take(Input::Wake);
             }
         }
+    }
+
+    /// A local activity ends as it is to end.
+    fn end_local(&mut self, local: &LocalActivity) {
+        let name = local.activity_type.to_string();
+        self.ran.push(format!("{name} {:?} locally", local.input));
+        let scripted = self.outcomes.get_mut(name.as_str()).and_then(VecDeque::pop_front);
+        self.take(Input::AttemptEnded {
+            token: AttemptToken::of_local(local.seq),
+            outcome: scripted.unwrap_or_else(|| Ok(Payload::json(&10).unwrap())),
+        });
+    }
+
+    /// What was changed without an event.
+    pub(super) fn changes(&self) -> Vec<PendingChange> {
+        self.journal.iter().flat_map(|turn| turn.pending.clone()).collect()
     }
 
     /// The attempt ends as it is to end.

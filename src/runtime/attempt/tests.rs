@@ -27,7 +27,12 @@ impl Activity for Telling {
 #[tokio::test]
 async fn each_lane_has_places_of_its_own() {
     let handle = tokio::runtime::Handle::current();
-    let mut pool = AttemptPool::new(handle, Arc::new(VirtualClock::new()), SharedState::new());
+    let mut pool = AttemptPool::new(
+        handle,
+        Arc::new(VirtualClock::new()),
+        SharedState::new(),
+        &EngineLimits::default(),
+    );
     (pool.forward, pool.amends) = (Slots::new(1, 1), Slots::new(1, 1));
     let (begun, mut beginnings) = tokio::sync::mpsc::unbounded_channel();
     let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
@@ -50,9 +55,10 @@ async fn each_lane_has_places_of_its_own() {
             schedule_to_start: None,
             start_to_close: Duration::from_secs(10),
             heartbeat: None,
+            record: Arc::new(|_| panic!("nothing beats here")),
         };
-        let done = move |token: AttemptToken, outcome: AttemptOutcome| {
-            assert!(outcome.is_ok());
+        let done = move |token: AttemptToken, end: AttemptEnd| {
+            assert!(matches!(end, AttemptEnd::Ended(Ok(_))));
             ended.send(token.attempt).unwrap();
         };
         pool.launch(order, done, Arc::new(|_, _| panic!("nothing blocks here")))

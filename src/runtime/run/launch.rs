@@ -5,14 +5,16 @@ use std::sync::Arc;
 use actix::Addr;
 
 use crate::machine::PendingActivity;
-use crate::model::{ActivityRole, Failure, WorkflowType};
+use crate::model::{ActivityRole, Failure, TaskToken, WorkflowType};
 use crate::sdk::{ActivityInfo, idempotency_key};
 
-use super::super::attempt::{AttemptHandle, AttemptOrder, Lane, Late};
+use super::super::attempt::{AttemptEnd, AttemptHandle, AttemptOrder, Lane, Late, Record};
 use super::super::child::{self, Errand};
 use super::super::messages::{AttemptEnded, AttemptHeld, LateResult};
 use super::super::secrets::Declared;
+use super::super::throttle::Parked;
 use super::RunActor;
+use super::reports::{AttemptBeats, AttemptHandedOver, AttemptParked};
 
 /// Whether the attempt is left to the next engine while this one stops: what goes forward is, and what waits for another
 /// run, which may not get on. Everything else sets something right, and goes on for as long as there is time.
@@ -26,7 +28,24 @@ impl RunActor {
         if let Some(errand) = Errand::of(activity_type) {
             return self.launch_child(errand, activity, run);
         }
-        let done = move |token, outcome| run.do_send(AttemptEnded { token, outcome });
+        let token = activity.token();
+        let beating = run.clone();
+        let (shared, parked_type) = (Arc::clone(&self.at.shared), activity_type.clone());
+        let parked = Parked {
+            workflow_id: self.at.workflow_id.clone(),
+            run_id: self.at.run_id,
+            token,
+        };
+        let record: Record = Arc::new(move |details| beating.do_send(AttemptBeats { token, details }));
+        let done = move |token, end| match end {
+            AttemptEnd::Ended(outcome) => run.do_send(AttemptEnded { token, outcome }),
+            AttemptEnd::HandedOver { started } => run.do_send(AttemptHandedOver { token, started }),
+            AttemptEnd::Parked => {
+                // In this order: it must not be let go before its run knows that it is kept back.
+                run.do_send(AttemptParked(token));
+                shared.attempts.park(parked_type.as_str(), parked);
+            }
+        };
         let Some(definition) = self.at.shared.registry.activity(activity_type.as_str()) else {
             // A deployment that forgot an activity must not make sagas turn back: tried again until it is there.
             let message = format!("no activity {activity_type:?} is registered with this engine");
@@ -45,6 +64,7 @@ impl RunActor {
             schedule_to_start: options.schedule_to_start,
             start_to_close: options.start_to_close,
             heartbeat: options.heartbeat,
+            record,
         };
         self.at.shared.attempts.launch(order, done, self.late())
     }
@@ -96,6 +116,12 @@ impl RunActor {
             idempotency_key: idempotency_key(self.at.run_id, &activity.attributes.activity_id),
             scheduled_at: activity.scheduled_at,
             is_compensation: activity.is_compensation(),
+            task_token: TaskToken {
+                workflow_id: self.at.workflow_id.clone(),
+                run_id: self.at.run_id,
+                attempt: activity.token(),
+            },
+            heartbeat_details: activity.heartbeat.clone(),
         }
     }
 }

@@ -7,7 +7,9 @@
 
 mod foreign;
 mod launch;
+mod local;
 mod locks;
+mod reports;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 
 use crate::machine::{Decider, Reply, RunState, decide, park};
-use crate::model::{AttemptToken, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
+use crate::model::{AttemptToken, HoldReason, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
 use crate::replay::ForeignWakes;
 use crate::store::Epoch;
 
@@ -254,10 +256,12 @@ impl RunActor {
     fn answer(&self, answers: Vec<(Letter, Reply)>) {
         for (letter, reply) in answers {
             let duplicate = reply == Reply::Duplicate;
+            let stop_asked = reply == Reply::StopAsked;
             letter.answer(match reply {
-                Reply::Accepted | Reply::Duplicate => Ok(Delivered {
+                Reply::Accepted | Reply::StopAsked | Reply::Duplicate => Ok(Delivered {
                     run_id: self.at.run_id,
                     duplicate,
+                    stop_asked,
                 }),
                 Reply::Rejected(rejection) => Err(RequestError::Rejected(rejection)),
             });
@@ -308,13 +312,15 @@ impl RunActor {
             }
         }
         if !held.is_empty() {
-            self.inbox.push(Letter::internal(Input::Hold { attempts: held }));
+            let why = HoldReason::Stopping;
+            self.inbox.push(Letter::internal(Input::Hold { attempts: held, why }));
         }
         for (token, attempt) in &self.attempts {
             if self.state.cancels_attempt(*token) {
                 attempt.cancel();
             }
         }
+        self.bring_local_activities(&ctx.address());
         self.bring_locks();
         let wake = self.state.next_wake(now);
         if wake != self.wake {
@@ -387,8 +393,8 @@ impl Handler<AttemptHeld> for RunActor {
 
     fn handle(&mut self, AttemptHeld(token): AttemptHeld, ctx: &mut Self::Context) {
         self.attempts.remove(&token);
-        let attempts = vec![token];
-        self.inbox.push(Letter::internal(Input::Hold { attempts }));
+        let (attempts, why) = (vec![token], HoldReason::Stopping);
+        self.inbox.push(Letter::internal(Input::Hold { attempts, why }));
         self.pump(ctx);
         self.count_busy();
     }

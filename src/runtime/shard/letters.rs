@@ -1,4 +1,4 @@
-//! What reaches a shard's runs from inside the engine: late results, and news of locks. Must not live here: requests from
+//! What reaches a shard's runs from inside the engine: late results, news of locks, and of limits. Must not live here: requests from
 //! outside.
 
 use actix::{Context, Handler};
@@ -7,7 +7,7 @@ use crate::model::{Input, RunId, Timestamp, WorkflowId};
 use crate::store::{Epoch, RunHead};
 
 use super::super::locks::Claimant;
-use super::super::messages::{LateResult, Letter, WakeRun};
+use super::super::messages::{LateResult, Letter, ReleaseAttempt, WakeRun};
 use super::super::recovery::locks_in_ruins;
 use super::ShardActor;
 
@@ -47,6 +47,18 @@ impl Handler<LateResult> for ShardActor {
         if entry.is_some_and(|entry| entry.run_id == run_id) {
             let letter = Letter::internal(Input::AttemptEnded { token, outcome });
             self.hand_over(&workflow_id, letter, ctx);
+        }
+    }
+}
+
+impl Handler<ReleaseAttempt> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, ReleaseAttempt(parked): ReleaseAttempt, ctx: &mut Context<Self>) {
+        let entry = self.entries.get(&parked.workflow_id);
+        if entry.is_some_and(|entry| entry.run_id == parked.run_id) {
+            let letter = Letter::internal(Input::Release { token: parked.token });
+            self.hand_over(&parked.workflow_id, letter, ctx);
         }
     }
 }

@@ -133,6 +133,7 @@ impl ShardActor {
                 return Ok(super::messages::Delivered {
                     run_id: head.run_id,
                     duplicate: true,
+                    stop_asked: false,
                 });
             }
         }

@@ -18,6 +18,7 @@ use crate::model::{ActivityId, ActivityOptions, ActivityType, Failure, IdError, 
 use crate::sdk::function::encode;
 use crate::sdk::metadata;
 
+use super::CancellationType;
 use super::core::{ActivityRequest, Core, Key};
 use super::invalid_input;
 
@@ -85,6 +86,7 @@ impl<O> ActivityCall<O> {
                 input,
                 options,
                 id: None,
+                cancellation: CancellationType::default(),
                 step: None,
             })
         });
@@ -163,6 +165,32 @@ macro_rules! option_setters {
 pub(super) use option_setters;
 
 impl<O> ActivityCall<O> {
+    /// What becomes of it when the run is cancelled, or this call is dropped. By default it is asked to stop, and not
+    /// waited for.
+    ///
+    /// ```
+    /// use amends::{ActivityContext, CancellationType, Failure, WorkflowContext};
+    ///
+    /// async fn convert(cx: ActivityContext, pages: u32) -> Result<u32, Failure> {
+    ///     for page in 0..pages {
+    ///         cx.heartbeat(&page)?; // Leads out when it is asked to stop.
+    ///     }
+    ///     Ok(pages)
+    /// }
+    ///
+    /// async fn job(cx: WorkflowContext, pages: u32) -> Result<u32, Failure> {
+    ///     // A cancelled run ends only when the conversion has.
+    ///     cx.activity(convert, &pages).cancellation(CancellationType::WaitCancellationCompleted).await
+    /// }
+    /// # let _ = amends::WorkflowDefinition::of(job);
+    /// ```
+    pub fn cancellation(self, cancellation: CancellationType) -> Self {
+        self.change(|request| {
+            request.cancellation = cancellation;
+            Ok(())
+        })
+    }
+
     option_setters!();
 }
 
@@ -196,7 +224,7 @@ impl<O> fmt::Debug for ActivityCall<O> {
     }
 }
 
-fn read_output<O: DeserializeOwned>(result: &Payload) -> Result<O, Failure> {
+pub(super) fn read_output<O: DeserializeOwned>(result: &Payload) -> Result<O, Failure> {
     result.to().map_err(|error| {
         let message = format!("the activity's result cannot be read as {}: {error}", type_name::<O>());
         Failure::non_retryable("InvalidOutput", message)

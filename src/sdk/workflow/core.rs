@@ -4,6 +4,7 @@
 //! Nothing of the user's may run while the core is borrowed: wakers are handed out to be called, and dropped, outside.
 
 mod arrivals;
+mod locals;
 mod locks;
 mod steps;
 mod versions;
@@ -18,9 +19,11 @@ use crate::model::{
 };
 use crate::model::{CompensationSpec, RunStarted};
 
+use super::CancellationType;
 use super::random::Random;
 use super::run_canceled;
 
+use locals::Locals;
 use locks::Locks;
 use steps::Steps;
 use versions::Versions;
@@ -57,6 +60,7 @@ pub(super) struct ActivityRequest {
     pub(super) input: Payload,
     pub(super) options: ActivityOptions,
     pub(super) id: Option<ActivityId>,
+    pub(super) cancellation: CancellationType,
     pub(super) step: Option<StepRequest>,
 }
 
@@ -80,15 +84,36 @@ struct Operation {
     abandoned: bool,
 }
 
+impl Operation {
+    fn cancellation(&self) -> Option<CancellationType> {
+        match &self.what {
+            What::Activity { cancellation, .. } => Some(*cancellation),
+            _ => None,
+        }
+    }
+
+    /// Whether it goes on when nobody wants it any more.
+    fn is_left_alone(&self) -> bool {
+        self.cancellation() == Some(CancellationType::Abandon)
+    }
+
+    /// Whether the code hears of its real end, also when it was asked to stop.
+    fn is_waited_for(&self) -> bool {
+        self.cancellation() == Some(CancellationType::WaitCancellationCompleted)
+    }
+}
+
 #[derive(Debug)]
 enum What {
     Activity {
         id: ActivityId,
         activity_type: ActivityType,
         scheduled: Option<EventId>,
+        cancellation: CancellationType,
         step: Option<StepSerial>,
     },
     Timer(TimerId),
+    Local(u32),
     Lock(LockName),
     RollBack,
 }
@@ -108,6 +133,7 @@ pub(crate) struct Core {
     steps: Steps,
     locks: Locks,
     versions: Versions,
+    locals: Locals,
     /// The rollback that is under way.
     rollback: Option<Key>,
     operations: BTreeMap<Key, Operation>,
@@ -145,6 +171,7 @@ impl Core {
             steps: Steps::default(),
             locks: Locks::default(),
             versions: Versions::default(),
+            locals: Locals::default(),
             rollback: None,
             operations: BTreeMap::new(),
             by_activity_id: BTreeMap::new(),
@@ -211,6 +238,7 @@ impl Core {
             id: activity_id.clone(),
             activity_type: request.activity_type.clone(),
             scheduled: None,
+            cancellation: request.cancellation,
             step: serial,
         });
         self.by_activity_id.insert(activity_id.clone(), key);
@@ -312,6 +340,10 @@ impl Core {
                 activity_id: id.clone(),
             },
             What::Timer(id) => Command::CancelTimer { timer_id: id.clone() },
+            What::Local(seq) => {
+                self.locals.forget(*seq);
+                Command::ForgetLocalActivity { seq: *seq }
+            }
             What::Lock(_) => return self.stop_lock(key),
             // What is being undone is undone, whether or not somebody waits for it.
             What::RollBack => return,
@@ -319,10 +351,11 @@ impl Core {
         let started_in_this_turn = self.commands.iter().position(|given| match (&operation.what, given) {
             (What::Activity { id, .. }, Command::ScheduleActivity(schedule)) => schedule.activity_id == *id,
             (What::Timer(id), Command::StartTimer { timer_id, .. }) => timer_id == id,
+            (What::Local(of), Command::RunLocalActivity { seq, .. }) => seq == of,
             _ => false,
         });
-        // A stopped timer ends at once; a stopped activity only when its attempt has.
-        let ends_at_once = matches!(operation.what, What::Timer(_)) && operation.abandoned;
+        // A stopped timer or local activity ends at once; a stopped activity only when its attempt has.
+        let ends_at_once = matches!(operation.what, What::Timer(_) | What::Local(_)) && operation.abandoned;
         match started_in_this_turn {
             Some(at) => {
                 self.commands.remove(at);
@@ -330,6 +363,7 @@ impl Core {
                     self.steps.take_back(step);
                 }
             }
+            None if operation.is_left_alone() => {}
             None => self.commands.push(command),
         }
         if started_in_this_turn.is_some() || ends_at_once {
@@ -348,6 +382,7 @@ impl Core {
             Some(What::Timer(id)) => {
                 self.by_timer_id.remove(&id);
             }
+            Some(What::Local(seq)) => self.locals.forget(seq),
             Some(What::Lock(lock)) => self.locks.stop_waiting(&lock, key),
             Some(What::RollBack) | None => {}
         }

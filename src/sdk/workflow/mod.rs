@@ -2,8 +2,11 @@
 //! `Workflow` trait and the `WorkflowContext`. Must not live here: matching commands with a history (`replay`).
 
 mod call;
+mod cancellation;
 mod child;
+mod concurrent;
 mod core;
+mod local;
 mod lock;
 mod random;
 mod rollback;
@@ -29,7 +32,9 @@ use crate::model::{Failure, Payload, RunId, Timestamp, VersionMarker, WorkflowId
 use super::function::{ActivityFunction, encode};
 
 pub use call::ActivityCall;
+pub use cancellation::CancellationType;
 pub use child::ChildCall;
+pub use local::LocalActivityCall;
 pub use lock::LockCall;
 pub use rollback::{RollBack, Savepoint};
 pub use saga::{Saga, StepCall};
@@ -184,6 +189,33 @@ impl WorkflowContext {
         input: &(impl Serialize + ?Sized),
     ) -> ActivityCall<O> {
         ActivityCall::by_name(self.core.clone(), activity_type.as_ref(), input)
+    }
+
+    /// Runs an activity beside this code: nothing is recorded before it has ended, which saves two thirds of its events.
+    /// For what is short and may be done again, such as a lookup: all its tries together get at most 60 s, and after a
+    /// crash it is run again from its first try. It cannot be undone by a saga or completed by somebody else, and when it
+    /// is not wanted any more it is dropped.
+    ///
+    /// ```
+    /// use amends::{ActivityContext, Failure, WorkflowContext};
+    ///
+    /// async fn exchange_rate(_cx: ActivityContext, currency: String) -> Result<f64, Failure> { Ok(currency.len() as f64) }
+    ///
+    /// async fn price(cx: WorkflowContext, euros: f64) -> Result<f64, Failure> {
+    ///     Ok(euros * cx.local_activity(exchange_rate, &"USD".to_owned()).await?)
+    /// }
+    /// # let _ = amends::WorkflowDefinition::of(price);
+    /// ```
+    ///
+    /// # Errors
+    /// As [`activity`](Self::activity).
+    pub fn local_activity<M, F>(&self, function: F, input: &F::Input) -> LocalActivityCall<F::Output>
+    where
+        F: ActivityFunction<M>,
+        F::Input: Serialize,
+        F::Output: DeserializeOwned,
+    {
+        LocalActivityCall::of_function(self.core.clone(), function, input)
     }
 
     /// Receives the signals of this name, in the order of their arrival, also those that came before. Several receivers

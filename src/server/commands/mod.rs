@@ -1,5 +1,6 @@
 //! The subcommands, one file each. Must not live here: what several of them share (that is one room up).
 
+pub(super) mod activity;
 pub(super) mod check;
 pub(super) mod decide;
 pub(super) mod deliver;

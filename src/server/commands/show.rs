@@ -7,7 +7,7 @@ use clap::Args;
 use crate::engine::{
     ActivityPurpose, ActivityView, Clock, DecisionView, LockState, LockView, Offline, RunDescription, SystemClock,
 };
-use crate::model::{Outcome, ParkReason, Timestamp, UnwindCause};
+use crate::model::{HoldReason, Outcome, ParkReason, Timestamp, UnwindCause};
 use crate::server::commands::check::graph;
 use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, style_of};
 use crate::server::desk::{Desk, painted};
@@ -172,22 +172,34 @@ fn pending(activity: &ActivityView, console: &Console) {
         .last_failure
         .as_ref()
         .map(|failure| format!("; last failure: {failure}"));
-    let state = match activity.being_verified {
-        true => "has no answer and is being verified since",
-        false => "due",
+    let state = match (activity.being_verified, activity.handed_over, activity.held) {
+        (true, ..) => "has no answer and is being verified since",
+        (_, true, _) => "is to be completed by somebody else, since",
+        (_, _, Some(HoldReason::Breaker)) => "is parked by the circuit breaker of its type, due",
+        _ => "due",
     };
+    let asked = if activity.cancel_requested {
+        "; asked to stop"
+    } else {
+        ""
+    };
+    let heartbeat = activity
+        .heartbeat
+        .as_ref()
+        .map(|details| format!("; has come to {details:?}"));
     let purpose = match activity.purpose {
         ActivityPurpose::Verification => "verifies, ",
         ActivityPurpose::Escalation => "calls for help, ",
         ActivityPurpose::Plain | ActivityPurpose::Step | ActivityPurpose::Compensation => "",
     };
     console.line(format!(
-        "{} {} ({}), {purpose}attempt {} {state} {}{}",
+        "{} {} ({}), {purpose}attempt {} {state} {}{asked}{}{}",
         console.paint(STRONG, "pending:"),
         activity.activity_id,
         activity.activity_type,
         activity.attempt,
         activity.due,
+        heartbeat.unwrap_or_default(),
         failure.unwrap_or_default(),
     ));
 }

@@ -101,6 +101,10 @@ fn attributes(attributes: &EventAttributes) -> Value {
         E::TimerFired { timer_id, started } | E::TimerCanceled { timer_id, started } => {
             json!({"timer_id": timer_id.as_str(), "started": id(started)})
         }
+        E::LocalActivityEnded(ended) => json!({
+            "seq": ended.seq, "activity_type": ended.activity_type.as_str(),
+            "result": ended.outcome.as_ref().ok().map(payload), "failure": ended.outcome.as_ref().err().map(failure),
+        }),
         E::MarkerRecorded { name, details } => json!({"name": name, "details": payload(details)}),
         E::VersionMarkerRecorded(marker) => json!({"name": marker.name(), "details": version_details(marker)}),
         E::SagaUnwindStarted(unwind) => {
@@ -137,6 +141,10 @@ pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
                 ActivityRole::Escalation(_) => format!("calls for help: {what}"),
             }
         }
+        E::LocalActivityEnded(ended) => match &ended.outcome {
+            Ok(result) => format!("{}: {result:?}", ended.activity_type),
+            Err(failure) => format!("{}: {}", ended.activity_type, text::failure(failure)),
+        },
         E::ActivityTaskStarted { scheduled, attempt, .. } => format!("of {scheduled}: attempt {attempt}"),
         E::ActivityTaskCompleted { scheduled, result, .. } => format!("of {scheduled}: {result:?}"),
         E::ActivityTaskFailed {

@@ -10,7 +10,9 @@ use crate::engine::{
     ActivityPurpose, ActivityView, CourseState, CourseView, DecisionView, LockState, LockView, RunDescription,
     StepState, StepView, Stuck, UndoState,
 };
-use crate::model::{Choice, ChoiceKind, ParkReason, Payload, SagaOptions, StepVerdict, StuckReason, UnwindCause};
+use crate::model::{
+    Choice, ChoiceKind, HoldReason, ParkReason, Payload, SagaOptions, StepVerdict, StuckReason, UnwindCause,
+};
 
 use super::{failure, outcome, payload, put, time};
 
@@ -224,6 +226,13 @@ fn activity(activity: &ActivityView) -> Value {
         "last_failure": activity.last_failure.as_ref().map(failure),
         "stuck": activity.stuck,
         "being_verified": activity.being_verified,
+        "held": activity.held.map(|why| match why {
+            HoldReason::Stopping => "stopping",
+            HoldReason::Breaker => "breaker",
+        }),
+        "handed_over": activity.handed_over,
+        "cancel_requested": activity.cancel_requested,
+        "heartbeat": activity.heartbeat.as_ref().map(payload),
     })
 }
 

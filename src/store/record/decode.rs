@@ -1,6 +1,7 @@
 //! From the wire to the model: owns everything, checks what the wire's types cannot. Must not live here: the bytes
 //! themselves.
 
+mod pending;
 mod saga;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::v1 as wire;
 use crate::model::{
     ActivityId, ActivityOptions, ActivityRole, ActivityScheduled, ActivityType, Application, ChangeId,
     CompensationInput, CompensationSpec, DefinitionDigest, Event, EventAttributes, EventId, Failure, FailureKind,
-    InFlight, OnAmbiguous, ParentRun, ParkReason, Payload, PendingChange, RequestId, RetryPolicy, RetryState, RunId,
+    InFlight, LocalActivityEnded, OnAmbiguous, ParentRun, Payload, RequestId, RetryPolicy, RetryState, RunId,
     RunStarted, SagaStuck, SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TimeoutKind,
     TimerId, Timestamp, Turn, UnwindCause, VersionMarker, WorkflowId, WorkflowSignaled, WorkflowTask, WorkflowType,
 };
@@ -30,7 +31,7 @@ pub(super) fn turn(turn: wire::Turn<'_>) -> Decoded<Turn> {
         seq: turn.seq,
         time: Timestamp::from_micros(turn.time),
         events: turn.events.into_iter().map(event).collect::<Decoded<_>>()?,
-        pending: turn.pending.into_iter().map(pending).collect::<Decoded<_>>()?,
+        pending: turn.pending.into_iter().map(pending::change).collect::<Decoded<_>>()?,
     })
 }
 
@@ -147,6 +148,11 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             details: payload(&details),
         },
         W::VersionMarkerRecorded(marker) => E::VersionMarkerRecorded(version_marker(&marker)),
+        W::LocalActivityEnded {
+            seq,
+            activity_type,
+            outcome,
+        } => E::LocalActivityEnded(Box::new(local_activity_ended(seq, activity_type, outcome)?)),
         W::SagaUnwindStarted { cause } => E::SagaUnwindStarted(Box::new(SagaUnwindStarted {
             cause: unwind_cause(cause)?,
         })),
@@ -156,6 +162,21 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             failure: chain(failure)?,
         })),
         other => return saga::attributes(other),
+    })
+}
+
+fn local_activity_ended(
+    seq: u32,
+    activity_type: &str,
+    outcome: Result<wire::Payload<'_>, wire::Failure<'_>>,
+) -> Decoded<LocalActivityEnded> {
+    Ok(LocalActivityEnded {
+        seq,
+        activity_type: ActivityType::from_trusted(activity_type),
+        outcome: match outcome {
+            Ok(result) => Ok(payload(&result)),
+            Err(failure) => Err(chain(failure)?),
+        },
     })
 }
 
@@ -303,12 +324,15 @@ fn failure_kind(kind: wire::FailureKind<'_>) -> Decoded<FailureKind> {
             next_retry_delay: next_retry_delay.map(duration).transpose()?,
             details: details.as_ref().map(payload),
         }),
-        W::Timeout(kind) => FailureKind::Timeout(match kind {
-            wire::TimeoutKind::ScheduleToClose => TimeoutKind::ScheduleToClose,
-            wire::TimeoutKind::ScheduleToStart => TimeoutKind::ScheduleToStart,
-            wire::TimeoutKind::StartToClose => TimeoutKind::StartToClose,
-            wire::TimeoutKind::Heartbeat => TimeoutKind::Heartbeat,
-        }),
+        W::Timeout { kind, last_heartbeat } => FailureKind::Timeout {
+            last_heartbeat: last_heartbeat.as_ref().map(payload),
+            kind: match kind {
+                wire::TimeoutKind::ScheduleToClose => TimeoutKind::ScheduleToClose,
+                wire::TimeoutKind::ScheduleToStart => TimeoutKind::ScheduleToStart,
+                wire::TimeoutKind::StartToClose => TimeoutKind::StartToClose,
+                wire::TimeoutKind::Heartbeat => TimeoutKind::Heartbeat,
+            },
+        },
         W::Canceled => FailureKind::Canceled,
         W::Terminated => FailureKind::Terminated,
         W::WorkerLost => FailureKind::WorkerLost,
@@ -350,57 +374,6 @@ fn stuck_reason(reason: &wire::StuckReason) -> StuckReason {
         wire::StuckReason::FailedAfterPivot => StuckReason::FailedAfterPivot,
         wire::StuckReason::Ambiguous => StuckReason::Ambiguous,
         wire::StuckReason::UnwindTimeout => StuckReason::UnwindTimeout,
-    }
-}
-
-fn pending(change: wire::Pending<'_>) -> Decoded<PendingChange> {
-    Ok(match change {
-        wire::Pending::RetryScheduled {
-            scheduled,
-            failed_attempt,
-            failure,
-            due,
-        } => PendingChange::RetryScheduled {
-            scheduled: EventId(scheduled),
-            failed_attempt,
-            failure: chain(failure)?,
-            due: Timestamp::from_micros(due),
-        },
-        wire::Pending::Parked { reason } => PendingChange::Parked {
-            reason: park_reason(&reason),
-        },
-        wire::Pending::Unparked => PendingChange::Unparked,
-        wire::Pending::LateResult { scheduled, attempt } => PendingChange::LateResult {
-            scheduled: EventId(scheduled),
-            attempt,
-        },
-        wire::Pending::Held { scheduled } => PendingChange::Held {
-            scheduled: EventId(scheduled),
-        },
-        wire::Pending::Released { scheduled } => PendingChange::Released {
-            scheduled: EventId(scheduled),
-        },
-    })
-}
-
-fn park_reason(reason: &wire::ParkReason<'_>) -> ParkReason {
-    use wire::ParkReason as W;
-    match *reason {
-        W::Nondeterminism { at, expected, recorded } => ParkReason::Nondeterminism {
-            at,
-            expected: expected.to_owned(),
-            recorded: recorded.to_owned(),
-        },
-        W::Panicked { message } => ParkReason::Panicked {
-            message: message.to_owned(),
-        },
-        W::ForeignFuture => ParkReason::ForeignFuture,
-        W::UnknownWorkflow { workflow_type } => ParkReason::UnknownWorkflow {
-            workflow_type: workflow_type.to_owned(),
-        },
-        W::BadCommand { message } => ParkReason::BadCommand {
-            message: message.to_owned(),
-        },
     }
 }
 

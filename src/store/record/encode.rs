@@ -1,5 +1,6 @@
 //! From the model to the wire: borrows everything, copies nothing. Must not live here: the bytes themselves.
 
+mod pending;
 mod saga;
 
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use super::v1 as wire;
 use crate::model::{
     ActivityOptions, ActivityRole, ActivityScheduled, CompensationInput, CompensationSpec, Event, EventAttributes,
-    Failure, FailureKind, InFlight, OnAmbiguous, ParkReason, Payload, PendingChange, RequestId, RetryState, RunStarted,
-    StepKind, StepName, StepSpec, StuckReason, TimeoutKind, Turn, UnwindCause, VersionMarker,
+    Failure, FailureKind, InFlight, OnAmbiguous, Payload, RequestId, RetryState, RunStarted, StepKind, StepName,
+    StepSpec, StuckReason, TimeoutKind, Turn, UnwindCause, VersionMarker,
 };
 
 /// How many failures of a chain are written. More than `limits::FAILURE_CAUSES_MAX` and what the engine wraps around
@@ -20,7 +21,7 @@ pub(super) fn turn(turn: &Turn) -> wire::Turn<'_> {
         seq: turn.seq,
         time: turn.time.as_micros(),
         events: turn.events.iter().map(event).collect(),
-        pending: turn.pending.iter().map(pending).collect(),
+        pending: turn.pending.iter().map(pending::change).collect(),
     }
 }
 
@@ -126,6 +127,11 @@ fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
             details: payload(details),
         },
         E::VersionMarkerRecorded(marker) => W::VersionMarkerRecorded(version_marker(marker)),
+        E::LocalActivityEnded(ended) => W::LocalActivityEnded {
+            seq: ended.seq,
+            activity_type: ended.activity_type.as_str(),
+            outcome: ended.outcome.as_ref().map(payload).map_err(chain),
+        },
         E::SagaUnwindStarted(unwind) => W::SagaUnwindStarted {
             cause: unwind_cause(&unwind.cause),
         },
@@ -260,12 +266,15 @@ fn one_failure(failure: &Failure) -> wire::OneFailure<'_> {
                 next_retry_delay: application.next_retry_delay.map(span),
                 details: application.details.as_ref().map(payload),
             },
-            FailureKind::Timeout(kind) => W::Timeout(match kind {
-                TimeoutKind::ScheduleToClose => wire::TimeoutKind::ScheduleToClose,
-                TimeoutKind::ScheduleToStart => wire::TimeoutKind::ScheduleToStart,
-                TimeoutKind::StartToClose => wire::TimeoutKind::StartToClose,
-                TimeoutKind::Heartbeat => wire::TimeoutKind::Heartbeat,
-            }),
+            FailureKind::Timeout { kind, last_heartbeat } => W::Timeout {
+                last_heartbeat: last_heartbeat.as_ref().map(payload),
+                kind: match kind {
+                    TimeoutKind::ScheduleToClose => wire::TimeoutKind::ScheduleToClose,
+                    TimeoutKind::ScheduleToStart => wire::TimeoutKind::ScheduleToStart,
+                    TimeoutKind::StartToClose => wire::TimeoutKind::StartToClose,
+                    TimeoutKind::Heartbeat => wire::TimeoutKind::Heartbeat,
+                },
+            },
             FailureKind::Canceled => W::Canceled,
             FailureKind::Terminated => W::Terminated,
             FailureKind::WorkerLost => W::WorkerLost,
@@ -308,46 +317,6 @@ fn stuck_reason(reason: StuckReason) -> wire::StuckReason {
         StuckReason::FailedAfterPivot => wire::StuckReason::FailedAfterPivot,
         StuckReason::Ambiguous => wire::StuckReason::Ambiguous,
         StuckReason::UnwindTimeout => wire::StuckReason::UnwindTimeout,
-    }
-}
-
-fn pending(change: &PendingChange) -> wire::Pending<'_> {
-    match change {
-        PendingChange::RetryScheduled {
-            scheduled,
-            failed_attempt,
-            failure,
-            due,
-        } => wire::Pending::RetryScheduled {
-            scheduled: scheduled.0,
-            failed_attempt: *failed_attempt,
-            failure: chain(failure),
-            due: due.as_micros(),
-        },
-        PendingChange::Parked { reason } => wire::Pending::Parked {
-            reason: park_reason(reason),
-        },
-        PendingChange::Unparked => wire::Pending::Unparked,
-        PendingChange::Held { scheduled } => wire::Pending::Held { scheduled: scheduled.0 },
-        PendingChange::LateResult { scheduled, attempt } => wire::Pending::LateResult {
-            scheduled: scheduled.0,
-            attempt: *attempt,
-        },
-        PendingChange::Released { scheduled } => wire::Pending::Released { scheduled: scheduled.0 },
-    }
-}
-
-fn park_reason(reason: &ParkReason) -> wire::ParkReason<'_> {
-    match reason {
-        ParkReason::Nondeterminism { at, expected, recorded } => wire::ParkReason::Nondeterminism {
-            at: *at,
-            expected,
-            recorded,
-        },
-        ParkReason::Panicked { message } => wire::ParkReason::Panicked { message },
-        ParkReason::ForeignFuture => wire::ParkReason::ForeignFuture,
-        ParkReason::UnknownWorkflow { workflow_type } => wire::ParkReason::UnknownWorkflow { workflow_type },
-        ParkReason::BadCommand { message } => wire::ParkReason::BadCommand { message },
     }
 }
 

@@ -75,7 +75,10 @@ fn failure_kind() -> BoxedStrategy<FailureKind> {
             T::StartToClose,
             T::Heartbeat
         ])
-        .prop_map(FailureKind::Timeout),
+        .prop_flat_map(|kind| {
+            let last_heartbeat = proptest::option::of(payload());
+            last_heartbeat.prop_map(move |last_heartbeat| FailureKind::Timeout { kind, last_heartbeat })
+        }),
         Just(FailureKind::Canceled),
         Just(FailureKind::Terminated),
         Just(FailureKind::WorkerLost),
@@ -249,6 +252,18 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
             let id = ChangeId::from_trusted(id);
             E::VersionMarkerRecorded(VersionMarker::Version { id, version })
         }),
+        (
+            any::<u32>(),
+            text(),
+            prop_oneof![payload().prop_map(Ok), failure().prop_map(Err)]
+        )
+            .prop_map(|(seq, name, outcome)| {
+                E::LocalActivityEnded(Box::new(LocalActivityEnded {
+                    seq,
+                    activity_type: ActivityType::from_trusted(name),
+                    outcome,
+                }))
+            }),
         (text(), time()).prop_map(|(id, fire_at)| E::TimerStarted {
             timer_id: TimerId::from_trusted(id),
             fire_at
@@ -350,7 +365,29 @@ fn pending() -> BoxedStrategy<PendingChange> {
         }),
         reason.prop_map(|reason| PendingChange::Parked { reason }),
         Just(PendingChange::Unparked),
-        any::<u64>().prop_map(|id| PendingChange::Held { scheduled: EventId(id) }),
+        (
+            event_id(),
+            prop_oneof![Just(HoldReason::Stopping), Just(HoldReason::Breaker)]
+        )
+            .prop_map(|(scheduled, why)| PendingChange::Held { scheduled, why }),
+        (event_id(), time(), payload()).prop_map(|(scheduled, at, details)| PendingChange::Heartbeat {
+            scheduled,
+            at,
+            details
+        }),
+        (any::<u32>(), text()).prop_map(|(seq, name)| PendingChange::LocalBegun {
+            seq,
+            activity_type: ActivityType::from_trusted(name),
+        }),
+        any::<u32>().prop_map(|seq| PendingChange::LocalForgotten { seq }),
+        (event_id(), any::<u32>(), time(), time()).prop_map(|(scheduled, attempt, started, at)| {
+            PendingChange::HandedOver {
+                scheduled,
+                attempt,
+                started,
+                at,
+            }
+        }),
         any::<u64>().prop_map(|id| PendingChange::Released { scheduled: EventId(id) }),
         (event_id(), any::<u32>()).prop_map(|(scheduled, attempt)| PendingChange::LateResult { scheduled, attempt }),
     ]

@@ -1,6 +1,8 @@
 //! The record's promises: nothing is lost, nothing but a record is accepted, and what was released stays readable.
 
 use std::sync::Arc;
+mod changes;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -129,6 +131,11 @@ fn saga_events() -> Vec<EventAttributes> {
                 scheduled: EventId(5),
                 closed: EventId(7),
             }],
+        })),
+        E::LocalActivityEnded(Box::new(LocalActivityEnded {
+            seq: 1,
+            activity_type: ActivityType::from_trusted("lookup"),
+            outcome: Err(Failure::new("Busy", "later")),
         })),
     ]
 }
@@ -272,7 +279,6 @@ fn activity_events() -> Vec<EventAttributes> {
 
 /// Every event and every change once, in the order of version 1's variants.
 fn every_kind() -> Turn {
-    let text = str::to_owned;
     let scheduled_id = EventId(5);
     let attributes = [run_events(), activity_events(), saga_events()].into_iter().flatten();
     let event = |(place, attributes)| Event {
@@ -284,28 +290,7 @@ fn every_kind() -> Turn {
         seq: 3,
         time: Timestamp::from_micros(1_700_000_000_000_001),
         events: (1_u64..).zip(attributes).map(event).collect(),
-        pending: vec![
-            PendingChange::RetryScheduled {
-                scheduled: scheduled_id,
-                failed_attempt: 1,
-                failure: Failure::timeout(TimeoutKind::StartToClose),
-                due: Timestamp::from_micros(1_700_000_001_000_000),
-            },
-            PendingChange::Parked {
-                reason: ParkReason::Nondeterminism {
-                    at: 9,
-                    expected: text("a timer"),
-                    recorded: text("an activity"),
-                },
-            },
-            PendingChange::Unparked,
-            PendingChange::Held { scheduled: EventId(5) },
-            PendingChange::Released { scheduled: EventId(5) },
-            PendingChange::LateResult {
-                scheduled: EventId(5),
-                attempt: 2,
-            },
-        ],
+        pending: changes::every_change(scheduled_id),
     }
 }
 
@@ -333,7 +318,7 @@ fn every_kind_of_event_is_in_the_golden_record() {
         .iter()
         .map(|event| event.attributes.kind())
         .collect();
-    assert_eq!(kinds.len(), 34);
+    assert_eq!(kinds.len(), 35);
 }
 
 #[test]

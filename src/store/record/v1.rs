@@ -3,11 +3,13 @@
 //!
 //! Positions are the format: no field or variant may be added, removed or moved.
 
+mod pending;
 mod saga;
 mod version;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(super) use pending::*;
 pub(super) use saga::*;
 pub(super) use version::VersionMarker;
 
@@ -225,6 +227,12 @@ pub(super) enum Attributes<'a> {
         #[serde(borrow)]
         steps: Vec<AdoptedStep<'a>>,
     },
+    LocalActivityEnded {
+        seq: u32,
+        activity_type: &'a str,
+        #[serde(borrow)]
+        outcome: Result<Payload<'a>, Failure<'a>>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -350,7 +358,11 @@ pub(super) enum FailureKind<'a> {
         #[serde(borrow)]
         details: Option<Payload<'a>>,
     },
-    Timeout(TimeoutKind),
+    Timeout {
+        kind: TimeoutKind,
+        #[serde(borrow)]
+        last_heartbeat: Option<Payload<'a>>,
+    },
     Canceled,
     Terminated,
     WorkerLost,
@@ -393,49 +405,4 @@ pub(super) enum StuckReason {
     FailedAfterPivot,
     Ambiguous,
     UnwindTimeout,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) enum Pending<'a> {
-    RetryScheduled {
-        scheduled: u64,
-        failed_attempt: u32,
-        #[serde(borrow)]
-        failure: Failure<'a>,
-        due: Micros,
-    },
-    Parked {
-        #[serde(borrow)]
-        reason: ParkReason<'a>,
-    },
-    Unparked,
-    Held {
-        scheduled: u64,
-    },
-    Released {
-        scheduled: u64,
-    },
-    LateResult {
-        scheduled: u64,
-        attempt: u32,
-    },
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) enum ParkReason<'a> {
-    Nondeterminism {
-        at: u64,
-        expected: &'a str,
-        recorded: &'a str,
-    },
-    Panicked {
-        message: &'a str,
-    },
-    ForeignFuture,
-    UnknownWorkflow {
-        workflow_type: &'a str,
-    },
-    BadCommand {
-        message: &'a str,
-    },
 }

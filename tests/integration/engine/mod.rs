@@ -3,12 +3,16 @@
 
 mod activities;
 mod amends_first;
+mod async_completion;
 mod children;
 mod children_change;
 mod code_sagas;
 mod definitions;
 mod desk;
+mod heartbeats;
 mod lifecycle;
+mod limits;
+mod local_activities;
 mod locks;
 #[cfg(unix)]
 mod programs;

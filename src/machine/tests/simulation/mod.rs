@@ -15,6 +15,7 @@ mod chance;
 mod check;
 mod operator;
 mod participants;
+mod reports;
 mod world;
 
 use super::plan::{Plan, PlanDesk, PlanStep, Unanswered};

@@ -40,6 +40,19 @@ enum Happening {
         request: Request,
         outcome: AttemptOutcome,
     },
+    /// An attempt says that it is alive.
+    Beats {
+        request: Request,
+    },
+    /// The code of an attempt returns, and the participant will answer the run itself.
+    HandsOver {
+        request: Request,
+    },
+    /// A participant answers the run itself, whatever became of the sender.
+    Reports {
+        token: AttemptToken,
+        what: Reported,
+    },
     /// A person looks at what is stuck.
     Looks {
         life: u64,
@@ -76,7 +89,7 @@ pub(super) struct Wish {
 pub(super) struct Process {
     pub(super) state: RunState,
     undurable: Vec<Turn>,
-    out: BTreeSet<AttemptToken>,
+    pub(super) out: BTreeSet<AttemptToken>,
     /// When it is going to be woken.
     alarms: BTreeSet<Timestamp>,
     /// Answers to clients that wait for these turns to be durable.
@@ -87,7 +100,7 @@ pub(super) struct World<'a> {
     seed: u64,
     plan: &'a Plan,
     pub(super) chance: Chance,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     queue: BTreeMap<(Timestamp, u64), Happening>,
     happened: u64,
     life: u64,
@@ -182,6 +195,9 @@ impl<'a> World<'a> {
             Happening::Looks { life } if life == self.life => self.operator_looks(),
             Happening::Arrives { request } => self.request_arrives(request),
             Happening::Answers { request, outcome } if request.life == self.life => self.hear(&request, outcome),
+            Happening::Beats { request } if request.life == self.life => self.beats(request.token),
+            Happening::HandsOver { request } if request.life == self.life => self.hands_over(request.token),
+            Happening::Reports { token, what } => self.report(token, what),
             Happening::Dies if !self.is_calm() => self.die(),
             Happening::Restarts if self.process.is_none() => self.restart(),
             _ => {}
@@ -321,6 +337,10 @@ impl<'a> World<'a> {
             _ => self.chance.below(2_000),
         };
         let is_lost = !self.is_calm() && self.chance.one_in(20);
+        if self.chance.one_in(4) {
+            let (request, soon) = (request.clone(), self.chance.below(1_000));
+            self.soon(soon, Happening::Beats { request });
+        }
         if !is_lost {
             self.soon(delay, Happening::Arrives { request });
         }
@@ -353,6 +373,12 @@ impl<'a> World<'a> {
             Errand::Other => Ok(Payload::null()),
         };
         let is_lost = !calm && self.chance.one_in(15);
+        if !calm && self.chance.one_in(6) {
+            let (token, soon, later) = (request.token, self.chance.below(200), self.chance.below(90_000));
+            self.soon(soon, Happening::HandsOver { request });
+            let what = outcome.map_or_else(Reported::Failed, Reported::Completed);
+            return self.soon(later, Happening::Reports { token, what });
+        }
         if !is_lost {
             let delay = self.chance.below(2_000);
             self.soon(delay, Happening::Answers { request, outcome });

@@ -80,7 +80,9 @@ impl Core {
             .collect();
         for key in outstanding {
             self.stop(key);
-            self.resolve(key, Err(run_canceled()));
+            if !self.operations.get(&key).is_some_and(Operation::is_waited_for) {
+                self.resolve(key, Err(run_canceled()));
+            }
         }
         self.wake_waiting(|_| true);
     }

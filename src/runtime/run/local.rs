@@ -1,0 +1,133 @@
+//! Running local activities: tried again in place, within their time, until they have ended. Must not live here: which of
+//! them are wanted (that is the state's word, and the decider's).
+
+use std::sync::Arc;
+
+use actix::Addr;
+
+use crate::model::{
+    ActivityId, AttemptOutcome, AttemptToken, Failure, LocalActivity, RetryDecision, TaskToken, WorkflowType, limits,
+};
+use crate::sdk::{ActivityDefinition, ActivityInfo, CancelFlag, idempotency_key};
+
+use super::super::attempt::{AttemptEnd, AttemptHandle, AttemptOrder, Lane};
+use super::super::messages::AttemptEnded;
+use super::super::shared::Shared;
+use super::RunActor;
+
+impl RunActor {
+    /// Starts the local activities that should be running and are not. A draining engine leaves them to the next one.
+    pub(super) fn bring_local_activities(&mut self, run: &Addr<RunActor>) {
+        let missing = |token: &AttemptToken| !self.attempts.contains_key(token);
+        if self.at.shared.is_draining() || !self.state.local_activities().any(|token| missing(&token)) {
+            return;
+        }
+        let asked_for = self.decider.local_activities();
+        let wanted: Vec<AttemptToken> = self.state.local_activities().filter(missing).collect();
+        for local in asked_for {
+            let token = AttemptToken::of_local(local.seq);
+            if wanted.contains(&token) {
+                let attempt = self.launch_local(local, token, run.clone());
+                self.attempts.insert(token, attempt);
+            }
+        }
+    }
+
+    fn launch_local(&self, local: LocalActivity, token: AttemptToken, run: Addr<RunActor>) -> AttemptHandle {
+        let shared = Arc::clone(&self.at.shared);
+        let info = self.local_info(&local, token);
+        shared.clone().attempts.supervise(move |cancel| async move {
+            let outcome = run_locally(&shared, local, info, token, cancel).await;
+            run.do_send(AttemptEnded { token, outcome });
+        })
+    }
+
+    fn local_info(&self, local: &LocalActivity, token: AttemptToken) -> ActivityInfo {
+        let activity_id = ActivityId::from_trusted(format!("local-{}", local.seq));
+        let workflow_type = self.state.started().map(|started| started.workflow_type.clone());
+        ActivityInfo {
+            workflow_id: self.at.workflow_id.clone(),
+            run_id: self.at.run_id,
+            workflow_type: workflow_type.unwrap_or_else(|| WorkflowType::from_trusted("")),
+            idempotency_key: idempotency_key(self.at.run_id, &activity_id),
+            activity_id,
+            activity_type: local.activity_type.clone(),
+            attempt: 1,
+            scheduled_at: self.at.shared.clock.now(),
+            is_compensation: false,
+            task_token: TaskToken {
+                workflow_id: self.at.workflow_id.clone(),
+                run_id: self.at.run_id,
+                attempt: token,
+            },
+            heartbeat_details: None,
+        }
+    }
+}
+
+/// Tries until it succeeds, may not be tried again, or its time is up.
+async fn run_locally(
+    shared: &Shared,
+    local: LocalActivity,
+    mut info: ActivityInfo,
+    token: AttemptToken,
+    cancel: CancelFlag,
+) -> AttemptOutcome {
+    let Some(definition) = shared.registry.activity(local.activity_type.as_str()) else {
+        let message = format!(
+            "no activity {:?} is registered with this engine",
+            local.activity_type.as_str()
+        );
+        return Err(Failure::non_retryable("UnknownActivity", message).without_effect());
+    };
+    let asked = local.options.schedule_to_close.unwrap_or(limits::LOCAL_ACTIVITY_MAX);
+    let deadline = shared.clock.now().after(asked.min(limits::LOCAL_ACTIVITY_MAX));
+    loop {
+        let order = order(
+            &local,
+            definition,
+            info.clone(),
+            token,
+            deadline.since(shared.clock.now()),
+        );
+        let ended = shared.attempts.run(order, cancel.clone(), Arc::new(|_, _| {})).await;
+        let failure = match ended {
+            AttemptEnd::Ended(Ok(result)) => return Ok(result),
+            AttemptEnd::Ended(Err(failure)) => failure,
+            AttemptEnd::Parked => Failure::new("BreakerOpen", "its circuit breaker is open").without_effect(),
+            AttemptEnd::HandedOver { .. } => Failure::non_retryable(
+                "NotLocal",
+                "a local activity cannot be completed by somebody else: call it as an ordinary activity",
+            ),
+        };
+        let now = shared.clock.now();
+        match local.options.retry.decide(info.attempt, &failure, now, Some(deadline)) {
+            RetryDecision::RetryAt(due) => shared.clock.sleep_until(due).await,
+            RetryDecision::Stop(_) => return Err(failure),
+        }
+        info.attempt = info.attempt.saturating_add(1);
+    }
+}
+
+fn order(
+    local: &LocalActivity,
+    definition: &ActivityDefinition,
+    info: ActivityInfo,
+    token: AttemptToken,
+    left: std::time::Duration,
+) -> AttemptOrder {
+    AttemptOrder {
+        token,
+        lane: Lane::Forward,
+        activity: Arc::clone(definition.activity()),
+        due: info.scheduled_at,
+        info,
+        secrets: None,
+        input: local.input.clone(),
+        schedule_to_start: None,
+        start_to_close: local.options.start_to_close.min(left),
+        heartbeat: None,
+        // Nothing of it outlives the try that says it.
+        record: Arc::new(|_| {}),
+    }
+}

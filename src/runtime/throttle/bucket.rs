@@ -1,0 +1,102 @@
+//! A token bucket: how soon the next may go. Pure: time comes in as a value. Must not live here: waiting.
+
+use std::time::Duration;
+
+use crate::model::{Rate, Timestamp};
+
+/// Lets `attempts` go at once after a pause of `per`, then one every `per / attempts`. Kept as one point in time: when the
+/// bucket would be full again.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    spacing: Duration,
+    depth: Duration,
+    full_at: Timestamp,
+}
+
+impl Bucket {
+    pub(super) fn new(rate: Rate) -> Self {
+        // Whole microseconds, as the clock has them: else a wait could be too short for it to show.
+        let micros = rate.per.as_micros().div_ceil(u128::from(rate.attempts.get()));
+        let spacing = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        Self {
+            spacing,
+            depth: spacing.saturating_mul(rate.attempts.get() - 1),
+            full_at: Timestamp::EPOCH,
+        }
+    }
+
+    /// Takes a token.
+    ///
+    /// # Errors
+    /// When there will be one.
+    pub(super) fn take(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+        let full_at = self.full_at.max(now);
+        let wait = full_at.since(now).saturating_sub(self.depth);
+        if !wait.is_zero() {
+            return Err(now.after(wait));
+        }
+        self.full_at = full_at.after(self.spacing);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::EPOCH.after(Duration::from_millis(millis))
+    }
+
+    fn bucket(attempts: u32, millis: u64) -> Bucket {
+        let attempts = attempts.try_into().unwrap();
+        let per = Duration::from_millis(millis);
+        Bucket::new(Rate { attempts, per })
+    }
+
+    #[test]
+    fn a_burst_then_evenly_spaced() {
+        let mut bucket = bucket(4, 1_000);
+        for taken in 0..4 {
+            assert_eq!(bucket.take(at(0)), Ok(()), "{taken}");
+        }
+        assert_eq!(bucket.take(at(0)), Err(at(250)));
+        assert_eq!(bucket.take(at(249)), Err(at(250)));
+        assert_eq!(bucket.take(at(250)), Ok(()));
+        assert_eq!(bucket.take(at(250)), Err(at(500)));
+        // After a pause all of them may go again, and not more.
+        let after_a_pause = (0..9).filter(|_| bucket.take(at(5_000)).is_ok());
+        assert_eq!(after_a_pause.count(), 4);
+    }
+
+    #[test]
+    fn whoever_comes_when_told_is_served_and_over_time_the_rate_is_kept() {
+        for (attempts, millis) in [(1, 100), (3, 1_000), (7, 50), (100, 1_000)] {
+            let mut bucket = bucket(attempts, millis);
+            let (mut now, mut served) = (at(0), 0);
+            while now < at(millis * 10) {
+                match bucket.take(now) {
+                    Ok(()) => served += 1,
+                    Err(then) => {
+                        assert!(then > now);
+                        now = then;
+                    }
+                }
+            }
+            let most = u64::from(attempts) * 11;
+            assert!(
+                (most - u64::from(attempts) - 1..=most).contains(&served),
+                "{attempts}: {served}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_time_is_no_limit_and_a_clock_set_back_locks_nobody_out() {
+        let mut free = bucket(1, 0);
+        assert!((0..1_000).all(|_| free.take(at(0)).is_ok()));
+        let mut bucket = bucket(1, 1_000);
+        assert_eq!(bucket.take(at(5_000)), Ok(()));
+        assert!(bucket.take(at(5_500)).is_err());
+    }
+}

@@ -1,0 +1,321 @@
+//! Limits of activity types while attempts run: places, rates, breakers. Lives here: waiting for them, and letting go what
+//! a breaker has parked. Must not live here: when a token is there (`bucket`), when a breaker opens (`breaker`).
+//!
+//! All of it is this engine's, in memory: after a restart every bucket is full and every breaker closed. That an attempt is
+//! parked is journaled by its run, because nobody has it: a crash does not lose it.
+
+mod breaker;
+mod bucket;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::model::{ActivityLimits, AttemptOutcome, AttemptToken, Rate, RunId, Timestamp, WorkflowId};
+
+use super::attempt::Lane;
+use super::clock::Clock;
+use super::gateway::Gateway;
+use breaker::{Circuit, Passage, Switch, verdict};
+use bucket::Bucket;
+
+/// The limits of all activity types of one engine.
+pub(super) struct Throttle {
+    clock: Arc<dyn Clock>,
+    types: BTreeMap<String, Arc<TypeThrottle>>,
+    /// Of everything that goes forward, of whatever type.
+    engine_rate: Option<Paced>,
+    /// The way to the runs of what was parked.
+    gateway: OnceLock<Weak<Gateway>>,
+}
+
+/// One activity type's limits.
+struct TypeThrottle {
+    forward: LaneThrottle,
+    amends: LaneThrottle,
+    circuit: Option<Mutex<Guarded>>,
+}
+
+/// What one lane of a type has to itself.
+struct LaneThrottle {
+    places: Option<Arc<Semaphore>>,
+    rate: Option<Paced>,
+}
+
+/// A bucket, and the line before it: who comes first is served first, and who gives up leaves the line.
+struct Paced {
+    line: tokio::sync::Mutex<()>,
+    bucket: Mutex<Bucket>,
+}
+
+/// A breaker and what it has parked, longest parked first.
+struct Guarded {
+    circuit: Circuit,
+    parked: VecDeque<Parked>,
+    /// Somebody waits for its time to be over.
+    watched: bool,
+}
+
+/// An attempt that a breaker keeps back.
+#[derive(Clone, Debug)]
+pub(super) struct Parked {
+    pub(super) workflow_id: WorkflowId,
+    pub(super) run_id: RunId,
+    pub(super) token: AttemptToken,
+}
+
+/// How one activity type stands in an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivityTypeStatus {
+    /// Its name.
+    pub activity_type: String,
+    /// Until when its breaker keeps attempts back; `None` when it is closed, or there is none.
+    pub open_until: Option<Timestamp>,
+    /// How many attempts the breaker has parked.
+    pub parked: usize,
+}
+
+/// What an engine limits, in all and by activity type.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EngineLimits {
+    /// How many forward attempts may run at once.
+    pub(crate) max_concurrent: Option<usize>,
+    /// How fast forward attempts may follow each other.
+    pub(crate) rate: Option<Rate>,
+    /// By activity type.
+    pub(crate) types: BTreeMap<String, ActivityLimits>,
+}
+
+/// What an attempt holds while it runs.
+pub(super) struct Pass {
+    of_type: Option<Arc<TypeThrottle>>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Pass {
+    /// Its place among those of its type, which it keeps for as long as its code runs.
+    pub(super) fn take_place(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.place.take()
+    }
+}
+
+impl Throttle {
+    pub(super) fn new(clock: Arc<dyn Clock>, limits: &EngineLimits) -> Self {
+        let types = limits
+            .types
+            .iter()
+            .map(|(name, limits)| (name.clone(), Arc::new(TypeThrottle::new(limits))));
+        Self {
+            clock,
+            types: types.collect(),
+            engine_rate: limits.rate.map(Paced::new),
+            gateway: OnceLock::new(),
+        }
+    }
+
+    /// Tells the way to the runs of what was parked, once.
+    pub(super) fn connect(&self, gateway: Weak<Gateway>) {
+        let _ = self.gateway.set(gateway);
+    }
+
+    /// Waits until an attempt of this type may be made; `None` when its breaker keeps it back. The breaker is asked first,
+    /// so that what is kept back takes nobody's place, and again after the waiting; tokens are taken last.
+    pub(super) async fn enter(&self, activity_type: &str, lane: Lane) -> Option<Pass> {
+        let of_type = self.types.get(activity_type);
+        if of_type.is_some_and(|of_type| of_type.is_shut(self.clock.now())) {
+            return None;
+        }
+        let limits = of_type.map(|of_type| of_type.lane(lane));
+        let place = match limits.and_then(|limits| limits.places.as_ref()) {
+            Some(places) => Arc::clone(places).acquire_owned().await.ok(),
+            None => None,
+        };
+        if let Some(rate) = limits.and_then(|limits| limits.rate.as_ref()) {
+            rate.take(&*self.clock).await;
+        }
+        if let Some(rate) = self.engine_rate.as_ref().filter(|_| lane == Lane::Forward) {
+            rate.take(&*self.clock).await;
+        }
+        match of_type.is_none_or(|of_type| of_type.passes(self.clock.now())) {
+            true => Some(Pass {
+                of_type: of_type.cloned(),
+                place,
+            }),
+            false => None,
+        }
+    }
+
+    /// An attempt has ended: its type's breaker hears of it.
+    pub(super) fn leave(&self, pass: &Pass, outcome: &AttemptOutcome) {
+        let Some(mut guarded) = pass.of_type.as_ref().and_then(|of_type| of_type.guarded()) else {
+            return;
+        };
+        match guarded.circuit.ended(self.clock.now(), verdict(outcome)) {
+            Switch::Stays | Switch::Opened(_) => {}
+            Switch::Closed => {
+                let all: Vec<Parked> = guarded.parked.drain(..).collect();
+                drop(guarded);
+                self.release(all);
+            }
+        }
+    }
+
+    /// An attempt was kept back, which its run knows by now: it is let go when the breaker's time is over.
+    pub(super) fn park(self: &Arc<Self>, activity_type: &str, parked: Parked, handle: &tokio::runtime::Handle) {
+        let Some(of_type) = self.types.get(activity_type) else {
+            return;
+        };
+        let Some(mut guarded) = of_type.guarded() else {
+            return;
+        };
+        // It may have closed meanwhile.
+        if guarded.circuit.open_until().is_none() {
+            drop(guarded);
+            return self.release(vec![parked]);
+        }
+        guarded.parked.push_back(parked);
+        if !std::mem::replace(&mut guarded.watched, true) {
+            let (throttle, of_type) = (Arc::downgrade(self), Arc::clone(of_type));
+            handle.spawn(watch(throttle, of_type));
+        }
+    }
+
+    fn release(&self, parked: Vec<Parked>) {
+        if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
+            parked.into_iter().for_each(|parked| gateway.release(parked));
+        }
+    }
+
+    /// How the limited activity types stand.
+    pub(super) fn status(&self) -> Vec<ActivityTypeStatus> {
+        let status = |(name, of_type): (&String, &Arc<TypeThrottle>)| {
+            let guarded = of_type.guarded();
+            ActivityTypeStatus {
+                activity_type: name.clone(),
+                open_until: guarded.as_ref().and_then(|guarded| guarded.circuit.open_until()),
+                parked: guarded.map_or(0, |guarded| guarded.parked.len()),
+            }
+        };
+        self.types.iter().map(status).collect()
+    }
+}
+
+/// Lets one parked attempt go whenever the breaker's time is over: it probes. Ends when nothing is parked any more.
+async fn watch(throttle: Weak<Throttle>, of_type: Arc<TypeThrottle>) {
+    loop {
+        let alarm = {
+            let Some(throttle) = throttle.upgrade() else {
+                return;
+            };
+            let Some(mut guarded) = of_type.guarded() else {
+                return;
+            };
+            match guarded.circuit.open_until() {
+                Some(until) if until > throttle.clock.now() && !guarded.parked.is_empty() => {
+                    throttle.clock.sleep_until(until)
+                }
+                _ => {
+                    let next = guarded.parked.pop_front();
+                    // Until the probe has come by, nobody else is to follow it: it is heard of within that time.
+                    let until = guarded.circuit.open_until();
+                    guarded.watched = next.is_some() && !guarded.parked.is_empty();
+                    let goes_on = guarded.watched;
+                    drop(guarded);
+                    throttle.release(next.into_iter().collect());
+                    if !goes_on {
+                        return;
+                    }
+                    let now = throttle.clock.now();
+                    throttle
+                        .clock
+                        .sleep_until(until.unwrap_or(now).max(now.after(PROBE_PAUSE)))
+                }
+            }
+        };
+        alarm.await;
+    }
+}
+
+/// How long the next parked attempt waits for news of the one that probes.
+const PROBE_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+
+impl TypeThrottle {
+    fn new(limits: &ActivityLimits) -> Self {
+        let guarded = |breaker| {
+            Mutex::new(Guarded {
+                circuit: Circuit::new(breaker),
+                parked: VecDeque::new(),
+                watched: false,
+            })
+        };
+        Self {
+            forward: LaneThrottle::new(limits),
+            amends: LaneThrottle::new(limits),
+            circuit: limits.breaker.map(guarded),
+        }
+    }
+
+    fn lane(&self, lane: Lane) -> &LaneThrottle {
+        match lane {
+            Lane::Forward => &self.forward,
+            Lane::Amends => &self.amends,
+        }
+    }
+
+    fn guarded(&self) -> Option<MutexGuard<'_, Guarded>> {
+        // Nothing under the lock can panic, so a poisoned breaker is still whole.
+        let circuit = self.circuit.as_ref()?;
+        Some(circuit.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_shut(&self, now: Timestamp) -> bool {
+        let until = self.guarded().and_then(|guarded| guarded.circuit.open_until());
+        until.is_some_and(|until| until > now)
+    }
+
+    fn passes(&self, now: Timestamp) -> bool {
+        let passage = self.guarded().map(|mut guarded| guarded.circuit.pass(now));
+        !matches!(passage, Some(Passage::Park(_)))
+    }
+}
+
+impl LaneThrottle {
+    fn new(limits: &ActivityLimits) -> Self {
+        let places = |most: std::num::NonZeroU32| {
+            Arc::new(Semaphore::new(
+                usize::try_from(most.get()).unwrap_or(Semaphore::MAX_PERMITS),
+            ))
+        };
+        Self {
+            places: limits.max_concurrent.map(places),
+            rate: limits.rate.map(Paced::new),
+        }
+    }
+}
+
+impl Paced {
+    fn new(rate: Rate) -> Self {
+        Self {
+            line: tokio::sync::Mutex::new(()),
+            bucket: Mutex::new(Bucket::new(rate)),
+        }
+    }
+
+    async fn take(&self, clock: &dyn Clock) {
+        let _first_in_line = self.line.lock().await;
+        loop {
+            let taken = self
+                .bucket
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(clock.now());
+            match taken {
+                Ok(()) => return,
+                Err(then) => clock.sleep_until(then).await,
+            }
+        }
+    }
+}

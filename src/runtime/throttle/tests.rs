@@ -1,0 +1,87 @@
+//! Limits of activity types: who waits for whom, and who does not. Must not live here: buckets and breakers themselves.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::*;
+use crate::model::{Breaker, Failure, Payload};
+use crate::testing::VirtualClock;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn throttle(clock: &VirtualClock, limits: ActivityLimits) -> Arc<Throttle> {
+    let types = BTreeMap::from([("t".to_owned(), limits)]);
+    let limits = EngineLimits {
+        types,
+        ..EngineLimits::default()
+    };
+    Arc::new(Throttle::new(Arc::new(clock.clone()), &limits))
+}
+
+/// Whether an attempt may be made at once; and if so, its pass.
+fn at_once(throttle: &Throttle, activity_type: &str, lane: Lane) -> Option<Option<Pass>> {
+    throttle.enter(activity_type, lane).now_or_never()
+}
+
+#[test]
+fn places_are_counted_by_type_and_lane() {
+    let throttle = throttle(&VirtualClock::new(), ActivityLimits::new().max_concurrent(1));
+    let first = at_once(&throttle, "t", Lane::Forward);
+    assert!(first.is_some());
+    assert!(at_once(&throttle, "t", Lane::Forward).is_none(), "it waits");
+    assert!(at_once(&throttle, "t", Lane::Amends).is_some(), "the way back does not");
+    assert!(
+        at_once(&throttle, "other", Lane::Forward).is_some(),
+        "nor does another type"
+    );
+    drop(first);
+    assert!(at_once(&throttle, "t", Lane::Forward).is_some());
+}
+
+#[test]
+fn rates_are_waited_for_on_the_engine_s_clock_in_line() {
+    let clock = VirtualClock::new();
+    let throttle = throttle(&clock, ActivityLimits::new().rate(2, SECOND * 10));
+    assert!(at_once(&throttle, "t", Lane::Forward).is_some());
+    assert!(at_once(&throttle, "t", Lane::Forward).is_some());
+    let mut third = Box::pin(throttle.enter("t", Lane::Forward));
+    let mut fourth = Box::pin(throttle.enter("t", Lane::Forward));
+    assert!(third.as_mut().now_or_never().is_none() && fourth.as_mut().now_or_never().is_none());
+    assert!(
+        at_once(&throttle, "t", Lane::Amends).is_some(),
+        "the way back has a bucket of its own"
+    );
+    clock.advance(SECOND * 5);
+    assert!(fourth.as_mut().now_or_never().is_none(), "not before the third");
+    assert!(third.now_or_never().is_some());
+    assert!(fourth.as_mut().now_or_never().is_none());
+    clock.advance(SECOND * 5);
+    assert!(fourth.now_or_never().is_some());
+}
+
+#[test]
+fn a_breaker_keeps_back_both_lanes_of_its_type_only() {
+    let clock = VirtualClock::new();
+    let throttle = throttle(
+        &clock,
+        ActivityLimits::new().breaker(Breaker::after(1).open_for(SECOND)),
+    );
+    let pass = at_once(&throttle, "t", Lane::Forward).flatten().unwrap();
+    throttle.leave(&pass, &Err(Failure::new("Down", "")));
+    for lane in [Lane::Forward, Lane::Amends] {
+        assert!(
+            at_once(&throttle, "t", lane).unwrap().is_none(),
+            "{lane:?}: kept back, at once"
+        );
+        assert!(at_once(&throttle, "other", lane).unwrap().is_some());
+    }
+    let status = throttle.status();
+    assert_eq!(status[0].open_until, Some(clock.now().after(SECOND)));
+    clock.advance(SECOND);
+    let probe = at_once(&throttle, "t", Lane::Amends).flatten().unwrap();
+    assert!(at_once(&throttle, "t", Lane::Forward).unwrap().is_none(), "one probes");
+    throttle.leave(&probe, &Ok(Payload::null()));
+    assert!(at_once(&throttle, "t", Lane::Forward).unwrap().is_some());
+    assert_eq!(throttle.status()[0].open_until, None);
+}

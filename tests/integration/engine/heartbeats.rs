@@ -1,0 +1,189 @@
+//! Heartbeats: what the next attempt is told, what a crash leaves of it, how seldom it is written, and how a cancellation
+//! comes back with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amends::engine::RunDescription;
+use amends::model::EventAttributes;
+use amends::testing::VirtualClock;
+use amends::{Amends, CancellationType, Failure, ResultError, RetryPolicy, RunStatus};
+use serde_json::{Value, json};
+
+use crate::support::{Home, Recorder, activity, blocking_activity, run, workflow};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Looks again and again until the first pending activity is as asked for.
+pub(super) async fn until_pending(
+    amends: &Amends,
+    id: &str,
+    wanted: impl Fn(&amends::engine::ActivityView) -> bool,
+) -> RunDescription {
+    loop {
+        if let Ok(description) = amends.client().describe(id).await
+            && description.pending.first().is_some_and(&wanted)
+        {
+            return description;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn until_heartbeat(amends: &Amends, id: &str, details: &Value) {
+    until_pending(amends, id, |pending| {
+        let said = pending.heartbeat.as_ref().map(|details| details.to::<Value>().unwrap());
+        said.as_ref() == Some(details)
+    })
+    .await;
+}
+
+#[test]
+fn the_next_attempt_goes_on_where_the_last_one_was() {
+    run(async {
+        let home = Home::memory();
+        let amends = home
+            .builder()
+            .activity_definition(activity("import", |cx, _| async move {
+                let done = cx.heartbeat_details::<u64>()?.unwrap_or(0);
+                // Faster than is written: what counts is what was said last.
+                for row in done..done + 50 {
+                    cx.heartbeat(&(row + 1))?;
+                }
+                match done {
+                    100 => Ok(json!(done)),
+                    _ => Err(Failure::new("ConnectionLost", "")),
+                }
+            }))
+            .workflow_definition(workflow("w", |cx, _| async move {
+                let retry = RetryPolicy {
+                    initial_interval: Duration::ZERO,
+                    ..RetryPolicy::default()
+                };
+                cx.activity_by_name::<Value>("import", &()).retry(retry).await
+            }))
+            .start()
+            .await
+            .unwrap();
+        let run = amends.workflow_by_name("w").start(&json!(0)).await.unwrap();
+        assert_eq!(run.result().await.unwrap(), json!(100));
+        amends.shutdown(SECOND).await;
+    });
+}
+
+#[test]
+fn details_outlive_the_engine() {
+    run(async {
+        for home in Home::each() {
+            let start = || {
+                let builder = home.builder();
+                let builder = builder.activity_definition(activity("import", |cx, _| async move {
+                    match cx.heartbeat_details::<String>()? {
+                        Some(details) => Ok(json!([cx.info().attempt, details])),
+                        None => {
+                            cx.heartbeat("row 7")?;
+                            std::future::pending().await
+                        }
+                    }
+                }));
+                let builder = builder.workflow_definition(workflow("w", |cx, _| async move {
+                    cx.activity_by_name::<Value>("import", &()).await
+                }));
+                builder.start()
+            };
+            let amends = start().await.unwrap();
+            let run = amends.workflow_by_name("w").id("w").start(&json!(0)).await.unwrap();
+            until_heartbeat(&amends, "w", &json!("row 7")).await;
+            drop(run);
+            amends.shutdown(Duration::ZERO).await;
+            let amends = start().await.unwrap();
+            let run = amends.find("w").await.unwrap();
+            assert_eq!(run.result().await.unwrap(), json!([2, "row 7"]));
+            amends.shutdown(SECOND).await;
+            home.assert_sound();
+        }
+    });
+}
+
+/// A heartbeat timeout of 10 s lets a heartbeat through at once, and then one every 8 s, the newest.
+#[test]
+fn heartbeats_are_written_seldom_and_a_timeout_says_the_last() {
+    run(async {
+        let (home, clock, recorder) = (Home::memory(), VirtualClock::new(), Recorder::new());
+        let noted = recorder.clone();
+        let amends = home
+            .builder()
+            .clock(Arc::new(clock.clone()))
+            .passivate_after(SECOND * 3_600)
+            .activity_definition(activity("import", move |cx, _| {
+                let noted = noted.clone();
+                async move {
+                    for row in 1..=1_000 {
+                        cx.heartbeat(&row)?;
+                    }
+                    noted.note("said");
+                    std::future::pending().await
+                }
+            }))
+            .workflow_definition(workflow("w", |cx, _| async move {
+                let call = cx.activity_by_name::<Value>("import", &()).heartbeat(SECOND * 10);
+                call.retry(RetryPolicy::never()).await
+            }))
+            .start()
+            .await
+            .unwrap();
+        let run = amends.workflow_by_name("w").id("w").start(&json!(0)).await.unwrap();
+        recorder.until("said", 1).await;
+        until_heartbeat(&amends, "w", &json!(1)).await;
+        clock.pass(SECOND * 8).await;
+        until_heartbeat(&amends, "w", &json!(1_000)).await;
+        clock.pass(SECOND * 2).await;
+        match run.result().await {
+            Err(ResultError::Failed(failure)) => {
+                assert_eq!(failure.root().message, "heartbeat timeout");
+                assert_eq!(failure.last_heartbeat().unwrap().to::<u32>().unwrap(), 1_000);
+            }
+            other => panic!("{other:?}"),
+        }
+        amends.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn a_heartbeat_leads_out_of_cancelled_work() {
+    run(async {
+        let (home, recorder) = (Home::memory(), Recorder::new());
+        let noted = recorder.clone();
+        let amends = home
+            .builder()
+            .activity_definition(blocking_activity("convert", move |cx, _| {
+                noted.note("began");
+                loop {
+                    cx.heartbeat(&"page")?;
+                    std::thread::yield_now();
+                }
+            }))
+            .workflow_definition(workflow("w", |cx, _| async move {
+                let call = cx.activity_by_name::<Value>("convert", &());
+                call.cancellation(CancellationType::WaitCancellationCompleted).await
+            }))
+            .start()
+            .await
+            .unwrap();
+        let run = amends.workflow_by_name("w").id("w").start(&json!(0)).await.unwrap();
+        recorder.until("began", 1).await;
+        run.cancel("enough").await.unwrap();
+        assert!(matches!(run.result().await, Err(ResultError::Canceled(_))));
+        let history = amends.client().history("w").await.unwrap();
+        let canceled = |event: &amends::model::Event| {
+            matches!(
+                &event.attributes,
+                EventAttributes::ActivityTaskCanceled { started: Some(_), .. }
+            )
+        };
+        assert!(history.iter().any(canceled), "{history:?}");
+        let description = amends.client().describe("w").await.unwrap();
+        assert_eq!(description.status, RunStatus::Canceled);
+        amends.shutdown(SECOND).await;
+    });
+}

@@ -1,0 +1,189 @@
+//! What an engine limits: how many attempts of a type at once, how fast, and breakers that park attempts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use amends::model::HoldReason;
+use amends::testing::VirtualClock;
+use amends::{ActivityLimits, Amends, AmendsBuilder, Breaker, Failure, RetryPolicy};
+use serde_json::{Value, json};
+
+use super::heartbeats::until_pending;
+use crate::support::{Home, Recorder, activity, run, workflow};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_type_has_so_many_attempts_at_once() {
+    run(async {
+        let home = Home::memory();
+        let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let highest = most.clone();
+        let amends = home
+            .builder()
+            .activity_limits("work", ActivityLimits::new().max_concurrent(2))
+            .activity_definition(activity("work", move |_, input| {
+                let (inside, most) = (inside.clone(), highest.clone());
+                async move {
+                    most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    for _ in 0..100 {
+                        tokio::task::yield_now().await;
+                    }
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                    Ok(input)
+                }
+            }))
+            .workflow_definition(workflow("many", |cx, _| async move {
+                let calls = cx.map_concurrent(0..30, 30, |n| cx.activity_by_name::<Value>("work", &json!(n)));
+                Ok(json!(calls.await.into_iter().filter(Result::is_ok).count()))
+            }))
+            .start()
+            .await
+            .unwrap();
+        let run = amends.workflow_by_name("many").start(&json!(0)).await.unwrap();
+        assert_eq!(run.result().await.unwrap(), json!(30));
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+        amends.shutdown(SECOND).await;
+    });
+}
+
+#[test]
+fn a_rate_is_kept_on_the_engine_s_clock() {
+    run(async {
+        let (home, clock, recorder) = (Home::memory(), VirtualClock::new(), Recorder::new());
+        let noted = recorder.clone();
+        let amends = home
+            .builder()
+            .clock(Arc::new(clock.clone()))
+            .activity_limits("mail", ActivityLimits::new().rate(2, SECOND * 20))
+            .activity_definition(activity("mail", move |_, input| {
+                noted.note("sent");
+                async move { Ok(input) }
+            }))
+            .workflow_definition(workflow("many", |cx, _| async move {
+                let calls = cx.map_concurrent(0..4, 4, |n| {
+                    let call = cx.activity_by_name::<Value>("mail", &json!(n));
+                    call.start_to_close(SECOND * 7)
+                });
+                Ok(json!(calls.await.into_iter().filter(Result::is_ok).count()))
+            }))
+            .start()
+            .await
+            .unwrap();
+        let run = amends.workflow_by_name("many").start(&json!(0)).await.unwrap();
+        recorder.until_len(2).await;
+        clock.pass(SECOND * 10).await;
+        recorder.until_len(3).await;
+        clock.pass(SECOND * 10).await;
+        assert_eq!(
+            run.result().await.unwrap(),
+            json!(4),
+            "waiting is no part of an attempt's time"
+        );
+        amends.shutdown(SECOND).await;
+    });
+}
+
+/// A participant that is down until it is told otherwise, behind a breaker that opens after three failures.
+fn charging(builder: AmendsBuilder, up: &Arc<AtomicBool>, recorder: &Recorder) -> AmendsBuilder {
+    let (up, recorder) = (up.clone(), recorder.clone());
+    builder
+        .activity_limits(
+            "charge",
+            ActivityLimits::new().breaker(Breaker::after(3).open_for(SECOND * 30)),
+        )
+        .activity_definition(activity("charge", move |cx, _| {
+            recorder.note("asked");
+            let answer = match up.load(Ordering::SeqCst) {
+                true => Ok(json!(cx.info().attempt)),
+                false => Err(Failure::new("Down", "")),
+            };
+            async move { answer }
+        }))
+        .workflow_definition(workflow("w", |cx, _| async move {
+            let retry = RetryPolicy {
+                backoff_coefficient: 1.0,
+                maximum_attempts: 2,
+                ..RetryPolicy::default()
+            };
+            cx.activity_by_name::<Value>("charge", &()).retry(retry).await
+        }))
+}
+
+/// Three runs whose attempts fail, and a fourth whose attempt is never made: all of them are parked in the end.
+async fn parked(amends: &Amends, clock: &VirtualClock, recorder: &Recorder) -> Vec<amends::RunHandle<Value>> {
+    let mut runs = Vec::new();
+    for name in ["w1", "w2", "w3", "w4"] {
+        runs.push(amends.workflow_by_name("w").id(name).start(&json!(0)).await.unwrap());
+        if name == "w4" {
+            continue;
+        }
+        recorder.until("asked", runs.len()).await;
+        until_pending(amends, name, |pending| pending.attempt == 2).await;
+    }
+    until_pending(amends, "w4", |pending| pending.held == Some(HoldReason::Breaker)).await;
+    clock.pass(SECOND).await;
+    for name in ["w1", "w2", "w3"] {
+        until_pending(amends, name, |pending| pending.held == Some(HoldReason::Breaker)).await;
+    }
+    runs
+}
+
+#[test]
+fn a_breaker_parks_attempts_until_a_probe_is_answered() {
+    run(async {
+        let (home, clock, recorder) = (Home::memory(), VirtualClock::new(), Recorder::new());
+        let up = Arc::new(AtomicBool::new(false));
+        let builder = home
+            .builder()
+            .clock(Arc::new(clock.clone()))
+            .passivate_after(SECOND * 3_600);
+        let amends = charging(builder, &up, &recorder).start().await.unwrap();
+        let runs = parked(&amends, &clock, &recorder).await;
+        while amends.client().activity_types()[0].parked < 4 {
+            tokio::task::yield_now().await;
+        }
+        let status = amends.client().activity_types().remove(0);
+        assert_eq!(status.activity_type, "charge");
+        assert!(status.open_until.is_some());
+        assert_eq!(recorder.len(), 3, "nobody is asked meanwhile");
+        up.store(true, Ordering::SeqCst);
+        clock.pass(SECOND * 29).await;
+        let mut attempts = Vec::new();
+        for run in runs {
+            attempts.push(run.result().await.unwrap());
+        }
+        assert_eq!(
+            attempts,
+            [2, 2, 2, 1].map(|attempt| json!(attempt)),
+            "no attempt was used up by waiting"
+        );
+        assert_eq!(recorder.len(), 7);
+        let status = amends.client().activity_types().remove(0);
+        assert_eq!((status.open_until, status.parked), (None, 0));
+        amends.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn what_is_parked_is_not_lost_with_its_engine() {
+    run(async {
+        for home in Home::each() {
+            let (clock, recorder) = (VirtualClock::new(), Recorder::new());
+            let up = Arc::new(AtomicBool::new(false));
+            let start = || charging(home.builder().clock(Arc::new(clock.clone())), &up, &recorder).start();
+            let amends = start().await.unwrap();
+            drop(parked(&amends, &clock, &recorder).await);
+            amends.shutdown(Duration::ZERO).await;
+            up.store(true, Ordering::SeqCst);
+            let amends = start().await.unwrap();
+            for (name, attempt) in [("w1", 2), ("w2", 2), ("w3", 2), ("w4", 1)] {
+                let run = amends.find(name).await.unwrap();
+                assert_eq!(run.result().await.unwrap(), json!(attempt), "{name}");
+            }
+            amends.shutdown(Duration::ZERO).await;
+            home.assert_sound();
+        }
+    });
+}

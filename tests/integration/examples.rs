@@ -1,0 +1,71 @@
+//! The programs in `examples/` about activities, run as people would run them, and on virtual time. Must not live here:
+//! examples of embedding (`embed`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amends::testing::VirtualClock;
+
+use crate::support::run;
+
+#[path = "../../examples/approval.rs"]
+#[allow(dead_code, reason = "its `main` only answers itself")]
+mod approval;
+#[path = "../../examples/batch.rs"]
+#[allow(dead_code, reason = "its `main` only makes up an album")]
+mod batch;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[test]
+fn a_batch_gathers_what_came_of_it_and_names_what_did_not_work() {
+    run(async {
+        let images = (0..50).map(|number| match number % 10 {
+            3 => format!("{number}.txt"),
+            _ => format!("{number:02}.png"),
+        });
+        let report = batch::run(images.collect()).await.unwrap();
+        assert_eq!(report.bytes, 45 * 6_000);
+        assert_eq!(report.broken, ["3.txt", "13.txt", "23.txt", "33.txt", "43.txt"]);
+    });
+}
+
+#[test]
+fn an_approval_is_escalated_when_nobody_answers() {
+    run(async {
+        let clock = VirtualClock::new();
+        let (amends, questions) = approval::engine(Arc::new(clock.clone())).await.unwrap();
+        let ask = || questions.recv_timeout(Duration::from_secs(60)).unwrap();
+
+        let quick = approval::begin(&amends, "train").await.unwrap();
+        let (approver, token) = ask();
+        assert_eq!(approver, "manager");
+        amends.client().complete_activity(&token, &true).await.unwrap();
+        assert_eq!(quick.result().await.unwrap(), "train: approved by the manager");
+
+        let slow = approval::begin(&amends, "flight").await.unwrap();
+        let (_, of_manager) = ask();
+        clock.pass(DAY * 2).await;
+        let (approver, token) = ask();
+        assert_eq!(approver, "director");
+        let late = amends.client().complete_activity(&of_manager, &true).await;
+        assert!(matches!(late, Err(amends::Error::NoSuchAttempt(_))), "{late:?}");
+        amends.client().complete_activity(&token, &false).await.unwrap();
+        assert_eq!(slow.result().await.unwrap(), "flight: declined by the director");
+
+        let forgotten = approval::begin(&amends, "hotel").await.unwrap();
+        let _ = ask();
+        clock.pass(DAY * 2).await;
+        let _ = ask();
+        clock.pass(DAY * 5).await;
+        assert!(
+            forgotten
+                .result()
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("NobodyAnswered")
+        );
+        amends.shutdown(Duration::ZERO).await;
+    });
+}
