@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::{
     AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunId, RunStarted,
-    RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, WorkflowId,
+    RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, UpdateId, WorkflowId,
 };
 
+use super::external::PendingExternal;
 use super::ledger::{SagaLedger, StepRecord};
 use super::pending::{LockState, PendingActivity, PendingTimer, PendingWait, Rollback, RunLock, StuckItem};
+use super::update::UpdateRecord;
 
 /// The state of one run. Equal histories fold to equal states.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +45,10 @@ pub struct RunState {
     /// Signals that no step has waited for yet; only for runs that follow a definition.
     pub(super) unread_signals: BTreeMap<SignalName, VecDeque<(EventId, Payload)>>,
     pub(super) locks: BTreeMap<LockName, RunLock>,
+    /// Every update that was accepted; kept when the run has ended, for those who ask.
+    pub(super) updates: BTreeMap<UpdateId, UpdateRecord>,
+    /// Messages to other runs that are on their way.
+    pub(super) externals: BTreeMap<EventId, PendingExternal>,
     /// The run whose steps this one undoes.
     pub(super) adopted_from: Option<RunId>,
     pub(super) task_due: bool,
@@ -221,11 +227,11 @@ impl RunState {
     /// Whether this attempt should be running: it is still the activity's current one.
     #[must_use]
     pub fn wants_attempt(&self, token: AttemptToken) -> bool {
-        !self.is_closed()
-            && self
-                .activities
-                .get(&token.scheduled)
-                .is_some_and(|activity| activity.attempt == token.attempt && !activity.is_suspended())
+        let of_activity = || {
+            let activity = self.activities.get(&token.scheduled);
+            activity.is_some_and(|activity| activity.attempt == token.attempt && !activity.is_suspended())
+        };
+        !self.is_closed() && (self.externals.contains_key(&token.scheduled) || of_activity())
     }
 
     /// Whether this attempt should stop early: its activity was asked to.
@@ -276,7 +282,8 @@ impl RunState {
             .locks
             .values()
             .any(|lock| !matches!(lock.state, LockState::Refused(_)));
-        if self.parked.is_some() || self.task_due() || held || locks || self.attempts_due(now).next().is_some() {
+        let owes = held || locks || !self.externals.is_empty();
+        if self.parked.is_some() || self.task_due() || owes || self.attempts_due(now).next().is_some() {
             return Some(Timestamp::EPOCH);
         }
         self.next_wake(now)

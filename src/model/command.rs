@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    ActivityId, ActivityOptions, ActivityType, Failure, LockName, Payload, SignalName, StepName, StepSpec, TimerId,
+    ActivityId, ActivityOptions, ActivityType, ExternalCancel, ExternalSignal, Failure, LockName, Payload, SignalName,
+    StepName, StepSpec, TimerId, UpdateId, UpdateRequest,
 };
 
 /// One request of a decider. Everything a decider can ask for is in this list.
@@ -58,6 +59,26 @@ pub enum Command {
         name: StepName,
         /// The steps it depends on.
         after: Vec<StepName>,
+    },
+    /// Send another run a signal.
+    SignalExternal(Box<ExternalSignal>),
+    /// Ask another run to end.
+    RequestCancelExternal(Box<ExternalCancel>),
+    /// Take an update on: from here on it is journaled.
+    AcceptUpdate(Box<UpdateRequest>),
+    /// Refuse an update: nothing of it is journaled.
+    RejectUpdate {
+        /// Which one.
+        update_id: UpdateId,
+        /// Why.
+        failure: Failure,
+    },
+    /// Answer an accepted update.
+    CompleteUpdate {
+        /// Which one.
+        update_id: UpdateId,
+        /// The answer.
+        outcome: Result<Payload, Failure>,
     },
     /// End the run with a result. Must be the last command.
     CompleteWorkflow {
@@ -129,6 +150,11 @@ impl Command {
             Command::RequestLock { .. } => "RequestSagaLock",
             Command::Wait(_) => "StartSagaWait",
             Command::SkipStep { .. } => "SkipSagaStep",
+            Command::SignalExternal(_) => "SignalExternalWorkflowExecution",
+            Command::RequestCancelExternal(_) => "RequestCancelExternalWorkflowExecution",
+            Command::AcceptUpdate(_) => "AcceptUpdate",
+            Command::RejectUpdate { .. } => "RejectUpdate",
+            Command::CompleteUpdate { .. } => "CompleteUpdate",
             Command::CompleteWorkflow { .. } => "CompleteWorkflowExecution",
             Command::FailWorkflow { .. } => "FailWorkflowExecution",
             Command::CancelWorkflow { .. } => "CancelWorkflowExecution",

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, Failure, Payload, RequestId, RetryState,
-    RunId, SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted,
-    SagaWaitStarted, SignalName, StepSpec, StepVerdict, TimerId, Timestamp, WaitResult, WorkflowId, WorkflowType,
+    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, ExternalCancel, ExternalSignal, Failure,
+    Payload, RequestId, RetryState, RunId, SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped,
+    SagaStuck, SagaUnwindStarted, SagaWaitStarted, SignalName, StepSpec, StepVerdict, TimerId, Timestamp,
+    UpdateCompleted, UpdateRequest, WaitResult, WorkflowId, WorkflowType,
 };
 
 /// How many ids a decided turn takes: it stands for WorkflowTaskScheduled, WorkflowTaskStarted and
@@ -153,6 +154,38 @@ pub enum EventAttributes {
         name: String,
         /// Its content.
         details: Payload,
+    },
+    /// An update was taken on.
+    WorkflowExecutionUpdateAccepted(Box<UpdateRequest>),
+    /// An update was answered.
+    WorkflowExecutionUpdateCompleted(Box<UpdateCompleted>),
+    /// Another run is sent a signal.
+    SignalExternalWorkflowExecutionInitiated(Box<ExternalSignal>),
+    /// The other run does not get the signal.
+    SignalExternalWorkflowExecutionFailed {
+        /// The initiating event.
+        initiated: EventId,
+        /// Why.
+        failure: Failure,
+    },
+    /// The other run has the signal.
+    ExternalWorkflowExecutionSignaled {
+        /// The initiating event.
+        initiated: EventId,
+    },
+    /// Another run is asked to end.
+    RequestCancelExternalWorkflowExecutionInitiated(Box<ExternalCancel>),
+    /// The other run cannot be asked to end.
+    RequestCancelExternalWorkflowExecutionFailed {
+        /// The initiating event.
+        initiated: EventId,
+        /// Why.
+        failure: Failure,
+    },
+    /// The other run was asked to end.
+    ExternalWorkflowExecutionCancelRequested {
+        /// The initiating event.
+        initiated: EventId,
     },
     /// Ours: the saga turned back; what is owed is compensated from here on.
     SagaUnwindStarted(Box<SagaUnwindStarted>),
@@ -379,6 +412,14 @@ impl EventAttributes {
             E::TimerFired { .. } => "TimerFired",
             E::TimerCanceled { .. } => "TimerCanceled",
             E::MarkerRecorded { .. } => "MarkerRecorded",
+            E::WorkflowExecutionUpdateAccepted(_) => "WorkflowExecutionUpdateAccepted",
+            E::WorkflowExecutionUpdateCompleted(_) => "WorkflowExecutionUpdateCompleted",
+            E::SignalExternalWorkflowExecutionInitiated(_) => "SignalExternalWorkflowExecutionInitiated",
+            E::SignalExternalWorkflowExecutionFailed { .. } => "SignalExternalWorkflowExecutionFailed",
+            E::ExternalWorkflowExecutionSignaled { .. } => "ExternalWorkflowExecutionSignaled",
+            E::RequestCancelExternalWorkflowExecutionInitiated(_) => "RequestCancelExternalWorkflowExecutionInitiated",
+            E::RequestCancelExternalWorkflowExecutionFailed { .. } => "RequestCancelExternalWorkflowExecutionFailed",
+            E::ExternalWorkflowExecutionCancelRequested { .. } => "ExternalWorkflowExecutionCancelRequested",
             E::SagaUnwindStarted(_) => "SagaUnwindStarted",
             E::SagaStuck(_) => "SagaStuck",
             E::SagaDecided(_) => "SagaDecided",

@@ -9,6 +9,7 @@ mod failure;
 mod ids;
 mod input;
 pub mod limits;
+mod message;
 mod options;
 mod payload;
 mod retry;
@@ -27,10 +28,11 @@ pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
 #[cfg(feature = "runtime")]
 pub(crate) use ids::check as check_id;
 pub use ids::{
-    ActivityId, ActivityType, DefinitionDigest, EventId, IdError, LockName, RequestId, RunId, SignalName, StepName,
-    TimerId, WorkflowId, WorkflowType,
+    ActivityId, ActivityType, DefinitionDigest, EventId, IdError, LockName, QueryName, RequestId, RunId, SignalName,
+    StepName, TimerId, UpdateId, UpdateName, WorkflowId, WorkflowType,
 };
 pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
+pub use message::{ExternalCancel, ExternalSignal, Query, UpdateCompleted, UpdateRequest};
 pub use options::ActivityOptions;
 pub use payload::{Payload, PayloadError};
 pub use retry::{RetryDecision, RetryPolicy};

@@ -1,5 +1,7 @@
 //! The record's promises: nothing is lost, nothing but a record is accepted, and what was released stays readable.
 
+mod message;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -265,7 +267,12 @@ fn activity_events() -> Vec<EventAttributes> {
 fn every_kind() -> Turn {
     let text = str::to_owned;
     let scheduled_id = EventId(5);
-    let attributes = [run_events(), activity_events(), saga_events()].into_iter().flatten();
+    let attributes = [
+        run_events(),
+        activity_events(),
+        saga_events(),
+        message::message_events(),
+    ];
     let event = |(place, attributes)| Event {
         id: EventId(place),
         time: Timestamp::from_micros(1_700_000_000_000_000),
@@ -274,7 +281,7 @@ fn every_kind() -> Turn {
     Turn {
         seq: 3,
         time: Timestamp::from_micros(1_700_000_000_000_001),
-        events: (1_u64..).zip(attributes).map(event).collect(),
+        events: (1_u64..).zip(attributes.into_iter().flatten()).map(event).collect(),
         pending: vec![
             PendingChange::RetryScheduled {
                 scheduled: scheduled_id,
@@ -324,7 +331,7 @@ fn every_kind_of_event_is_in_the_golden_record() {
         .iter()
         .map(|event| event.attributes.kind())
         .collect();
-    assert_eq!(kinds.len(), 34);
+    assert_eq!(kinds.len(), 42);
 }
 
 #[test]

@@ -3,10 +3,12 @@
 //!
 //! Positions are the format: no field or variant may be added, removed or moved.
 
+mod message;
 mod saga;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(super) use message::*;
 pub(super) use saga::*;
 
 #[derive(Serialize, Deserialize)]
@@ -222,6 +224,7 @@ pub(super) enum Attributes<'a> {
         #[serde(borrow)]
         steps: Vec<AdoptedStep<'a>>,
     },
+    Message(#[serde(borrow)] Box<Message<'a>>),
 }
 
 #[derive(Serialize, Deserialize)]
