@@ -26,6 +26,7 @@ pub use model::{ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStat
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CompensationDefinition, Execution, Registry,
     RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext, WorkflowDefinition,
+    WorkflowState,
 };
 #[cfg(feature = "macros")]
 pub use sdk::{activity, workflow};

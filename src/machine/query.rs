@@ -25,12 +25,23 @@ pub enum QueryError {
     /// The run's handler tried to change something.
     #[error("a query only looks, but its handler tried to {0}: do that in an update or a signal handler")]
     NotReadOnly(String),
+    /// The run's handler panicked.
+    #[error("the query's handler {0}")]
+    Panicked(String),
     /// The run's code does not fit its history, so nobody knows how it stands.
     #[error("the run's code cannot be asked: {0}")]
     Undecidable(Box<ParkReason>),
     /// Who could answer is not at hand here.
     #[error("the run's workflow code is not at hand")]
     NotHere,
+}
+
+impl QueryError {
+    /// Whether the handler may have changed something although it must not: then who answered is not to be trusted any more.
+    #[must_use]
+    pub fn leaves_doubt(&self) -> bool {
+        matches!(self, QueryError::NotReadOnly(_) | QueryError::Panicked(_))
+    }
 }
 
 /// Queries that runs of definitions answer, beside their own names.

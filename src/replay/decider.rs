@@ -1,29 +1,22 @@
 //! The decider for workflows written as code. Lives here: one turn of the code, live and on replay alike. Must not live
 //! here: comparing one command with one event (`matching`).
 
-use std::any::Any;
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
-use futures_util::future::LocalBoxFuture;
-
-use crate::machine::{Decider, Task};
+use crate::machine::{Decider, QueryError, RunState, Task};
 use crate::model::{
-    Command, Event, EventAttributes, EventId, Failure, ParkReason, Payload, RetryState, RunStarted, Timestamp, limits,
+    Command, Event, EventAttributes, EventId, Failure, ParkReason, Payload, Query, RetryState, Timestamp, UpdateRequest,
 };
-use crate::sdk::{Core, RunIdentity, Workflow, WorkflowContext};
+use crate::sdk::Workflow;
 
 use super::matching::{self, ActivityIds, Expected};
 use super::root_waker::RootWaker;
+use super::run::{Rest, Run, Updates};
 use super::saga::SagaWatch;
-
-type CodeFuture = LocalBoxFuture<'static, Result<Payload, Failure>>;
 
 /// Decides by running workflow code. Not `Send`: it lives and dies on one thread, and is rebuilt elsewhere by
 /// [`replay`](Self::replay).
@@ -43,13 +36,6 @@ pub struct CodeDecider {
     /// The code has ended, or the machine took over: there is nothing to decide any more.
     over: bool,
     broken: Option<ParkReason>,
-}
-
-struct Run {
-    core: Rc<RefCell<Core>>,
-    future: Option<CodeFuture>,
-    /// To start the code with, before its first poll.
-    input: Option<Payload>,
 }
 
 impl CodeDecider {
@@ -82,7 +68,8 @@ impl CodeDecider {
             let Some((task, later)) = after.split_first() else {
                 break;
             };
-            decider.turn(portion, task.time)?;
+            let updates = Updates::Recorded(accepted_in(later));
+            decider.turn(portion, task.time, updates, false)?;
             decider.seen = Some(task.id);
             rest = later;
         }
@@ -106,15 +93,28 @@ impl CodeDecider {
         self.look_at(rest)
     }
 
-    fn turn(&mut self, events: &[Event], now: Timestamp) -> Result<Vec<Command>, ParkReason> {
+    fn turn(
+        &mut self,
+        events: &[Event],
+        now: Timestamp,
+        updates: Updates<'_>,
+        only_updates: bool,
+    ) -> Result<Vec<Command>, ParkReason> {
         if let Some(reason) = &self.broken {
             return Err(reason.clone());
         }
         let deciding = self.waker.enter();
-        let decided = self.look_at(events).and_then(|()| self.run_code(now));
+        let decided = self
+            .look_at(events)
+            .and_then(|()| self.run_code(now, updates, only_updates));
         drop(deciding);
         match &decided {
-            Ok(commands) => self.expected = commands.iter().map(Expected::from).collect(),
+            Ok(commands) => {
+                let lasting = commands
+                    .iter()
+                    .filter(|command| !matches!(command, Command::RejectUpdate { .. }));
+                self.expected = lasting.map(Expected::from).collect();
+            }
             Err(reason) => self.broken = Some(reason.clone()),
         }
         decided
@@ -186,8 +186,18 @@ impl CodeDecider {
                 });
             }
         }
-        if let (Some(run), EventAttributes::ActivityTaskScheduled(scheduled)) = (&self.run, &event.attributes) {
-            run.core.borrow_mut().confirm_activity(&scheduled.activity_id, event.id);
+        if let Some(run) = &self.run {
+            let mut core = run.core.borrow_mut();
+            match &event.attributes {
+                EventAttributes::ActivityTaskScheduled(scheduled) => {
+                    core.confirm_activity(&scheduled.activity_id, event.id);
+                }
+                EventAttributes::SignalExternalWorkflowExecutionInitiated(_)
+                | EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(_) => {
+                    core.confirm_external(event.id)
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -242,6 +252,12 @@ impl CodeDecider {
             }
             E::TimerFired { timer_id, .. } => core.fire_timer(timer_id),
             E::WorkflowExecutionSignaled(signal) => core.deliver_signal(&signal.name, signal.input.clone()),
+            E::ExternalWorkflowExecutionSignaled { initiated }
+            | E::ExternalWorkflowExecutionCancelRequested { initiated } => core.end_external(*initiated, Ok(())),
+            E::SignalExternalWorkflowExecutionFailed { initiated, failure }
+            | E::RequestCancelExternalWorkflowExecutionFailed { initiated, failure } => {
+                core.end_external(*initiated, Err(failure.clone()));
+            }
             E::SagaRollbackCompleted { .. } => core.complete_rollback(),
             E::SagaLockAcquired { requested } => {
                 if let Some(lock) = self.saga.take_lock(*requested) {
@@ -258,7 +274,12 @@ impl CodeDecider {
     }
 
     /// Second half of a turn: what the code makes of it.
-    fn run_code(&mut self, now: Timestamp) -> Result<Vec<Command>, ParkReason> {
+    fn run_code(
+        &mut self,
+        now: Timestamp,
+        updates: Updates<'_>,
+        only_updates: bool,
+    ) -> Result<Vec<Command>, ParkReason> {
         if self.over {
             return Ok(Vec::new());
         }
@@ -266,15 +287,19 @@ impl CodeDecider {
             return Err(ParkReason::ForeignFuture);
         }
         let run = self.run.as_mut().ok_or_else(no_beginning)?;
-        run.core.borrow_mut().set_now(now);
-        let ended = run.poll_to_rest(&self.workflow, &self.waker)?;
+        let before = run.core.borrow_mut().set_now(now);
+        let rest = run.rest(&self.workflow, &self.waker, updates, only_updates)?;
         let mut commands = run.core.borrow_mut().take_commands();
-        if let Some(result) = ended {
-            self.over = true;
-            commands.push(run.closing_command(result));
-            run.put_away()?;
-        } else if !run.core.borrow().is_waiting() {
-            return Err(ParkReason::ForeignFuture);
+        match rest {
+            Rest::Ended(result) => {
+                self.over = true;
+                commands.push(run.closing_command(result));
+                run.put_away()?;
+            }
+            Rest::Waiting if !run.core.borrow().is_waiting() => return Err(ParkReason::ForeignFuture),
+            Rest::Waiting => {}
+            // The turn is forgotten, its time included.
+            Rest::Untouched => drop(run.core.borrow_mut().set_now(before)),
         }
         Ok(commands)
     }
@@ -285,71 +310,20 @@ impl CodeDecider {
     }
 }
 
-impl Run {
-    fn new(started: &RunStarted) -> Self {
-        Self {
-            core: Rc::new(RefCell::new(Core::new(RunIdentity::from(started)))),
-            future: None,
-            input: Some(started.input.clone()),
-        }
-    }
-
-    /// Polls until the code neither ends nor wakes itself.
-    fn poll_to_rest(
-        &mut self,
-        workflow: &Arc<dyn Workflow>,
-        waker: &Arc<RootWaker>,
-    ) -> Result<Option<Result<Payload, Failure>>, ParkReason> {
-        if let Some(input) = self.input.take() {
-            let cx = WorkflowContext::new(self.core.clone());
-            self.future = Some(caught(|| workflow.start(cx, input))?);
-        }
-        let Some(future) = &mut self.future else {
-            return Ok(None);
-        };
-        let task_waker = Waker::from(waker.clone());
-        let mut cx = Context::from_waker(&task_waker);
-        for _ in 0..limits::POLLS_PER_TURN_MAX {
-            waker.take_woken();
-            match caught(|| future.as_mut().poll(&mut cx))? {
-                Poll::Ready(result) => return Ok(Some(result)),
-                Poll::Pending if waker.take_woken() => {}
-                Poll::Pending => return Ok(None),
-            }
-        }
-        let polls = limits::POLLS_PER_TURN_MAX;
-        Err(ParkReason::BadCommand {
-            message: format!("the code wakes itself without end: after {polls} polls it had not come to rest"),
-        })
-    }
-
-    fn closing_command(&self, result: Result<Payload, Failure>) -> Command {
-        let result = result.and_then(|payload| {
-            payload.checked().map_err(|error| {
-                let message = format!("the workflow's result cannot be recorded: {error}");
-                Failure::non_retryable("InvalidOutput", message)
-            })
-        });
-        match result {
-            Ok(result) => Command::CompleteWorkflow { result },
-            Err(failure) if failure.is_canceled() && self.core.borrow().cancel_was_requested() => {
-                Command::CancelWorkflow { failure }
-            }
-            Err(failure) => Command::FailWorkflow { failure },
-        }
-    }
-
-    /// Drops the code; what it still holds means nothing any more.
-    fn put_away(&mut self) -> Result<(), ParkReason> {
-        self.core.borrow_mut().end();
-        let future = self.future.take();
-        caught(|| drop(future))
-    }
-}
-
 impl Decider for CodeDecider {
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
-        self.turn(task.events, task.now)
+        let only_updates = !task.updates.is_empty() && !task.run.task_due();
+        self.turn(task.events, task.now, Updates::Arrived(task.updates), only_updates)
+    }
+
+    fn query(&mut self, _: &RunState, query: &Query) -> Result<Payload, QueryError> {
+        let undecidable = |reason: &ParkReason| QueryError::Undecidable(Box::new(reason.clone()));
+        if let Some(reason) = &self.broken {
+            return Err(undecidable(reason));
+        }
+        let run = self.run.as_ref().ok_or(QueryError::NotHere)?;
+        let _deciding = self.waker.enter();
+        run.ask(query)
     }
 }
 
@@ -357,8 +331,7 @@ impl Drop for CodeDecider {
     fn drop(&mut self) {
         let _deciding = self.waker.enter();
         if let Some(run) = &mut self.run {
-            // A destructor of the user's that panics must not take the thread of many runs with it.
-            let _ = run.put_away();
+            run.throw_away();
         }
     }
 }
@@ -384,21 +357,12 @@ fn is_task(event: &Event) -> bool {
     matches!(event.attributes, EventAttributes::WorkflowTask(_))
 }
 
-fn caught<T>(code: impl FnOnce() -> T) -> Result<T, ParkReason> {
-    // A run whose code panicked is thrown away, so nobody sees what the panic left half done.
-    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| ParkReason::Panicked {
-        message: panic_message(payload.as_ref()),
-    })
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> String {
-    if let Some(message) = payload.downcast_ref::<&'static str>() {
-        (*message).to_owned()
-    } else if let Some(message) = payload.downcast_ref::<String>() {
-        message.clone()
-    } else if let Some(failure) = payload.downcast_ref::<Failure>() {
-        failure.to_string()
-    } else {
-        "a panic whose payload is not text".to_owned()
-    }
+/// The updates that the task before these events accepted: the events up to the next task are of its commands.
+fn accepted_in(later: &[Event]) -> Vec<UpdateRequest> {
+    let of_the_task = later.iter().take_while(|event| !is_task(event));
+    let accepted = of_the_task.filter_map(|event| match &event.attributes {
+        EventAttributes::WorkflowExecutionUpdateAccepted(update) => Some((**update).clone()),
+        _ => None,
+    });
+    accepted.collect()
 }

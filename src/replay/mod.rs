@@ -9,6 +9,7 @@
 mod decider;
 mod matching;
 mod root_waker;
+mod run;
 mod saga;
 #[cfg(test)]
 mod tests;

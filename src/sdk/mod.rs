@@ -28,11 +28,11 @@ pub use names::FunctionNameError;
 pub use registry::{Registry, RegistryError};
 pub use shared_state::SharedState;
 pub use workflow::{
-    ActivityCall, ChildCall, LockCall, RollBack, RunCanceled, Saga, Savepoint, SignalReceive, SignalReceiver, Sleep,
-    StepCall, Workflow, WorkflowContext,
+    ActivityCall, ChildCall, ExternalCall, ExternalWorkflow, LockCall, RollBack, RunCanceled, Saga, Savepoint,
+    SignalReceive, SignalReceiver, Sleep, StepCall, WaitCondition, Workflow, WorkflowContext, WorkflowState,
 };
 
-pub(crate) use workflow::{Core, RunIdentity};
+pub(crate) use workflow::{Core, RunIdentity, UpdateHandler};
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]

@@ -81,7 +81,7 @@ fn an_update_is_accepted_and_answered_over_several_turns_and_a_crash() {
             8 WorkflowExecutionUpdateAccepted
             9 ActivityTaskScheduled a
             @1s
-            ~ a #1 failed: worker-lost; next at 2s
+            ~ a #1 failed: worker-lost; next at 1s
             @1s
             10 ActivityTaskStarted a #2 after worker-lost
             11 ActivityTaskCompleted a
@@ -193,7 +193,7 @@ fn a_run_that_does_not_go_forward_takes_no_updates_and_leaves_accepted_ones_unan
         matches!(outcome, Some(Err(failure)) if failure.is_type("UpdateAbandoned"))
     };
     assert!(abandoned(&run));
-    run.completes("undo:s", []).expect_status(RunStatus::Amended);
+    run.completes("s/undo", []).expect_status(RunStatus::Amended);
     assert!(abandoned(&run));
     run.input(update("late"), [])
         .expect_reply(Reply::Rejected(Rejection::Closed));

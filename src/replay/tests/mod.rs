@@ -2,6 +2,7 @@
 
 mod chaos;
 mod desk;
+mod messages;
 mod mini_machine;
 mod nondeterminism;
 mod parking;

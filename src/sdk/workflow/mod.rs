@@ -3,12 +3,16 @@
 
 mod call;
 mod child;
+mod condition;
 mod core;
+mod external;
+mod handlers;
 mod lock;
 mod random;
 mod rollback;
 mod saga;
 mod signal;
+mod state;
 mod timer;
 
 use std::cell::RefCell;
@@ -29,13 +33,16 @@ use super::function::{ActivityFunction, encode};
 
 pub use call::ActivityCall;
 pub use child::ChildCall;
+pub use condition::WaitCondition;
+pub use external::{ExternalCall, ExternalWorkflow};
 pub use lock::LockCall;
 pub use rollback::{RollBack, Savepoint};
 pub use saga::{Saga, StepCall};
 pub use signal::{SignalReceive, SignalReceiver};
+pub use state::WorkflowState;
 pub use timer::Sleep;
 
-pub(crate) use self::core::{Core, RunIdentity};
+pub(crate) use self::core::{Core, RunIdentity, UpdateHandler};
 
 /// A durable function. Most workflows are plain functions (see [`WorkflowFunction`](super::WorkflowFunction)); implement
 /// the trait for a workflow that carries state in `self`.
