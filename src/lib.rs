@@ -21,7 +21,9 @@ pub mod testing;
 // What a user needs, without having to know the rooms.
 pub use definition::{SagaDefinition, Step};
 #[cfg(feature = "runtime")]
-pub use engine::{Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle};
+pub use engine::{
+    Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle, UpdateError, UpdateHandle, UpdateOptions,
+};
 pub use model::{ActivityOptions, Failure, Outcome, Payload, RetryPolicy, RunStatus, Timestamp, Undo, Verdict};
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CompensationDefinition, Execution, Registry,

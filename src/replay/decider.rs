@@ -84,7 +84,7 @@ impl CodeDecider {
     }
 
     /// Checks the events that [`replay`](Self::replay) left, without running the code on them.
-    pub(super) fn check_rest(&mut self, history: &[Event]) -> Result<(), ParkReason> {
+    pub(crate) fn check_rest(&mut self, history: &[Event]) -> Result<(), ParkReason> {
         let _deciding = self.waker.enter();
         let rest = history
             .iter()

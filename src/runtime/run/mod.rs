@@ -5,8 +5,10 @@
 //! durable, only then answer callers and bring about what the state asks for. What arrives in between waits for the next
 //! round, so a burst becomes one turn.
 
+mod external;
 mod launch;
 mod locks;
+mod questions;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -14,18 +16,18 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 
-use crate::machine::{Decider, Reply, RunState, decide, park};
+use crate::machine::{Decider, Rejection, Reply, RunState, decide, park};
 use crate::model::{AttemptToken, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
 use crate::store::Epoch;
 
 use self::launch::is_held_back;
 use self::locks::AtTheTable;
+use self::questions::Questions;
 use super::attempt::{AttemptHandle, panic_message};
 use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{
     Abandon, AttemptEnded, AttemptHeld, Delivered, Durable, FromRun, Incarnation, Letter, PassivateIfIdle, RunNews,
-    Take,
 };
 use super::recovery::{Draining, ParkedDecider, Rebuilt, turn_record};
 use super::shard::ShardActor;
@@ -53,6 +55,7 @@ pub(super) struct RunActor {
     /// The size of its encoded turns so far.
     history_bytes: u64,
     inbox: Vec<Letter>,
+    questions: Questions,
     committing: Option<Vec<(Letter, Reply)>>,
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
     locks: AtTheTable,
@@ -85,8 +88,10 @@ enum Next {
 impl RunActor {
     /// A run with this state, which takes the letters first.
     pub(super) fn new(at: RunAddress, run: Rebuilt, inbox: Vec<Letter>) -> Self {
+        let (inbox, questions) = Questions::sort(inbox);
         Self {
             at,
+            questions,
             locks: AtTheTable::of(&run.state),
             state: run.state,
             decider: run.decider,
@@ -251,6 +256,9 @@ impl RunActor {
                     run_id: self.at.run_id,
                     duplicate,
                 }),
+                Reply::Rejected(Rejection::CannotDecide(_)) if self.at.shared.is_draining() => {
+                    Err(RequestError::ShuttingDown)
+                }
                 Reply::Rejected(rejection) => Err(RequestError::Rejected(rejection)),
             });
         }
@@ -307,6 +315,7 @@ impl RunActor {
                 attempt.cancel();
             }
         }
+        self.send_externals(&ctx.address());
         self.bring_locks();
         let wake = self.state.next_wake(now);
         if wake != self.wake {
@@ -343,20 +352,7 @@ impl Actor for RunActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.pump(ctx);
-        self.count_busy();
-    }
-}
-
-impl Handler<Take> for RunActor {
-    type Result = ();
-
-    fn handle(&mut self, Take(letter): Take, ctx: &mut Self::Context) {
-        if matches!(letter.input, Input::Wake) {
-            // The shard has taken the time out of its list: whatever is next must be told again, the same time included.
-            self.wake = None;
-        }
-        self.inbox.push(letter);
-        self.pump(ctx);
+        self.answer_questions();
         self.count_busy();
     }
 }
@@ -393,6 +389,7 @@ impl Handler<Durable> for RunActor {
             return;
         };
         self.answer(answers);
+        self.answer_questions();
         if self.at.has_failed && self.next.is_none() && self.state.parked().is_none() {
             self.at.has_failed = false;
             self.tell_shard(RunNews::Sound);
@@ -409,7 +406,7 @@ impl Handler<PassivateIfIdle> for RunActor {
     type Result = ();
 
     fn handle(&mut self, _: PassivateIfIdle, ctx: &mut Self::Context) {
-        match self.is_idle() {
+        match self.is_idle() && self.questions.is_empty() {
             // The shard hears of the end first, and lets go.
             true if self.over.is_some() => {}
             true => {
