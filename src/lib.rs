@@ -57,3 +57,8 @@ extern crate self as amends;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/sagas.md")]
 struct DocumentedSagas;
+
+/// The same.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/messages.md")]
+struct DocumentedMessages;

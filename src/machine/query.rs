@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{Failure, ParkReason, Payload, Query, QueryName};
+use crate::model::{Event, Failure, ParkReason, Payload, Query, QueryName};
 
 use super::ledger::{StepState, UndoState};
 use super::state::RunState;
@@ -48,6 +48,12 @@ impl QueryError {
 pub(super) const OF_DEFINITIONS: [&str; 3] = ["outputs", "status", "steps"];
 
 impl RunState {
+    /// The events after the last task, for runs of code: those of its commands, and what has arrived since.
+    #[must_use]
+    pub fn since_task(&self) -> &[Event] {
+        &self.since_task
+    }
+
     /// Answers a query about a run that follows a definition: `status`, `steps` (how each stands), `outputs` (of the steps
     /// that have completed).
     ///

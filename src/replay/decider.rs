@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
-use crate::machine::{Decider, QueryError, RunState, Task};
+use crate::machine::{Decider, Phase, QueryError, RunState, Task};
 use crate::model::{
     Command, Event, EventAttributes, EventId, Failure, ParkReason, Payload, Query, RetryState, Timestamp, UpdateRequest,
 };
@@ -126,7 +126,7 @@ impl CodeDecider {
         let mut cancel_requested = false;
         for event in events {
             // What was looked at in an earlier turn is not news, should a machine show it again.
-            if self.seen.is_some_and(|seen| event.id <= seen) {
+            if !self.is_unseen(event) {
                 continue;
             }
             self.seen = Some(event.id);
@@ -153,6 +153,10 @@ impl CodeDecider {
         }
         self.wake();
         Ok(())
+    }
+
+    fn is_unseen(&self, event: &Event) -> bool {
+        self.seen.is_none_or(|seen| event.id > seen)
     }
 
     fn is_of_a_command(&mut self, event: &Event) -> bool {
@@ -316,14 +320,24 @@ impl Decider for CodeDecider {
         self.turn(task.events, task.now, Updates::Arrived(task.updates), only_updates)
     }
 
-    fn query(&mut self, _: &RunState, query: &Query) -> Result<Payload, QueryError> {
+    fn query(&mut self, run: &RunState, query: &Query) -> Result<Payload, QueryError> {
         let undecidable = |reason: &ParkReason| QueryError::Undecidable(Box::new(reason.clone()));
         if let Some(reason) = &self.broken {
             return Err(undecidable(reason));
         }
-        let run = self.run.as_ref().ok_or(QueryError::NotHere)?;
         let _deciding = self.waker.enter();
-        run.ask(query)
+        if *run.phase() == Phase::Running {
+            // What the last turn's commands led to has not been compared yet, should the code be another by now.
+            let mut unseen = run.since_task().iter();
+            if unseen.any(|event| self.is_unseen(event) && matching::is_news(&event.attributes)) {
+                return Err(QueryError::NotHere);
+            }
+            if let Err(reason) = self.look_at(run.since_task()) {
+                self.broken = Some(reason.clone());
+                return Err(undecidable(&reason));
+            }
+        }
+        self.run.as_ref().ok_or(QueryError::NotHere)?.ask(query)
     }
 }
 

@@ -174,6 +174,29 @@ pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
     }
 }
 
+/// Whether the event, which is not of a command, changes what the code waits for: that is for a turn to bring about.
+pub(super) fn is_news(attributes: &EventAttributes) -> bool {
+    use EventAttributes as E;
+    matches!(
+        attributes,
+        E::WorkflowExecutionStarted(_)
+            | E::ActivityTaskCompleted { .. }
+            | E::ActivityTaskFailed { .. }
+            | E::ActivityTaskTimedOut { .. }
+            | E::ActivityTaskCanceled { .. }
+            | E::TimerFired { .. }
+            | E::WorkflowExecutionSignaled(_)
+            | E::WorkflowExecutionCancelRequested { .. }
+            | E::SagaRollbackCompleted { .. }
+            | E::SagaLockAcquired { .. }
+            | E::SagaLockRefused { .. }
+            | E::ExternalWorkflowExecutionSignaled { .. }
+            | E::SignalExternalWorkflowExecutionFailed { .. }
+            | E::ExternalWorkflowExecutionCancelRequested { .. }
+            | E::RequestCancelExternalWorkflowExecutionFailed { .. }
+    )
+}
+
 /// Whether the machine ended the run instead of obeying its code, because its history had become too long.
 pub(super) fn overrules_the_code(attributes: &EventAttributes) -> bool {
     verdict(attributes).is_some_and(|failure| failure.is_type("HistoryTooLong"))

@@ -18,7 +18,7 @@ use super::recovery::load_turns;
 use super::shared::Shared;
 
 /// How long to wait before an engine that could not do something just now is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Brings the message; `None` when the engine stopped before that.
 pub(super) async fn bring(
@@ -49,19 +49,22 @@ pub(super) async fn bring(
         let gateway = shared.gateway.get().and_then(Weak::upgrade)?;
         let error = match gateway.deliver(workflow_id.clone(), run_id, input.clone()).await {
             Ok(_) => return Some(Ok(())),
+            Err(RequestError::Rejected(Rejection::Closed)) => match had_it(&gateway, &workflow_id, run_id, key) {
+                Ok(true) => return Some(Ok(())),
+                Ok(false) => return Some(Err(not_found(&workflow_id, "has ended"))),
+                Err(error) => error,
+            },
             Err(error) => error,
         };
         let failure = match error {
-            RequestError::Rejected(Rejection::Closed) => match had_it(&gateway, &workflow_id, run_id, key) {
-                Ok(true) => return Some(Ok(())),
-                Ok(false) => not_found(&workflow_id, "has ended"),
-                Err(_) => "ended, and cannot be read".to_owned().into_failure(&workflow_id),
-            },
             RequestError::NotFound(_) => not_found(&workflow_id, "does not exist"),
             RequestError::Rejected(rejection) => {
                 Failure::non_retryable(refused, format!("workflow {workflow_id:?}: {rejection}"))
             }
-            RequestError::Store(Error::Corrupt { run: Some(_), what }) => what.into_failure(&workflow_id),
+            RequestError::Store(Error::Corrupt { run: Some(_), what }) => {
+                let message = format!("workflow {workflow_id:?} cannot be read: {what}");
+                Failure::non_retryable("ExternalWorkflowBroken", message)
+            }
             RequestError::ShuttingDown => return None,
             error => {
                 tracing::debug!(%workflow_id, %error, "another run cannot be reached just now");
@@ -75,17 +78,6 @@ pub(super) async fn bring(
 
 fn not_found(workflow_id: &WorkflowId, how: &str) -> Failure {
     Failure::non_retryable("ExternalWorkflowNotFound", format!("workflow {workflow_id:?} {how}"))
-}
-
-/// What went wrong in a run that cannot be reached for good.
-trait IntoFailure {
-    fn into_failure(self, workflow_id: &WorkflowId) -> Failure;
-}
-
-impl IntoFailure for String {
-    fn into_failure(self, workflow_id: &WorkflowId) -> Failure {
-        Failure::non_retryable("ExternalWorkflowBroken", format!("workflow {workflow_id:?}: {self}"))
-    }
 }
 
 /// Whether a run that has ended had the message before.

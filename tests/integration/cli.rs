@@ -4,6 +4,7 @@
 mod decisions;
 mod graphs;
 mod mistakes;
+mod queries;
 mod runs;
 
 use std::io::{BufRead, BufReader, Lines, Read};

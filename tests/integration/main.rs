@@ -22,7 +22,11 @@ mod engine;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod equivalence;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod examples;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod isolation;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod messages_survive;
 #[cfg(all(unix, feature = "http", feature = "sled", feature = "macros", feature = "testing"))]
 mod sagas;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]

@@ -6,6 +6,7 @@ mod messages;
 mod mini_machine;
 mod nondeterminism;
 mod parking;
+mod queries;
 mod saga;
 mod savepoints;
 mod with_machine;

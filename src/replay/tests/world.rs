@@ -147,6 +147,10 @@ impl World {
         self.decider = CodeDecider::replay(workflow, &self.history()).unwrap();
     }
 
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     pub(super) fn history(&self) -> Vec<Event> {
         self.journal.iter().flat_map(|turn| turn.events.clone()).collect()
     }

@@ -10,6 +10,7 @@ mod definitions;
 mod desk;
 mod lifecycle;
 mod locks;
+mod messages;
 #[cfg(unix)]
 mod programs;
 mod requests;
