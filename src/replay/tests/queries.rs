@@ -45,7 +45,7 @@ fn a_query_only_looks() {
             async |(): ()| Ok(()),
         )?;
         count.wait_until(|count| *count == 1).await?;
-        Ok(u32::from(cx.random() % 2 == 0))
+        Ok(u32::from(cx.random().is_multiple_of(2)))
     }
     let asking = plays(nosy, |world| {
         let before = world.history();
