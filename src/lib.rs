@@ -21,7 +21,9 @@ pub mod testing;
 // What a user needs, without having to know the rooms.
 pub use definition::{SagaDefinition, Step};
 #[cfg(feature = "runtime")]
-pub use engine::{Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle};
+pub use engine::{
+    Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle, UpdateError, UpdateHandle, UpdateOptions,
+};
 pub use model::{
     ActivityLimits, ActivityOptions, Breaker, DEFAULT_VERSION, Failure, Outcome, Payload, RetryPolicy, RunStatus,
     TaskToken, TaskTokenError, Timestamp, Undo, Verdict,
@@ -29,7 +31,7 @@ pub use model::{
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationType, CompensationDefinition, Execution,
     Registry, RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext,
-    WorkflowDefinition,
+    WorkflowDefinition, WorkflowState,
 };
 #[cfg(feature = "macros")]
 pub use sdk::{activity, workflow};
@@ -63,3 +65,8 @@ struct DocumentedSagas;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/determinism.md")]
 struct DocumentedDeterminism;
+
+/// The same for the page on messages.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/messages.md")]
+struct DocumentedMessages;

@@ -30,6 +30,10 @@ impl Client {
         Self { engine }
     }
 
+    pub(super) fn engine(&self) -> &Amends {
+        &self.engine
+    }
+
     pub(super) fn gateway(&self) -> &Gateway {
         self.engine.runtime().gateway()
     }

@@ -2,8 +2,8 @@
 //! users' code (those are `Failure`s).
 
 use crate::definition::{DefinitionError, StartError};
-use crate::machine::Rejection;
-use crate::model::{ChoiceKind, IdError, PayloadError, RunId, RunStatus, TaskTokenError, WorkflowId, limits};
+use crate::machine::{QueryError, Rejection};
+use crate::model::{ChoiceKind, IdError, PayloadError, RunId, RunStatus, TaskTokenError, UpdateId, WorkflowId, limits};
 use crate::runtime::RequestError;
 use crate::sdk::RegistryError;
 use crate::store;
@@ -76,6 +76,12 @@ pub enum Error {
     /// The input, or a search attribute made of it, does not fit the saga's definition.
     #[error(transparent)]
     Input(#[from] StartError),
+    /// A query has no answer.
+    #[error(transparent)]
+    Query(QueryError),
+    /// The run has accepted no update with this id.
+    #[error("the run has accepted no update {0:?}")]
+    UnknownUpdate(UpdateId),
     /// Too many requests are waiting; try again later.
     #[error("overloaded: too many requests are waiting; try again later")]
     Overloaded,
@@ -120,6 +126,11 @@ impl Error {
             Error::Unexplained { .. } => 17,
             Error::TooManySearchAttributes => 18,
             Error::Input(_) => 19,
+            Error::Query(_) => 26,
+            Error::UnknownUpdate(_) => 27,
+            Error::Rejected(Rejection::TooManyUpdatesInFlight | Rejection::TooManyUpdates) => 28,
+            Error::Rejected(Rejection::UpdateRefused(_)) => 29,
+            Error::Rejected(Rejection::CannotDecide(_)) => 30,
             Error::Rejected(_) => 9,
             Error::Overloaded => 10,
             Error::ShuttingDown => 11,
@@ -150,6 +161,7 @@ impl From<RequestError> for Error {
             },
             RequestError::NotFound(workflow_id) => Error::NotFound(workflow_id),
             RequestError::Rejected(rejection) => Error::Rejected(rejection),
+            RequestError::UnknownUpdate(update_id) => Error::UnknownUpdate(update_id),
             RequestError::Overloaded => Error::Overloaded,
             RequestError::ShuttingDown => Error::ShuttingDown,
             RequestError::Interrupted => Error::Interrupted,

@@ -144,6 +144,10 @@ impl<O> RunHandle<O> {
         self.client().terminate(self.workflow_id.as_str(), reason).await
     }
 
+    pub(super) fn engine(&self) -> &Amends {
+        &self.engine
+    }
+
     fn client(&self) -> Client {
         self.engine.client()
     }

@@ -9,6 +9,7 @@ mod drawing;
 mod error;
 mod handle;
 mod locks;
+mod messages;
 mod offline;
 mod sagas;
 mod starter;
@@ -29,6 +30,7 @@ pub use decision::Decision;
 pub use error::{Error, ErrorCode};
 pub use handle::{ResultError, RunHandle};
 pub use locks::LockPlace;
+pub use messages::{UpdateError, UpdateHandle, UpdateOptions};
 pub use offline::{Offline, OfflineActivity};
 pub use sagas::{activities_of, check_saga, saga_files};
 pub use starter::Starter;
@@ -39,7 +41,7 @@ pub use view::{
 
 // What the engine's own signatures speak of.
 pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity, SignalBuilder};
-pub use crate::machine::{LockState, Rejection, StepState, Stuck, UndoState};
+pub use crate::machine::{LockState, QueryError, Rejection, StepState, Stuck, UndoState};
 pub use crate::runtime::{ActivityTypeStatus, Clock, EnvironmentSecrets, SecretSource, SystemClock};
 pub use crate::store::{Error as StoreError, ListQuery, RunHead, VerifyProgress, VerifyReport};
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::machine::Rejection;
-use crate::model::{Event, Failure, Input, Payload, Reported, RequestId, RunId, SignalName, WorkflowId};
+use crate::machine::{QueryError, Rejection};
+use crate::model::{
+    Event, Failure, Input, Payload, Query, QueryName, Reported, RequestId, RunId, SignalName, WorkflowId,
+};
 use crate::runtime::{Clock, SystemClock, deliver_offline, fold, load_turns};
 use crate::store::{self, ListQuery, Problem, RunHead, Store, VerifyProgress, VerifyReport};
 
@@ -172,6 +174,26 @@ impl Offline {
                 told.0, told.1, listed.0, listed.1
             )
         })
+    }
+
+    /// Asks the run with this workflow id or run id a question. Runs of saga definitions answer `status`, `steps` and
+    /// `outputs`; runs of workflow code can only be asked where the code is, in an engine.
+    ///
+    /// # Errors
+    /// When there is no such run, or no such answer ([`Error::Query`]).
+    pub fn query(&self, id: &str, name: &str) -> Result<Payload, Error> {
+        let run_id = self.find(id)?.run_id;
+        let state = fold(run_id, &load_turns(&*self.store, run_id)?)?;
+        let query = Query {
+            name: QueryName::new(name)?,
+            input: Payload::null(),
+        };
+        let follows_definition = state.started().is_some_and(|started| started.definition.is_some());
+        let answer = match follows_definition {
+            true => state.answer(&query),
+            false => Err(QueryError::NotHere),
+        };
+        answer.map_err(Error::Query)
     }
 
     /// Leaves a signal for the open run with this id; durable when this returns. An engine brings about what follows.

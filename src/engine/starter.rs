@@ -105,6 +105,34 @@ impl<I, O> Starter<I, O> {
     /// # Errors
     /// As for [`Starter::start`].
     pub async fn start_payload(self, input: Payload) -> Result<RunHandle<O>, Error> {
+        let engine = self.engine.clone();
+        let start = self.into_start(input)?;
+        let workflow_id = start.workflow_id.clone();
+        let (delivered, outcome) = engine
+            .runtime()
+            .gateway()
+            .begin(start)
+            .await
+            .map_err(|error| match error {
+                // The run itself answers "already started"; the caller wants to know which, and how it stands.
+                crate::runtime::RequestError::Rejected(crate::machine::Rejection::AlreadyStarted { run_id }) => {
+                    Error::AlreadyStarted {
+                        workflow_id: workflow_id.clone(),
+                        run_id,
+                        status: engine.status_of(run_id),
+                    }
+                }
+                other => other.into(),
+            })?;
+        Ok(RunHandle::new(engine, workflow_id, delivered.run_id, Some(outcome)))
+    }
+
+    pub(super) fn engine(&self) -> &Amends {
+        &self.engine
+    }
+
+    /// The start that is described, checked.
+    pub(super) fn into_start(self, input: Payload) -> Result<StartRun, Error> {
         let workflow_type = self.workflow_type?;
         let saga = self.engine.inner.sagas.get(workflow_type.as_str());
         if saga.is_none()
@@ -124,7 +152,7 @@ impl<I, O> Starter<I, O> {
         let of_code = self.engine.runtime().registry().workflow(workflow_type.as_str());
         let of_code = of_code.and_then(|workflow| workflow.saga_options().cloned());
         let mut start = StartRun {
-            workflow_id: workflow_id.clone(),
+            workflow_id,
             run_id: RunId::NIL,
             definition: None,
             run_timeout: self.run_timeout,
@@ -146,29 +174,7 @@ impl<I, O> Starter<I, O> {
         if self.unwind_timeout.is_some() {
             start.saga.get_or_insert_default().unwind_timeout = self.unwind_timeout;
         }
-        let (delivered, outcome) = self
-            .engine
-            .runtime()
-            .gateway()
-            .begin(start)
-            .await
-            .map_err(|error| match error {
-                // The run itself answers "already started"; the caller wants to know which, and how it stands.
-                crate::runtime::RequestError::Rejected(crate::machine::Rejection::AlreadyStarted { run_id }) => {
-                    Error::AlreadyStarted {
-                        workflow_id: workflow_id.clone(),
-                        run_id,
-                        status: self.engine.status_of(run_id),
-                    }
-                }
-                other => other.into(),
-            })?;
-        Ok(RunHandle::new(
-            self.engine,
-            workflow_id,
-            delivered.run_id,
-            Some(outcome),
-        ))
+        Ok(start)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Folding: what an event means for the state. The only place that changes a `RunState`, used live and on recovery
 //! alike. Must not live here: deciding whether something may happen.
 
+mod message;
 mod saga;
 
 use crate::model::{
@@ -242,6 +243,7 @@ impl RunState {
         self.unread_signals.clear();
         self.locks.clear();
         self.locals.clear();
+        self.externals.clear();
     }
 
     pub(super) fn apply_pending(&mut self, change: &PendingChange) -> Result<(), ApplyError> {

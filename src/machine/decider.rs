@@ -1,9 +1,11 @@
 //! The seam between the machine and whoever decides for a run: workflow code, a saga definition, later a remote worker.
 //! Must not live here: any of them.
 
-use crate::model::{Command, Event, Failure, LocalActivity, ParkReason, Payload, StuckNotice, Timestamp, Undo};
+use crate::model::{
+    Command, Event, Failure, LocalActivity, ParkReason, Payload, Query, StuckNotice, Timestamp, Undo, UpdateRequest,
+};
 
-use super::{RunState, StepRecord, StepState};
+use super::{QueryError, RunState, StepRecord, StepState};
 
 /// Turns what happened into commands.
 pub trait Decider {
@@ -17,6 +19,15 @@ pub trait Decider {
     /// The local activities that it waits for, with what they are given.
     fn local_activities(&self) -> Vec<LocalActivity> {
         Vec::new()
+    }
+
+    /// Answers a question. It may be asked whenever the decider is not deciding, and changes nothing.
+    ///
+    /// # Errors
+    /// Why there is no answer; [`QueryError::NotHere`] when a decider rebuilt from the whole history could give one.
+    fn query(&mut self, run: &RunState, query: &Query) -> Result<Payload, QueryError> {
+        let _ = (run, query);
+        Err(QueryError::NotHere)
     }
 
     /// Makes the input of the compensation of a step, for compensations whose input is
@@ -56,6 +67,9 @@ pub struct Task<'a> {
     /// since. The first task sees the history from event 1. Empty for runs that follow a definition, which decides from
     /// the state alone.
     pub events: &'a [Event],
+    /// Updates that have arrived: each is to be accepted or rejected. When there is nothing else to look at (no task is
+    /// due) and all are rejected, the task is forgotten.
+    pub updates: &'a [UpdateRequest],
     /// The time of this turn; the only clock a decider may read.
     pub now: Timestamp,
     /// The run's state before this task.

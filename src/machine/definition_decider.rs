@@ -5,10 +5,10 @@ mod plan;
 mod scope;
 
 use crate::definition::{EvaluateError, SagaDefinition, UndoScope};
-use crate::model::{ActivityId, Command, Failure, ParkReason, Payload, StuckNotice};
+use crate::model::{ActivityId, Command, Failure, ParkReason, Payload, Query, StuckNotice, UpdateRequest};
 
 use super::decider::{Decider, Task, TaskError};
-use super::{RunState, StepRecord, StepState};
+use super::{QueryError, RunState, StepRecord, StepState};
 use plan::Plan;
 use scope::RunScope;
 
@@ -24,6 +24,23 @@ impl DefinitionDecider {
     #[must_use]
     pub fn new(definition: SagaDefinition) -> Self {
         Self { definition }
+    }
+
+    fn plan(&self, task: &Task<'_>) -> Vec<Command> {
+        let run = task.run;
+        if let Some(reason) = run.cancel_requested() {
+            let failure = Failure::canceled(reason);
+            return vec![Command::CancelWorkflow { failure }];
+        }
+        if let Some(failure) = self.failed_step(run) {
+            return vec![Command::FailWorkflow { failure }];
+        }
+        let Some(scope) = RunScope::new(run, &self.definition) else {
+            return Vec::new();
+        };
+        // What does not fit this run's data is the definition's failure, and the saga makes amends for it.
+        let fail = |failure: Failure| vec![Command::FailWorkflow { failure }];
+        Plan::make(scope, task.now).unwrap_or_else(fail)
     }
 
     fn failed_step(&self, run: &RunState) -> Option<Failure> {
@@ -82,20 +99,16 @@ impl DefinitionDecider {
 
 impl Decider for DefinitionDecider {
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
-        let run = task.run;
-        if let Some(reason) = run.cancel_requested() {
-            let failure = Failure::canceled(reason);
-            return Ok(vec![Command::CancelWorkflow { failure }]);
+        let refused = task.updates.iter().map(refusal);
+        let mut commands: Vec<Command> = refused.collect();
+        if task.run.task_due() {
+            commands.extend(self.plan(task));
         }
-        if let Some(failure) = self.failed_step(run) {
-            return Ok(vec![Command::FailWorkflow { failure }]);
-        }
-        let Some(scope) = RunScope::new(run, &self.definition) else {
-            return Ok(Vec::new());
-        };
-        // What does not fit this run's data is the definition's failure, and the saga makes amends for it.
-        let fail = |failure: Failure| vec![Command::FailWorkflow { failure }];
-        Ok(Plan::make(scope, task.now).unwrap_or_else(fail))
+        Ok(commands)
+    }
+
+    fn query(&mut self, run: &RunState, query: &Query) -> Result<Payload, QueryError> {
+        run.answer(query)
     }
 
     fn compensation_input(&self, run: &RunState, step: &StepRecord) -> Result<Payload, TaskError> {
@@ -115,5 +128,17 @@ impl Decider for DefinitionDecider {
         let scope = RunScope::new(run, &self.definition).ok_or_else(missing)?;
         let input = self.definition.escalation_input(notice, &scope);
         input.map_err(|error| TaskError(error.to_string()))
+    }
+}
+
+/// A definition has nothing that could answer: it waits for signals.
+fn refusal(update: &UpdateRequest) -> Command {
+    let message = format!(
+        "a run that follows a definition takes no updates, {:?} neither: send a signal",
+        update.name
+    );
+    Command::RejectUpdate {
+        update_id: update.update_id.clone(),
+        failure: Failure::non_retryable("UnknownUpdate", message),
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use crate::model::{
     ActivityType, AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunId,
-    RunStarted, RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, WorkflowId,
+    RunStarted, RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, UpdateId, WorkflowId,
 };
 
+use super::external::PendingExternal;
 use super::ledger::{SagaLedger, StepRecord};
 use super::pending::{LockState, PendingActivity, PendingTimer, PendingWait, Rollback, RunLock, StuckItem};
+use super::update::UpdateRecord;
 
 /// The state of one run. Equal histories fold to equal states.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +48,10 @@ pub struct RunState {
     pub(super) locks: BTreeMap<LockName, RunLock>,
     /// Local activities that have not ended, by their numbers.
     pub(super) locals: BTreeMap<u32, ActivityType>,
+    /// Every update that was accepted; kept when the run has ended, for those who ask.
+    pub(super) updates: BTreeMap<UpdateId, UpdateRecord>,
+    /// Messages to other runs that are on their way.
+    pub(super) externals: BTreeMap<EventId, PendingExternal>,
     /// The run whose steps this one undoes.
     pub(super) adopted_from: Option<RunId>,
     pub(super) task_due: bool,
@@ -228,11 +234,13 @@ impl RunState {
         if let Some(seq) = token.local() {
             return self.wants_local(seq);
         }
-        !self.is_closed()
-            && self.activities.get(&token.scheduled).is_some_and(|activity| {
+        let of_activity = || {
+            self.activities.get(&token.scheduled).is_some_and(|activity| {
                 let is_current = activity.attempt == token.attempt;
                 is_current && !activity.is_suspended() && !activity.is_handed_over()
             })
+        };
+        !self.is_closed() && (self.externals.contains_key(&token.scheduled) || of_activity())
     }
 
     /// Whether this attempt should stop early: its activity was asked to.
@@ -284,8 +292,8 @@ impl RunState {
             .locks
             .values()
             .any(|lock| !matches!(lock.state, LockState::Refused(_)));
-        let waits = self.parked.is_some() || self.task_due() || held || locks;
-        if waits || self.attempts_due(now).next().is_some() || self.local_activities().next().is_some() {
+        let owes = held || locks || !self.externals.is_empty() || self.local_activities().next().is_some();
+        if self.parked.is_some() || self.task_due() || owes || self.attempts_due(now).next().is_some() {
             return Some(Timestamp::EPOCH);
         }
         self.next_wake(now)

@@ -29,7 +29,7 @@ impl TurnBuilder<'_> {
     /// Lets the decider look at what is new, until nothing is: its own commands may end something at once.
     fn run_tasks(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
         for _ in 0..limits::TASKS_PER_TURN_MAX {
-            if !self.state.task_due() {
+            if !self.wants_task() {
                 return Ok(());
             }
             self.run_task(decider)?;
@@ -44,14 +44,21 @@ impl TurnBuilder<'_> {
 
     fn run_task(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
         let events = std::mem::take(&mut self.state.since_task);
+        let updates = self.admissions.take_waiting();
+        let only_updates = !self.state.task_due();
         let task = Task {
             events: &events,
+            updates: &updates,
             now: self.now,
             run: self.state,
         };
         let decided = decider.decide(&task);
         self.state.since_task = events;
-        let commands = self.checked(decided?)?;
+        let commands = self.note_refusals(decided?);
+        if only_updates && commands.is_empty() {
+            return Ok(());
+        }
+        let commands = self.checked(commands)?;
         if self.state.parked.is_some() {
             self.change(crate::model::PendingChange::Unparked);
         }
@@ -118,6 +125,11 @@ impl TurnBuilder<'_> {
             Command::RecordVersion(marker) => {
                 self.emit(EventAttributes::VersionMarkerRecorded(marker));
             }
+            Command::SignalExternal(_)
+            | Command::RequestCancelExternal(_)
+            | Command::AcceptUpdate(_)
+            | Command::CompleteUpdate { .. }
+            | Command::RejectUpdate { .. } => self.say(command),
             Command::CompleteWorkflow { result } => match self.state.saga_in_flight() {
                 None => {
                     self.emit(EventAttributes::WorkflowExecutionCompleted { result });
@@ -160,6 +172,7 @@ struct Starting<'a> {
     timers_canceled: std::collections::BTreeSet<&'a str>,
     locks: std::collections::BTreeSet<&'a str>,
     locals: std::collections::BTreeSet<u32>,
+    externals: usize,
     pivot: bool,
     rollback: bool,
 }
@@ -209,6 +222,11 @@ impl<'a> Starting<'a> {
             Command::RequestLock { lock, .. } => {
                 self.locks.insert(lock.as_str());
                 at_most(limits::LOCKS_PER_RUN_MAX, state.locks.len() + self.locks.len(), "locks")
+            }
+            Command::SignalExternal(_) | Command::RequestCancelExternal(_) => {
+                self.externals += 1;
+                let pending = state.externals.len() + self.externals;
+                at_most(limits::PENDING_MAX, pending, "messages to other runs")
             }
             _ => Ok(()),
         }

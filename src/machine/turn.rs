@@ -2,11 +2,13 @@
 //! Must not live here: what a single input or command means (each concept has its own file).
 
 use crate::model::{
-    ChoiceKind, Event, EventAttributes, EventId, Input, ParkReason, PendingChange, RunId, Timestamp, Turn, limits,
+    ChoiceKind, Event, EventAttributes, EventId, Failure, Input, ParkReason, PendingChange, RunId, Timestamp, Turn,
+    limits,
 };
 
 use super::decider::Decider;
 use super::state::RunState;
+use super::update::Admissions;
 
 /// What came of a turn.
 #[derive(Debug, PartialEq)]
@@ -33,7 +35,7 @@ pub enum Reply {
 }
 
 /// Why an input was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Rejection {
     /// The run has ended.
     #[error("the run has already ended")]
@@ -81,6 +83,24 @@ pub enum Rejection {
     /// Too many signals wait for a step that reads them.
     #[error("{} signals are unread; the run takes no more", limits::PENDING_MAX)]
     TooManySignals,
+    /// Too many updates were accepted and are not answered.
+    #[error(
+        "{} updates are in progress; try again when one of them is answered",
+        limits::UPDATES_IN_FLIGHT_MAX
+    )]
+    TooManyUpdatesInFlight,
+    /// Too many updates were accepted, all in all.
+    #[error("the run has had {} updates and takes no more; start a new run", limits::UPDATES_MAX)]
+    TooManyUpdates,
+    /// The run refused the update; nothing of it is recorded.
+    #[error("the update was refused: {0}")]
+    UpdateRefused(Box<Failure>),
+    /// The run is going back, or waits for a person: it takes no updates.
+    #[error("the run does not go forward any more; it takes no updates")]
+    NotGoingForward,
+    /// The run's code cannot decide about the update; nothing of it is recorded.
+    #[error("the run's code cannot decide now: {0}")]
+    CannotDecide(Box<ParkReason>),
     /// The history may not grow any more.
     #[error("the history has reached its limit of {} events", limits::HISTORY_EVENTS_MAX)]
     HistoryFull,
@@ -98,9 +118,14 @@ pub fn decide(state: &mut RunState, inputs: Vec<Input>, now: Timestamp, decider:
         now,
         events: Vec::new(),
         pending: Vec::new(),
+        admissions: Admissions::default(),
     };
-    let replies = inputs.into_iter().map(|input| turn.take(input, &*decider)).collect();
+    let inputs = inputs.into_iter().enumerate();
+    let mut replies: Vec<Reply> = inputs
+        .map(|(place, input)| turn.take(place, input, &*decider))
+        .collect();
     let task_failure = turn.run_to_rest(decider).err();
+    std::mem::take(&mut turn.admissions).answer(&mut replies, turn.state, task_failure.as_ref());
     let turn = turn.finish();
     Decision {
         turn,
@@ -120,6 +145,7 @@ pub fn park(state: &mut RunState, reason: Option<ParkReason>, now: Timestamp) ->
         now,
         events: Vec::new(),
         pending: Vec::new(),
+        admissions: Admissions::default(),
     };
     turn.change(match reason {
         Some(reason) => PendingChange::Parked { reason },
@@ -134,6 +160,7 @@ pub(super) struct TurnBuilder<'a> {
     pub(super) now: Timestamp,
     events: Vec<Event>,
     pending: Vec<PendingChange>,
+    pub(super) admissions: Admissions,
 }
 
 impl TurnBuilder<'_> {
@@ -175,7 +202,7 @@ impl TurnBuilder<'_> {
         self.events.first().is_some_and(|first| first.id <= event)
     }
 
-    fn take(&mut self, input: Input, decider: &dyn Decider) -> Reply {
+    fn take(&mut self, place: usize, input: Input, decider: &dyn Decider) -> Reply {
         let result = match input {
             Input::Start(start) => self.start(*start, decider),
             Input::Recovered { at } => Ok(self.recovered(at)),
@@ -188,6 +215,8 @@ impl TurnBuilder<'_> {
                 request_id,
                 identity,
             } => self.signal(name, input, request_id, identity),
+            Input::Update(request) => self.admit_update(place, *request),
+            Input::ExternalEnded { initiated, outcome } => self.external_ended(initiated, outcome),
             Input::RequestCancel { reason, identity } => self.request_cancel(reason, identity),
             Input::Terminate { reason, identity } => Ok(self.terminate(reason, identity)),
             Input::Decide(decision) => self.decide_stuck(*decision, decider),

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    ActivityId, ActivityOptions, ActivityType, Failure, LockName, Payload, SignalName, StepName, StepSpec, TimerId,
-    VersionMarker,
+    ActivityId, ActivityOptions, ActivityType, ExternalCancel, ExternalSignal, Failure, LockName, Payload, SignalName,
+    StepName, StepSpec, TimerId, UpdateId, UpdateRequest, VersionMarker,
 };
 
 /// One request of a decider. Everything a decider can ask for is in this list.
@@ -74,6 +74,26 @@ pub enum Command {
         /// The steps it depends on.
         after: Vec<StepName>,
     },
+    /// Send another run a signal.
+    SignalExternal(Box<ExternalSignal>),
+    /// Ask another run to end.
+    RequestCancelExternal(Box<ExternalCancel>),
+    /// Take an update on: from here on it is journaled.
+    AcceptUpdate(Box<UpdateRequest>),
+    /// Refuse an update: nothing of it is journaled.
+    RejectUpdate {
+        /// Which one.
+        update_id: UpdateId,
+        /// Why.
+        failure: Failure,
+    },
+    /// Answer an accepted update.
+    CompleteUpdate {
+        /// Which one.
+        update_id: UpdateId,
+        /// The answer.
+        outcome: Result<Payload, Failure>,
+    },
     /// End the run with a result. Must be the last command.
     CompleteWorkflow {
         /// The result.
@@ -131,14 +151,13 @@ impl Command {
         )
     }
 
-    /// Whether an event says that it was given. The others change the pending record only.
+    /// Whether an event says that it was given. Of the others the pending record knows, or nobody.
     #[must_use]
     pub fn leaves_an_event(&self) -> bool {
-        let local = matches!(
+        !matches!(
             self,
-            Command::RunLocalActivity { .. } | Command::ForgetLocalActivity { .. }
-        );
-        !local
+            Command::RunLocalActivity { .. } | Command::ForgetLocalActivity { .. } | Command::RejectUpdate { .. }
+        )
     }
 
     /// The command's kind, in Temporal's name for it.
@@ -156,6 +175,11 @@ impl Command {
             Command::RequestLock { .. } => "RequestSagaLock",
             Command::Wait(_) => "StartSagaWait",
             Command::SkipStep { .. } => "SkipSagaStep",
+            Command::SignalExternal(_) => "SignalExternalWorkflowExecution",
+            Command::RequestCancelExternal(_) => "RequestCancelExternalWorkflowExecution",
+            Command::AcceptUpdate(_) => "AcceptUpdate",
+            Command::RejectUpdate { .. } => "RejectUpdate",
+            Command::CompleteUpdate { .. } => "CompleteUpdate",
             Command::CompleteWorkflow { .. } => "CompleteWorkflowExecution",
             Command::FailWorkflow { .. } => "FailWorkflowExecution",
             Command::CancelWorkflow { .. } => "CancelWorkflowExecution",

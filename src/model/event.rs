@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, Failure, LocalActivityEnded, Payload,
-    RequestId, RetryState, RunId, SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck,
-    SagaUnwindStarted, SagaWaitStarted, SignalName, StepSpec, StepVerdict, TimerId, Timestamp, VersionMarker,
-    WaitResult, WorkflowId, WorkflowType,
+    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, ExternalCancel, ExternalSignal, Failure,
+    LocalActivityEnded, Payload, RequestId, RetryState, RunId, SagaAdopted, SagaDecided, SagaOptions,
+    SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted, SignalName, StepSpec,
+    StepVerdict, TimerId, Timestamp, UpdateCompleted, UpdateRequest, VersionMarker, WaitResult, WorkflowId,
+    WorkflowType,
 };
 
 /// How many ids a decided turn takes: it stands for WorkflowTaskScheduled, WorkflowTaskStarted and
@@ -160,6 +161,38 @@ pub enum EventAttributes {
     VersionMarkerRecorded(VersionMarker),
     /// Ours, Temporal's SDKs write a marker: a local activity has ended.
     LocalActivityEnded(Box<LocalActivityEnded>),
+    /// An update was taken on.
+    WorkflowExecutionUpdateAccepted(Box<UpdateRequest>),
+    /// An update was answered.
+    WorkflowExecutionUpdateCompleted(Box<UpdateCompleted>),
+    /// Another run is sent a signal.
+    SignalExternalWorkflowExecutionInitiated(Box<ExternalSignal>),
+    /// The other run does not get the signal.
+    SignalExternalWorkflowExecutionFailed {
+        /// The initiating event.
+        initiated: EventId,
+        /// Why.
+        failure: Failure,
+    },
+    /// The other run has the signal.
+    ExternalWorkflowExecutionSignaled {
+        /// The initiating event.
+        initiated: EventId,
+    },
+    /// Another run is asked to end.
+    RequestCancelExternalWorkflowExecutionInitiated(Box<ExternalCancel>),
+    /// The other run cannot be asked to end.
+    RequestCancelExternalWorkflowExecutionFailed {
+        /// The initiating event.
+        initiated: EventId,
+        /// Why.
+        failure: Failure,
+    },
+    /// The other run was asked to end.
+    ExternalWorkflowExecutionCancelRequested {
+        /// The initiating event.
+        initiated: EventId,
+    },
     /// Ours: the saga turned back; what is owed is compensated from here on.
     SagaUnwindStarted(Box<SagaUnwindStarted>),
     /// Ours: the saga cannot go on without a person.
@@ -386,6 +419,14 @@ impl EventAttributes {
             E::TimerCanceled { .. } => "TimerCanceled",
             E::MarkerRecorded { .. } | E::VersionMarkerRecorded(_) => "MarkerRecorded",
             E::LocalActivityEnded(_) => "LocalActivityEnded",
+            E::WorkflowExecutionUpdateAccepted(_) => "WorkflowExecutionUpdateAccepted",
+            E::WorkflowExecutionUpdateCompleted(_) => "WorkflowExecutionUpdateCompleted",
+            E::SignalExternalWorkflowExecutionInitiated(_) => "SignalExternalWorkflowExecutionInitiated",
+            E::SignalExternalWorkflowExecutionFailed { .. } => "SignalExternalWorkflowExecutionFailed",
+            E::ExternalWorkflowExecutionSignaled { .. } => "ExternalWorkflowExecutionSignaled",
+            E::RequestCancelExternalWorkflowExecutionInitiated(_) => "RequestCancelExternalWorkflowExecutionInitiated",
+            E::RequestCancelExternalWorkflowExecutionFailed { .. } => "RequestCancelExternalWorkflowExecutionFailed",
+            E::ExternalWorkflowExecutionCancelRequested { .. } => "ExternalWorkflowExecutionCancelRequested",
             E::SagaUnwindStarted(_) => "SagaUnwindStarted",
             E::SagaStuck(_) => "SagaStuck",
             E::SagaDecided(_) => "SagaDecided",

@@ -144,6 +144,21 @@ text_id!(
     "signal name"
 );
 text_id!(
+    /// The name of a query.
+    QueryName,
+    "query name"
+);
+text_id!(
+    /// The name of an update.
+    UpdateName,
+    "update name"
+);
+text_id!(
+    /// A caller's name for one update: its deduplication key within the run.
+    UpdateId,
+    "update id"
+);
+text_id!(
     /// The name of a saga step.
     StepName,
     "step name"

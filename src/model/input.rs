@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     AttemptReport, Decide, DefinitionDigest, EventId, Failure, HoldReason, LockName, ParentRun, Payload, Reported,
-    RequestId, RunId, SagaAdopted, SagaOptions, SignalName, Timestamp, WorkflowId, WorkflowType,
+    RequestId, RunId, SagaAdopted, SagaOptions, SignalName, Timestamp, UpdateRequest, WorkflowId, WorkflowType,
 };
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
@@ -23,6 +23,15 @@ pub enum Input {
         request_id: Option<RequestId>,
         /// Who sends it.
         identity: String,
+    },
+    /// A request that the run may refuse, and answers when it has met it.
+    Update(Box<UpdateRequest>),
+    /// A message of the run's to another run was delivered, or cannot be.
+    ExternalEnded {
+        /// The initiating event.
+        initiated: EventId,
+        /// Whether it was.
+        outcome: Result<(), Failure>,
     },
     /// Ask the run to end, undoing what it did.
     RequestCancel {
@@ -97,6 +106,7 @@ impl Input {
         match self {
             Input::Start(start) => start.input.data().len(),
             Input::Signal { input, .. } => input.data().len(),
+            Input::Update(update) => update.input.data().len(),
             Input::AttemptEnded {
                 outcome: Ok(result), ..
             } => result.data().len(),

@@ -26,6 +26,17 @@ pub const HISTORY_BYTES_MAX: u64 = 50 * 1024 * 1024;
 /// Activities, timers and unread signals of one run, each. Temporal's limit. Enforced by `machine`.
 pub const PENDING_MAX: usize = 2_000;
 
+/// Updates of one run that were accepted and are not answered. Temporal's limit: their callers wait. Enforced by `machine`.
+pub const UPDATES_IN_FLIGHT_MAX: usize = 10;
+
+/// Updates of one run, the answered ones included: each is remembered, so that it is not done twice. Temporal's limit.
+/// Enforced by `machine`.
+pub const UPDATES_MAX: usize = 2_000;
+
+/// Runs replayed at once in one engine to answer queries about runs that are not in memory. Each takes a thread of the
+/// blocking pool and the run's whole history. Enforced by `runtime`.
+pub const QUERY_REPLAYS_MAX: usize = 4;
+
 /// Steps of one saga definition: every step may be pending at once.
 pub const STEPS_MAX: usize = 1_000;
 

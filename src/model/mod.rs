@@ -10,6 +10,7 @@ mod ids;
 mod input;
 pub mod limits;
 mod local;
+mod message;
 mod options;
 mod payload;
 mod report;
@@ -32,11 +33,12 @@ pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
 #[cfg(feature = "runtime")]
 pub(crate) use ids::check as check_id;
 pub use ids::{
-    ActivityId, ActivityType, ChangeId, DefinitionDigest, EventId, IdError, LockName, RequestId, RunId, SignalName,
-    StepName, TimerId, WorkflowId, WorkflowType,
+    ActivityId, ActivityType, ChangeId, DefinitionDigest, EventId, IdError, LockName, QueryName, RequestId, RunId,
+    SignalName, StepName, TimerId, UpdateId, UpdateName, WorkflowId, WorkflowType,
 };
 pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
 pub use local::{LocalActivity, LocalActivityEnded};
+pub use message::{ExternalCancel, ExternalSignal, Query, UpdateCompleted, UpdateRequest};
 pub use options::ActivityOptions;
 pub use payload::{Payload, PayloadError};
 pub use report::{AttemptReport, Reported, ReportedAttempt};

@@ -1,30 +1,24 @@
 //! The decider for workflows written as code. Lives here: one turn of the code, live and on replay alike. Must not live
 //! here: comparing one command with one event (`matching`).
 
-use std::any::Any;
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
-use futures_util::future::LocalBoxFuture;
-
-use crate::machine::{Decider, Task};
+use crate::machine::{Decider, Phase, QueryError, RunState, Task};
 use crate::model::{
-    Command, Event, EventAttributes, EventId, Failure, LocalActivity, ParkReason, Payload, RetryState, RunStarted,
-    TURN_EVENT_IDS, Timestamp, limits,
+    Command, Event, EventAttributes, EventId, Failure, LocalActivity, ParkReason, Payload, Query, RetryState,
+    TURN_EVENT_IDS, UpdateRequest,
 };
-use crate::sdk::{Core, RunIdentity, Workflow, WorkflowContext};
+use crate::sdk::Workflow;
 
 use super::matching::{self, ActivityIds, Expected};
+use super::occasion::Occasion;
 use super::root_waker::{ForeignWakes, RootWaker};
+use super::run::{Rest, Run, Updates};
 use super::saga::SagaWatch;
 use super::versions::{self, AskedMarkers};
-
-type CodeFuture = LocalBoxFuture<'static, Result<Payload, Failure>>;
 
 /// Decides by running workflow code. Not `Send`: it lives and dies on one thread, and is rebuilt elsewhere by
 /// [`replay`](Self::replay).
@@ -45,13 +39,6 @@ pub struct CodeDecider {
     /// The code has ended, or the machine took over: there is nothing to decide any more.
     over: bool,
     broken: Option<ParkReason>,
-}
-
-struct Run {
-    core: Rc<RefCell<Core>>,
-    future: Option<CodeFuture>,
-    /// To start the code with, before its first poll.
-    input: Option<Payload>,
 }
 
 impl CodeDecider {
@@ -85,7 +72,8 @@ impl CodeDecider {
                 break;
             };
             let led_to = turns.peek().copied().unwrap_or_default();
-            decider.turn(portion, task.time, Some(led_to))?;
+            let updates = Updates::Recorded(accepted_in(led_to));
+            decider.turn(portion, Occasion::again(task.time, led_to), updates)?;
             decider.seen = Some(task.id);
         }
         Ok(decider)
@@ -99,7 +87,7 @@ impl CodeDecider {
     }
 
     /// Checks the events that [`replay`](Self::replay) left, without running the code on them.
-    pub(super) fn check_rest(&mut self, history: &[Event]) -> Result<(), ParkReason> {
+    pub(crate) fn check_rest(&mut self, history: &[Event]) -> Result<(), ParkReason> {
         let _deciding = self.waker.enter();
         let rest = history
             .iter()
@@ -108,13 +96,17 @@ impl CodeDecider {
         self.look_at(rest)
     }
 
-    /// `led_to` is what a turn that was decided before led to; `None` for one that was not.
-    fn turn(&mut self, events: &[Event], now: Timestamp, led_to: Option<&[Event]>) -> Result<Vec<Command>, ParkReason> {
+    fn turn(
+        &mut self,
+        events: &[Event],
+        occasion: Occasion<'_>,
+        updates: Updates<'_>,
+    ) -> Result<Vec<Command>, ParkReason> {
         if let Some(reason) = &self.broken {
             return Err(reason.clone());
         }
         let deciding = self.waker.enter();
-        let decided = self.look_at(events).and_then(|()| self.run_code(now, led_to));
+        let decided = self.look_at(events).and_then(|()| self.run_code(occasion, updates));
         drop(deciding);
         match &decided {
             Ok(commands) => {
@@ -133,7 +125,7 @@ impl CodeDecider {
         let mut cancel_requested = false;
         for event in events {
             // What was looked at in an earlier turn is not news, should a machine show it again.
-            if self.seen.is_some_and(|seen| event.id <= seen) {
+            if !self.is_unseen(event) {
                 continue;
             }
             self.seen = Some(event.id);
@@ -164,6 +156,10 @@ impl CodeDecider {
         }
         self.wake();
         Ok(())
+    }
+
+    fn is_unseen(&self, event: &Event) -> bool {
+        self.seen.is_none_or(|seen| event.id > seen)
     }
 
     fn is_of_a_command(&mut self, event: &Event) -> bool {
@@ -203,8 +199,18 @@ impl CodeDecider {
                 });
             }
         }
-        if let (Some(run), EventAttributes::ActivityTaskScheduled(scheduled)) = (&self.run, &event.attributes) {
-            run.core.borrow_mut().confirm_activity(&scheduled.activity_id, event.id);
+        if let Some(run) = &self.run {
+            let mut core = run.core.borrow_mut();
+            match &event.attributes {
+                EventAttributes::ActivityTaskScheduled(scheduled) => {
+                    core.confirm_activity(&scheduled.activity_id, event.id);
+                }
+                EventAttributes::SignalExternalWorkflowExecutionInitiated(_)
+                | EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(_) => {
+                    core.confirm_external(event.id)
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -262,6 +268,12 @@ impl CodeDecider {
             }
             E::TimerFired { timer_id, .. } => core.fire_timer(timer_id),
             E::WorkflowExecutionSignaled(signal) => core.deliver_signal(&signal.name, signal.input.clone()),
+            E::ExternalWorkflowExecutionSignaled { initiated }
+            | E::ExternalWorkflowExecutionCancelRequested { initiated } => core.end_external(*initiated, Ok(())),
+            E::SignalExternalWorkflowExecutionFailed { initiated, failure }
+            | E::RequestCancelExternalWorkflowExecutionFailed { initiated, failure } => {
+                core.end_external(*initiated, Err(failure.clone()));
+            }
             E::SagaRollbackCompleted { .. } => core.complete_rollback(),
             E::SagaLockAcquired { requested } => {
                 if let Some(lock) = self.saga.take_lock(*requested) {
@@ -278,7 +290,7 @@ impl CodeDecider {
     }
 
     /// Second half of a turn: what the code makes of it.
-    fn run_code(&mut self, now: Timestamp, led_to: Option<&[Event]>) -> Result<Vec<Command>, ParkReason> {
+    fn run_code(&mut self, occasion: Occasion<'_>, updates: Updates<'_>) -> Result<Vec<Command>, ParkReason> {
         if self.over {
             return Ok(Vec::new());
         }
@@ -287,19 +299,23 @@ impl CodeDecider {
         }
         let next = self.after_the_last().plus(TURN_EVENT_IDS);
         let run = self.run.as_mut().ok_or_else(no_beginning)?;
-        run.begin_turn(now, led_to);
-        let ended = run.poll_to_rest(&self.workflow, &self.waker);
+        let before = run.begin_turn(&occasion);
+        let rest = run.rest(&self.workflow, &self.waker, updates, occasion.only_updates);
         if let Some(refusal) = run.core.borrow_mut().take_refusal() {
             return Err(versions::park_reason(refusal, next));
         }
-        let ended = ended?;
+        let rest = rest?;
         let mut commands = run.core.borrow_mut().take_commands();
-        if let Some(result) = ended {
-            self.over = true;
-            commands.push(run.closing_command(result));
-            run.put_away()?;
-        } else if !run.core.borrow().is_waiting() {
-            return Err(ParkReason::ForeignFuture);
+        match rest {
+            Rest::Ended(result) => {
+                self.over = true;
+                commands.push(run.closing_command(result));
+                run.put_away()?;
+            }
+            Rest::Waiting if !run.core.borrow().is_waiting() => return Err(ParkReason::ForeignFuture),
+            Rest::Waiting => {}
+            // The turn is forgotten, its time included.
+            Rest::Untouched => drop(run.core.borrow_mut().set_now(before)),
         }
         Ok(commands)
     }
@@ -307,80 +323,6 @@ impl CodeDecider {
     fn wake(&self) {
         let wakers = self.run.as_ref().map(|run| run.core.borrow_mut().take_wakers());
         wakers.into_iter().flatten().for_each(Waker::wake);
-    }
-}
-
-impl Run {
-    fn new(started: &RunStarted) -> Self {
-        Self {
-            core: Rc::new(RefCell::new(Core::new(RunIdentity::from(started)))),
-            future: None,
-            input: Some(started.input.clone()),
-        }
-    }
-
-    fn begin_turn(&mut self, now: Timestamp, led_to: Option<&[Event]>) {
-        let mut core = self.core.borrow_mut();
-        core.set_now(now);
-        match led_to {
-            Some(led_to) => {
-                core.go_over();
-                versions::read_ahead(&mut core, led_to);
-            }
-            None => core.go_live(),
-        }
-    }
-
-    /// Polls until the code neither ends nor wakes itself.
-    fn poll_to_rest(
-        &mut self,
-        workflow: &Arc<dyn Workflow>,
-        waker: &Arc<RootWaker>,
-    ) -> Result<Option<Result<Payload, Failure>>, ParkReason> {
-        if let Some(input) = self.input.take() {
-            let cx = WorkflowContext::new(self.core.clone());
-            self.future = Some(caught(|| workflow.start(cx, input))?);
-        }
-        let Some(future) = &mut self.future else {
-            return Ok(None);
-        };
-        let task_waker = Waker::from(waker.clone());
-        let mut cx = Context::from_waker(&task_waker);
-        for _ in 0..limits::POLLS_PER_TURN_MAX {
-            waker.take_woken();
-            match caught(|| future.as_mut().poll(&mut cx))? {
-                Poll::Ready(result) => return Ok(Some(result)),
-                Poll::Pending if waker.take_woken() => {}
-                Poll::Pending => return Ok(None),
-            }
-        }
-        let polls = limits::POLLS_PER_TURN_MAX;
-        Err(ParkReason::BadCommand {
-            message: format!("the code wakes itself without end: after {polls} polls it had not come to rest"),
-        })
-    }
-
-    fn closing_command(&self, result: Result<Payload, Failure>) -> Command {
-        let result = result.and_then(|payload| {
-            payload.checked().map_err(|error| {
-                let message = format!("the workflow's result cannot be recorded: {error}");
-                Failure::non_retryable("InvalidOutput", message)
-            })
-        });
-        match result {
-            Ok(result) => Command::CompleteWorkflow { result },
-            Err(failure) if failure.is_canceled() && self.core.borrow().cancel_was_requested() => {
-                Command::CancelWorkflow { failure }
-            }
-            Err(failure) => Command::FailWorkflow { failure },
-        }
-    }
-
-    /// Drops the code; what it still holds means nothing any more.
-    fn put_away(&mut self) -> Result<(), ParkReason> {
-        self.core.borrow_mut().end();
-        let future = self.future.take();
-        caught(|| drop(future))
     }
 }
 
@@ -409,7 +351,29 @@ impl Decider for CodeDecider {
     }
 
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
-        self.turn(task.events, task.now, None)
+        let only_updates = !task.updates.is_empty() && !task.run.task_due();
+        let occasion = Occasion::live(task.now, only_updates);
+        self.turn(task.events, occasion, Updates::Arrived(task.updates))
+    }
+
+    fn query(&mut self, run: &RunState, query: &Query) -> Result<Payload, QueryError> {
+        let undecidable = |reason: &ParkReason| QueryError::Undecidable(Box::new(reason.clone()));
+        if let Some(reason) = &self.broken {
+            return Err(undecidable(reason));
+        }
+        let _deciding = self.waker.enter();
+        if *run.phase() == Phase::Running {
+            // What the last turn's commands led to has not been compared yet, should the code be another by now.
+            let mut unseen = run.since_task().iter();
+            if unseen.any(|event| self.is_unseen(event) && matching::is_news(&event.attributes)) {
+                return Err(QueryError::NotHere);
+            }
+            if let Err(reason) = self.look_at(run.since_task()) {
+                self.broken = Some(reason.clone());
+                return Err(undecidable(&reason));
+            }
+        }
+        self.run.as_ref().ok_or(QueryError::NotHere)?.ask(query)
     }
 }
 
@@ -417,8 +381,7 @@ impl Drop for CodeDecider {
     fn drop(&mut self) {
         let _deciding = self.waker.enter();
         if let Some(run) = &mut self.run {
-            // A destructor of the user's that panics must not take the thread of many runs with it.
-            let _ = run.put_away();
+            run.throw_away();
         }
     }
 }
@@ -444,21 +407,12 @@ pub(super) fn is_task(event: &Event) -> bool {
     matches!(event.attributes, EventAttributes::WorkflowTask(_))
 }
 
-fn caught<T>(code: impl FnOnce() -> T) -> Result<T, ParkReason> {
-    // A run whose code panicked is thrown away, so nobody sees what the panic left half done.
-    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| ParkReason::Panicked {
-        message: panic_message(payload.as_ref()),
-    })
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> String {
-    if let Some(message) = payload.downcast_ref::<&'static str>() {
-        (*message).to_owned()
-    } else if let Some(message) = payload.downcast_ref::<String>() {
-        message.clone()
-    } else if let Some(failure) = payload.downcast_ref::<Failure>() {
-        failure.to_string()
-    } else {
-        "a panic whose payload is not text".to_owned()
-    }
+/// The updates that the task before these events accepted: the events up to the next task are of its commands.
+fn accepted_in(later: &[Event]) -> Vec<UpdateRequest> {
+    let of_the_task = later.iter().take_while(|event| !is_task(event));
+    let accepted = of_the_task.filter_map(|event| match &event.attributes {
+        EventAttributes::WorkflowExecutionUpdateAccepted(update) => Some((**update).clone()),
+        _ => None,
+    });
+    accepted.collect()
 }

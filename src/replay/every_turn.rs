@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::machine::{Decider, Task};
+use crate::machine::{Decider, QueryError, RunState, Task};
 use crate::model::{
-    Command, Event, EventAttributes, EventId, LocalActivity, ParkReason, Payload, TURN_EVENT_IDS, WorkflowTask,
+    Command, Event, EventAttributes, EventId, LocalActivity, ParkReason, Payload, Query, TURN_EVENT_IDS, WorkflowTask,
 };
 use crate::sdk::Workflow;
 
@@ -60,7 +60,8 @@ impl CheckedDecider {
 
     fn decide_twice(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
         let decided = self.live.decide(task)?;
-        // With what the last turn led to, which says which versions it met.
+        let known = self.history.len();
+        // With what the last turn led to, which says which versions it met, and which updates it accepted.
         self.history.extend_from_slice(task.events);
         let again = CodeDecider::replay(self.code.0.clone(), &self.history)?.decide(task)?;
         let last = self.history.last();
@@ -71,6 +72,10 @@ impl CheckedDecider {
                 expected: format!("{replayed} (when replayed at once)"),
                 recorded: format!("{live} (from the live code)"),
             });
+        }
+        if is_forgotten(task, &decided) {
+            self.history.truncate(known);
+            return Ok(decided);
         }
         self.history.push(Event {
             id,
@@ -86,6 +91,13 @@ impl Decider for CheckedDecider {
         self.live.local_activities()
     }
 
+    fn query(&mut self, run: &RunState, query: &Query) -> Result<Payload, QueryError> {
+        if let Some(reason) = &self.broken {
+            return Err(QueryError::Undecidable(Box::new(reason.clone())));
+        }
+        self.live.query(run, query)
+    }
+
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
         if let Some(reason) = &self.broken {
             return Err(reason.clone());
@@ -94,6 +106,12 @@ impl Decider for CheckedDecider {
         self.broken = decided.as_ref().err().cloned();
         decided
     }
+}
+
+/// Whether the machine forgets the turn, and shows its events again: nothing but updates had arrived, all refused.
+fn is_forgotten(task: &Task<'_>, decided: &[Command]) -> bool {
+    let refusal = |command: &Command| matches!(command, Command::RejectUpdate { .. });
+    !task.updates.is_empty() && !task.run.task_due() && decided.iter().all(refusal)
 }
 
 /// The first place where the commands differ, and both sides of it in words.
@@ -128,7 +146,11 @@ fn with_ordered_payload(command: &Command) -> Option<Command> {
     let payload = match &mut command {
         Command::ScheduleActivity(schedule) => &mut schedule.input,
         Command::RecordMarker { details, .. } => details,
-        Command::CompleteWorkflow { result } => result,
+        Command::SignalExternal(signal) => &mut signal.input,
+        Command::CompleteWorkflow { result }
+        | Command::CompleteUpdate {
+            outcome: Ok(result), ..
+        } => result,
         _ => return None,
     };
     let value: serde_json::Value = payload.to().ok()?;

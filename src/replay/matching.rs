@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    ActivityId, ActivityType, Command, Event, EventAttributes, EventId, Failure, LockName, StepKind, StepSpec,
-    StuckReason, TimerId, UnwindCause, VersionMarker,
+    ActivityId, ActivityType, Command, Event, EventAttributes, EventId, Failure, LockName, SignalName, StepKind,
+    StepSpec, StuckReason, TimerId, UnwindCause, UpdateId, VersionMarker, WorkflowId,
 };
 
 /// A command as far as it is compared.
@@ -25,6 +25,10 @@ pub(super) enum Expected {
     Marker(String),
     RollBack(u64),
     Lock(LockName),
+    SignalExternal(WorkflowId, SignalName),
+    CancelExternal(WorkflowId),
+    AcceptUpdate(UpdateId),
+    CompleteUpdate(UpdateId),
     /// What code does not ask for, or what leaves no event, with its name.
     Unrecorded(&'static str),
     Complete,
@@ -52,8 +56,15 @@ impl Expected {
             Command::RecordMarker { name, .. } => Expected::Marker(name.clone()),
             Command::RollBack { keep } => Expected::RollBack(*keep),
             Command::RequestLock { lock, .. } => Expected::Lock(lock.clone()),
+            Command::SignalExternal(signal) => {
+                Expected::SignalExternal(signal.workflow_id.clone(), signal.name.clone())
+            }
+            Command::RequestCancelExternal(cancel) => Expected::CancelExternal(cancel.workflow_id.clone()),
+            Command::AcceptUpdate(update) => Expected::AcceptUpdate(update.update_id.clone()),
+            Command::CompleteUpdate { update_id, .. } => Expected::CompleteUpdate(update_id.clone()),
             // Local ones leave no event to compare with; their ends are compared with what the code asked for.
-            Command::Wait(_)
+            Command::RejectUpdate { .. }
+            | Command::Wait(_)
             | Command::SkipStep { .. }
             | Command::RunLocalActivity { .. }
             | Command::ForgetLocalActivity { .. } => Expected::Unrecorded(command.kind()),
@@ -89,6 +100,14 @@ impl Expected {
             (Expected::Marker(expected), E::MarkerRecorded { name, .. }) => expected == name,
             (Expected::RollBack(expected), E::SagaRollbackStarted { keep }) => expected == keep,
             (Expected::Lock(expected), E::SagaLockRequested { lock, .. }) => expected == lock,
+            (Expected::SignalExternal(id, name), E::SignalExternalWorkflowExecutionInitiated(signal)) => {
+                *id == signal.workflow_id && *name == signal.name
+            }
+            (Expected::CancelExternal(id), E::RequestCancelExternalWorkflowExecutionInitiated(cancel)) => {
+                *id == cancel.workflow_id
+            }
+            (Expected::AcceptUpdate(id), E::WorkflowExecutionUpdateAccepted(update)) => *id == update.update_id,
+            (Expected::CompleteUpdate(id), E::WorkflowExecutionUpdateCompleted(update)) => *id == update.update_id,
             (Expected::Complete, E::WorkflowExecutionCompleted { .. })
             | (Expected::Fail(_), E::WorkflowExecutionFailed { .. })
             | (Expected::Cancel, E::WorkflowExecutionCanceled { .. }) => true,
@@ -122,6 +141,10 @@ impl Expected {
             Expected::Marker(name) => format!("RecordMarker {name}"),
             Expected::RollBack(keep) => format!("RollBackSaga (keeping {keep} steps)"),
             Expected::Lock(lock) => format!("RequestSagaLock {lock}"),
+            Expected::SignalExternal(id, name) => format!("SignalExternalWorkflowExecution {name} (to {id})"),
+            Expected::CancelExternal(id) => format!("RequestCancelExternalWorkflowExecution (of {id})"),
+            Expected::AcceptUpdate(id) => format!("AcceptUpdate (id {id})"),
+            Expected::CompleteUpdate(id) => format!("CompleteUpdate (id {id})"),
             Expected::Unrecorded(kind) => (*kind).to_owned(),
             Expected::Complete => "CompleteWorkflowExecution".to_owned(),
             Expected::Fail(failure) => format!("FailWorkflowExecution ({failure})"),
@@ -143,6 +166,10 @@ pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
         | E::VersionMarkerRecorded(_)
         | E::SagaRollbackStarted { .. }
         | E::SagaLockRequested { .. }
+        | E::SignalExternalWorkflowExecutionInitiated(_)
+        | E::RequestCancelExternalWorkflowExecutionInitiated(_)
+        | E::WorkflowExecutionUpdateAccepted(_)
+        | E::WorkflowExecutionUpdateCompleted(_)
         | E::WorkflowExecutionCompleted { .. }
         | E::WorkflowExecutionFailed { .. }
         | E::WorkflowExecutionCanceled { .. }
@@ -151,6 +178,30 @@ pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
         E::SagaStuck(stuck) => stuck.step.is_none(),
         _ => false,
     }
+}
+
+/// Whether the event, which is not of a command, changes what the code waits for: that is for a turn to bring about.
+pub(super) fn is_news(attributes: &EventAttributes) -> bool {
+    use EventAttributes as E;
+    matches!(
+        attributes,
+        E::WorkflowExecutionStarted(_)
+            | E::ActivityTaskCompleted { .. }
+            | E::ActivityTaskFailed { .. }
+            | E::ActivityTaskTimedOut { .. }
+            | E::ActivityTaskCanceled { .. }
+            | E::LocalActivityEnded(_)
+            | E::TimerFired { .. }
+            | E::WorkflowExecutionSignaled(_)
+            | E::WorkflowExecutionCancelRequested { .. }
+            | E::SagaRollbackCompleted { .. }
+            | E::SagaLockAcquired { .. }
+            | E::SagaLockRefused { .. }
+            | E::ExternalWorkflowExecutionSignaled { .. }
+            | E::SignalExternalWorkflowExecutionFailed { .. }
+            | E::ExternalWorkflowExecutionCancelRequested { .. }
+            | E::RequestCancelExternalWorkflowExecutionFailed { .. }
+    )
 }
 
 /// Whether the machine ended the run instead of obeying its code, because its history had become too long.
@@ -225,6 +276,12 @@ pub(super) fn describe(event: &Event, ids: &ActivityIds) -> String {
         E::SagaRollbackStarted { keep } => format!("{kind} (keeping {keep} steps)"),
         E::SagaLockRequested { lock, .. } => format!("{kind} {lock}"),
         E::WorkflowExecutionSignaled(signal) => format!("{kind} {}", signal.name),
+        E::WorkflowExecutionUpdateAccepted(update) => format!("{kind} {} (id {})", update.name, update.update_id),
+        E::WorkflowExecutionUpdateCompleted(update) => format!("{kind} (id {})", update.update_id),
+        E::SignalExternalWorkflowExecutionInitiated(signal) => {
+            format!("{kind} {} (to {})", signal.name, signal.workflow_id)
+        }
+        E::RequestCancelExternalWorkflowExecutionInitiated(cancel) => format!("{kind} (of {})", cancel.workflow_id),
         E::WorkflowExecutionFailed { failure, .. } => format!("{kind} ({failure})"),
         E::SagaUnwindStarted(unwind) => match &unwind.cause {
             UnwindCause::Failed(failure) => format!("{kind} (failed: {failure})"),

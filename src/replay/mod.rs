@@ -9,7 +9,9 @@
 mod decider;
 mod every_turn;
 mod matching;
+mod occasion;
 mod root_waker;
+mod run;
 mod saga;
 #[cfg(test)]
 mod tests;

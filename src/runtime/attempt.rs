@@ -160,6 +160,11 @@ impl AttemptPool {
         self.throttle.park(activity_type, parked, &self.handle);
     }
 
+    /// Runs something on the blocking threads, beside the attempts; `None` when it panicked.
+    pub(super) async fn run_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        self.handle.spawn_blocking(work).await.ok()
+    }
+
     /// An attempt that cannot even be started; `done` hears of it like of any other end.
     pub(super) fn refuse(
         &self,

@@ -20,17 +20,19 @@ use super::shared::{Shared, shard_of};
 use super::throttle::Parked;
 
 /// How long to wait before looking again for the end of a run that the engine has lost from memory.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The ways to all shards of an engine.
 pub(crate) struct Gateway {
     shards: Vec<ShardPort>,
     shared: Arc<Shared>,
     admission_timeout: Duration,
+    /// Places for those who replay a run to answer a query.
+    pub(super) query_replays: Arc<Semaphore>,
 }
 
-struct ShardPort {
-    addr: Addr<ShardActor>,
+pub(super) struct ShardPort {
+    pub(super) addr: Addr<ShardActor>,
     admission: Arc<Semaphore>,
 }
 
@@ -44,12 +46,18 @@ impl Gateway {
             shards: addrs.into_iter().map(port).collect(),
             shared,
             admission_timeout,
+            query_replays: Arc::new(Semaphore::new(limits::QUERY_REPLAYS_MAX)),
         }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Takes no requests any more.
     pub(super) fn close(&self) {
         self.shards.iter().for_each(|port| port.admission.close());
+        self.query_replays.close();
     }
 
     /// Ends the shards' threads.
@@ -181,13 +189,13 @@ impl Gateway {
         self.shared.locks.line(lock)
     }
 
-    fn port(&self, workflow_id: &WorkflowId) -> Result<&ShardPort, RequestError> {
+    pub(super) fn port(&self, workflow_id: &WorkflowId) -> Result<&ShardPort, RequestError> {
         let shard = shard_of(workflow_id, self.shards.len());
         self.shards.get(shard).ok_or(RequestError::ShuttingDown)
     }
 
     /// Back-pressure: a bounded number of requests per shard, the others wait a while, then are refused.
-    async fn admit(&self, port: &ShardPort) -> Result<Admission, RequestError> {
+    pub(super) async fn admit(&self, port: &ShardPort) -> Result<Admission, RequestError> {
         let admission = |permit| Admission {
             _permit: permit,
             _busy: self.shared.busy(),

@@ -4,7 +4,11 @@
 use actix::{Addr, Message};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::model::{AttemptOutcome, AttemptToken, Input, Outcome, ParkReason, RunId, StartRun, Timestamp, WorkflowId};
+use crate::machine::QueryError;
+use crate::model::{
+    AttemptOutcome, AttemptToken, EventId, Failure, Input, Outcome, ParkReason, Payload, Query, RunId, StartRun,
+    Timestamp, UpdateId, WorkflowId,
+};
 use crate::store;
 
 use super::error::RequestError;
@@ -58,6 +62,45 @@ pub(crate) struct Deliver {
     pub(crate) admission: Admission,
 }
 
+/// Caller to shard: hand this to the open run with this id, or begin one with it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct StartWith {
+    pub(crate) start: Box<StartRun>,
+    pub(crate) then: Input,
+    pub(crate) reply: ReplyTo<Delivered>,
+    /// Told when the run ends.
+    pub(crate) watch: oneshot::Sender<Watched>,
+    pub(crate) admission: Admission,
+}
+
+/// Caller to shard: a question to an open run.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Ask {
+    pub(crate) workflow_id: WorkflowId,
+    pub(crate) run_id: Option<RunId>,
+    pub(crate) question: Question,
+    pub(crate) admission: Admission,
+}
+
+/// How an update was answered.
+pub(crate) type UpdateOutcome = Result<Payload, Failure>;
+
+/// What changes nothing.
+pub(crate) enum Question {
+    /// A query.
+    Query {
+        query: Query,
+        reply: ReplyTo<Result<Payload, QueryError>>,
+    },
+    /// How is this update answered? The answer comes when there is one.
+    UpdateOutcome {
+        update_id: UpdateId,
+        reply: ReplyTo<UpdateOutcome>,
+    },
+}
+
 /// Caller to shard: tell me when the run ends. A run that is not open is looked up by the caller, who hears of that by the
 /// watch being dropped.
 #[derive(Message)]
@@ -74,6 +117,8 @@ pub(super) struct Letter {
     pub(super) reply: Option<ReplyTo<Delivered>>,
     /// Held until the answer is given: what bounds the number of waiting requests.
     pub(super) admission: Option<Admission>,
+    /// It asks, and its input means nothing.
+    pub(super) question: Option<Question>,
 }
 
 impl Letter {
@@ -82,11 +127,30 @@ impl Letter {
             input,
             reply: None,
             admission: None,
+            question: None,
+        }
+    }
+
+    pub(super) fn asking(question: Question, admission: Admission) -> Self {
+        Self {
+            admission: Some(admission),
+            question: Some(question),
+            ..Self::internal(Input::Wake)
         }
     }
 
     pub(super) fn answer(self, answer: Result<Delivered, RequestError>) {
-        let Letter { reply, admission, .. } = self;
+        let Letter {
+            reply,
+            admission,
+            question,
+            ..
+        } = self;
+        match (question, &answer) {
+            (Some(Question::Query { reply, .. }), Err(error)) => drop(reply.send(Err(error.clone()))),
+            (Some(Question::UpdateOutcome { reply, .. }), Err(error)) => drop(reply.send(Err(error.clone()))),
+            _ => {}
+        }
         if let Some(reply) = reply {
             // The caller may have gone away; that is the caller's business.
             let _ = reply.send(answer);
@@ -127,6 +191,14 @@ pub(super) struct AttemptEnded {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct AttemptHeld(pub(super) AttemptToken);
+
+/// Courier to run: what became of a message to another run.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct ExternalEnded {
+    pub(super) initiated: EventId,
+    pub(super) outcome: Result<(), Failure>,
+}
 
 /// Anybody inside to shard: something has changed for this run, which asks its state what.
 #[derive(Message)]

@@ -12,10 +12,12 @@
 //! Every arrow into an actor is a message; nobody waits for an actor while holding anything. Nothing leaves a run (an
 //! attempt, a reply, an outcome) before the turn that caused it is durable.
 
+mod asking;
 mod attempt;
 mod child;
 pub mod clock;
 mod commit_queue;
+mod courier;
 mod entropy;
 mod error;
 #[cfg(unix)]

@@ -29,11 +29,12 @@ pub use names::FunctionNameError;
 pub use registry::{Registry, RegistryError};
 pub use shared_state::SharedState;
 pub use workflow::{
-    ActivityCall, CancellationType, ChildCall, LocalActivityCall, LockCall, RollBack, RunCanceled, Saga, Savepoint,
-    SignalReceive, SignalReceiver, Sleep, StepCall, Workflow, WorkflowContext,
+    ActivityCall, CancellationType, ChildCall, ExternalCall, ExternalWorkflow, LocalActivityCall, LockCall, RollBack,
+    RunCanceled, Saga, Savepoint, SignalReceive, SignalReceiver, Sleep, StepCall, WaitCondition, Workflow,
+    WorkflowContext, WorkflowState,
 };
 
-pub(crate) use workflow::{Core, Refusal, RunIdentity};
+pub(crate) use workflow::{Core, Refusal, RunIdentity, UpdateHandler};
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]

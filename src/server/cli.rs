@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use super::bench;
-use super::commands::{activity, check, decide, deliver, history, list, participants, run, show, verify};
+use super::commands::{activity, check, decide, deliver, history, list, participants, query, run, show, verify};
 use super::console::{Console, Format};
 use super::demo;
 use super::exit::{Exit, Refusal};
@@ -34,6 +34,7 @@ enum Command {
     List(list::ListArgs),
     Show(show::ShowArgs),
     History(history::HistoryArgs),
+    Query(query::QueryArgs),
     Verify(verify::VerifyArgs),
     Signal(deliver::SignalArgs),
     Cancel(deliver::CancelArgs),
@@ -81,6 +82,7 @@ impl Command {
             Command::List(args) => args.output.format(),
             Command::Show(args) => args.output.format(),
             Command::History(args) => args.output.format(),
+            Command::Query(args) => args.output.format(),
             Command::Verify(args) => args.output.format(),
             Command::Signal(args) => args.output.format(),
             Command::Cancel(args) => args.output.format(),
@@ -102,6 +104,7 @@ impl Command {
             Command::List(args) => list::run(args, console),
             Command::Show(args) => show::run(&args, console),
             Command::History(args) => history::run(&args, console),
+            Command::Query(args) => query::run(&args, console),
             Command::Verify(args) => verify::run(&args, console),
             Command::Signal(args) => deliver::signal(args, console),
             Command::Cancel(args) => deliver::cancel(&args, console),

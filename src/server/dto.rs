@@ -20,7 +20,7 @@ pub(super) fn put(object: &mut Value, key: &str, value: impl Into<Value>) {
 }
 
 /// A payload as the JSON that it is; another encoding by its name and size.
-pub(super) fn payload(payload: &Payload) -> Value {
+pub(in crate::server) fn payload(payload: &Payload) -> Value {
     payload
         .to()
         .unwrap_or_else(|_| json!({"encoding": payload.encoding(), "bytes": payload.data().len()}))

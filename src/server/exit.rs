@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use crate::engine::{Error, ErrorCode, Rejection};
+use crate::engine::{Error, ErrorCode, QueryError, Rejection};
 use crate::model::RunStatus;
 
 /// A command's exit code.
@@ -102,6 +102,7 @@ impl From<Error> for Refusal {
             | Error::Unexplained { .. }
             | Error::TooManySearchAttributes
             | Error::Input(_)
+            | Error::Query(QueryError::Unknown { .. })
             | Error::Rejected(
                 Rejection::StepNotStuck { .. } | Rejection::WhichStep { .. } | Rejection::ChoiceNotOpen { .. },
             )

@@ -6,6 +6,7 @@ mod bench;
 mod decisions;
 mod graphs;
 mod mistakes;
+mod queries;
 mod runs;
 
 use std::io::{BufRead, BufReader, Lines, Read};

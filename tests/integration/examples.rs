@@ -1,5 +1,5 @@
-//! The programs in `examples/` about activities, run as people would run them, and on virtual time. Must not live here:
-//! examples of embedding (`embed`).
+//! The programs in `examples/` that show what activities and workflows can do: they run as people would run them, a second
+//! time, too, and on virtual time. Must not live here: those that show how to embed the engine (`embed`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,12 @@ mod approval;
 #[path = "../../examples/batch.rs"]
 #[allow(dead_code, reason = "its `main` only makes up an album")]
 mod batch;
+#[path = "../../examples/cart_entity.rs"]
+#[allow(dead_code, reason = "its `main` only chooses the directory")]
+mod cart_entity;
+#[path = "../../examples/order_approval.rs"]
+#[allow(dead_code, reason = "its `main` only chooses the directory")]
+mod order_approval;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -68,4 +74,28 @@ fn an_approval_is_escalated_when_nobody_answers() {
         );
         amends.shutdown(Duration::ZERO).await;
     });
+}
+
+#[test]
+fn orders_are_approved_declined_or_forgotten() {
+    let directory = tempfile::TempDir::new().unwrap();
+    for _ in 0..2 {
+        let ends = run(order_approval::run(directory.path())).unwrap();
+        assert_eq!(ends[0], "a piano for 900000 cents, approved by Ada");
+        assert!(
+            ends[1].starts_with("undone") && ends[1].contains("Ada said no"),
+            "{ends:?}"
+        );
+        assert!(ends[2].starts_with("undone") && ends[2].contains("in time"), "{ends:?}");
+    }
+}
+
+#[test]
+fn a_cart_is_filled_and_paid_once() {
+    let directory = tempfile::TempDir::new().unwrap();
+    for _ in 0..2 {
+        let (cart, spent) = run(cart_entity::run(directory.path())).unwrap();
+        assert_eq!(cart.items, ["a book", "a lamp"]);
+        assert_eq!((cart.cents, spent), (6_500, 6_500));
+    }
 }

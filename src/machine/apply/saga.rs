@@ -55,7 +55,7 @@ impl RunState {
                 self.adopted_from = Some(adopted.run_id);
                 adopted.steps.iter().for_each(|step| self.saga.on_adopted(step));
             }
-            _ => return Err(self.misfit("not an event of a saga")),
+            _ => return self.apply_message(event),
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ mod definition;
 mod desk;
 mod desk_policy;
 mod lifecycle;
+mod messages;
 mod oracle;
 mod parking;
 mod partial;

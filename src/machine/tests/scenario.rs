@@ -21,7 +21,7 @@ pub(super) struct Scenario {
 /// What the code answers to its next tasks; nothing when it has no answer left.
 #[derive(Default)]
 pub(super) struct Script {
-    answers: VecDeque<Result<Vec<Command>, ParkReason>>,
+    pub(super) answers: VecDeque<Result<Vec<Command>, ParkReason>>,
     tasks: usize,
 }
 

@@ -70,10 +70,10 @@ async fn everything(cx: WorkflowContext, n: u32) -> Result<u32, Failure> {
 }
 
 /// A generator that is good enough for choosing, and the same everywhere.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)

@@ -65,6 +65,7 @@ impl Mini {
         let run = RunState::default();
         let task = Task {
             events: &self.history[self.shown..],
+            updates: &[],
             now: self.now,
             run: &run,
         };
@@ -217,6 +218,7 @@ impl Mini {
             Command::CompleteWorkflow { result } => E::WorkflowExecutionCompleted { result: result.clone() },
             Command::FailWorkflow { failure } => unwind(UnwindCause::Failed(failure.clone())),
             Command::CancelWorkflow { failure } => unwind(UnwindCause::Canceled(failure.clone())),
+            other => unreachable!("{}: messages are tested with the real machine", other.kind()),
         };
         self.push(attributes);
     }
@@ -257,6 +259,7 @@ pub(super) fn told(commands: &[Command]) -> Vec<String> {
             Command::CompleteWorkflow { result } => format!("complete {result:?}"),
             Command::FailWorkflow { failure } => format!("fail {failure}"),
             Command::CancelWorkflow { failure } => format!("canceled {failure}"),
+            other => other.kind().to_owned(),
         })
         .collect()
 }

@@ -235,6 +235,7 @@ fn every_prefix_of_a_history_replays_and_goes_on_the_same() {
         let from = mini.history[..end].iter().rposition(is_task).map_or(0, |at| at + 1);
         let task = crate::machine::Task {
             events: &mini.history[from..end],
+            updates: &[],
             now: mini.history[end].time,
             run: &crate::machine::RunState::default(),
         };

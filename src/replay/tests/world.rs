@@ -17,7 +17,7 @@ use super::mini_machine::registry_with;
 pub(super) struct World {
     registry: Registry,
     pub(super) state: RunState,
-    decider: Box<dyn Decider>,
+    pub(super) decider: Box<dyn Decider>,
     journal: Vec<Turn>,
     now: Timestamp,
     /// Whether the process dies after every turn.
@@ -102,32 +102,47 @@ impl World {
     }
 
     pub(super) fn begin(&mut self, saga: Option<SagaOptions>) {
-        self.take(Input::Start(Box::new(StartRun {
+        let Input::Start(mut start) = Self::start_of(1) else {
+            unreachable!("made as one");
+        };
+        start.saga = saga.map(Box::new);
+        self.take(Input::Start(start));
+    }
+
+    /// The start of a run with this input.
+    pub(super) fn start_of(input: u32) -> Input {
+        Input::Start(Box::new(StartRun {
             workflow_id: WorkflowId::from_trusted("w"),
             run_id: RunId::from_bytes([9; 16]),
             workflow_type: WorkflowType::from_trusted("w"),
             definition: None,
-            input: Payload::json(&1).unwrap(),
+            input: Payload::json(&input).unwrap(),
             request_id: None,
             run_timeout: None,
             identity: String::new(),
-            saga: saga.map(Box::new),
+            saga: None,
             parent: None,
             search_attributes: BTreeMap::new(),
             adopted: None,
-        })));
+        }))
     }
 
     pub(super) fn take(&mut self, input: Input) {
         let said = format!("{input:?}");
-        let decision = decide(&mut self.state, vec![input], self.now, &mut *self.decider);
+        let replies = self.turn(vec![input]);
+        let refused = replies.iter().any(|reply| matches!(reply, Reply::Rejected(_)));
+        assert!(!refused, "{said}: {replies:?}");
+    }
+
+    /// One turn, and the answers.
+    pub(super) fn turn(&mut self, inputs: Vec<Input>) -> Vec<Reply> {
+        let decision = decide(&mut self.state, inputs, self.now, &mut *self.decider);
         assert_eq!(decision.task_failure, None, "after {:?}", self.history());
-        let refused = decision.replies.iter().any(|reply| matches!(reply, Reply::Rejected(_)));
-        assert!(!refused, "{said}: {:?}", decision.replies);
         self.journal.extend(decision.turn);
         if self.crashing || self.crashes_after.contains(&self.journal.len()) {
             self.crash();
         }
+        decision.replies
     }
 
     pub(super) fn crash(&mut self) {
@@ -156,6 +171,10 @@ impl World {
 
     pub(super) fn turns(&self) -> usize {
         self.journal.len()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
     }
 
     pub(super) fn history(&self) -> Vec<Event> {

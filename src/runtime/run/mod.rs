@@ -5,10 +5,13 @@
 //! durable, only then answer callers and bring about what the state asks for. What arrives in between waits for the next
 //! round, so a burst becomes one turn.
 
+mod external;
 mod foreign;
+mod handlers;
 mod launch;
 mod local;
 mod locks;
+mod questions;
 mod reports;
 
 use std::collections::BTreeMap;
@@ -16,23 +19,21 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context};
 
-use crate::machine::{Decider, Reply, RunState, decide, park};
+use crate::machine::{Decider, Rejection, Reply, RunState, decide, park};
 use crate::model::{AttemptToken, HoldReason, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
 use crate::replay::ForeignWakes;
 use crate::store::Epoch;
 
 use self::launch::is_held_back;
 use self::locks::AtTheTable;
+use self::questions::Questions;
 use super::attempt::{AttemptHandle, panic_message};
 use super::commit_queue::Outbox;
 use super::error::RequestError;
 use super::journal::CommitJob;
-use super::messages::{
-    Abandon, AttemptEnded, AttemptHeld, Delivered, Durable, FromRun, Incarnation, Letter, PassivateIfIdle, RunNews,
-    Take,
-};
+use super::messages::{Delivered, FromRun, Incarnation, Letter, RunNews};
 use super::recovery::{Draining, ParkedDecider, Rebuilt, turn_record};
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
@@ -62,6 +63,7 @@ pub(super) struct RunActor {
     /// The size of its encoded turns so far.
     history_bytes: u64,
     inbox: Vec<Letter>,
+    questions: Questions,
     committing: Option<Vec<(Letter, Reply)>>,
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
     locks: AtTheTable,
@@ -94,8 +96,10 @@ enum Next {
 impl RunActor {
     /// A run with this state, which takes the letters first.
     pub(super) fn new(at: RunAddress, run: Rebuilt, inbox: Vec<Letter>) -> Self {
+        let (inbox, questions) = Questions::sort(inbox);
         Self {
             at,
+            questions,
             locks: AtTheTable::of(&run.state),
             state: run.state,
             decider: run.decider,
@@ -263,6 +267,9 @@ impl RunActor {
                     duplicate,
                     stop_asked,
                 }),
+                Reply::Rejected(Rejection::CannotDecide(_)) if self.at.shared.is_draining() => {
+                    Err(RequestError::ShuttingDown)
+                }
                 Reply::Rejected(rejection) => Err(RequestError::Rejected(rejection)),
             });
         }
@@ -321,6 +328,7 @@ impl RunActor {
             }
         }
         self.bring_local_activities(&ctx.address());
+        self.send_externals(&ctx.address());
         self.bring_locks();
         let wake = self.state.next_wake(now);
         if wake != self.wake {
@@ -358,94 +366,8 @@ impl Actor for RunActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.watch_foreign_wakes(ctx);
         self.pump(ctx);
+        self.answer_questions(ctx);
         self.count_busy();
-    }
-}
-
-impl Handler<Take> for RunActor {
-    type Result = ();
-
-    fn handle(&mut self, Take(letter): Take, ctx: &mut Self::Context) {
-        if matches!(letter.input, Input::Wake) {
-            // The shard has taken the time out of its list: whatever is next must be told again, the same time included.
-            self.wake = None;
-        }
-        self.inbox.push(letter);
-        self.pump(ctx);
-        self.count_busy();
-    }
-}
-
-impl Handler<AttemptEnded> for RunActor {
-    type Result = ();
-
-    fn handle(&mut self, ended: AttemptEnded, ctx: &mut Self::Context) {
-        let AttemptEnded { token, outcome } = ended;
-        self.inbox
-            .push(Letter::internal(Input::AttemptEnded { token, outcome }));
-        self.pump(ctx);
-        self.count_busy();
-    }
-}
-
-impl Handler<AttemptHeld> for RunActor {
-    type Result = ();
-
-    fn handle(&mut self, AttemptHeld(token): AttemptHeld, ctx: &mut Self::Context) {
-        self.attempts.remove(&token);
-        let (attempts, why) = (vec![token], HoldReason::Stopping);
-        self.inbox.push(Letter::internal(Input::Hold { attempts, why }));
-        self.pump(ctx);
-        self.count_busy();
-    }
-}
-
-impl Handler<Durable> for RunActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Durable, ctx: &mut Self::Context) {
-        let Some(answers) = self.committing.take() else {
-            return;
-        };
-        self.answer(answers);
-        if self.at.has_failed && self.next.is_none() && self.state.parked().is_none() {
-            self.at.has_failed = false;
-            self.tell_shard(RunNews::Sound);
-        }
-        self.follow_up(ctx);
-        if !self.inbox.is_empty() {
-            self.pump(ctx);
-        }
-        self.count_busy();
-    }
-}
-
-impl Handler<PassivateIfIdle> for RunActor {
-    type Result = ();
-
-    fn handle(&mut self, _: PassivateIfIdle, ctx: &mut Self::Context) {
-        match self.is_idle() {
-            // The shard hears of the end first, and lets go.
-            true if self.over.is_some() => {}
-            true => {
-                self.tell_shard(RunNews::Idle);
-                ctx.stop();
-            }
-            false => self.tell_shard(RunNews::Busy),
-        }
-    }
-}
-
-impl Handler<Abandon> for RunActor {
-    type Result = ();
-
-    /// Callers that wait hear "interrupted" by their reply being dropped.
-    fn handle(&mut self, _: Abandon, ctx: &mut Self::Context) {
-        if self.over.is_some() {
-            return;
-        }
-        let message = "the journal did not take its turn".to_owned();
-        self.fail(ctx, ParkReason::BadCommand { message }, false);
     }
 }
 

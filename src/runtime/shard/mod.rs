@@ -12,6 +12,7 @@ use crate::machine::Rejection;
 use crate::model::{Input, RunId, StartRun, Timestamp, WorkflowId};
 use crate::store::{Epoch, Error, RunHead};
 
+mod asking;
 mod clockwork;
 mod entry;
 mod letters;
@@ -87,9 +88,9 @@ impl ShardActor {
         let workflow_id = start.workflow_id.clone();
         let request_id = start.request_id.clone();
         let letter = |start: Box<StartRun>| Letter {
-            input: Input::Start(start),
             reply: Some(reply),
             admission: Some(admission),
+            ..Letter::internal(Input::Start(start))
         };
         if let Some(entry) = self.entries.get_mut(&workflow_id) {
             // The run itself knows whether this is the same request again.
@@ -233,9 +234,9 @@ impl Handler<Deliver> for ShardActor {
             admission,
         } = deliver;
         let letter = Letter {
-            input,
             reply: Some(reply),
             admission: Some(admission),
+            ..Letter::internal(input)
         };
         if let Some(refusal) = self.refusal() {
             return letter.answer(Err(refusal));

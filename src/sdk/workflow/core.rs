@@ -6,10 +6,11 @@
 mod arrivals;
 mod locals;
 mod locks;
+mod messages;
 mod steps;
 mod versions;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -25,10 +26,13 @@ use super::run_canceled;
 
 use locals::Locals;
 use locks::Locks;
+use messages::Messages;
 use steps::Steps;
 use versions::Versions;
 
 pub(super) use locks::LockRequest;
+pub(crate) use messages::UpdateHandler;
+pub(super) use messages::Validator;
 pub(super) use steps::StepSerial;
 pub(crate) use versions::Refusal;
 
@@ -116,6 +120,8 @@ enum What {
     Local(u32),
     Lock(LockName),
     RollBack,
+    /// A message to another run.
+    External,
 }
 
 /// See the module.
@@ -140,8 +146,8 @@ pub(crate) struct Core {
     by_activity_id: BTreeMap<ActivityId, Key>,
     by_scheduled: BTreeMap<EventId, Key>,
     by_timer_id: BTreeMap<TimerId, Key>,
-    signals: BTreeMap<SignalName, VecDeque<Payload>>,
-    /// Everybody who waits for a signal or for the run's cancellation.
+    messages: Messages,
+    /// Everybody who waits for a signal, a condition, or for the run's cancellation.
     waiting: BTreeMap<Key, (WaitFor, Waker)>,
     /// To be woken as soon as the core is not borrowed any more.
     to_wake: Vec<Waker>,
@@ -152,6 +158,7 @@ pub(crate) struct Core {
 #[derive(Debug, PartialEq)]
 enum WaitFor {
     Signal(SignalName),
+    Condition,
     Cancel,
 }
 
@@ -177,7 +184,7 @@ impl Core {
             by_activity_id: BTreeMap::new(),
             by_scheduled: BTreeMap::new(),
             by_timer_id: BTreeMap::new(),
-            signals: BTreeMap::new(),
+            messages: Messages::default(),
             waiting: BTreeMap::new(),
             to_wake: Vec::new(),
             cancel_requested: false,
@@ -194,14 +201,17 @@ impl Core {
     }
 
     pub(super) fn random(&mut self) -> &mut Random {
+        self.expect_writable("draw a random number");
         &mut self.random
     }
 
     pub(super) fn record_marker(&mut self, name: String, details: Payload) {
+        self.expect_writable("record a marker");
         self.commands.push(Command::RecordMarker { name, details });
     }
 
     pub(super) fn schedule_activity(&mut self, request: ActivityRequest) -> Result<Key, Failure> {
+        self.expect_writable("run an activity");
         if self.cancel_requested {
             return Err(run_canceled());
         }
@@ -253,6 +263,7 @@ impl Core {
     }
 
     pub(super) fn start_timer(&mut self, after: Duration) -> Result<Key, Failure> {
+        self.expect_writable("start a timer");
         if self.cancel_requested {
             return Err(run_canceled());
         }
@@ -280,6 +291,9 @@ impl Core {
 
     /// The code dropped the operation's future: ask for it to stop, unless it has ended.
     pub(super) fn abandon(&mut self, key: Key) -> Option<Waker> {
+        if self.is_kept_from("drop what the run waits for") {
+            return None;
+        }
         let operation = self.operations.get_mut(&key)?;
         let waker = operation.waker.take();
         if operation.outcome.is_some() || self.ended {
@@ -289,10 +303,6 @@ impl Core {
         operation.abandoned = true;
         self.stop(key);
         waker
-    }
-
-    pub(super) fn take_signal(&mut self, name: &SignalName) -> Option<Payload> {
-        self.signals.get_mut(name)?.pop_front()
     }
 
     pub(super) fn wait_for_signal(&mut self, name: &SignalName, key: &mut Option<Key>, waker: Waker) -> Option<Waker> {
@@ -345,8 +355,8 @@ impl Core {
                 Command::ForgetLocalActivity { seq: *seq }
             }
             What::Lock(_) => return self.stop_lock(key),
-            // What is being undone is undone, whether or not somebody waits for it.
-            What::RollBack => return,
+            // What is being undone is undone, and what is said is said, whether or not somebody waits for it.
+            What::RollBack | What::External => return,
         };
         let started_in_this_turn = self.commands.iter().position(|given| match (&operation.what, given) {
             (What::Activity { id, .. }, Command::ScheduleActivity(schedule)) => schedule.activity_id == *id,
@@ -384,7 +394,7 @@ impl Core {
             }
             Some(What::Local(seq)) => self.locals.forget(seq),
             Some(What::Lock(lock)) => self.locks.stop_waiting(&lock, key),
-            Some(What::RollBack) | None => {}
+            Some(What::RollBack | What::External) | None => {}
         }
     }
 

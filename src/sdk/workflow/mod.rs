@@ -5,13 +5,17 @@ mod call;
 mod cancellation;
 mod child;
 mod concurrent;
+mod condition;
 mod core;
+mod external;
+mod handlers;
 mod local;
 mod lock;
 mod random;
 mod rollback;
 mod saga;
 mod signal;
+mod state;
 mod timer;
 mod version;
 
@@ -34,14 +38,17 @@ use super::function::{ActivityFunction, encode};
 pub use call::ActivityCall;
 pub use cancellation::CancellationType;
 pub use child::ChildCall;
+pub use condition::WaitCondition;
+pub use external::{ExternalCall, ExternalWorkflow};
 pub use local::LocalActivityCall;
 pub use lock::LockCall;
 pub use rollback::{RollBack, Savepoint};
 pub use saga::{Saga, StepCall};
 pub use signal::{SignalReceive, SignalReceiver};
+pub use state::WorkflowState;
 pub use timer::Sleep;
 
-pub(crate) use self::core::{Core, Refusal, RunIdentity};
+pub(crate) use self::core::{Core, Refusal, RunIdentity, UpdateHandler};
 
 /// A durable function. Most workflows are plain functions (see [`WorkflowFunction`](super::WorkflowFunction)); implement
 /// the trait for a workflow that carries state in `self`.

@@ -26,9 +26,13 @@ pub struct SignalReceiver<T> {
 
 impl<T> SignalReceiver<T> {
     pub(super) fn new(core: Rc<RefCell<Core>>, name: &str) -> Self {
+        let name = SignalName::new(name).map_err(|error| invalid_id(&error));
+        if let Ok(name) = &name {
+            core.borrow_mut().receives(name);
+        }
         Self {
             core,
-            name: SignalName::new(name).map_err(|error| invalid_id(&error)),
+            name,
             value: PhantomData,
         }
     }

@@ -1,5 +1,6 @@
 //! History events for programs and, on one line each, for people. Must not live here: any other shape.
 
+mod message;
 mod saga;
 
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
 //! From the wire to the model: owns everything, checks what the wire's types cannot. Must not live here: the bytes
 //! themselves.
 
+mod message;
 mod pending;
 mod saga;
 
@@ -161,6 +162,7 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             reason: stuck_reason(&reason),
             failure: chain(failure)?,
         })),
+        W::Message(message) => return message::attributes(*message),
         other => return saga::attributes(other),
     })
 }

@@ -1,5 +1,6 @@
 //! From the model to the wire: borrows everything, copies nothing. Must not live here: the bytes themselves.
 
+mod message;
 mod pending;
 mod saga;
 

@@ -1,5 +1,6 @@
 //! Turns for tests: every event, change and failure there is. Must not live here: assertions.
 
+mod message;
 mod saga;
 
 use std::sync::Arc;
@@ -395,7 +396,12 @@ fn pending() -> BoxedStrategy<PendingChange> {
 }
 
 pub(super) fn turn() -> BoxedStrategy<Turn> {
-    let attributes = prop_oneof![run_events(), step_events(), saga::saga_events()];
+    let attributes = prop_oneof![
+        run_events(),
+        step_events(),
+        saga::saga_events(),
+        message::message_events()
+    ];
     let event = (event_id(), time(), attributes).prop_map(|(id, time, attributes)| Event { id, time, attributes });
     (
         any::<u64>(),

@@ -1,8 +1,9 @@
 //! The record's promises: nothing is lost, nothing but a record is accepted, and what was released stays readable.
 
-use std::sync::Arc;
 mod changes;
+mod message;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -280,7 +281,12 @@ fn activity_events() -> Vec<EventAttributes> {
 /// Every event and every change once, in the order of version 1's variants.
 fn every_kind() -> Turn {
     let scheduled_id = EventId(5);
-    let attributes = [run_events(), activity_events(), saga_events()].into_iter().flatten();
+    let attributes = [
+        run_events(),
+        activity_events(),
+        saga_events(),
+        message::message_events(),
+    ];
     let event = |(place, attributes)| Event {
         id: EventId(place),
         time: Timestamp::from_micros(1_700_000_000_000_000),
@@ -289,7 +295,7 @@ fn every_kind() -> Turn {
     Turn {
         seq: 3,
         time: Timestamp::from_micros(1_700_000_000_000_001),
-        events: (1_u64..).zip(attributes).map(event).collect(),
+        events: (1_u64..).zip(attributes.into_iter().flatten()).map(event).collect(),
         pending: changes::every_change(scheduled_id),
     }
 }
@@ -318,7 +324,7 @@ fn every_kind_of_event_is_in_the_golden_record() {
         .iter()
         .map(|event| event.attributes.kind())
         .collect();
-    assert_eq!(kinds.len(), 35);
+    assert_eq!(kinds.len(), 43);
 }
 
 #[test]

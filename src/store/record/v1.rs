@@ -3,12 +3,14 @@
 //!
 //! Positions are the format: no field or variant may be added, removed or moved.
 
+mod message;
 mod pending;
 mod saga;
 mod version;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(super) use message::*;
 pub(super) use pending::*;
 pub(super) use saga::*;
 pub(super) use version::VersionMarker;
@@ -233,6 +235,7 @@ pub(super) enum Attributes<'a> {
         #[serde(borrow)]
         outcome: Result<Payload<'a>, Failure<'a>>,
     },
+    Message(#[serde(borrow)] Box<Message<'a>>),
 }
 
 #[derive(Serialize, Deserialize)]

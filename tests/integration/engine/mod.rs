@@ -14,6 +14,7 @@ mod lifecycle;
 mod limits;
 mod local_activities;
 mod locks;
+mod messages;
 #[cfg(unix)]
 mod programs;
 mod requests;

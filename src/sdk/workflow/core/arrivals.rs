@@ -3,13 +3,14 @@
 
 use std::task::Waker;
 
-use crate::model::{ActivityId, Command, EventId, Failure, Payload, RetryState, SignalName, TimerId, Timestamp};
+use crate::model::{ActivityId, Command, EventId, Failure, Payload, RetryState, TimerId, Timestamp};
 
 use super::{Core, Key, Operation, WaitFor, What, run_canceled};
 
 impl Core {
-    pub(crate) fn set_now(&mut self, now: Timestamp) {
-        self.now = now;
+    /// Returns the time before.
+    pub(crate) fn set_now(&mut self, now: Timestamp) -> Timestamp {
+        std::mem::replace(&mut self.now, now)
     }
 
     /// The engine scheduled this activity under this event.
@@ -58,11 +59,6 @@ impl Core {
         if let Some(key) = self.by_timer_id.get(timer_id).copied() {
             self.resolve(key, Ok(Payload::null()));
         }
-    }
-
-    pub(crate) fn deliver_signal(&mut self, name: &SignalName, input: Payload) {
-        self.signals.entry(name.clone()).or_default().push_back(input);
-        self.wake_waiting(|wait_for| matches!(wait_for, WaitFor::Signal(waited) if waited == name));
     }
 
     /// Delivers a cancellation, unless the saga is past its pivot: from there on it only goes forward. To be called
@@ -123,7 +119,7 @@ impl Core {
         }
     }
 
-    fn wake_waiting(&mut self, concerns: impl Fn(&WaitFor) -> bool) {
+    pub(super) fn wake_waiting(&mut self, concerns: impl Fn(&WaitFor) -> bool) {
         let concerned: Vec<Key> = self
             .waiting
             .iter()

@@ -18,10 +18,19 @@ impl Locals {
     pub(super) fn forget(&mut self, seq: u32) {
         self.running.remove(&seq);
     }
+
+    /// In words, for people.
+    pub(super) fn describe(&self, seq: u32) -> String {
+        match self.running.get(&seq) {
+            Some((_, activity)) => format!("local activity {} (number {seq})", activity.activity_type),
+            None => format!("local activity number {seq}"),
+        }
+    }
 }
 
 impl Core {
     pub(in crate::sdk::workflow) fn run_local(&mut self, request: LocalRequest) -> Result<Key, Failure> {
+        self.expect_writable("run a local activity");
         if self.cancel_requested {
             return Err(run_canceled());
         }

@@ -40,6 +40,7 @@ impl Locks {
 impl Core {
     /// Calls for a lock that is asked for already share its answer: the machine knows one request for each lock.
     pub(in crate::sdk::workflow) fn request_lock(&mut self, request: LockRequest) -> Result<Key, Failure> {
+        self.expect_writable("ask for a lock");
         if self.cancel_requested {
             return Err(run_canceled());
         }

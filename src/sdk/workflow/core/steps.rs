@@ -150,6 +150,7 @@ impl Core {
 
     /// Asks for every step behind this one to be undone. Their calls end here: the machine stops what is in flight.
     pub(in crate::sdk::workflow) fn roll_back(&mut self, savepoint: StepSerial) -> Result<Key, Failure> {
+        self.expect_writable("roll the saga back");
         if self.cancel_requested {
             return Err(run_canceled());
         }

@@ -104,6 +104,8 @@ impl<V: Copy> Changes<V> {
 impl Core {
     /// Whether the run has the patch.
     pub(in crate::sdk::workflow) fn patched(&mut self, id: &str, deprecated: bool) -> bool {
+        // The answer would be remembered, and its marker be missing.
+        self.expect_writable("ask for a patch");
         let Some(id) = self.change_id(id) else {
             return false;
         };
@@ -122,6 +124,7 @@ impl Core {
     /// The version of the change that the run has, or, when the code has no branch for that, one that it has: the turn is
     /// thrown away then.
     pub(in crate::sdk::workflow) fn version(&mut self, id: &str, minimum: i32, maximum: i32) -> i32 {
+        self.expect_writable("ask for a version");
         let Some(id) = self.change_id(id) else {
             return maximum;
         };

@@ -50,7 +50,7 @@ pub(super) fn attributes(attributes: &EventAttributes) -> Value {
             "run_id": adopted.run_id.to_string(),
             "steps": adopted.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>(),
         }),
-        _ => json!({}),
+        _ => super::message::attributes(attributes),
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) fn text(attributes: &EventAttributes) -> String {
         E::SagaLockAcquired { requested } => format!("of {requested}"),
         E::SagaLockRefused { requested, failure } => format!("of {requested}: {}", words::failure(failure)),
         E::SagaAdopted(adopted) => format!("{} steps of run {}", adopted.steps.len(), adopted.run_id),
-        _ => String::new(),
+        _ => super::message::text(attributes),
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
             run_id: *adopted.run_id.as_bytes(),
             steps: adopted.steps.iter().map(adopted_step).collect(),
         },
-        other => unreachable!("{} is written by the caller", other.kind()),
+        other => W::Message(Box::new(super::message::attributes(other))),
     }
 }
 

@@ -1,0 +1,116 @@
+//! A cart that lives for as long as its customer shops: an entity with updates, queries, and a message to another run.
+//!
+//! Run it with `cargo run --example cart_entity`.
+
+#![expect(clippy::print_stdout, reason = "an example talks to its reader")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use amends::{Amends, Failure, UpdateError, UpdateOptions, WorkflowContext, workflow};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Cart {
+    pub(crate) items: Vec<String>,
+    pub(crate) cents: u64,
+    paid: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Item {
+    name: String,
+    cents: u64,
+}
+
+#[workflow]
+async fn cart(cx: WorkflowContext, customer: String) -> Result<Cart, Failure> {
+    let cart = cx.state(Cart::default());
+    cart.on_query("cart", |cart, ()| cart.clone())?;
+    cart.on_validated_update(
+        "add",
+        |cart, item: &Item| match cart.cents + item.cents > 10_000 {
+            true => Err(Failure::new(
+                "TooExpensive",
+                format!("{} does not fit the budget", item.name),
+            )),
+            false => Ok(()),
+        },
+        |cart, item| {
+            cart.items.push(item.name);
+            cart.cents += item.cents;
+            Ok(cart.cents)
+        },
+    )?;
+    // This one awaits: it tells the customer's account, and answers when the account has been told.
+    let (own, paying) = (cx.clone(), cart.clone());
+    cx.on_update("check-out", async move |(): ()| {
+        let cents = paying.read(|cart| cart.cents);
+        own.external(format!("account-{customer}"))
+            .signal("spend", &cents)
+            .await?;
+        paying.change(|cart| cart.paid = true);
+        Ok::<u64, Failure>(cents)
+    })?;
+    cart.wait_until(|cart| cart.paid).await?;
+    cx.wait_condition(|| cx.all_handlers_finished()).await?;
+    Ok(cart.get())
+}
+
+#[workflow]
+async fn account(cx: WorkflowContext, _customer: String) -> Result<u64, Failure> {
+    let spent = cx.state(0_u64);
+    spent.on_signal("spend", |spent, cents: u64| *spent += cents)?;
+    spent.wait_until(|spent| *spent > 0).await?;
+    Ok(spent.get())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    run(&std::env::temp_dir().join("amends-example-cart")).await.map(drop)
+}
+
+/// Gives back the cart as it ended, and what the customer has spent.
+pub(crate) async fn run(directory: &Path) -> Result<(Cart, u64), Box<dyn std::error::Error>> {
+    let amends = Amends::builder()
+        .sled(directory)
+        .workflow(cart)
+        .workflow(account)
+        .start()
+        .await?;
+    let customer = "ada".to_owned();
+    let spending = amends
+        .workflow(account)
+        .id("account-ada")
+        .request_id("a")
+        .start(&customer)
+        .await?;
+    let item = |name: &str, cents| Item {
+        name: name.to_owned(),
+        cents,
+    };
+    // The first thing in the cart makes the cart, in one turn. The ids make everything here repeatable.
+    let named = |id: &str| UpdateOptions {
+        update_id: Some(id.to_owned()),
+    };
+    let starter = amends.workflow(cart).id("cart-ada").request_id("c");
+    let (shopping, first) = starter
+        .update_with_start::<_, u64>("add", &item("a book", 2_500), &customer, named("book"))
+        .await?;
+    println!("the cart is worth {} cents", first.result().await?);
+    let lamp = shopping
+        .start_update::<_, u64>("add", &item("a lamp", 4_000), named("lamp"))
+        .await;
+    println!("with a lamp, {} cents", lamp?.result().await?);
+    match shopping.update::<_, u64>("add", &item("a piano", 900_000)).await {
+        Err(UpdateError::Refused(failure)) => println!("no piano: {failure}"),
+        other => println!("a piano: {other:?}"),
+    }
+    let seen: Cart = shopping.query("cart", &()).await?;
+    println!("in the cart: {:?}", seen.items);
+    let paying = shopping.start_update::<_, u64>("check-out", &(), named("pay")).await?;
+    println!("paid: {} cents", paying.result().await?);
+    let (cart, spent) = (shopping.result().await?, spending.result().await?);
+    amends.shutdown(Duration::from_secs(5)).await;
+    Ok((cart, spent))
+}

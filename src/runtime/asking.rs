@@ -1,0 +1,167 @@
+//! The way in for those who ask and wait: queries, answers to updates, and starts that bring something along. Must not live
+//! here: requests that only tell (`gateway`), or what the answer is.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::machine::{Decider, QueryError, Rejection};
+use crate::model::{Event, Failure, Input, ParkReason, Payload, Query, RunId, StartRun, UpdateId, WorkflowId};
+use crate::replay::CodeDecider;
+
+use super::entropy::Entropy;
+use super::error::RequestError;
+use super::gateway::{Gateway, LOOK_AGAIN};
+use super::messages::{Ask, Delivered, Question, ReplyTo, StartWith, UpdateOutcome, Watched};
+use super::recovery::{fold, load_state, load_turns};
+use super::shared::Shared;
+
+/// A run that was started, or was there.
+pub(crate) struct Joined {
+    pub(crate) delivered: Delivered,
+    pub(crate) outcome: oneshot::Receiver<Watched>,
+}
+
+impl Gateway {
+    /// Hands an input to the open run with this id; when there is none, to a new one, whose start it becomes a part of.
+    pub(crate) async fn begin_with(&self, mut start: StartRun, then: Input) -> Result<Joined, RequestError> {
+        start.run_id = Entropy.run_id(self.shared().clock.now());
+        let port = self.port(&start.workflow_id)?;
+        let admission = self.admit(port).await?;
+        let (reply, answer) = oneshot::channel();
+        let (watch, outcome) = oneshot::channel();
+        port.addr.do_send(StartWith {
+            start: Box::new(start),
+            then,
+            reply,
+            watch,
+            admission,
+        });
+        let delivered = answer.await.map_err(|_| RequestError::Interrupted)??;
+        Ok(Joined { delivered, outcome })
+    }
+
+    /// Answers a query about a run: the open one, or the last one, with this id.
+    pub(crate) async fn query(
+        &self,
+        workflow_id: &WorkflowId,
+        run_id: Option<RunId>,
+        query: Query,
+    ) -> Result<Result<Payload, QueryError>, RequestError> {
+        let asked = self.ask(workflow_id, run_id, |reply| Question::Query {
+            query: query.clone(),
+            reply,
+        });
+        match asked.await {
+            Ok(Err(QueryError::NotHere)) | Err(RequestError::Rejected(Rejection::Closed)) => {}
+            answer => return answer,
+        }
+        let run_id = self.stored_run(workflow_id, run_id)?;
+        // Replaying takes time, and a thread: not one that others wait for, and not all of them.
+        let replay = Arc::clone(&self.query_replays).acquire_owned().await;
+        let _replay = replay.map_err(|_| RequestError::ShuttingDown)?;
+        let shared = Arc::clone(self.shared());
+        let answered = shared.attempts.run_blocking({
+            let shared = Arc::clone(&shared);
+            move || query_stored(&shared, run_id, &query)
+        });
+        answered.await.ok_or(RequestError::Interrupted)?
+    }
+
+    /// Waits for the answer to an update that was accepted, also by a run that has ended since.
+    pub(crate) async fn update_outcome(
+        &self,
+        workflow_id: &WorkflowId,
+        run_id: Option<RunId>,
+        update_id: &UpdateId,
+    ) -> Result<UpdateOutcome, RequestError> {
+        loop {
+            let asked = self.ask(workflow_id, run_id, |reply| Question::UpdateOutcome {
+                update_id: update_id.clone(),
+                reply,
+            });
+            match asked.await {
+                Err(RequestError::Rejected(Rejection::Closed)) => {
+                    return self.recorded_update(workflow_id, run_id, update_id);
+                }
+                Err(RequestError::Interrupted) if self.shared().is_draining() => {
+                    return Err(RequestError::ShuttingDown);
+                }
+                // The engine has lost its memory of the run, not the run.
+                Err(RequestError::Interrupted) => {}
+                answer => return answer,
+            }
+            let clock = &self.shared().clock;
+            clock.sleep_until(clock.now().after(LOOK_AGAIN)).await;
+        }
+    }
+
+    fn recorded_update(
+        &self,
+        workflow_id: &WorkflowId,
+        run_id: Option<RunId>,
+        update_id: &UpdateId,
+    ) -> Result<Result<Payload, Failure>, RequestError> {
+        let run_id = self.stored_run(workflow_id, run_id)?;
+        let state = load_state(&*self.store()?, run_id)?;
+        let outcome = state.update_outcome(update_id.as_str());
+        outcome.ok_or_else(|| RequestError::UnknownUpdate(update_id.clone()))
+    }
+
+    fn stored_run(&self, workflow_id: &WorkflowId, run_id: Option<RunId>) -> Result<RunId, RequestError> {
+        let newest = || self.store()?.find(workflow_id).map_err(RequestError::from);
+        match run_id {
+            Some(run_id) => Ok(run_id),
+            None => newest()?
+                .map(|head| head.run_id)
+                .ok_or_else(|| RequestError::NotFound(workflow_id.clone())),
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        workflow_id: &WorkflowId,
+        run_id: Option<RunId>,
+        question: impl Fn(ReplyTo<T>) -> Question,
+    ) -> Result<T, RequestError> {
+        let port = self.port(workflow_id)?;
+        let admission = self.admit(port).await?;
+        let (reply, answer) = oneshot::channel();
+        port.addr.do_send(Ask {
+            workflow_id: workflow_id.clone(),
+            run_id,
+            question: question(reply),
+            admission,
+        });
+        answer.await.map_err(|_| RequestError::Interrupted)?
+    }
+}
+
+/// Answers a query about a run by replaying its journal.
+fn query_stored(shared: &Shared, run_id: RunId, query: &Query) -> Result<Result<Payload, QueryError>, RequestError> {
+    let store = shared.store.get()?;
+    let turns = load_turns(&*store, run_id)?;
+    drop(store);
+    let state = fold(run_id, &turns)?;
+    let Some(started) = state.started() else {
+        return Ok(Err(QueryError::NotHere));
+    };
+    if started.definition.is_some() {
+        return Ok(state.answer(query));
+    }
+    let undecidable = |reason: ParkReason| QueryError::Undecidable(Box::new(reason));
+    let Some(definition) = shared.registry.workflow(started.workflow_type.as_str()) else {
+        let workflow_type = started.workflow_type.to_string();
+        return Ok(Err(undecidable(ParkReason::UnknownWorkflow { workflow_type })));
+    };
+    let history: Vec<Event> = turns.into_iter().flat_map(|turn| turn.events).collect();
+    let workflow = Arc::clone(definition.workflow());
+    let replayed = CodeDecider::replay(workflow, &history).and_then(|mut decider| {
+        decider.check_rest(&history)?;
+        Ok(decider)
+    });
+    Ok(match replayed {
+        Ok(mut decider) => decider.query(&state, query),
+        Err(reason) => Err(undecidable(reason)),
+    })
+}

@@ -1,0 +1,104 @@
+//! Bringing a run's message to another run, until it is certain what became of it. Must not live here: when it is to be
+//! brought (the sender's state says so), or what it means to the other run.
+//!
+//! The other run knows the message by its key: brought a second time, after a crash, it is a duplicate there. When the other
+//! run has ended meanwhile, its history tells whether it had the message.
+
+use std::sync::Arc;
+use std::sync::Weak;
+use std::time::Duration;
+
+use crate::machine::{PendingExternal, Rejection};
+use crate::model::{EventAttributes, Failure, Input, RequestId, RunId, WorkflowId};
+use crate::store::Error;
+
+use super::error::RequestError;
+use super::gateway::Gateway;
+use super::recovery::load_turns;
+use super::shared::Shared;
+
+/// How long to wait before an engine that could not do something just now is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Brings the message; `None` when the engine stopped before that.
+pub(super) async fn bring(
+    shared: &Arc<Shared>,
+    sender: &WorkflowId,
+    key: &str,
+    message: PendingExternal,
+) -> Option<Result<(), Failure>> {
+    let (workflow_id, run_id, input, refused) = match message {
+        PendingExternal::Signal(signal) => {
+            let input = Input::Signal {
+                name: signal.name,
+                input: signal.input,
+                request_id: Some(RequestId::from_trusted(key)),
+                identity: format!("workflow {sender}"),
+            };
+            (signal.workflow_id, signal.run_id, input, "ExternalSignalRefused")
+        }
+        PendingExternal::Cancel(cancel) => {
+            let input = Input::RequestCancel {
+                reason: cancel.reason,
+                identity: key.to_owned(),
+            };
+            (cancel.workflow_id, cancel.run_id, input, "ExternalCancelRefused")
+        }
+    };
+    loop {
+        let gateway = shared.gateway.get().and_then(Weak::upgrade)?;
+        let error = match gateway.deliver(workflow_id.clone(), run_id, input.clone()).await {
+            Ok(_) => return Some(Ok(())),
+            Err(RequestError::Rejected(Rejection::Closed)) => match had_it(&gateway, &workflow_id, run_id, key) {
+                Ok(true) => return Some(Ok(())),
+                Ok(false) => return Some(Err(not_found(&workflow_id, "has ended"))),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        let failure = match error {
+            RequestError::NotFound(_) => not_found(&workflow_id, "does not exist"),
+            RequestError::Rejected(rejection) => {
+                Failure::non_retryable(refused, format!("workflow {workflow_id:?}: {rejection}"))
+            }
+            RequestError::Store(Error::Corrupt { run: Some(_), what }) => {
+                let message = format!("workflow {workflow_id:?} cannot be read: {what}");
+                Failure::non_retryable("ExternalWorkflowBroken", message)
+            }
+            RequestError::ShuttingDown => return None,
+            error => {
+                tracing::debug!(%workflow_id, %error, "another run cannot be reached just now");
+                shared.clock.sleep_until(shared.clock.now().after(ASK_AGAIN)).await;
+                continue;
+            }
+        };
+        return Some(Err(failure));
+    }
+}
+
+fn not_found(workflow_id: &WorkflowId, how: &str) -> Failure {
+    Failure::non_retryable("ExternalWorkflowNotFound", format!("workflow {workflow_id:?} {how}"))
+}
+
+/// Whether a run that has ended had the message before.
+fn had_it(gateway: &Gateway, workflow_id: &WorkflowId, run_id: Option<RunId>, key: &str) -> Result<bool, RequestError> {
+    let store = gateway.store()?;
+    let run_id = match run_id {
+        Some(run_id) => run_id,
+        None => match store.find(workflow_id)? {
+            Some(head) => head.run_id,
+            None => return Ok(false),
+        },
+    };
+    let turns = load_turns(&*store, run_id)?;
+    Ok(turns
+        .iter()
+        .flat_map(|turn| &turn.events)
+        .any(|event| match &event.attributes {
+            EventAttributes::WorkflowExecutionSignaled(signal) => {
+                signal.request_id.as_ref().is_some_and(|known| known.as_str() == key)
+            }
+            EventAttributes::WorkflowExecutionCancelRequested { identity, .. } => identity == key,
+            _ => false,
+        }))
+}

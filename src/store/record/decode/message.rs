@@ -1,0 +1,72 @@
+//! Updates, and what a run says to others, from the wire. Must not live here: anything else.
+
+use super::super::v1 as wire;
+use super::{Decoded, chain, payload};
+use crate::model::{
+    EventAttributes, EventId, ExternalCancel, ExternalSignal, RunId, SignalName, UpdateCompleted, UpdateId, UpdateName,
+    UpdateRequest, WorkflowId,
+};
+
+pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes> {
+    use EventAttributes as E;
+    use wire::Message as W;
+    Ok(match message {
+        W::UpdateAccepted {
+            update_id,
+            name,
+            input,
+            identity,
+        } => E::WorkflowExecutionUpdateAccepted(Box::new(UpdateRequest {
+            update_id: UpdateId::from_trusted(update_id),
+            name: UpdateName::from_trusted(name),
+            input: payload(&input),
+            identity: identity.to_owned(),
+        })),
+        W::UpdateCompleted {
+            update_id,
+            accepted,
+            outcome,
+        } => E::WorkflowExecutionUpdateCompleted(Box::new(UpdateCompleted {
+            update_id: UpdateId::from_trusted(update_id),
+            accepted: EventId(accepted),
+            outcome: match outcome {
+                Ok(result) => Ok(payload(&result)),
+                Err(failure) => Err(chain(failure)?),
+            },
+        })),
+        W::SignalInitiated {
+            workflow_id,
+            run_id,
+            name,
+            input,
+        } => E::SignalExternalWorkflowExecutionInitiated(Box::new(ExternalSignal {
+            workflow_id: WorkflowId::from_trusted(workflow_id),
+            run_id: run_id.map(RunId::from_bytes),
+            name: SignalName::from_trusted(name),
+            input: payload(&input),
+        })),
+        W::SignalFailed { initiated, failure } => E::SignalExternalWorkflowExecutionFailed {
+            initiated: EventId(initiated),
+            failure: chain(failure)?,
+        },
+        W::Signaled { initiated } => E::ExternalWorkflowExecutionSignaled {
+            initiated: EventId(initiated),
+        },
+        W::CancelInitiated {
+            workflow_id,
+            run_id,
+            reason,
+        } => E::RequestCancelExternalWorkflowExecutionInitiated(Box::new(ExternalCancel {
+            workflow_id: WorkflowId::from_trusted(workflow_id),
+            run_id: run_id.map(RunId::from_bytes),
+            reason: reason.to_owned(),
+        })),
+        W::CancelFailed { initiated, failure } => E::RequestCancelExternalWorkflowExecutionFailed {
+            initiated: EventId(initiated),
+            failure: chain(failure)?,
+        },
+        W::CancelRequested { initiated } => E::ExternalWorkflowExecutionCancelRequested {
+            initiated: EventId(initiated),
+        },
+    })
+}

@@ -1,0 +1,50 @@
+//! Version 1 of updates, and of what a run says to others. Must not live here: any change after a release.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, Payload};
+
+#[derive(Serialize, Deserialize)]
+pub(in crate::store::record) enum Message<'a> {
+    UpdateAccepted {
+        update_id: &'a str,
+        name: &'a str,
+        #[serde(borrow)]
+        input: Payload<'a>,
+        identity: &'a str,
+    },
+    UpdateCompleted {
+        update_id: &'a str,
+        accepted: u64,
+        #[serde(borrow)]
+        outcome: Result<Payload<'a>, Failure<'a>>,
+    },
+    SignalInitiated {
+        workflow_id: &'a str,
+        run_id: Option<[u8; 16]>,
+        name: &'a str,
+        #[serde(borrow)]
+        input: Payload<'a>,
+    },
+    SignalFailed {
+        initiated: u64,
+        #[serde(borrow)]
+        failure: Failure<'a>,
+    },
+    Signaled {
+        initiated: u64,
+    },
+    CancelInitiated {
+        workflow_id: &'a str,
+        run_id: Option<[u8; 16]>,
+        reason: &'a str,
+    },
+    CancelFailed {
+        initiated: u64,
+        #[serde(borrow)]
+        failure: Failure<'a>,
+    },
+    CancelRequested {
+        initiated: u64,
+    },
+}
