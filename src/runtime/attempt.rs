@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::machine::HeartbeatThrottle;
-use crate::model::{AttemptOutcome, AttemptToken, Failure, Payload, TimeoutKind, Timestamp, limits};
+use crate::model::{AttemptOutcome, Failure, Payload, TimeoutKind, Timestamp, limits};
 use crate::sdk::{Activity, ActivityContext, ActivityInfo, CancelFlag, Execution, SharedState};
 
 use super::clock::Clock;
@@ -23,10 +23,8 @@ mod heart;
 mod tests;
 
 use heart::Heart;
-pub(super) use heart::Record;
 
 /// Where attempts run, and how many at once.
-#[derive(Clone)]
 pub(super) struct AttemptPool {
     handle: tokio::runtime::Handle,
     clock: Arc<dyn Clock>,
@@ -37,7 +35,6 @@ pub(super) struct AttemptPool {
 }
 
 /// How many attempts of one lane may run at once.
-#[derive(Clone)]
 struct Slots {
     running: Arc<Semaphore>,
     blocking: Arc<Semaphore>,
@@ -62,12 +59,20 @@ pub(super) enum AttemptEnd {
     Parked,
 }
 
-/// Takes the result of a blocking attempt that nobody waits for any more.
-pub(super) type Late = Arc<dyn Fn(AttemptToken, AttemptOutcome) + Send + Sync>;
+/// Whoever an attempt is made for. One thing for all that there is to say, because every attempt has one.
+pub(super) trait Ear: Send + Sync + 'static {
+    /// The attempt has ended: said once, unless its handle was dropped before.
+    fn ended(&self, end: AttemptEnd);
+
+    /// How far the attempt has got, by a heartbeat that is to be recorded.
+    fn beat(&self, details: Payload);
+
+    /// The result of a blocking attempt that nobody waits for any more.
+    fn late(&self, outcome: AttemptOutcome);
+}
 
 /// What is to be tried.
 pub(super) struct AttemptOrder {
-    pub(super) token: AttemptToken,
     pub(super) lane: Lane,
     pub(super) activity: Arc<dyn Activity>,
     pub(super) info: ActivityInfo,
@@ -78,8 +83,7 @@ pub(super) struct AttemptOrder {
     pub(super) schedule_to_start: Option<Duration>,
     pub(super) start_to_close: Duration,
     pub(super) heartbeat: Option<Duration>,
-    /// Takes what its heartbeats say to the journal.
-    pub(super) record: Record,
+    pub(super) ear: Arc<dyn Ear>,
 }
 
 /// A running attempt. Dropping it ends the attempt: an async one at once; a blocking one is left to itself, and its result
@@ -121,19 +125,13 @@ impl AttemptPool {
         }
     }
 
-    /// Starts an attempt; `done` hears of its end exactly once, unless the handle is dropped before. A blocking attempt
-    /// that was given up (its time was up, or its handle was dropped) goes on all the same: `late` hears of its result.
-    pub(super) fn launch(
-        &self,
-        order: AttemptOrder,
-        done: impl FnOnce(AttemptToken, AttemptEnd) + Send + 'static,
-        late: Late,
-    ) -> AttemptHandle {
-        let pool = self.clone();
+    /// Starts an attempt. A blocking one that was given up (its time was up, or its handle was dropped) goes on all the
+    /// same: its result comes late.
+    pub(super) fn launch(self: &Arc<Self>, order: AttemptOrder) -> AttemptHandle {
+        let pool = Arc::clone(self);
         self.supervise(move |cancel| async move {
-            let token = order.token;
-            let end = pool.run(order, cancel, late).await;
-            done(token, end);
+            let ear = Arc::clone(&order.ear);
+            ear.ended(pool.run(order, cancel).await);
         })
     }
 
@@ -165,17 +163,13 @@ impl AttemptPool {
         self.handle.spawn_blocking(work).await.ok()
     }
 
-    /// An attempt that cannot even be started; `done` hears of it like of any other end.
-    pub(super) fn refuse(
-        &self,
-        token: AttemptToken,
-        failure: Failure,
-        done: impl FnOnce(AttemptToken, AttemptEnd) + Send + 'static,
-    ) -> AttemptHandle {
-        self.supervise(move |_| async move { done(token, AttemptEnd::Ended(Err(failure))) })
+    /// An attempt that cannot even be started; its end is heard of like any other.
+    pub(super) fn refuse(&self, ear: Arc<dyn Ear>, failure: Failure) -> AttemptHandle {
+        self.supervise(move |_| async move { ear.ended(AttemptEnd::Ended(Err(failure))) })
     }
 
-    pub(super) async fn run(&self, order: AttemptOrder, cancel: CancelFlag, late: Late) -> AttemptEnd {
+    /// Makes an attempt here and now, and gives its end.
+    pub(super) async fn run(&self, order: AttemptOrder, cancel: CancelFlag) -> AttemptEnd {
         let lane = match order.lane {
             Lane::Forward => &self.forward,
             Lane::Amends => &self.amends,
@@ -207,12 +201,12 @@ impl AttemptPool {
         };
         let started = self.clock.now();
         let throttle = HeartbeatThrottle::new(order.heartbeat, order.info.heartbeat_details.clone());
-        let record = Arc::clone(&order.record);
-        let heart = Heart::new(Arc::clone(&self.clock), self.handle.clone(), throttle, record);
+        let ear = Arc::clone(&order.ear);
+        let heart = Heart::new(Arc::clone(&self.clock), self.handle.clone(), throttle, ear);
         let cx = self.context(&order, cancel, &heart);
         let deadline = Some(started.after(order.start_to_close));
         let heartbeat = order.heartbeat;
-        let work = self.execute(order, cx, places, late);
+        let work = self.execute(order, cx, places);
         let outcome = tokio::select! {
             biased;
             outcome = self.within(deadline, work) => {
@@ -240,9 +234,9 @@ impl AttemptPool {
 
     /// The permit is held for as long as the user's code runs, which for blocking code is longer than anybody listens to
     /// it: a thread whose attempt timed out is still taken.
-    async fn execute(&self, order: AttemptOrder, cx: ActivityContext, places: Places, late: Late) -> AttemptOutcome {
+    async fn execute(&self, order: AttemptOrder, cx: ActivityContext, places: Places) -> AttemptOutcome {
         let AttemptOrder {
-            activity, input, token, ..
+            activity, input, ear, ..
         } = order;
         if activity.execution() == Execution::Async {
             let _places = places;
@@ -250,9 +244,8 @@ impl AttemptPool {
         }
         let (report, result) = oneshot::channel();
         let mut listening = Listening {
-            token,
             result,
-            late: Arc::clone(&late),
+            ear: Arc::clone(&ear),
         };
         let work = move || {
             // Given up before it began: it does not begin.
@@ -262,7 +255,7 @@ impl AttemptPool {
             let result = std::panic::catch_unwind(AssertUnwindSafe(|| activity.execute_blocking(cx, input)));
             drop(places);
             if let Err(unheard) = report.send(settled(result)) {
-                late(token, unheard);
+                ear.late(unheard);
             }
         };
         self.handle.spawn_blocking(work);
@@ -319,16 +312,15 @@ impl Slots {
 
 /// Waits for the result of a blocking attempt. Given up, it still passes on a result that has come in just now.
 struct Listening {
-    token: AttemptToken,
     result: oneshot::Receiver<AttemptOutcome>,
-    late: Late,
+    ear: Arc<dyn Ear>,
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
         self.result.close();
         if let Ok(unheard) = self.result.try_recv() {
-            (self.late)(self.token, unheard);
+            self.ear.late(unheard);
         }
     }
 }

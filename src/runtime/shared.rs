@@ -51,7 +51,7 @@ pub(super) struct Shared {
     pub(super) definitions: DefinitionCache,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) turns: Arc<CommitQueue<CommitJob>>,
-    pub(super) attempts: AttemptPool,
+    pub(super) attempts: Arc<AttemptPool>,
     pub(super) passivate_after: Duration,
     pub(super) replay_every_turn: bool,
     /// The definitions that runs can be started with.
@@ -174,7 +174,12 @@ impl Runtime {
             store,
             registry: options.registry,
             definitions: DefinitionCache::new(&options.sagas),
-            attempts: AttemptPool::new(handle, Arc::clone(&options.clock), options.state, &options.limits),
+            attempts: Arc::new(AttemptPool::new(
+                handle,
+                Arc::clone(&options.clock),
+                options.state,
+                &options.limits,
+            )),
             clock: options.clock,
             turns,
             passivate_after: options.passivate_after,

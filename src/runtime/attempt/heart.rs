@@ -9,8 +9,7 @@ use crate::model::{Payload, Timestamp};
 use crate::runtime::Clock;
 use crate::sdk::HeartbeatSink;
 
-/// Takes details that are to be recorded to the run.
-pub(in crate::runtime) type Record = Arc<dyn Fn(Payload) + Send + Sync>;
+use super::Ear;
 
 /// What an attempt's heartbeats go through.
 pub(super) struct Heart {
@@ -18,7 +17,7 @@ pub(super) struct Heart {
     handle: tokio::runtime::Handle,
     last_beat: AtomicI64,
     throttle: Mutex<HeartbeatThrottle>,
-    record: Record,
+    ear: Arc<dyn Ear>,
 }
 
 impl Heart {
@@ -26,14 +25,14 @@ impl Heart {
         clock: Arc<dyn Clock>,
         handle: tokio::runtime::Handle,
         throttle: HeartbeatThrottle,
-        record: Record,
+        ear: Arc<dyn Ear>,
     ) -> Arc<Self> {
         Arc::new(Self {
             last_beat: AtomicI64::new(clock.now().as_micros()),
             clock,
             handle,
             throttle: Mutex::new(throttle),
-            record,
+            ear,
         })
     }
 
@@ -57,7 +56,7 @@ impl Heart {
 
     fn follow(self: &Arc<Self>, beat: Beat) {
         match beat {
-            Beat::Record(details) => (self.record)(details),
+            Beat::Record(details) => self.ear.beat(details),
             Beat::Later(due) => {
                 // Only attempts that beat faster than is recorded ever need a timer. It does not keep the attempt's parts.
                 let (heart, alarm) = (Arc::downgrade(self), self.clock.sleep_until(due));
@@ -77,7 +76,7 @@ impl Heart {
     pub(super) fn record_last(&self) {
         let last = self.throttle().end();
         if let Some(details) = last {
-            (self.record)(details);
+            self.ear.beat(details);
         }
     }
 

@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use futures_util::future::pending;
 
 use super::*;
-use crate::model::EventId;
 use crate::testing::VirtualClock;
 
 /// Tells when it begins, then waits for ever or not at all.
@@ -24,6 +23,27 @@ impl Activity for Telling {
     }
 }
 
+/// Tells which attempt has ended.
+struct Hearing {
+    attempt: u32,
+    ended: tokio::sync::mpsc::UnboundedSender<u32>,
+}
+
+impl Ear for Hearing {
+    fn ended(&self, end: AttemptEnd) {
+        assert!(matches!(end, AttemptEnd::Ended(Ok(_))));
+        self.ended.send(self.attempt).unwrap();
+    }
+
+    fn beat(&self, _: Payload) {
+        panic!("nothing beats here");
+    }
+
+    fn late(&self, _: AttemptOutcome) {
+        panic!("nothing blocks here");
+    }
+}
+
 #[tokio::test]
 async fn each_lane_has_places_of_its_own() {
     let handle = tokio::runtime::Handle::current();
@@ -34,18 +54,14 @@ async fn each_lane_has_places_of_its_own() {
         &EngineLimits::default(),
     );
     (pool.forward, pool.amends) = (Slots::new(1, 1), Slots::new(1, 1));
+    let pool = Arc::new(pool);
     let (begun, mut beginnings) = tokio::sync::mpsc::unbounded_channel();
     let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
     let launch = |attempt: u32, lane: Lane, ends: bool| {
-        let token = AttemptToken {
-            scheduled: EventId(5),
-            attempt,
-        };
         let (begun, ended) = (begun.clone(), ended.clone());
         let mut info = ActivityContext::for_test().build().info().clone();
         info.attempt = attempt;
         let order = AttemptOrder {
-            token,
             lane,
             activity: Arc::new(Telling { begun, ends }),
             info,
@@ -55,13 +71,9 @@ async fn each_lane_has_places_of_its_own() {
             schedule_to_start: None,
             start_to_close: Duration::from_secs(10),
             heartbeat: None,
-            record: Arc::new(|_| panic!("nothing beats here")),
+            ear: Arc::new(Hearing { attempt, ended }),
         };
-        let done = move |token: AttemptToken, end: AttemptEnd| {
-            assert!(matches!(end, AttemptEnd::Ended(Ok(_))));
-            ended.send(token.attempt).unwrap();
-        };
-        pool.launch(order, done, Arc::new(|_, _| panic!("nothing blocks here")))
+        pool.launch(order)
     };
     let first = launch(1, Lane::Forward, false);
     assert_eq!(beginnings.recv().await, Some(1));

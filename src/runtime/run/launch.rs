@@ -5,13 +5,18 @@ use std::sync::Arc;
 use actix::Addr;
 
 use crate::machine::PendingActivity;
-use crate::model::{ActivityRole, Failure, TaskToken, WorkflowType};
+use crate::model::{
+    ActivityRole, ActivityType, AttemptOutcome, AttemptToken, Failure, Payload, RunId, TaskToken, WorkflowId,
+    WorkflowType,
+};
 use crate::sdk::{ActivityInfo, idempotency_key};
 
-use super::super::attempt::{AttemptEnd, AttemptHandle, AttemptOrder, Lane, Late, Record};
+use super::super::attempt::{AttemptEnd, AttemptHandle, AttemptOrder, Ear, Lane};
 use super::super::child::{self, Errand};
 use super::super::messages::{AttemptEnded, AttemptHeld, LateResult};
 use super::super::secrets::Declared;
+use super::super::shard::ShardActor;
+use super::super::shared::Shared;
 use super::super::throttle::Parked;
 use super::RunActor;
 use super::reports::{AttemptBeats, AttemptHandedOver, AttemptParked};
@@ -28,33 +33,23 @@ impl RunActor {
         if let Some(errand) = Errand::of(activity_type) {
             return self.launch_child(errand, activity, run);
         }
-        let token = activity.token();
-        let beating = run.clone();
-        let (shared, parked_type) = (Arc::clone(&self.at.shared), activity_type.clone());
-        let parked = Parked {
+        let ear = Arc::new(RunEar {
+            shared: Arc::clone(&self.at.shared),
+            shard: self.at.shard.clone(),
+            run,
             workflow_id: self.at.workflow_id.clone(),
             run_id: self.at.run_id,
-            token,
-        };
-        let record: Record = Arc::new(move |details| beating.do_send(AttemptBeats { token, details }));
-        let done = move |token, end| match end {
-            AttemptEnd::Ended(outcome) => run.do_send(AttemptEnded { token, outcome }),
-            AttemptEnd::HandedOver { started } => run.do_send(AttemptHandedOver { token, started }),
-            AttemptEnd::Parked => {
-                // In this order: it must not be let go before its run knows that it is kept back.
-                run.do_send(AttemptParked(token));
-                shared.attempts.park(parked_type.as_str(), parked);
-            }
-        };
+            activity_type: activity_type.clone(),
+            token: activity.token(),
+        });
+        let attempts = &self.at.shared.attempts;
         let Some(definition) = self.at.shared.registry.activity(activity_type.as_str()) else {
             // A deployment that forgot an activity must not make sagas turn back: tried again until it is there.
             let message = format!("no activity {activity_type:?} is registered with this engine");
-            let failure = Failure::new("UnknownActivity", message).without_effect();
-            return self.at.shared.attempts.refuse(activity.token(), failure, done);
+            return attempts.refuse(ear, Failure::new("UnknownActivity", message).without_effect());
         };
         let options = &activity.attributes.options;
-        let order = AttemptOrder {
-            token: activity.token(),
+        attempts.launch(AttemptOrder {
             lane: lane(&activity.attributes.role),
             activity: Arc::clone(definition.activity()),
             info: self.info(activity),
@@ -64,21 +59,7 @@ impl RunActor {
             schedule_to_start: options.schedule_to_start,
             start_to_close: options.start_to_close,
             heartbeat: options.heartbeat,
-            record,
-        };
-        self.at.shared.attempts.launch(order, done, self.late())
-    }
-
-    /// What becomes of a result that nobody waits for any more: the run notes that it came.
-    fn late(&self) -> Late {
-        let (shard, workflow_id, run_id) = (self.at.shard.clone(), self.at.workflow_id.clone(), self.at.run_id);
-        Arc::new(move |token, outcome| {
-            shard.do_send(LateResult {
-                workflow_id: workflow_id.clone(),
-                run_id,
-                token,
-                outcome,
-            });
+            ear,
         })
     }
 
@@ -123,6 +104,52 @@ impl RunActor {
             },
             heartbeat_details: activity.heartbeat.clone(),
         }
+    }
+}
+
+/// What an attempt says goes to its run, or, when nobody waits for it any more, to the run's shard: the run may have left
+/// memory since.
+struct RunEar {
+    shared: Arc<Shared>,
+    shard: Addr<ShardActor>,
+    run: Addr<RunActor>,
+    workflow_id: WorkflowId,
+    run_id: RunId,
+    activity_type: ActivityType,
+    token: AttemptToken,
+}
+
+impl Ear for RunEar {
+    fn ended(&self, end: AttemptEnd) {
+        let token = self.token;
+        match end {
+            AttemptEnd::Ended(outcome) => self.run.do_send(AttemptEnded { token, outcome }),
+            AttemptEnd::HandedOver { started } => self.run.do_send(AttemptHandedOver { token, started }),
+            AttemptEnd::Parked => {
+                // In this order: it must not be let go before its run knows that it is kept back.
+                self.run.do_send(AttemptParked(token));
+                let parked = Parked {
+                    workflow_id: self.workflow_id.clone(),
+                    run_id: self.run_id,
+                    token,
+                };
+                self.shared.attempts.park(self.activity_type.as_str(), parked);
+            }
+        }
+    }
+
+    fn beat(&self, details: Payload) {
+        let token = self.token;
+        self.run.do_send(AttemptBeats { token, details });
+    }
+
+    fn late(&self, outcome: AttemptOutcome) {
+        self.shard.do_send(LateResult {
+            workflow_id: self.workflow_id.clone(),
+            run_id: self.run_id,
+            token: self.token,
+            outcome,
+        });
     }
 }
 

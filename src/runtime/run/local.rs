@@ -6,11 +6,12 @@ use std::sync::Arc;
 use actix::Addr;
 
 use crate::model::{
-    ActivityId, AttemptOutcome, AttemptToken, Failure, LocalActivity, RetryDecision, TaskToken, WorkflowType, limits,
+    ActivityId, AttemptOutcome, AttemptToken, Failure, LocalActivity, Payload, RetryDecision, TaskToken, WorkflowType,
+    limits,
 };
 use crate::sdk::{ActivityDefinition, ActivityInfo, CancelFlag, idempotency_key};
 
-use super::super::attempt::{AttemptEnd, AttemptHandle, AttemptOrder, Lane};
+use super::super::attempt::{AttemptEnd, AttemptHandle, AttemptOrder, Ear, Lane};
 use super::super::messages::AttemptEnded;
 use super::super::shared::Shared;
 use super::RunActor;
@@ -37,7 +38,7 @@ impl RunActor {
         let shared = Arc::clone(&self.at.shared);
         let info = self.local_info(&local, token);
         shared.clone().attempts.supervise(move |cancel| async move {
-            let outcome = run_locally(&shared, local, info, token, cancel).await;
+            let outcome = run_locally(&shared, local, info, cancel).await;
             run.do_send(AttemptEnded { token, outcome });
         })
     }
@@ -70,7 +71,6 @@ async fn run_locally(
     shared: &Shared,
     local: LocalActivity,
     mut info: ActivityInfo,
-    token: AttemptToken,
     cancel: CancelFlag,
 ) -> AttemptOutcome {
     let Some(definition) = shared.registry.activity(local.activity_type.as_str()) else {
@@ -83,14 +83,8 @@ async fn run_locally(
     let asked = local.options.schedule_to_close.unwrap_or(limits::LOCAL_ACTIVITY_MAX);
     let deadline = shared.clock.now().after(asked.min(limits::LOCAL_ACTIVITY_MAX));
     loop {
-        let order = order(
-            &local,
-            definition,
-            info.clone(),
-            token,
-            deadline.since(shared.clock.now()),
-        );
-        let ended = shared.attempts.run(order, cancel.clone(), Arc::new(|_, _| {})).await;
+        let order = order(&local, definition, info.clone(), deadline.since(shared.clock.now()));
+        let ended = shared.attempts.run(order, cancel.clone()).await;
         let failure = match ended {
             AttemptEnd::Ended(Ok(result)) => return Ok(result),
             AttemptEnd::Ended(Err(failure)) => failure,
@@ -113,11 +107,9 @@ fn order(
     local: &LocalActivity,
     definition: &ActivityDefinition,
     info: ActivityInfo,
-    token: AttemptToken,
     left: std::time::Duration,
 ) -> AttemptOrder {
     AttemptOrder {
-        token,
         lane: Lane::Forward,
         activity: Arc::clone(definition.activity()),
         due: info.scheduled_at,
@@ -127,7 +119,17 @@ fn order(
         schedule_to_start: None,
         start_to_close: local.options.start_to_close.min(left),
         heartbeat: None,
-        // Nothing of it outlives the try that says it.
-        record: Arc::new(|_| {}),
+        ear: Arc::new(Deaf),
     }
+}
+
+/// Of a try of a local activity only its end counts, which is given to whoever waits for it.
+struct Deaf;
+
+impl Ear for Deaf {
+    fn ended(&self, _: AttemptEnd) {}
+
+    fn beat(&self, _: Payload) {}
+
+    fn late(&self, _: AttemptOutcome) {}
 }
