@@ -170,20 +170,22 @@ impl AttemptPool {
 
     /// Makes an attempt here and now, and gives its end.
     pub(super) async fn run(&self, order: AttemptOrder, cancel: CancelFlag) -> AttemptEnd {
-        let lane = match order.lane {
-            Lane::Forward => &self.forward,
-            Lane::Amends => &self.amends,
-        };
-        let slots = match order.activity.execution() {
-            Execution::Async => &lane.running,
-            Execution::Blocking => &lane.blocking,
-        };
-        let wait_until = order.schedule_to_start.map(|limit| order.due.after(limit));
+        let AttemptOrder {
+            lane,
+            activity,
+            info,
+            secrets,
+            input,
+            due,
+            schedule_to_start,
+            start_to_close,
+            heartbeat,
+            ear,
+        } = order;
+        let slots = self.slots(lane, activity.execution());
+        let wait_until = schedule_to_start.map(|limit| due.after(limit));
         let waiting = async {
-            let mut pass = self
-                .throttle
-                .enter(order.info.activity_type.as_str(), order.lane)
-                .await?;
+            let mut pass = self.throttle.enter(info.activity_type.as_str(), lane).await?;
             let place = pass.take_place();
             let permit = Arc::clone(slots).acquire_owned().await;
             let places = permit.map(|permit| Places {
@@ -200,16 +202,15 @@ impl AttemptPool {
             None => return AttemptEnd::Ended(Err(Failure::timeout(TimeoutKind::ScheduleToStart))),
         };
         let started = self.clock.now();
-        let throttle = HeartbeatThrottle::new(order.heartbeat, order.info.heartbeat_details.clone());
-        let ear = Arc::clone(&order.ear);
-        let heart = Heart::new(Arc::clone(&self.clock), self.handle.clone(), throttle, ear);
-        let cx = self.context(&order, cancel, &heart);
-        let deadline = Some(started.after(order.start_to_close));
-        let heartbeat = order.heartbeat;
-        let work = self.execute(order, cx, places);
+        let throttle = HeartbeatThrottle::new(heartbeat, info.heartbeat_details.clone());
+        let heart = Heart::new(Arc::clone(&self.clock), self.handle.clone(), throttle, Arc::clone(&ear));
+        let cx = ActivityContext::new(info, self.state_for(secrets), cancel, Some(heart.sink()));
+        let deadline = Some(started.after(start_to_close));
+        // Pinned here, so that it is not moved into each future that waits for it.
+        let mut work = std::pin::pin!(self.execute(activity, input, cx, ear, places));
         let outcome = tokio::select! {
             biased;
-            outcome = self.within(deadline, work) => {
+            outcome = self.within(deadline, work.as_mut()) => {
                 outcome.unwrap_or_else(|| Err(Failure::timeout(TimeoutKind::StartToClose)))
             }
             () = self.silence(heartbeat, &heart) => Err(Failure::timeout(TimeoutKind::Heartbeat)),
@@ -224,20 +225,34 @@ impl AttemptPool {
         }
     }
 
-    fn context(&self, order: &AttemptOrder, cancel: CancelFlag, heart: &Arc<Heart>) -> ActivityContext {
-        let state = match &order.secrets {
-            Some(declared) => self.state.clone().with(declared.clone()),
-            None => self.state.clone(),
+    fn slots(&self, lane: Lane, execution: Execution) -> &Arc<Semaphore> {
+        let lane = match lane {
+            Lane::Forward => &self.forward,
+            Lane::Amends => &self.amends,
         };
-        ActivityContext::new(order.info.clone(), state, cancel, Some(heart.sink()))
+        match execution {
+            Execution::Async => &lane.running,
+            Execution::Blocking => &lane.blocking,
+        }
+    }
+
+    fn state_for(&self, secrets: Option<Declared>) -> SharedState {
+        match secrets {
+            Some(declared) => self.state.clone().with(declared),
+            None => self.state.clone(),
+        }
     }
 
     /// The permit is held for as long as the user's code runs, which for blocking code is longer than anybody listens to
     /// it: a thread whose attempt timed out is still taken.
-    async fn execute(&self, order: AttemptOrder, cx: ActivityContext, places: Places) -> AttemptOutcome {
-        let AttemptOrder {
-            activity, input, ear, ..
-        } = order;
+    async fn execute(
+        &self,
+        activity: Arc<dyn Activity>,
+        input: Payload,
+        cx: ActivityContext,
+        ear: Arc<dyn Ear>,
+        places: Places,
+    ) -> AttemptOutcome {
         if activity.execution() == Execution::Async {
             let _places = places;
             return settled(AssertUnwindSafe(activity.execute(cx, input)).catch_unwind().await);

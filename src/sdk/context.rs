@@ -1,7 +1,7 @@
 //! What an activity sees of the engine. Lives here: `ActivityContext`, its builder, and idempotency keys. Must not live
 //! here: how heartbeats travel or who cancels (they are injected).
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -46,11 +46,17 @@ pub struct ActivityInfo {
     pub heartbeat_details: Option<Payload>,
 }
 
+/// A run id as text.
+const RUN_ID_BYTES: usize = 36;
+
 /// The idempotency key of an activity: the same for all of its attempts. A step and its compensation are two activities
 /// (`reserve` and `reserve/undo`), so the key also tells the direction.
 #[must_use]
 pub fn idempotency_key(run_id: RunId, activity_id: &ActivityId) -> String {
-    format!("{run_id}/{activity_id}")
+    // Every attempt has one: written without growing.
+    let mut key = String::with_capacity(RUN_ID_BYTES + 1 + activity_id.as_str().len());
+    let _ = write!(key, "{run_id}/{activity_id}");
+    key
 }
 
 /// What an activity sees of the engine. Cheap to clone.
