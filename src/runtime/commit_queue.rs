@@ -22,12 +22,16 @@ pub(super) struct CommitQueue<J> {
     filled: Condvar,
     /// There is room again, or nobody who takes.
     emptied: Condvar,
+    /// How long a commit that follows a large one waits for company.
+    gather: Duration,
 }
 
 struct State<J> {
     jobs: Vec<J>,
     /// What comes now is dropped: the writer ends after what it was given before.
     sealed: bool,
+    /// How many jobs the last commit took.
+    last_taken: usize,
 }
 
 /// What the writer took.
@@ -38,15 +42,17 @@ pub(super) struct Taken<J> {
 }
 
 impl<J: Weigh> CommitQueue<J> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(gather: Duration) -> Self {
         let state = State {
             jobs: Vec::new(),
             sealed: false,
+            last_taken: 0,
         };
         Self {
             state: Mutex::new(state),
             filled: Condvar::new(),
             emptied: Condvar::new(),
+            gather,
         }
     }
 
@@ -63,9 +69,10 @@ impl<J: Weigh> CommitQueue<J> {
         }
         let was_empty = state.jobs.is_empty();
         state.jobs.append(jobs);
+        let is_full = state.jobs.len() >= limits::COMMIT_TURNS_MAX;
         drop(state);
-        // Somebody who does not find it empty is not asleep.
-        if was_empty {
+        // The writer sleeps while there is nothing, and for a moment while more may come.
+        if was_empty || is_full {
             self.filled.notify_one();
         }
     }
@@ -78,12 +85,21 @@ impl<J: Weigh> CommitQueue<J> {
     }
 
     /// Waits until there is something, or nothing will come, and takes what fits one commit.
+    ///
+    /// After a large commit the engine is busy: then it waits a moment more. A commit costs the processor about as much as
+    /// ten turns, and a fast disk would have one made for every few of them. A lone turn never waits.
     pub(super) fn take(&self) -> Taken<J> {
         let mut state = self.lock();
         while state.jobs.is_empty() && !state.sealed {
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        if state.last_taken >= limits::COMMIT_TURNS_BUSY {
+            let alone = |state: &mut State<J>| state.jobs.len() < limits::COMMIT_TURNS_MAX && !state.sealed;
+            let waited = self.filled.wait_timeout_while(state, self.gather, alone);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
         let fit = how_many_fit(&state.jobs);
+        state.last_taken = fit;
         let jobs = match fit < state.jobs.len() {
             true => state.jobs.drain(..fit).collect(),
             false => std::mem::take(&mut state.jobs),
@@ -177,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_is_handed_over_is_taken_in_order_as_much_as_fits_one_commit() {
-        let queue = CommitQueue::new();
+        let queue = CommitQueue::new(Duration::ZERO);
         queue.hand_over(&mut vec![Job(1), Job(2)]);
         queue.hand_over(&mut vec![Job(limits::COMMIT_BYTES_FULL), Job(3)]);
         let first = queue.take();
@@ -194,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_sealed_queue_gives_out_what_it_has_and_takes_nothing() {
-        let queue = CommitQueue::new();
+        let queue = CommitQueue::new(Duration::ZERO);
         let large = limits::COMMIT_BYTES_FULL;
         queue.hand_over(&mut vec![Job(large), Job(1)]);
         queue.seal();
@@ -213,8 +229,30 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_after_a_large_one_waits_for_company_and_no_other_does() {
+        const FOREVER: Duration = Duration::from_secs(3_600);
+        let queue = Arc::new(CommitQueue::new(FOREVER));
+        queue.hand_over(&mut vec![Job(1)]);
+        assert_eq!(numbers(&queue.take()), [1]);
+        queue.hand_over(&mut (0..limits::COMMIT_TURNS_BUSY).map(|_| Job(2)).collect());
+        assert_eq!(queue.take().jobs.len(), limits::COMMIT_TURNS_BUSY);
+        queue.hand_over(&mut vec![Job(3)]);
+        let theirs = Arc::clone(&queue);
+        let taking = std::thread::spawn(move || theirs.take().jobs.len());
+        queue.hand_over(&mut (1..limits::COMMIT_TURNS_MAX).map(|_| Job(4)).collect());
+        assert_eq!(
+            taking.join().unwrap(),
+            limits::COMMIT_TURNS_MAX,
+            "full: it goes at once"
+        );
+        queue.hand_over(&mut vec![Job(5)]);
+        queue.seal();
+        assert_eq!(numbers(&queue.take()), [5], "nothing more can come");
+    }
+
+    #[test]
     fn a_full_queue_makes_the_next_one_wait_until_there_is_room() {
-        let queue = Arc::new(CommitQueue::new());
+        let queue = Arc::new(CommitQueue::new(Duration::ZERO));
         queue.hand_over(&mut (0..limits::COMMIT_QUEUE_MAX).map(Job).collect());
         let theirs = Arc::clone(&queue);
         let handing = std::thread::spawn(move || theirs.hand_over(&mut vec![Job(7)]));
@@ -228,7 +266,7 @@ mod tests {
 
     #[test]
     fn jobs_that_come_while_the_store_is_shut_are_dropped() {
-        let queue = CommitQueue::new();
+        let queue = CommitQueue::new(Duration::ZERO);
         queue.hand_over(&mut vec![Job(1)]);
         assert!(queue.discard_for(Duration::ZERO));
         queue.hand_over(&mut vec![Job(2)]);
@@ -237,7 +275,7 @@ mod tests {
 
     #[test]
     fn turns_of_one_round_are_handed_over_together() {
-        let queue = Arc::new(CommitQueue::new());
+        let queue = Arc::new(CommitQueue::new(Duration::ZERO));
         let shard = actix::System::new();
         shard.block_on(async {
             let outbox = Outbox::new(Arc::clone(&queue));
