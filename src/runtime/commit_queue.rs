@@ -34,13 +34,6 @@ struct State<J> {
     last_taken: usize,
 }
 
-/// What the writer took.
-pub(super) struct Taken<J> {
-    pub(super) jobs: Vec<J>,
-    /// Nothing will come after these.
-    pub(super) last: bool,
-}
-
 impl<J: Weigh> CommitQueue<J> {
     pub(super) fn new(gather: Duration) -> Self {
         let state = State {
@@ -84,11 +77,12 @@ impl<J: Weigh> CommitQueue<J> {
         self.emptied.notify_all();
     }
 
-    /// Waits until there is something, or nothing will come, and takes what fits one commit.
+    /// Waits until there is something, or nothing will come, and takes what fits one commit into the empty vector. Says
+    /// whether that was the last of all.
     ///
     /// After a large commit the engine is busy: then it waits a moment more. A commit costs the processor about as much as
     /// ten turns, and a fast disk would have one made for every few of them. A lone turn never waits.
-    pub(super) fn take(&self) -> Taken<J> {
+    pub(super) fn take(&self, jobs: &mut Vec<J>) -> bool {
         let mut state = self.lock();
         while state.jobs.is_empty() && !state.sealed {
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -100,14 +94,14 @@ impl<J: Weigh> CommitQueue<J> {
         }
         let fit = how_many_fit(&state.jobs);
         state.last_taken = fit;
-        let jobs = match fit < state.jobs.len() {
-            true => state.jobs.drain(..fit).collect(),
-            false => std::mem::take(&mut state.jobs),
-        };
+        match fit < state.jobs.len() {
+            true => jobs.extend(state.jobs.drain(..fit)),
+            false => std::mem::swap(&mut state.jobs, jobs),
+        }
         let last = state.sealed && state.jobs.is_empty();
         drop(state);
         self.emptied.notify_all();
-        Taken { jobs, last }
+        last
     }
 
     /// Drops everything that comes within this time; `false` if nothing will come any more.
@@ -187,8 +181,15 @@ mod tests {
         }
     }
 
-    fn numbers(taken: &Taken<Job>) -> Vec<usize> {
-        taken.jobs.iter().map(|job| job.0).collect()
+    /// What is taken next, and whether it is the last.
+    fn taken(queue: &CommitQueue<Job>) -> (Vec<usize>, bool) {
+        let mut jobs = Vec::new();
+        let last = queue.take(&mut jobs);
+        (jobs.iter().map(|job| job.0).collect(), last)
+    }
+
+    fn numbers(queue: &CommitQueue<Job>) -> Vec<usize> {
+        taken(queue).0
     }
 
     #[test]
@@ -196,16 +197,13 @@ mod tests {
         let queue = CommitQueue::new(Duration::ZERO);
         queue.hand_over(&mut vec![Job(1), Job(2)]);
         queue.hand_over(&mut vec![Job(limits::COMMIT_BYTES_FULL), Job(3)]);
-        let first = queue.take();
-        assert_eq!(
-            numbers(&first),
-            [1, 2, limits::COMMIT_BYTES_FULL],
-            "the one that fills it up goes along"
-        );
-        assert_eq!(numbers(&queue.take()), [3]);
+        let first = numbers(&queue);
+        let full = [1, 2, limits::COMMIT_BYTES_FULL];
+        assert_eq!(first, full, "the one that fills it up goes along");
+        assert_eq!(numbers(&queue), [3]);
         queue.hand_over(&mut (0..=limits::COMMIT_TURNS_MAX).map(Job).collect());
-        assert_eq!(queue.take().jobs.len(), limits::COMMIT_TURNS_MAX);
-        assert_eq!(numbers(&queue.take()), [limits::COMMIT_TURNS_MAX]);
+        assert_eq!(numbers(&queue).len(), limits::COMMIT_TURNS_MAX);
+        assert_eq!(numbers(&queue), [limits::COMMIT_TURNS_MAX]);
     }
 
     #[test]
@@ -217,11 +215,9 @@ mod tests {
         let mut late = vec![Job(9)];
         queue.hand_over(&mut late);
         assert!(late.is_empty());
-        let first = queue.take();
-        assert!(!first.last && numbers(&first) == [large]);
-        let second = queue.take();
-        assert!(second.last && numbers(&second) == [1]);
-        assert!(queue.take().last);
+        assert_eq!(taken(&queue), (vec![large], false));
+        assert_eq!(taken(&queue), (vec![1], true));
+        assert_eq!(taken(&queue), (Vec::new(), true));
         assert!(
             !queue.discard_for(Duration::from_secs(3_600)),
             "it does not wait for anything"
@@ -233,12 +229,12 @@ mod tests {
         const FOREVER: Duration = Duration::from_secs(3_600);
         let queue = Arc::new(CommitQueue::new(FOREVER));
         queue.hand_over(&mut vec![Job(1)]);
-        assert_eq!(numbers(&queue.take()), [1]);
+        assert_eq!(numbers(&queue), [1]);
         queue.hand_over(&mut (0..limits::COMMIT_TURNS_BUSY).map(|_| Job(2)).collect());
-        assert_eq!(queue.take().jobs.len(), limits::COMMIT_TURNS_BUSY);
+        assert_eq!(numbers(&queue).len(), limits::COMMIT_TURNS_BUSY);
         queue.hand_over(&mut vec![Job(3)]);
         let theirs = Arc::clone(&queue);
-        let taking = std::thread::spawn(move || theirs.take().jobs.len());
+        let taking = std::thread::spawn(move || numbers(&theirs).len());
         queue.hand_over(&mut (1..limits::COMMIT_TURNS_MAX).map(|_| Job(4)).collect());
         assert_eq!(
             taking.join().unwrap(),
@@ -247,7 +243,7 @@ mod tests {
         );
         queue.hand_over(&mut vec![Job(5)]);
         queue.seal();
-        assert_eq!(numbers(&queue.take()), [5], "nothing more can come");
+        assert_eq!(numbers(&queue), [5], "nothing more can come");
     }
 
     #[test]
@@ -258,7 +254,7 @@ mod tests {
         let handing = std::thread::spawn(move || theirs.hand_over(&mut vec![Job(7)]));
         let mut taken = 0;
         while taken <= limits::COMMIT_QUEUE_MAX {
-            taken += queue.take().jobs.len();
+            taken += numbers(&queue).len();
         }
         handing.join().unwrap();
         assert_eq!(taken, limits::COMMIT_QUEUE_MAX + 1);
@@ -270,7 +266,7 @@ mod tests {
         queue.hand_over(&mut vec![Job(1)]);
         assert!(queue.discard_for(Duration::ZERO));
         queue.hand_over(&mut vec![Job(2)]);
-        assert_eq!(numbers(&queue.take()), [2]);
+        assert_eq!(numbers(&queue), [2]);
     }
 
     #[test]
@@ -289,6 +285,6 @@ mod tests {
             // The task that hands over was planned by the first of them, behind the others.
             actix::spawn(async {}).await.unwrap();
         });
-        assert_eq!(numbers(&queue.take()), [1, 2, 3]);
+        assert_eq!(numbers(&queue), [1, 2, 3]);
     }
 }
