@@ -89,7 +89,7 @@ impl Bell {
         self.rung.notify_one();
     }
 
-    pub(super) fn set_segments(&self, segments: usize) {
+    fn set_segments(&self, segments: usize) {
         self.lock().segments = segments;
         self.room.notify_all();
     }
@@ -148,6 +148,15 @@ impl Disk {
                 .map_err(|error| from_io("syncing the database", &error))?;
         }
         Ok(())
+    }
+}
+
+impl Shared {
+    /// Tells those who wait for room how long the log is: counted and told in one, or an older number could come last
+    /// and stay, and with it those who wait.
+    pub(super) fn count_segments(&self) {
+        let files = log::lock(&self.files);
+        self.bell.set_segments(files.segments().len());
     }
 }
 
@@ -243,12 +252,9 @@ impl Archive {
             shared.disk.sync(shared.durability)?;
             shared.sizes.step("database synced");
             shared.count(|stats| stats.syncs += u64::from(shared.durability == Durability::PowerSafe));
-            let mut files = log::lock(&shared.files);
-            let dropped = files.drop_before(self.state.horizon);
-            let segments = files.segments().len();
-            drop(files);
+            let dropped = log::lock(&shared.files).drop_before(self.state.horizon);
+            shared.count_segments();
             dropped.map_err(|error| from_io("dropping a segment of the log", &error))?;
-            shared.bell.set_segments(segments);
         }
         Ok(left)
     }

@@ -4,6 +4,7 @@ mod archive;
 mod crash_points;
 mod damage;
 mod pages;
+mod races;
 
 use std::fs;
 use std::path::Path;
