@@ -67,7 +67,11 @@ pub(super) fn open(directory: &Path, options: &SledOptions, sizes: Sizes) -> Res
         sizes,
         live: RwLock::new(recovered.live),
         writer: Mutex::new(writer),
-        archive: Mutex::new(Archive { state: recovered.state }),
+        archive: Mutex::new(Archive {
+            state: recovered.state,
+            // sled itself writes when it opens.
+            unsynced: true,
+        }),
         files,
         bell: Bell::default(),
         wants_spare: AtomicBool::new(false),

@@ -2,6 +2,7 @@
 
 mod archive;
 mod crash_points;
+mod cuts;
 mod damage;
 mod pages;
 mod races;
