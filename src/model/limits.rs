@@ -80,6 +80,13 @@ pub const COMMIT_QUEUE_MAX: usize = 16_384;
 /// Turns in one commit: 1,000 keys is where sled's batches start to cost memory, and a packed turn is a part of one.
 pub const COMMIT_TURNS_MAX: usize = 2_048;
 
+/// Turns in a commit from which on the engine counts as busy: the next commit gathers for a moment before it is made.
+pub const COMMIT_TURNS_BUSY: usize = 16;
+
+/// How long that moment is: about two syncs of a fast disk, and little beside what a saga takes then. Measured with 512
+/// sagas in flight: a quarter of the commits, a sixth less processor time for each saga, and more sagas a second.
+pub const COMMIT_GATHER: Duration = Duration::from_micros(300);
+
 /// Bytes of turns and definitions from which on a commit takes no more turns. With one more turn of 50 MiB it is still
 /// within the 64 MiB that the sled store writes at once. Enforced by `runtime`.
 pub const COMMIT_BYTES_FULL: usize = 8 * 1024 * 1024;

@@ -22,31 +22,30 @@ pub(super) struct CommitQueue<J> {
     filled: Condvar,
     /// There is room again, or nobody who takes.
     emptied: Condvar,
+    /// How long a commit that follows a large one waits for company.
+    gather: Duration,
 }
 
 struct State<J> {
     jobs: Vec<J>,
     /// What comes now is dropped: the writer ends after what it was given before.
     sealed: bool,
-}
-
-/// What the writer took.
-pub(super) struct Taken<J> {
-    pub(super) jobs: Vec<J>,
-    /// Nothing will come after these.
-    pub(super) last: bool,
+    /// How many jobs the last commit took.
+    last_taken: usize,
 }
 
 impl<J: Weigh> CommitQueue<J> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(gather: Duration) -> Self {
         let state = State {
             jobs: Vec::new(),
             sealed: false,
+            last_taken: 0,
         };
         Self {
             state: Mutex::new(state),
             filled: Condvar::new(),
             emptied: Condvar::new(),
+            gather,
         }
     }
 
@@ -63,9 +62,10 @@ impl<J: Weigh> CommitQueue<J> {
         }
         let was_empty = state.jobs.is_empty();
         state.jobs.append(jobs);
+        let is_full = state.jobs.len() >= limits::COMMIT_TURNS_MAX;
         drop(state);
-        // Somebody who does not find it empty is not asleep.
-        if was_empty {
+        // The writer sleeps while there is nothing, and for a moment while more may come.
+        if was_empty || is_full {
             self.filled.notify_one();
         }
     }
@@ -77,21 +77,31 @@ impl<J: Weigh> CommitQueue<J> {
         self.emptied.notify_all();
     }
 
-    /// Waits until there is something, or nothing will come, and takes what fits one commit.
-    pub(super) fn take(&self) -> Taken<J> {
+    /// Waits until there is something, or nothing will come, and takes what fits one commit into the empty vector. Says
+    /// whether that was the last of all.
+    ///
+    /// After a large commit the engine is busy: then it waits a moment more. A commit costs the processor about as much as
+    /// ten turns, and a fast disk would have one made for every few of them. A lone turn never waits.
+    pub(super) fn take(&self, jobs: &mut Vec<J>) -> bool {
         let mut state = self.lock();
         while state.jobs.is_empty() && !state.sealed {
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        if state.last_taken >= limits::COMMIT_TURNS_BUSY {
+            let alone = |state: &mut State<J>| state.jobs.len() < limits::COMMIT_TURNS_MAX && !state.sealed;
+            let waited = self.filled.wait_timeout_while(state, self.gather, alone);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
         let fit = how_many_fit(&state.jobs);
-        let jobs = match fit < state.jobs.len() {
-            true => state.jobs.drain(..fit).collect(),
-            false => std::mem::take(&mut state.jobs),
-        };
+        state.last_taken = fit;
+        match fit < state.jobs.len() {
+            true => jobs.extend(state.jobs.drain(..fit)),
+            false => std::mem::swap(&mut state.jobs, jobs),
+        }
         let last = state.sealed && state.jobs.is_empty();
         drop(state);
         self.emptied.notify_all();
-        Taken { jobs, last }
+        last
     }
 
     /// Drops everything that comes within this time; `false` if nothing will come any more.
@@ -171,41 +181,43 @@ mod tests {
         }
     }
 
-    fn numbers(taken: &Taken<Job>) -> Vec<usize> {
-        taken.jobs.iter().map(|job| job.0).collect()
+    /// What is taken next, and whether it is the last.
+    fn taken(queue: &CommitQueue<Job>) -> (Vec<usize>, bool) {
+        let mut jobs = Vec::new();
+        let last = queue.take(&mut jobs);
+        (jobs.iter().map(|job| job.0).collect(), last)
+    }
+
+    fn numbers(queue: &CommitQueue<Job>) -> Vec<usize> {
+        taken(queue).0
     }
 
     #[test]
     fn what_is_handed_over_is_taken_in_order_as_much_as_fits_one_commit() {
-        let queue = CommitQueue::new();
+        let queue = CommitQueue::new(Duration::ZERO);
         queue.hand_over(&mut vec![Job(1), Job(2)]);
         queue.hand_over(&mut vec![Job(limits::COMMIT_BYTES_FULL), Job(3)]);
-        let first = queue.take();
-        assert_eq!(
-            numbers(&first),
-            [1, 2, limits::COMMIT_BYTES_FULL],
-            "the one that fills it up goes along"
-        );
-        assert_eq!(numbers(&queue.take()), [3]);
+        let first = numbers(&queue);
+        let full = [1, 2, limits::COMMIT_BYTES_FULL];
+        assert_eq!(first, full, "the one that fills it up goes along");
+        assert_eq!(numbers(&queue), [3]);
         queue.hand_over(&mut (0..=limits::COMMIT_TURNS_MAX).map(Job).collect());
-        assert_eq!(queue.take().jobs.len(), limits::COMMIT_TURNS_MAX);
-        assert_eq!(numbers(&queue.take()), [limits::COMMIT_TURNS_MAX]);
+        assert_eq!(numbers(&queue).len(), limits::COMMIT_TURNS_MAX);
+        assert_eq!(numbers(&queue), [limits::COMMIT_TURNS_MAX]);
     }
 
     #[test]
     fn a_sealed_queue_gives_out_what_it_has_and_takes_nothing() {
-        let queue = CommitQueue::new();
+        let queue = CommitQueue::new(Duration::ZERO);
         let large = limits::COMMIT_BYTES_FULL;
         queue.hand_over(&mut vec![Job(large), Job(1)]);
         queue.seal();
         let mut late = vec![Job(9)];
         queue.hand_over(&mut late);
         assert!(late.is_empty());
-        let first = queue.take();
-        assert!(!first.last && numbers(&first) == [large]);
-        let second = queue.take();
-        assert!(second.last && numbers(&second) == [1]);
-        assert!(queue.take().last);
+        assert_eq!(taken(&queue), (vec![large], false));
+        assert_eq!(taken(&queue), (vec![1], true));
+        assert_eq!(taken(&queue), (Vec::new(), true));
         assert!(
             !queue.discard_for(Duration::from_secs(3_600)),
             "it does not wait for anything"
@@ -213,14 +225,36 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_after_a_large_one_waits_for_company_and_no_other_does() {
+        const FOREVER: Duration = Duration::from_secs(3_600);
+        let queue = Arc::new(CommitQueue::new(FOREVER));
+        queue.hand_over(&mut vec![Job(1)]);
+        assert_eq!(numbers(&queue), [1]);
+        queue.hand_over(&mut (0..limits::COMMIT_TURNS_BUSY).map(|_| Job(2)).collect());
+        assert_eq!(numbers(&queue).len(), limits::COMMIT_TURNS_BUSY);
+        queue.hand_over(&mut vec![Job(3)]);
+        let theirs = Arc::clone(&queue);
+        let taking = std::thread::spawn(move || numbers(&theirs).len());
+        queue.hand_over(&mut (1..limits::COMMIT_TURNS_MAX).map(|_| Job(4)).collect());
+        assert_eq!(
+            taking.join().unwrap(),
+            limits::COMMIT_TURNS_MAX,
+            "full: it goes at once"
+        );
+        queue.hand_over(&mut vec![Job(5)]);
+        queue.seal();
+        assert_eq!(numbers(&queue), [5], "nothing more can come");
+    }
+
+    #[test]
     fn a_full_queue_makes_the_next_one_wait_until_there_is_room() {
-        let queue = Arc::new(CommitQueue::new());
+        let queue = Arc::new(CommitQueue::new(Duration::ZERO));
         queue.hand_over(&mut (0..limits::COMMIT_QUEUE_MAX).map(Job).collect());
         let theirs = Arc::clone(&queue);
         let handing = std::thread::spawn(move || theirs.hand_over(&mut vec![Job(7)]));
         let mut taken = 0;
         while taken <= limits::COMMIT_QUEUE_MAX {
-            taken += queue.take().jobs.len();
+            taken += numbers(&queue).len();
         }
         handing.join().unwrap();
         assert_eq!(taken, limits::COMMIT_QUEUE_MAX + 1);
@@ -228,16 +262,16 @@ mod tests {
 
     #[test]
     fn jobs_that_come_while_the_store_is_shut_are_dropped() {
-        let queue = CommitQueue::new();
+        let queue = CommitQueue::new(Duration::ZERO);
         queue.hand_over(&mut vec![Job(1)]);
         assert!(queue.discard_for(Duration::ZERO));
         queue.hand_over(&mut vec![Job(2)]);
-        assert_eq!(numbers(&queue.take()), [2]);
+        assert_eq!(numbers(&queue), [2]);
     }
 
     #[test]
     fn turns_of_one_round_are_handed_over_together() {
-        let queue = Arc::new(CommitQueue::new());
+        let queue = Arc::new(CommitQueue::new(Duration::ZERO));
         let shard = actix::System::new();
         shard.block_on(async {
             let outbox = Outbox::new(Arc::clone(&queue));
@@ -251,6 +285,6 @@ mod tests {
             // The task that hands over was planned by the first of them, behind the others.
             actix::spawn(async {}).await.unwrap();
         });
-        assert_eq!(numbers(&queue.take()), [1, 2, 3]);
+        assert_eq!(numbers(&queue), [1, 2, 3]);
     }
 }

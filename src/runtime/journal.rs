@@ -14,7 +14,7 @@ use crate::model::DefinitionDigest;
 use crate::store::{CommitBatch, Epoch, Error, RunHead, TurnRecord};
 
 use super::attempt::panic_message;
-use super::commit_queue::{CommitQueue, Taken, Weigh};
+use super::commit_queue::{CommitQueue, Weigh};
 use super::messages::{Abandon, Committed, Recover, StoreFailed};
 use super::run::RunActor;
 use super::shard::ShardActor;
@@ -64,25 +64,30 @@ impl JournalWriter {
     pub(super) fn run(mut self, shards: Vec<Addr<ShardActor>>) {
         self.shards = shards;
         let mut flow = Flow::GoOn;
+        // Changes places with the queue's, so that neither grows anew for each commit.
+        let mut jobs = Vec::new();
         while flow == Flow::GoOn {
-            let Taken { jobs, last } = self.queue.take();
+            let last = self.queue.take(&mut jobs);
             let after = if last { Flow::Stop } else { Flow::GoOn };
-            flow = self.commit(jobs, after);
+            flow = self.commit(&mut jobs, after);
         }
     }
 
     /// Commits the turns; `after` is what follows if all goes well, and what is returned unless the writer was stopped.
-    fn commit(&mut self, jobs: Vec<CommitJob>, after: Flow) -> Flow {
+    fn commit(&mut self, jobs: &mut Vec<CommitJob>, after: Flow) -> Flow {
         let current = match self.store.get_for_commit() {
             Ok((_, epoch)) => epoch,
-            Err(error) => return self.store_failed(&error, after),
+            Err(error) => {
+                jobs.clear();
+                return self.store_failed(&error, after);
+            }
         };
         let mut batch = CommitBatch::default();
         let mut waiting: Vec<Vec<Addr<RunActor>>> = self.shards.iter().map(|_| Vec::new()).collect();
         let mut new_definitions = Vec::new();
         // A turn from before the store was opened again does not count: its run has been told to abandon it, or will be
         // before anything else, and to commit it now would be behind the back of the run's next life.
-        for job in jobs.into_iter().filter(|job| job.epoch == current) {
+        for job in jobs.drain(..).filter(|job| job.epoch == current) {
             if let Some((digest, bytes)) = job.definition
                 && !self.stored_definitions.contains(&digest)
             {

@@ -168,7 +168,7 @@ impl Runtime {
         let store = Arc::new(StoreSlot::new(options.open_store));
         let (epoch, open_runs) = store.reopen()?;
         let (handle, own_tokio) = tokio_for_attempts()?;
-        let turns = Arc::new(CommitQueue::new());
+        let turns = Arc::new(CommitQueue::new(limits::COMMIT_GATHER));
         let writer = JournalWriter::new(Arc::clone(&store), Arc::clone(&turns));
         let shared = Arc::new(Shared {
             store,

@@ -2,10 +2,15 @@
 //! is written (that is `round`).
 //!
 //! ```text
-//! round   one batch: runs, definitions, deletions, and the state with the new horizon; nothing is synced
-//! sync    when a segment of the log lies wholly before the horizon: flush, sync the database's file
+//! round   one batch: runs, definitions, deletions, and the state with the new horizon
+//! sync    flush, sync the database's file: before the next round, or when a segment of the log lies wholly before the
+//!         horizon
 //! drop    only then that segment
 //! ```
+//!
+//! Never two rounds without a sync between them: sled uses a segment of its file again as soon as what was in it is
+//! written elsewhere. If a power cut took what was written elsewhere, and not what came over the old, both were lost, and
+//! what was durable long ago with them.
 //!
 //! A power cut before the sync may undo rounds; the log still has what was in them. What a round wrote leaves the memory
 //! only when readers find it in the database.
@@ -44,6 +49,8 @@ const ROUND_DELETIONS_MAX: usize = 300;
 pub(super) struct Archive {
     /// What the database says of itself.
     pub(super) state: State,
+    /// Whether anything may have been written since the last sync.
+    pub(super) unsynced: bool,
 }
 
 /// How the archive is asked, and how it answers.
@@ -89,7 +96,7 @@ impl Bell {
         self.rung.notify_one();
     }
 
-    pub(super) fn set_segments(&self, segments: usize) {
+    fn set_segments(&self, segments: usize) {
         self.lock().segments = segments;
         self.room.notify_all();
     }
@@ -151,6 +158,15 @@ impl Disk {
     }
 }
 
+impl Shared {
+    /// Tells those who wait for room how long the log is: counted and told in one, or an older number could come last
+    /// and stay, and with it those who wait.
+    pub(super) fn count_segments(&self) {
+        let files = log::lock(&self.files);
+        self.bell.set_segments(files.segments().len());
+    }
+}
+
 /// The life of the archive's thread.
 pub(super) fn run(shared: &Shared) {
     /// A panic is an error of the store's, too.
@@ -197,10 +213,10 @@ fn work(shared: &Shared, closing: bool) -> Result<(), Error> {
             break;
         }
     }
-    if closing && shared.archive().state.horizon > 1 {
-        shared.disk.sync(shared.durability)?;
+    match closing && shared.archive().state.horizon > 1 {
+        true => shared.archive().sync(shared),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// Only a matter of speed: without one, a commit makes it.
@@ -233,6 +249,8 @@ impl Archive {
                 .map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
             let bytes: usize = bytes.sum();
             shared.sizes.step("round built");
+            self.sync(shared)?;
+            self.unsynced = true;
             shared.disk.apply(writes)?;
             shared.sizes.step("round applied");
             self.state = state;
@@ -240,17 +258,23 @@ impl Archive {
             shared.count(|stats| stats.bytes_written += u64::try_from(bytes).unwrap_or(0));
         }
         if droppable(self.state.horizon) {
-            shared.disk.sync(shared.durability)?;
-            shared.sizes.step("database synced");
-            shared.count(|stats| stats.syncs += u64::from(shared.durability == Durability::PowerSafe));
-            let mut files = log::lock(&shared.files);
-            let dropped = files.drop_before(self.state.horizon);
-            let segments = files.segments().len();
-            drop(files);
+            self.sync(shared)?;
+            let dropped = log::lock(&shared.files).drop_before(self.state.horizon);
+            shared.count_segments();
             dropped.map_err(|error| from_io("dropping a segment of the log", &error))?;
-            shared.bell.set_segments(segments);
         }
         Ok(left)
+    }
+
+    /// Makes durable what the rounds so far have written.
+    fn sync(&mut self, shared: &Shared) -> Result<(), Error> {
+        if self.unsynced {
+            shared.disk.sync(shared.durability)?;
+            self.unsynced = false;
+            shared.sizes.step("database synced");
+            shared.count(|stats| stats.syncs += u64::from(shared.durability == Durability::PowerSafe));
+        }
+        Ok(())
     }
 
     /// Commits before this one make the log too long.

@@ -215,10 +215,10 @@ impl Shared {
             self.wants_spare.store(true, std::sync::atomic::Ordering::Release);
         }
         let switched = writer.log.switched();
-        if let Some(segments) = switched {
-            self.bell.set_segments(segments);
+        if switched {
+            self.count_segments();
         }
-        self.bell.ring(waiting, short || switched.is_some());
+        self.bell.ring(waiting, short || switched);
     }
 }
 

@@ -16,6 +16,10 @@ const FIRST_IDS: usize = 4_096;
 const BITS_PER_ID: usize = 10;
 const PROBES: u64 = 7;
 
+/// Ids from which on the filter is given up: 80 MiB. A process that goes on for months would else fill its memory; from
+/// then on until it opens the store again, a start costs a search.
+const IDS_MAX: usize = 64 * 1024 * 1024;
+
 /// Ids that were added, and some that were not.
 #[derive(Debug, Default)]
 pub(super) struct NameFilter {
@@ -41,7 +45,12 @@ impl NameFilter {
     }
 
     pub(super) fn add(&mut self, workflow_id: &WorkflowId) {
-        if self.blind {
+        self.add_below(workflow_id, IDS_MAX);
+    }
+
+    fn add_below(&mut self, workflow_id: &WorkflowId, ids_max: usize) {
+        // An id that comes again and again takes no room.
+        if self.may_contain(workflow_id) {
             return;
         }
         let ids = match self.layers.last() {
@@ -49,6 +58,10 @@ impl NameFilter {
             Some(layer) => layer.words.len() * 64 / BITS_PER_ID * 2,
             None => FIRST_IDS,
         };
+        if ids > ids_max / 2 {
+            *self = Self::blind();
+            return;
+        }
         if ids > 0 {
             let words = vec![0; (ids * BITS_PER_ID).div_ceil(64)];
             self.layers.push(Layer { words, free: ids });
@@ -108,6 +121,17 @@ mod tests {
         assert!(wrong < 1_500, "{wrong} of 30,000");
         let bits: usize = filter.layers.iter().map(|layer| layer.words.len() * 64).sum();
         assert!(bits < 30_000 * 30, "{bits} bits");
+    }
+
+    #[test]
+    fn an_id_that_comes_again_takes_no_room_and_too_many_make_it_blind() {
+        let id = |number: usize| WorkflowId::from_trusted(format!("order-{number}"));
+        let mut filter = NameFilter::default();
+        (0..4 * FIRST_IDS).for_each(|_| filter.add(&id(1)));
+        assert_eq!(filter.layers.len(), 1);
+        (0..8 * FIRST_IDS).for_each(|number| filter.add_below(&id(number), 4 * FIRST_IDS));
+        assert!(filter.blind && filter.layers.is_empty());
+        assert!((0..9 * FIRST_IDS).all(|number| filter.may_contain(&id(number))));
     }
 
     #[test]

@@ -12,14 +12,15 @@
 //! always whole: what the database has, and the log behind it.
 //!
 //! What becomes durable when: a commit is acknowledged after its block is synced. A round of the archive is one batch,
-//! with the *horizon* in it: the first commit that is still needed in the log. It is synced no sooner than a segment of
-//! the log is to be dropped. Opening begins with the state that the database is in, whichever round that is of, and
-//! reads the log from its horizon on; a log that begins later is an error. A new store has its log first, then the
-//! record of its format in the database, which says that there is a store.
+//! with the *horizon* in it: the first commit that is still needed in the log. It is synced before the next round, or
+//! when a segment of the log is to be dropped. Opening begins with the state that the database is in, whichever round
+//! that is of, and reads the log from its horizon on; a log that begins later is an error. A new store has its log first,
+//! then the record of its format in the database, which says that there is a store.
 //!
-//! What sled 0.34 does not do itself is done here: it never syncs its file (we do, through our own handle), it takes
-//! damage for an unfinished write (checksums, chains, tallies and a witness tell), it panics on damaged files (errors
-//! here), and a kill while it opens makes it unopenable (`open` cleans up).
+//! What sled 0.34 does not do itself is done here: it never syncs its file, and yet writes over what it has written
+//! elsewhere (we sync, through our own handle, before it may), it takes damage for an unfinished write (checksums, chains,
+//! tallies and a witness tell), it panics on damaged files (errors here), and a kill while it opens makes it unopenable
+//! (`open` cleans up).
 
 mod archive;
 mod block;

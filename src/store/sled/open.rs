@@ -49,6 +49,12 @@ pub(super) fn open(directory: &Path, options: &SledOptions, sizes: Sizes) -> Res
     };
     sync_database(&disk).map_err(|error| from_io("syncing the data directory", &error))?;
     let recovered = recover::recover(&disk, &directory.join(LOG_DIRECTORY), acknowledged, options, &sizes)?;
+    // All of it is durable now, and may be read: from here on it must not end earlier.
+    if recovered.live.last > acknowledged
+        && let Err(error) = mark.set(recovered.live.last)
+    {
+        tracing::warn!(%error, "cannot write the witness of the last commit");
+    }
     let files = Arc::clone(recovered.log.files());
     let writer = Writer {
         log: recovered.log,
@@ -61,7 +67,11 @@ pub(super) fn open(directory: &Path, options: &SledOptions, sizes: Sizes) -> Res
         sizes,
         live: RwLock::new(recovered.live),
         writer: Mutex::new(writer),
-        archive: Mutex::new(Archive { state: recovered.state }),
+        archive: Mutex::new(Archive {
+            state: recovered.state,
+            // sled itself writes when it opens.
+            unsynced: true,
+        }),
         files,
         bell: Bell::default(),
         wants_spare: AtomicBool::new(false),
@@ -76,7 +86,7 @@ pub(super) fn open(directory: &Path, options: &SledOptions, sizes: Sizes) -> Res
     let archive = archive.map_err(|error| from_io("starting the archive's thread", &error))?;
     // What was left behind goes on.
     let (waiting, segments) = (shared.live().queue.len(), log::lock(&shared.files).segments().len());
-    shared.bell.set_segments(segments);
+    shared.count_segments();
     shared.bell.ring(waiting, segments > 1);
     Ok(SledStore {
         shared,

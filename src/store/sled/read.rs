@@ -1,6 +1,7 @@
 //! Reads: from memory what is there, from the database everything else; never waiting for a commit in progress. Must
 //! not live here: changes.
 
+use std::collections::HashSet;
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -156,11 +157,20 @@ impl Shared {
 
     /// Two lists, both newest first, merged: what is in memory, and heads in the database.
     pub(super) fn list_runs(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {
-        let mut in_memory: Vec<RunHead> = {
+        // What the database has of those that are hidden must not be shown, even if they move there meanwhile.
+        let mut hidden: HashSet<RunId>;
+        let mut in_memory = Vec::new();
+        {
             let live = self.live();
-            let heads = live.runs.values().map(|run| &run.head);
-            heads.filter(|head| query.matches(head)).cloned().collect()
-        };
+            hidden = live.deleted.clone();
+            for run in live.runs.values() {
+                if query.matches(&run.head) {
+                    in_memory.push(run.head.clone());
+                } else if run.stored.chunks > 0 && query.before.is_none_or(|before| run.head.run_id < before) {
+                    hidden.insert(run.head.run_id);
+                }
+            }
+        }
         in_memory.sort_by_key(|head| std::cmp::Reverse(head.run_id));
         let mut in_memory = in_memory.into_iter().peekable();
 
@@ -170,6 +180,7 @@ impl Shared {
         let mut below = query.before;
         'pages: for found in self.disk.pages_back(&lowest, Bound::Included(&upper)) {
             let (key, value) = found?;
+            self.sizes.step("page read");
             for (key, content) in pages::checked(&key, &value)?.into_iter().rev() {
                 if page.len() >= query.limit {
                     break 'pages;
@@ -186,7 +197,7 @@ impl Shared {
                 // The head in memory is the newer version, whether it matches or not.
                 match in_memory.next_if(|head| head.run_id == stored.run_id) {
                     Some(head) => page.push(head),
-                    None if query.matches(&stored) && self.is_only_on_disk(stored.run_id) => page.push(stored),
+                    None if query.matches(&stored) && !hidden.contains(&stored.run_id) => page.push(stored),
                     None => {}
                 }
             }
@@ -194,11 +205,6 @@ impl Shared {
         page.extend(in_memory);
         page.truncate(query.limit);
         Ok(page)
-    }
-
-    fn is_only_on_disk(&self, run: RunId) -> bool {
-        let live = self.live();
-        !live.runs.contains_key(&run) && !live.deleted.contains(&run)
     }
 
     pub(super) fn read_definition(&self, digest: DefinitionDigest) -> Result<Option<Bytes>, Error> {

@@ -2,8 +2,10 @@
 
 mod archive;
 mod crash_points;
+mod cuts;
 mod damage;
 mod pages;
+mod races;
 
 use std::fs;
 use std::path::Path;

@@ -139,12 +139,21 @@ impl Files {
         last.map(|last| Ok((open(&self.path(last.first))?, last))).transpose()
     }
 
-    /// Makes durable what was read.
+    /// Writes once more what was read.
     pub(super) fn write_again(&self, first: u64, at: u64, bytes: &[u8]) -> io::Result<()> {
-        let file = open(&self.path(first))?;
-        write_at(&file, at, bytes)?;
-        file.sync_all()?;
-        sync_directory(&self.directory)
+        write_at(&open(&self.path(first))?, at, bytes)
+    }
+
+    /// Makes durable whatever was read, from the segment of this commit on, and the names of the files: whoever wrote
+    /// it may have been killed before, or did not care.
+    pub(super) fn sync(&self, from: u64) -> io::Result<()> {
+        let needed = self.segments.iter().filter(|segment| segment.first >= from);
+        for segment in needed {
+            open(&self.path(segment.first))?.sync_all()?;
+        }
+        sync_directory(&self.directory)?;
+        self.sizes.step("log made durable");
+        Ok(())
     }
 
     /// The segment of this commit and those after it; a spare one, if there is one.
@@ -246,7 +255,17 @@ impl NewSpare {
 
 fn make(directory: &Path, identity: &Identity, number: u64, bytes: u64) -> io::Result<PathBuf> {
     let unfinished = directory.join(format!("{UNFINISHED}.{number}"));
-    let mut file = File::create(&unfinished)?;
+    let spare = directory.join(format!("{SPARE}{number}"));
+    let made = zeroed(&unfinished, identity, bytes).and_then(|()| fs::rename(&unfinished, &spare));
+    if made.is_err() {
+        // On a full disk, what there is of it would take the space that commits need.
+        let _ = fs::remove_file(&unfinished);
+    }
+    made.map(|()| spare)
+}
+
+fn zeroed(path: &Path, identity: &Identity, bytes: u64) -> io::Result<()> {
+    let mut file = File::create(path)?;
     let mut piece = segment::header(identity);
     let mut left = bytes;
     while left > 0 {
@@ -256,8 +275,5 @@ fn make(directory: &Path, identity: &Identity, number: u64, bytes: u64) -> io::R
         left = left.saturating_sub(PIECE_BYTES as u64);
         piece.fill(0);
     }
-    file.sync_all()?;
-    let spare = directory.join(format!("{SPARE}{number}"));
-    fs::rename(unfinished, &spare)?;
-    Ok(spare)
+    file.sync_all()
 }

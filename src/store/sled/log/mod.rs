@@ -95,7 +95,7 @@ pub(super) struct Log {
     previous: u32,
     /// A spare segment was asked for.
     asked: bool,
-    switched: Option<usize>,
+    switched: bool,
 }
 
 fn damaged(what: String) -> Error {
@@ -116,7 +116,8 @@ pub(super) fn is_in_use(directory: &Path, sizes: &Sizes) -> Result<bool, Error> 
             previous: None,
         };
         let read = segment::read::<Error>(&bytes, &identity, &mut place, |_| Ok(()))?;
-        if place.next > found.first || read.1 == End::Damaged {
+        // A log that does not begin with the first commit had others before.
+        if found.first > 1 || place.next > found.first || read.1 == End::Damaged {
             return Ok(true);
         }
     }
@@ -125,6 +126,8 @@ pub(super) fn is_in_use(directory: &Path, sizes: &Sizes) -> Result<bool, Error> 
 
 /// Where reading has come to.
 struct Read {
+    /// The segment that reading began with.
+    first: u64,
     place: Place,
     /// The end of the last block in the last segment.
     offset: usize,
@@ -141,7 +144,9 @@ fn read(
 ) -> Result<Read, Error> {
     let mut place: Option<Place> = None;
     let (mut offset, mut last_block) = (SECTOR_BYTES, None);
-    for first in files.needed(from)? {
+    let needed = files.needed(from)?;
+    let begin = needed.first().copied().unwrap_or(from);
+    for first in needed {
         let name = format!("log segment {first}");
         let bytes = fs::read(files.path(first)).map_err(|error| from_io("reading the log", &error))?;
         let found = segment::read_header(&bytes).map_err(|what| damaged(format!("{name} {what}")))?;
@@ -181,6 +186,7 @@ fn read(
     let place = place.filter(|place| place.next >= from);
     let place = place.ok_or_else(|| damaged(format!("the log ends before commit {from}, which the database needs")))?;
     Ok(Read {
+        first: begin,
         place,
         offset,
         last_block,
@@ -210,14 +216,14 @@ impl Log {
             next: 1,
             previous: 0,
             asked: false,
-            switched: None,
+            switched: false,
         })
     }
 
     /// Reads the log and hands out the blocks from commit `from` on; then it can go on. Earlier segments are not read.
     ///
-    /// The last block is written and synced again: if its sync failed, it may be nowhere but in the cache, although it
-    /// reads well. One that is not whole was never acknowledged and is written over; with anything behind it, it is damage.
+    /// The last block is written again and everything synced: if its sync failed, it may be nowhere but in the cache,
+    /// although it reads well. One that is not whole was never acknowledged and is written over; with anything behind it, it is damage.
     ///
     /// # Errors
     /// [`Error::Corrupt`] when anything is missing or damaged, or belongs to another store.
@@ -236,6 +242,7 @@ impl Log {
             let at = u64::try_from(start).unwrap_or(u64::MAX);
             files.write_again(first, at, &block).map_err(failed)?;
         }
+        files.sync(read.first).map_err(failed)?;
         let opened = files.open_last().map_err(failed)?;
         let (file, segment) = opened.ok_or_else(|| damaged("the log is missing".to_owned()))?;
         Ok(Log {
@@ -248,7 +255,7 @@ impl Log {
             next: read.place.next,
             previous: read.place.previous.unwrap_or(0),
             asked: false,
-            switched: None,
+            switched: false,
         })
     }
 
@@ -305,7 +312,7 @@ impl Log {
     fn switch(&mut self) -> io::Result<()> {
         let mut files = lock(&self.files);
         let (file, segment) = files.begin(self.next)?;
-        self.switched = Some(files.segments().len());
+        self.switched = true;
         drop(files);
         self.asked = false;
         self.file = file;
@@ -319,8 +326,8 @@ impl Log {
         self.offset > self.bytes / 2 && !std::mem::replace(&mut self.asked, true)
     }
 
-    /// How many segments there are, after one was added.
-    pub(super) fn switched(&mut self) -> Option<usize> {
-        self.switched.take()
+    /// Whether a segment was added since this was asked last.
+    pub(super) fn switched(&mut self) -> bool {
+        std::mem::take(&mut self.switched)
     }
 }
