@@ -130,7 +130,7 @@ impl Error {
             Error::UnknownUpdate(_) => 27,
             Error::Rejected(Rejection::TooManyUpdatesInFlight | Rejection::TooManyUpdates) => 28,
             Error::Rejected(Rejection::UpdateRefused(_)) => 29,
-            Error::Rejected(Rejection::CannotDecide(_)) => 30,
+            Error::Rejected(Rejection::CannotDecide(_)) => 32,
             Error::Rejected(_) => 9,
             Error::Overloaded => 10,
             Error::ShuttingDown => 11,

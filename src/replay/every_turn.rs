@@ -63,10 +63,17 @@ impl CheckedDecider {
         let known = self.history.len();
         // With what the last turn led to, which says which versions it met, and which updates it accepted.
         self.history.extend_from_slice(task.events);
-        let again = CodeDecider::replay(self.code.0.clone(), &self.history)?.decide(task)?;
+        let mut replayed = CodeDecider::replay(self.code.0.clone(), &self.history)?;
+        let again = replayed.decide(task)?;
         let last = self.history.last();
         let id = last.map_or(EventId::FIRST, |event| event.id.plus(event.attributes.ids()));
-        if let Some((place, live, replayed)) = difference(&decided, &again) {
+        // What local activities are given is in no command.
+        let difference = difference(&decided, &again).or_else(|| {
+            let (live, replayed) = (self.live.local_activities(), replayed.local_activities());
+            let (live, replayed) = different_locals(&live, &replayed)?;
+            Some((decided.len() as u64, live, replayed))
+        });
+        if let Some((place, live, replayed)) = difference {
             return Err(ParkReason::Nondeterminism {
                 at: id.plus(TURN_EVENT_IDS + place).0,
                 expected: format!("{replayed} (when replayed at once)"),
@@ -153,9 +160,31 @@ fn with_ordered_payload(command: &Command) -> Option<Command> {
         } => result,
         _ => return None,
     };
-    let value: serde_json::Value = payload.to().ok()?;
-    *payload = Payload::json(&value).ok()?;
+    *payload = in_order(payload)?;
     Some(command)
+}
+
+fn in_order(payload: &Payload) -> Option<Payload> {
+    let value: serde_json::Value = payload.to().ok()?;
+    Payload::json(&value).ok()
+}
+
+/// The first local activities that differ, in words.
+fn different_locals(live: &[LocalActivity], replayed: &[LocalActivity]) -> Option<(String, String)> {
+    let same_input = |live: &Payload, replayed: &Payload| live == replayed || in_order(live) == in_order(replayed);
+    let mut pairs = live.iter().zip(replayed);
+    let (live, replayed) =
+        pairs.find(|(live, replayed)| live.options != replayed.options || !same_input(&live.input, &replayed.input))?;
+    let told = |local: &LocalActivity| {
+        let LocalActivity {
+            activity_type,
+            input,
+            options,
+            ..
+        } = local;
+        format!("RunLocalActivity {activity_type} with input {input:?} and {options:?}")
+    };
+    Some((told(live), told(replayed)))
 }
 
 fn told(command: Option<&Command>) -> String {

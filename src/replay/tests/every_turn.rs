@@ -74,6 +74,15 @@ fn inputs_and_durations_are_compared_too() {
     async fn random_result(_cx: WorkflowContext) -> Result<u32, Failure> {
         Ok(next_call())
     }
+    async fn random_local_input(cx: WorkflowContext) -> Result<u32, Failure> {
+        cx.local_activity(double, &next_call()).await
+    }
+    let (_, told) = difference(&mut Mini::started(random_local_input, &()).checking_every_turn());
+    assert!(
+        told.starts_with("RunLocalActivity double with input 2 and") && told.contains("double with input 1 and"),
+        "{told}"
+    );
+    CALLS.set(0);
     let (_, told) = difference(&mut Mini::started(random_input, &()).checking_every_turn());
     assert!(
         told.contains("(id 1) with input 2 and") && told.contains("(id 1) with input 1 and"),

@@ -139,6 +139,7 @@ mod tests {
         // A line of three points in each panel, and a dot on each point.
         let lines: Vec<&str> = svg
             .split("<polyline ")
+            .filter_map(|rest| rest.split('>').next())
             .filter(|line| line.contains("#1C64BE"))
             .collect();
         assert_eq!(lines.len(), 3);

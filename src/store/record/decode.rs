@@ -1,6 +1,7 @@
 //! From the wire to the model: owns everything, checks what the wire's types cannot. Must not live here: the bytes
 //! themselves.
 
+mod activity;
 mod message;
 mod pending;
 mod saga;
@@ -84,54 +85,6 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
         W::WorkflowTask { identity } => E::WorkflowTask(WorkflowTask {
             identity: identity.to_owned(),
         }),
-        W::ActivityTaskScheduled(activity) => E::ActivityTaskScheduled(Arc::new(scheduled_activity(*activity)?)),
-        W::ActivityTaskStarted {
-            scheduled,
-            attempt,
-            last_failure,
-        } => E::ActivityTaskStarted {
-            scheduled: EventId(scheduled),
-            attempt,
-            last_failure: last_failure.map(chain).transpose()?,
-        },
-        W::ActivityTaskCompleted {
-            scheduled,
-            started,
-            result,
-        } => E::ActivityTaskCompleted {
-            scheduled: EventId(scheduled),
-            started: EventId(started),
-            result: payload(&result),
-        },
-        W::ActivityTaskFailed {
-            scheduled,
-            started,
-            failure,
-            retry_state: state,
-        } => E::ActivityTaskFailed {
-            scheduled: EventId(scheduled),
-            started: EventId(started),
-            failure: chain(failure)?,
-            retry_state: retry_state(&state),
-        },
-        W::ActivityTaskTimedOut {
-            scheduled,
-            started,
-            failure,
-            retry_state: state,
-        } => E::ActivityTaskTimedOut {
-            scheduled: EventId(scheduled),
-            started: started.map(EventId),
-            failure: chain(failure)?,
-            retry_state: retry_state(&state),
-        },
-        W::ActivityTaskCancelRequested { scheduled } => E::ActivityTaskCancelRequested {
-            scheduled: EventId(scheduled),
-        },
-        W::ActivityTaskCanceled { scheduled, started } => E::ActivityTaskCanceled {
-            scheduled: EventId(scheduled),
-            started: started.map(EventId),
-        },
         W::TimerStarted { timer_id, fire_at } => E::TimerStarted {
             timer_id: TimerId::from_trusted(timer_id),
             fire_at: Timestamp::from_micros(fire_at),
@@ -163,7 +116,7 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             failure: chain(failure)?,
         })),
         W::Message(message) => return message::attributes(*message),
-        other => return saga::attributes(other),
+        other => return activity::attributes(other),
     })
 }
 

@@ -15,6 +15,7 @@ mod limits;
 mod local_activities;
 mod locks;
 mod messages;
+mod messages_every_turn;
 #[cfg(unix)]
 mod programs;
 mod requests;
