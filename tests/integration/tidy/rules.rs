@@ -9,10 +9,7 @@ const FUNCTION_LINES_MAX: usize = 100;
 
 /// Functions that may be longer, each with its reason: file, name, lines. The list only shrinks.
 // One match over every kind of event, whose arms only name their fields: nothing to move out.
-const LONG_FUNCTIONS: [(&str, &str, usize); 2] = [
-    ("src/store/record/decode.rs", "attributes", 120),
-    ("src/store/record/encode.rs", "attributes", 120),
-];
+const LONG_FUNCTIONS: [(&str, &str, usize); 1] = [("src/store/record/encode.rs", "attributes", 120)];
 
 /// What must not be in any file, in pieces so that this file does not have it, and what to do instead.
 const FORBIDDEN: [(&str, &str, &str); 10] = [
