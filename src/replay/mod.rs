@@ -53,7 +53,7 @@ use crate::sdk::Registry;
 /// };
 /// let event = |id, attributes| Event { id: EventId(id), time: Timestamp::EPOCH, attributes };
 /// let mut history = vec![
-///     event(1, EventAttributes::WorkflowExecutionStarted(Arc::new(started))),
+///     event(1, EventAttributes::WorkflowExecutionStarted(started.into())),
 ///     event(2, EventAttributes::WorkflowTask(WorkflowTask::default())),
 ///     event(5, EventAttributes::WorkflowExecutionCompleted { result: Payload::json("Hello, Ada")? }),
 /// ];
