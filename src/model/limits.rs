@@ -74,6 +74,13 @@ pub const CHILD_START_TO_CLOSE: Duration = Duration::from_secs(100 * 365 * 24 * 
 /// Requests waiting for one shard (starts, signals, queries); further callers wait, then get `Overloaded`.
 pub const SHARD_REQUESTS_MAX: usize = 4_096;
 
+/// Runs that a shard begins in one of its rounds, while others wait: what is under way comes first. A round of a busy shard has
+/// hundreds of turns.
+pub const SHARD_STARTS_PER_ROUND: usize = 32;
+
+/// Attempts of one shard that may wait for a thread before the shard begins no more runs: work for some hundredths of a second.
+pub const SHARD_BACKLOG_MAX: usize = 1_024;
+
 /// Turns waiting for the journal writer over all shards. A run has at most one there, so this bounds turn memory.
 pub const COMMIT_QUEUE_MAX: usize = 16_384;
 

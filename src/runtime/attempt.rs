@@ -61,6 +61,9 @@ pub(super) enum AttemptEnd {
 
 /// Whoever an attempt is made for. One thing for all that there is to say, because every attempt has one.
 pub(super) trait Ear: Send + Sync + 'static {
+    /// A thread has taken it up: it waits for its places now, if not for nothing.
+    fn begun(&self);
+
     /// The attempt has ended: said once, unless its handle was dropped before.
     fn ended(&self, end: AttemptEnd);
 
@@ -131,6 +134,7 @@ impl AttemptPool {
         let pool = Arc::clone(self);
         self.supervise(move |cancel| async move {
             let ear = Arc::clone(&order.ear);
+            ear.begun();
             ear.ended(pool.run(order, cancel).await);
         })
     }

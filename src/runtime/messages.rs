@@ -279,6 +279,11 @@ pub(super) struct Recover {
     pub(super) open_runs: Vec<store::RunHead>,
 }
 
+/// Shard to itself, or an attempt to it: runs that wait for their beginning may begin now.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct BeginMore;
+
 /// Shard to itself: some timers are due.
 #[derive(Message)]
 #[rtype(result = "()")]

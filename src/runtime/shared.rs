@@ -23,7 +23,7 @@ use super::gateway::Gateway;
 use super::journal::{CommitJob, JournalWriter, send_recover};
 use super::locks::LockDesk;
 use super::recovery::definition_from;
-use super::shard::ShardActor;
+use super::shard::{Backlog, ShardActor};
 use super::store_slot::{OpenStore, StoreSlot};
 use super::throttle::{ActivityTypeStatus, EngineLimits};
 
@@ -52,6 +52,8 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) turns: Arc<CommitQueue<CommitJob>>,
     pub(super) attempts: Arc<AttemptPool>,
+    /// By shard.
+    pub(super) backlogs: Vec<Backlog>,
     pub(super) passivate_after: Duration,
     pub(super) replay_every_turn: bool,
     /// The definitions that runs can be started with.
@@ -174,6 +176,7 @@ impl Runtime {
             store,
             registry: options.registry,
             definitions: DefinitionCache::new(&options.sagas),
+            backlogs: (0..options.shards.max(1)).map(|_| Backlog::default()).collect(),
             attempts: Arc::new(AttemptPool::new(
                 handle,
                 Arc::clone(&options.clock),

@@ -30,6 +30,8 @@ struct Hearing {
 }
 
 impl Ear for Hearing {
+    fn begun(&self) {}
+
     fn ended(&self, end: AttemptEnd) {
         assert!(matches!(end, AttemptEnd::Ended(Ok(_))));
         self.ended.send(self.attempt).unwrap();

@@ -1,6 +1,7 @@
 //! Handing out an attempt: what user code is told of it. Must not live here: whether and when (that is the state's word).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::Addr;
 
@@ -13,9 +14,9 @@ use crate::sdk::{ActivityInfo, idempotency_key};
 
 use super::super::attempt::{AttemptEnd, AttemptHandle, AttemptOrder, Ear, Lane};
 use super::super::child::{self, Errand};
-use super::super::messages::{AttemptEnded, AttemptHeld, LateResult};
+use super::super::messages::{AttemptEnded, AttemptHeld, BeginMore, LateResult};
 use super::super::secrets::Declared;
-use super::super::shard::ShardActor;
+use super::super::shard::{Backlog, ShardActor};
 use super::super::shared::Shared;
 use super::super::throttle::Parked;
 use super::RunActor;
@@ -41,7 +42,10 @@ impl RunActor {
             run_id: self.at.run_id,
             activity_type: activity_type.clone(),
             token: activity.token(),
+            backlog: self.at.shard_index,
+            begun: AtomicBool::new(false),
         });
+        ear.enter_backlog();
         let attempts = &self.at.shared.attempts;
         let Some(definition) = self.at.shared.registry.activity(activity_type.as_str()) else {
             // A deployment that forgot an activity must not make sagas turn back: tried again until it is there.
@@ -117,9 +121,39 @@ struct RunEar {
     run_id: RunId,
     activity_type: ActivityType,
     token: AttemptToken,
+    /// Whose backlog it is in until it has begun.
+    backlog: usize,
+    begun: AtomicBool,
+}
+
+impl RunEar {
+    fn enter_backlog(&self) {
+        if let Some(backlog) = self.shared.backlogs.get(self.backlog) {
+            backlog.enter();
+        }
+    }
+
+    fn leave_backlog(&self) {
+        let first = !self.begun.swap(true, Ordering::Relaxed);
+        let backlog = self.shared.backlogs.get(self.backlog);
+        if first && backlog.is_some_and(Backlog::leave) {
+            self.shard.do_send(BeginMore);
+        }
+    }
+}
+
+impl Drop for RunEar {
+    /// It may have been given up before it began.
+    fn drop(&mut self) {
+        self.leave_backlog();
+    }
 }
 
 impl Ear for RunEar {
+    fn begun(&self) {
+        self.leave_backlog();
+    }
+
     fn ended(&self, end: AttemptEnd) {
         let token = self.token;
         match end {

@@ -127,6 +127,8 @@ fn order(
 struct Deaf;
 
 impl Ear for Deaf {
+    fn begun(&self) {}
+
     fn ended(&self, _: AttemptEnd) {}
 
     fn beat(&self, _: Payload) {}

@@ -17,8 +17,11 @@ mod clockwork;
 mod entry;
 mod letters;
 mod presence;
+mod starts;
 
 use self::entry::{Entry, Presence};
+pub(super) use self::starts::Backlog;
+use self::starts::Starts;
 use super::commit_queue::Outbox;
 use super::error::RequestError;
 use super::journal::CommitJob;
@@ -52,6 +55,8 @@ pub(super) struct ShardActor {
     failed: Option<Error>,
     /// Who waited for runs when the store failed.
     stranded: Vec<(WorkflowId, RunId, oneshot::Sender<Watched>)>,
+    /// Runs that wait for their beginning.
+    starts: Starts,
 }
 
 impl ShardActor {
@@ -68,6 +73,7 @@ impl ShardActor {
             alarm: None,
             failed: None,
             stranded: Vec::new(),
+            starts: Starts::default(),
         }
     }
 
@@ -217,7 +223,7 @@ impl Handler<Start> for ShardActor {
     fn handle(&mut self, start: Start, ctx: &mut Self::Context) {
         match self.refusal() {
             Some(refusal) => drop(start.reply.send(Err(refusal))),
-            None => self.begin(start, ctx),
+            None => self.take_start(start, ctx),
         }
     }
 }

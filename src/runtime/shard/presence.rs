@@ -159,6 +159,7 @@ impl ShardActor {
 
     pub(super) fn forget_everything(&mut self, error: Error) {
         self.failed = Some(error);
+        self.drop_starts();
         for (workflow_id, mut entry) in self.entries.drain() {
             // Letters that wait here are dropped: their senders hear "interrupted".
             if let Presence::Live(actor) | Presence::Passivating(actor, _) = &entry.actor {

@@ -1,0 +1,129 @@
+//! New runs give way to those that are under way: a busy shard begins a few of them in each of its rounds, and none while
+//! attempts wait for a thread. So what was accepted gets on, and what is too much waits at the door, where it is counted
+//! and refused. Must not live here: beginning a run.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use actix::{AsyncContext, Context, Handler};
+
+use crate::model::limits;
+
+use super::super::messages::{BeginMore, Start};
+use super::ShardActor;
+
+/// Starts that were admitted and have to wait.
+#[derive(Default)]
+pub(super) struct Starts {
+    waiting: VecDeque<Start>,
+    /// How many runs were begun in the present round.
+    begun: usize,
+    /// The next round is announced.
+    planned: bool,
+}
+
+/// The attempts of one shard's runs that wait for a thread to begin on.
+#[derive(Debug, Default)]
+pub(in crate::runtime) struct Backlog {
+    waiting: AtomicUsize,
+    /// The shard holds starts back because of them.
+    holds: AtomicBool,
+}
+
+impl Backlog {
+    /// An attempt was handed out.
+    pub(in crate::runtime) fn enter(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It has begun, or never will. `true`: the shard is to be told that it may go on with its starts.
+    pub(in crate::runtime) fn leave(&self) -> bool {
+        let before = self.waiting.fetch_sub(1, Ordering::AcqRel);
+        before == limits::SHARD_BACKLOG_MAX / 2 && self.holds.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether starts have to wait; whoever hears yes is told when they need not any more.
+    fn is_full(&self) -> bool {
+        let full = || self.waiting.load(Ordering::Acquire) >= limits::SHARD_BACKLOG_MAX;
+        if !full() {
+            return false;
+        }
+        self.holds.store(true, Ordering::Release);
+        // It may have become less before that was seen.
+        full()
+    }
+}
+
+impl ShardActor {
+    /// Begins a run, or lets it wait for its round.
+    pub(super) fn take_start(&mut self, start: Start, ctx: &mut Context<Self>) {
+        let may_begin = self.starts.waiting.is_empty() && self.starts.begun < limits::SHARD_STARTS_PER_ROUND;
+        if may_begin && !self.backlog().is_some_and(Backlog::is_full) {
+            self.starts.begun += 1;
+            self.begin(start, ctx);
+        } else {
+            self.starts.waiting.push_back(start);
+        }
+        self.plan_starts(ctx);
+    }
+
+    /// The next round of starts comes when everything that is ready on the shard's thread right now has had its turn.
+    fn plan_starts(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.starts.planned, true) {
+            let shard = ctx.address();
+            actix::spawn(async move { shard.do_send(BeginMore) });
+        }
+    }
+
+    fn backlog(&self) -> Option<&Backlog> {
+        self.shared.backlogs.get(self.index)
+    }
+
+    /// Nobody begins them any more: their senders hear "interrupted".
+    pub(super) fn drop_starts(&mut self) {
+        self.starts.waiting.clear();
+    }
+}
+
+impl Handler<BeginMore> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, _: BeginMore, ctx: &mut Context<Self>) {
+        self.starts.planned = false;
+        self.starts.begun = 0;
+        while self.starts.begun < limits::SHARD_STARTS_PER_ROUND {
+            if self.starts.waiting.is_empty() || self.backlog().is_some_and(Backlog::is_full) {
+                // A full backlog says itself when it is less.
+                return;
+            }
+            let Some(start) = self.starts.waiting.pop_front() else {
+                return;
+            };
+            self.starts.begun += 1;
+            match self.refusal() {
+                Some(refusal) => drop(start.reply.send(Err(refusal))),
+                None => self.begin(start, ctx),
+            }
+        }
+        self.plan_starts(ctx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_backlog_says_once_that_it_has_become_less() {
+        let backlog = Backlog::default();
+        (0..limits::SHARD_BACKLOG_MAX - 1).for_each(|_| backlog.enter());
+        assert!(!backlog.is_full());
+        backlog.enter();
+        assert!(backlog.is_full());
+        let said: Vec<bool> = (0..limits::SHARD_BACKLOG_MAX).map(|_| backlog.leave()).collect();
+        assert_eq!(said.iter().filter(|said| **said).count(), 1);
+        assert!(!backlog.is_full());
+        backlog.enter();
+        assert!(!backlog.leave(), "nobody waits for it");
+    }
+}
