@@ -16,6 +16,7 @@ mod local_activities;
 mod locks;
 mod messages;
 mod messages_every_turn;
+mod overload;
 #[cfg(unix)]
 mod programs;
 mod requests;
