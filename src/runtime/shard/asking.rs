@@ -2,14 +2,11 @@
 
 use actix::{Context, Handler};
 
-use crate::machine::Rejection;
 use crate::model::Input;
 
-use super::super::error::RequestError;
 use super::super::messages::{Ask, Letter, StartWith};
 use super::super::recovery::begin;
 use super::ShardActor;
-use super::entry::{Entry, Presence};
 
 impl Handler<Ask> for ShardActor {
     type Result = ();
@@ -22,22 +19,7 @@ impl Handler<Ask> for ShardActor {
             admission,
         } = ask;
         let letter = Letter::asking(question, admission);
-        if let Some(refusal) = self.refusal() {
-            return letter.answer(Err(refusal));
-        }
-        let entry = self.entries.get(&workflow_id);
-        if entry.is_some_and(|entry| run_id.is_none_or(|wanted| wanted == entry.run_id)) {
-            return self.hand_over(&workflow_id, letter, ctx);
-        }
-        let stored = self.shared.store.get().and_then(|store| match run_id {
-            Some(run_id) => store.head(run_id),
-            None => store.find(&workflow_id),
-        });
-        letter.answer(Err(match stored {
-            Ok(Some(_)) => Rejection::Closed.into(),
-            Ok(None) => RequestError::NotFound(workflow_id),
-            Err(error) => error.into(),
-        }));
+        self.deliver(workflow_id, run_id, letter, ctx);
     }
 }
 
@@ -75,15 +57,9 @@ impl Handler<StartWith> for ShardActor {
         match new {
             Ok(new) => {
                 let run_id = start.run_id;
-                let mut entry = Entry::new(run_id, Presence::Passive);
-                entry.watchers.push(watch);
-                self.entries.insert(workflow_id.clone(), entry);
                 // One inbox, one turn: neither is there without the other.
                 let letters = vec![Letter::internal(Input::Start(start)), then];
-                let actor = self.spawn(&workflow_id, run_id, new, letters, None, ctx);
-                if let Some(entry) = self.entries.get_mut(&workflow_id) {
-                    entry.actor = Presence::Live(actor);
-                }
+                self.open(&workflow_id, run_id, new, letters, watch, ctx);
             }
             Err(error) => then.answer(Err(error.into())),
         }

@@ -29,7 +29,7 @@ use super::messages::{
     Committed, Deliver, Durable, FromRun, Letter, Recover, RunNews, Start, Stop, StoreFailed, Sweep, Take, Tick, Watch,
     Watched,
 };
-use super::recovery::{begin, rebuild};
+use super::recovery::{Rebuilt, begin, rebuild};
 use super::shared::Shared;
 use super::timers::TimerQueue;
 
@@ -116,15 +116,48 @@ impl ShardActor {
         match new {
             Ok(new) => {
                 let run_id = start.run_id;
-                let mut entry = Entry::new(run_id, Presence::Passive);
-                entry.watchers.push(watch);
-                self.entries.insert(workflow_id.clone(), entry);
-                let actor = self.spawn(&workflow_id, run_id, new, vec![letter(start)], None, ctx);
-                if let Some(entry) = self.entries.get_mut(&workflow_id) {
-                    entry.actor = Presence::Live(actor);
-                }
+                self.open(&workflow_id, run_id, new, vec![letter(start)], watch, ctx);
             }
             Err(error) => letter(start).answer(Err(error.into())),
+        }
+    }
+
+    /// Gives a letter to the open run that it is for, or says why there is none.
+    fn deliver(&mut self, workflow_id: WorkflowId, run_id: Option<RunId>, letter: Letter, ctx: &mut Context<Self>) {
+        if let Some(refusal) = self.refusal() {
+            return letter.answer(Err(refusal));
+        }
+        let entry = self.entries.get(&workflow_id);
+        if entry.is_some_and(|entry| run_id.is_none_or(|wanted| wanted == entry.run_id)) {
+            return self.hand_over(&workflow_id, letter, ctx);
+        }
+        let stored = self.shared.store.get().and_then(|store| match run_id {
+            Some(run_id) => store.head(run_id),
+            None => store.find(&workflow_id),
+        });
+        letter.answer(Err(match stored {
+            Ok(Some(_)) => Rejection::Closed.into(),
+            Ok(None) => RequestError::NotFound(workflow_id),
+            Err(error) => error.into(),
+        }));
+    }
+
+    /// Makes a new run live, with its first letters.
+    fn open(
+        &mut self,
+        workflow_id: &WorkflowId,
+        run_id: RunId,
+        new: Rebuilt,
+        letters: Vec<Letter>,
+        watch: oneshot::Sender<Watched>,
+        ctx: &mut Context<Self>,
+    ) {
+        let mut entry = Entry::new(run_id, Presence::Passive);
+        entry.watchers.push(watch);
+        self.entries.insert(workflow_id.clone(), entry);
+        let actor = self.spawn(workflow_id, run_id, new, letters, None, ctx);
+        if let Some(entry) = self.entries.get_mut(workflow_id) {
+            entry.actor = Presence::Live(actor);
         }
     }
 
@@ -244,22 +277,7 @@ impl Handler<Deliver> for ShardActor {
             admission: Some(admission),
             ..Letter::internal(input)
         };
-        if let Some(refusal) = self.refusal() {
-            return letter.answer(Err(refusal));
-        }
-        let entry = self.entries.get(&workflow_id);
-        if entry.is_some_and(|entry| run_id.is_none_or(|wanted| wanted == entry.run_id)) {
-            return self.hand_over(&workflow_id, letter, ctx);
-        }
-        let stored = self.shared.store.get().and_then(|store| match run_id {
-            Some(run_id) => store.head(run_id),
-            None => store.find(&workflow_id),
-        });
-        letter.answer(Err(match stored {
-            Ok(Some(_)) => Rejection::Closed.into(),
-            Ok(None) => RequestError::NotFound(workflow_id),
-            Err(error) => error.into(),
-        }));
+        self.deliver(workflow_id, run_id, letter, ctx);
     }
 }
 
