@@ -20,13 +20,16 @@ fn a_type_has_so_many_attempts_at_once() {
         let home = Home::memory();
         let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let highest = most.clone();
+        // Two at once is not left to chance.
+        let pair = Arc::new(tokio::sync::Barrier::new(2));
         let amends = home
             .builder()
             .activity_limits("work", ActivityLimits::new().max_concurrent(2))
             .activity_definition(activity("work", move |_, input| {
-                let (inside, most) = (inside.clone(), highest.clone());
+                let (inside, most, pair) = (inside.clone(), highest.clone(), pair.clone());
                 async move {
                     most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    pair.wait().await;
                     for _ in 0..100 {
                         tokio::task::yield_now().await;
                     }
