@@ -146,9 +146,17 @@ impl Stage {
     }
 
     /// Whether nothing goes on but waiting: every attempt that runs is with a participant that will not answer, or is a
-    /// saga itself.
+    /// saga itself, and no step's time has come. A step whose time has come needs a moment of the engine's threads, not
+    /// more time: a clock that went on meanwhile would run the saga's own time out.
     fn waits_for_time(&self, run: &RunDescription) -> bool {
         let now = self.clock.now();
+        let due = |step: &StepView| {
+            let until = step.wait.as_ref().and_then(|wait| wait.until);
+            step.state == StepState::Pending && until.is_some_and(|until| until <= now)
+        };
+        if run.steps.iter().any(due) {
+            return false;
+        }
         let mut running = run
             .pending
             .iter()
