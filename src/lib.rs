@@ -25,13 +25,13 @@ pub use engine::{
     Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle, UpdateError, UpdateHandle, UpdateOptions,
 };
 pub use model::{
-    ActivityLimits, ActivityOptions, Breaker, DEFAULT_VERSION, Failure, Outcome, Payload, RetryPolicy, RunStatus,
-    TaskToken, TaskTokenError, Timestamp, Undo, Verdict,
+    ActivityLimits, ActivityOptions, Breaker, DEFAULT_VERSION, Failure, Outcome, ParentClosePolicy, Payload,
+    RetryPolicy, RunStatus, TaskToken, TaskTokenError, Timestamp, Undo, Verdict,
 };
 pub use sdk::{
-    Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationType, CompensationDefinition, Execution,
-    Registry, RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext,
-    WorkflowDefinition, WorkflowState,
+    Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationType, ChildCancellationType, ChildHandle,
+    ChildWorkflow, CompensationDefinition, Execution, Registry, RegistryError, Saga, Savepoint, SharedState,
+    VerificationDefinition, Workflow, WorkflowContext, WorkflowDefinition, WorkflowState,
 };
 #[cfg(feature = "macros")]
 pub use sdk::{activity, workflow};

@@ -64,7 +64,7 @@ impl RunState {
         self.last_time = time;
     }
 
-    fn misfit(&self, what: impl Into<String>) -> ApplyError {
+    pub(super) fn misfit(&self, what: impl Into<String>) -> ApplyError {
         ApplyError {
             turn: self.turns + 1,
             event: self.next_event(),
@@ -119,6 +119,7 @@ impl RunState {
                 self.timers.remove(timer_id);
             }
             E::MarkerRecorded { .. } | E::VersionMarkerRecorded(_) => {}
+            E::Child(child) => self.apply_child(event.id, event.time, child)?,
             E::LocalActivityEnded(ended) => {
                 self.locals.remove(&ended.seq);
                 self.task_due = true;
@@ -244,6 +245,7 @@ impl RunState {
         self.locks.clear();
         self.locals.clear();
         self.externals.clear();
+        self.orphan_children();
     }
 
     pub(super) fn apply_pending(&mut self, change: &PendingChange) -> Result<(), ApplyError> {
@@ -282,6 +284,7 @@ impl RunState {
                 });
             }
             PendingChange::LateResult { scheduled, .. } => self.saga.on_late_result(*scheduled),
+            PendingChange::ChildReleased { initiated } => self.release_child(*initiated)?,
             PendingChange::Parked { reason } => self.parked = Some(reason.clone()),
             PendingChange::Unparked => self.parked = None,
             PendingChange::LocalBegun { seq, activity_type } => {

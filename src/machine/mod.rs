@@ -10,6 +10,7 @@ mod activity;
 mod adoption;
 mod ambiguity;
 mod apply;
+mod child;
 mod decider;
 mod definition_decider;
 mod desk;
@@ -35,6 +36,7 @@ mod wait;
 mod tests;
 
 pub use apply::ApplyError;
+pub use child::PendingChild;
 pub use decider::{Decider, NoDecider, Task, TaskError};
 pub use definition_decider::DefinitionDecider;
 pub use desk::Stuck;

@@ -9,6 +9,7 @@ use crate::model::{
     RunStarted, RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, UpdateId, WorkflowId,
 };
 
+use super::child::Children;
 use super::external::PendingExternal;
 use super::ledger::{SagaLedger, StepRecord};
 use super::pending::{LockState, PendingActivity, PendingTimer, PendingWait, Rollback, RunLock, StuckItem};
@@ -52,6 +53,7 @@ pub struct RunState {
     pub(super) updates: BTreeMap<UpdateId, UpdateRecord>,
     /// Messages to other runs that are on their way.
     pub(super) externals: BTreeMap<EventId, PendingExternal>,
+    pub(super) children: Children,
     /// The run whose steps this one undoes.
     pub(super) adopted_from: Option<RunId>,
     pub(super) task_due: bool,
@@ -284,7 +286,7 @@ impl RunState {
     #[must_use]
     pub fn wake_after_restart(&self, now: Timestamp) -> Option<Timestamp> {
         if self.is_closed() {
-            return None;
+            return (!self.is_settled()).then_some(Timestamp::EPOCH);
         }
         let held = self.activities.values().any(|activity| activity.held.is_some());
         // Locks are granted from memory: it has to know of all that are held before it grants any.
@@ -292,7 +294,11 @@ impl RunState {
             .locks
             .values()
             .any(|lock| !matches!(lock.state, LockState::Refused(_)));
-        let owes = held || locks || !self.externals.is_empty() || self.local_activities().next().is_some();
+        let owes = held
+            || locks
+            || !self.externals.is_empty()
+            || self.has_children()
+            || self.local_activities().next().is_some();
         if self.parked.is_some() || self.task_due() || owes || self.attempts_due(now).next().is_some() {
             return Some(Timestamp::EPOCH);
         }

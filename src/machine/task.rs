@@ -125,6 +125,7 @@ impl TurnBuilder<'_> {
             Command::RecordVersion(marker) => {
                 self.emit(EventAttributes::VersionMarkerRecorded(marker));
             }
+            Command::StartChild(start) => self.start_child(*start),
             Command::SignalExternal(_)
             | Command::RequestCancelExternal(_)
             | Command::AcceptUpdate(_)
@@ -173,6 +174,7 @@ struct Starting<'a> {
     locks: std::collections::BTreeSet<&'a str>,
     locals: std::collections::BTreeSet<u32>,
     externals: usize,
+    children: usize,
     pivot: bool,
     rollback: bool,
 }
@@ -227,6 +229,10 @@ impl<'a> Starting<'a> {
                 self.externals += 1;
                 let pending = state.externals.len() + self.externals;
                 at_most(limits::PENDING_MAX, pending, "messages to other runs")
+            }
+            Command::StartChild(_) => {
+                self.children += 1;
+                state.children_with(self.children).or_else(bad)
             }
             _ => Ok(()),
         }

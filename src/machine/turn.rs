@@ -208,6 +208,7 @@ impl TurnBuilder<'_> {
             Input::Recovered { at } => Ok(self.recovered(at)),
             Input::Wake => Ok(self.wake(decider)),
             _ if self.state.started.is_none() => Err(Rejection::NotStarted),
+            Input::ChildReleased { initiated } => Ok(self.child_released(initiated)),
             _ if self.state.is_closed() => Err(Rejection::Closed),
             Input::Signal {
                 name,
@@ -217,6 +218,8 @@ impl TurnBuilder<'_> {
             } => self.signal(name, input, request_id, identity),
             Input::Update(request) => self.admit_update(place, *request),
             Input::ExternalEnded { initiated, outcome } => self.external_ended(initiated, outcome),
+            Input::ChildStarted { initiated, outcome } => self.child_started(initiated, outcome),
+            Input::ChildEnded { initiated, end } => self.child_ended(initiated, end),
             Input::RequestCancel { reason, identity } => self.request_cancel(reason, identity),
             Input::Terminate { reason, identity } => Ok(self.terminate(reason, identity)),
             Input::Decide(decision) => self.decide_stuck(*decision, decider),

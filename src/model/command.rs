@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     ActivityId, ActivityOptions, ActivityType, ExternalCancel, ExternalSignal, Failure, LockName, Payload, SignalName,
-    StepName, StepSpec, TimerId, UpdateId, UpdateRequest, VersionMarker,
+    StartChild, StepName, StepSpec, TimerId, UpdateId, UpdateRequest, VersionMarker,
 };
 
 /// One request of a decider. Everything a decider can ask for is in this list.
@@ -78,6 +78,8 @@ pub enum Command {
     SignalExternal(Box<ExternalSignal>),
     /// Ask another run to end.
     RequestCancelExternal(Box<ExternalCancel>),
+    /// Start a child workflow.
+    StartChild(Box<StartChild>),
     /// Take an update on: from here on it is journaled.
     AcceptUpdate(Box<UpdateRequest>),
     /// Refuse an update: nothing of it is journaled.
@@ -177,6 +179,7 @@ impl Command {
             Command::SkipStep { .. } => "SkipSagaStep",
             Command::SignalExternal(_) => "SignalExternalWorkflowExecution",
             Command::RequestCancelExternal(_) => "RequestCancelExternalWorkflowExecution",
+            Command::StartChild(_) => "StartChildWorkflowExecution",
             Command::AcceptUpdate(_) => "AcceptUpdate",
             Command::RejectUpdate { .. } => "RejectUpdate",
             Command::CompleteUpdate { .. } => "CompleteUpdate",

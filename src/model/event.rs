@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, ExternalCancel, ExternalSignal, Failure,
-    LocalActivityEnded, Payload, RequestId, RetryState, RunId, SagaAdopted, SagaDecided, SagaOptions,
-    SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted, SignalName, StepSpec,
-    StepVerdict, TimerId, Timestamp, UpdateCompleted, UpdateRequest, VersionMarker, WaitResult, WorkflowId,
+    ActivityId, ActivityOptions, ActivityType, ChildEvent, DefinitionDigest, EventId, ExternalCancel, ExternalSignal,
+    Failure, LocalActivityEnded, ParentRun, Payload, RequestId, RetryState, RunId, SagaAdopted, SagaDecided,
+    SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted, SignalName,
+    StepSpec, StepVerdict, TimerId, Timestamp, UpdateCompleted, UpdateRequest, VersionMarker, WaitResult, WorkflowId,
     WorkflowType,
 };
 
@@ -193,6 +193,8 @@ pub enum EventAttributes {
         /// The initiating event.
         initiated: EventId,
     },
+    /// A child was asked for, has begun, or has ended.
+    Child(Box<ChildEvent>),
     /// Ours: the saga turned back; what is owed is compensated from here on.
     SagaUnwindStarted(Box<SagaUnwindStarted>),
     /// Ours: the saga cannot go on without a person.
@@ -279,15 +281,6 @@ pub struct RunStarted {
     pub parent: Option<ParentRun>,
     /// What it can be found by.
     pub search_attributes: BTreeMap<String, Payload>,
-}
-
-/// The run whose step another run is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ParentRun {
-    /// The caller's id of the parent.
-    pub workflow_id: WorkflowId,
-    /// The parent's execution.
-    pub run_id: RunId,
 }
 
 /// Attributes of a signal.
@@ -427,6 +420,7 @@ impl EventAttributes {
             E::RequestCancelExternalWorkflowExecutionInitiated(_) => "RequestCancelExternalWorkflowExecutionInitiated",
             E::RequestCancelExternalWorkflowExecutionFailed { .. } => "RequestCancelExternalWorkflowExecutionFailed",
             E::ExternalWorkflowExecutionCancelRequested { .. } => "ExternalWorkflowExecutionCancelRequested",
+            E::Child(event) => event.kind(),
             E::SagaUnwindStarted(_) => "SagaUnwindStarted",
             E::SagaStuck(_) => "SagaStuck",
             E::SagaDecided(_) => "SagaDecided",

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{ActivityId, ActivityType, Payload, PayloadError, limits};
+use super::{ActivityId, ActivityType, ChildWorkflowFailure, Payload, PayloadError, limits};
 
 /// A failure in the user's domain: journaled, may be retried, may start compensation.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,8 @@ pub enum FailureKind {
         /// Why it was not retried (any more).
         retry_state: RetryState,
     },
+    /// A child workflow could not be started, or ended without a result; the cause says why.
+    ChildWorkflow(Box<ChildWorkflowFailure>),
 }
 
 /// Details of a failure that user code reported.
@@ -198,6 +200,29 @@ impl Failure {
             },
             cause: Some(Box::new(cause)),
         }
+    }
+
+    /// What a decider is told when a child workflow has no result: which one, and as the cause how it ended, or why it was
+    /// not started.
+    #[must_use]
+    pub fn of_child_workflow(child: ChildWorkflowFailure, cause: Failure) -> Self {
+        Self {
+            message: format!(
+                "child workflow {} ({:?}) failed",
+                child.workflow_type, child.workflow_id
+            ),
+            kind: FailureKind::ChildWorkflow(Box::new(child)),
+            cause: Some(Box::new(cause)),
+        }
+    }
+
+    /// Which child workflow failed, when this failure or one of its causes is that of one.
+    #[must_use]
+    pub fn child_workflow(&self) -> Option<&ChildWorkflowFailure> {
+        self.chain().find_map(|failure| match &failure.kind {
+            FailureKind::ChildWorkflow(child) => Some(&**child),
+            _ => None,
+        })
     }
 
     /// The same failure, to be retried after `delay` instead of after the policy's interval.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    AttemptReport, Decide, DefinitionDigest, EventId, Failure, HoldReason, LockName, ParentRun, Payload, Reported,
-    RequestId, RunId, SagaAdopted, SagaOptions, SignalName, Timestamp, UpdateRequest, WorkflowId, WorkflowType,
+    AttemptReport, ChildEnd, Decide, DefinitionDigest, EventId, Failure, HoldReason, LockName, ParentRun, Payload,
+    Reported, RequestId, RunId, SagaAdopted, SagaOptions, SignalName, Timestamp, UpdateRequest, WorkflowId,
+    WorkflowType,
 };
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
@@ -32,6 +33,25 @@ pub enum Input {
         initiated: EventId,
         /// Whether it was.
         outcome: Result<(), Failure>,
+    },
+    /// A child was started, or cannot be.
+    ChildStarted {
+        /// The initiating event.
+        initiated: EventId,
+        /// Its execution, or why there is none.
+        outcome: Result<RunId, Failure>,
+    },
+    /// A child has ended.
+    ChildEnded {
+        /// The initiating event.
+        initiated: EventId,
+        /// How.
+        end: ChildEnd,
+    },
+    /// A child of a run that has ended was told so.
+    ChildReleased {
+        /// The initiating event.
+        initiated: EventId,
     },
     /// Ask the run to end, undoing what it did.
     RequestCancel {
@@ -109,6 +129,10 @@ impl Input {
             Input::Update(update) => update.input.data().len(),
             Input::AttemptEnded {
                 outcome: Ok(result), ..
+            } => result.data().len(),
+            Input::ChildEnded {
+                end: ChildEnd::Completed(result),
+                ..
             } => result.data().len(),
             Input::Report(report) => match &report.what {
                 Reported::Completed(data) | Reported::Heartbeat(data) => data.data().len(),

@@ -26,6 +26,10 @@ pub const HISTORY_BYTES_MAX: u64 = 50 * 1024 * 1024;
 /// Activities, timers and unread signals of one run, each. Temporal's limit. Enforced by `machine`.
 pub const PENDING_MAX: usize = 2_000;
 
+/// Child workflows of one run that have not ended, each. Temporal's limit: all of them are told when their parent ends.
+/// Enforced by `machine`.
+pub const CHILDREN_PENDING_MAX: usize = 2_000;
+
 /// Updates of one run that were accepted and are not answered. Temporal's limit: their callers wait. Enforced by `machine`.
 pub const UPDATES_IN_FLIGHT_MAX: usize = 10;
 

@@ -2,6 +2,7 @@
 //! Must not live here: behaviour beyond a value's own arithmetic, I/O, clocks, serialisation formats.
 
 mod child;
+mod child_workflow;
 mod command;
 mod decision;
 mod event;
@@ -25,9 +26,10 @@ mod turn;
 mod version;
 
 pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
+pub use child_workflow::{ChildEnd, ChildEvent, ChildWorkflowFailure, ParentClosePolicy, ParentRun, StartChild};
 pub use command::{Command, ScheduleActivity, WaitStep};
 pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};
-pub use event::{ActivityRole, ActivityScheduled, ParentRun, RunStarted, TaskIdentity, WorkflowSignaled};
+pub use event::{ActivityRole, ActivityScheduled, RunStarted, TaskIdentity, WorkflowSignaled};
 pub use event::{Event, EventAttributes, TURN_EVENT_IDS, WorkflowTask};
 pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
 #[cfg(feature = "runtime")]

@@ -99,7 +99,7 @@ impl RetryPolicy {
             FailureKind::Canceled | FailureKind::Terminated => {
                 return RetryDecision::Stop(RetryState::CancelRequested);
             }
-            FailureKind::Timeout { .. } | FailureKind::Activity { .. } => {}
+            FailureKind::Timeout { .. } | FailureKind::Activity { .. } | FailureKind::ChildWorkflow(_) => {}
         }
         if self.maximum_attempts != 0 && attempt >= self.maximum_attempts {
             return RetryDecision::Stop(RetryState::MaximumAttemptsReached);

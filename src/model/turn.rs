@@ -68,6 +68,11 @@ pub enum PendingChange {
         /// Which of the run's local activities.
         seq: u32,
     },
+    /// A child that was open when the run ended was told so. The only change that may follow a run's end.
+    ChildReleased {
+        /// Its initiating event.
+        initiated: EventId,
+    },
     /// The current attempt is alive and has come this far.
     Heartbeat {
         /// The activity's scheduling event.

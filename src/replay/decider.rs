@@ -8,8 +8,8 @@ use std::task::Waker;
 
 use crate::machine::{Decider, Phase, QueryError, RunState, Task};
 use crate::model::{
-    Command, Event, EventAttributes, EventId, Failure, LocalActivity, ParkReason, Payload, Query, RetryState,
-    TURN_EVENT_IDS, UpdateRequest,
+    ChildEvent, Command, Event, EventAttributes, EventId, Failure, LocalActivity, ParkReason, Payload, Query,
+    RetryState, TURN_EVENT_IDS, UpdateRequest,
 };
 use crate::sdk::Workflow;
 
@@ -209,6 +209,7 @@ impl CodeDecider {
                 | EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(_) => {
                     core.confirm_external(event.id)
                 }
+                EventAttributes::Child(_) => core.confirm_child(event.id),
                 _ => {}
             }
         }
@@ -274,6 +275,12 @@ impl CodeDecider {
             | E::RequestCancelExternalWorkflowExecutionFailed { initiated, failure } => {
                 core.end_external(*initiated, Err(failure.clone()));
             }
+            E::Child(event) => match &**event {
+                ChildEvent::Initiated(_) => {}
+                ChildEvent::StartFailed { initiated, failure } => core.fail_child_start(*initiated, failure.clone()),
+                ChildEvent::Started { initiated, run_id } => core.child_started(*initiated, *run_id),
+                ChildEvent::Ended { initiated, end, .. } => core.end_child(*initiated, end.clone()),
+            },
             E::SagaRollbackCompleted { .. } => core.complete_rollback(),
             E::SagaLockAcquired { requested } => {
                 if let Some(lock) = self.saga.take_lock(*requested) {

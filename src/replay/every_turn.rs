@@ -154,6 +154,7 @@ fn with_ordered_payload(command: &Command) -> Option<Command> {
         Command::ScheduleActivity(schedule) => &mut schedule.input,
         Command::RecordMarker { details, .. } => details,
         Command::SignalExternal(signal) => &mut signal.input,
+        Command::StartChild(start) => &mut start.input,
         Command::CompleteWorkflow { result }
         | Command::CompleteUpdate {
             outcome: Ok(result), ..

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    ActivityId, ActivityType, Command, Event, EventAttributes, EventId, Failure, LockName, SignalName, StepKind,
-    StepSpec, StuckReason, TimerId, UnwindCause, UpdateId, VersionMarker, WorkflowId,
+    ActivityId, ActivityType, ChildEvent, Command, Event, EventAttributes, EventId, Failure, LockName, SignalName,
+    StepKind, StepSpec, StuckReason, TimerId, UnwindCause, UpdateId, VersionMarker, WorkflowId, WorkflowType,
 };
 
 /// A command as far as it is compared.
@@ -27,6 +27,7 @@ pub(super) enum Expected {
     Lock(LockName),
     SignalExternal(WorkflowId, SignalName),
     CancelExternal(WorkflowId),
+    StartChild(WorkflowId, WorkflowType),
     AcceptUpdate(UpdateId),
     CompleteUpdate(UpdateId),
     /// What code does not ask for, or what leaves no event, with its name.
@@ -60,6 +61,7 @@ impl Expected {
                 Expected::SignalExternal(signal.workflow_id.clone(), signal.name.clone())
             }
             Command::RequestCancelExternal(cancel) => Expected::CancelExternal(cancel.workflow_id.clone()),
+            Command::StartChild(start) => Expected::StartChild(start.workflow_id.clone(), start.workflow_type.clone()),
             Command::AcceptUpdate(update) => Expected::AcceptUpdate(update.update_id.clone()),
             Command::CompleteUpdate { update_id, .. } => Expected::CompleteUpdate(update_id.clone()),
             // Local ones leave no event to compare with; their ends are compared with what the code asked for.
@@ -106,6 +108,10 @@ impl Expected {
             (Expected::CancelExternal(id), E::RequestCancelExternalWorkflowExecutionInitiated(cancel)) => {
                 *id == cancel.workflow_id
             }
+            (Expected::StartChild(id, of), E::Child(event)) => match &**event {
+                ChildEvent::Initiated(start) => *id == start.workflow_id && *of == start.workflow_type,
+                _ => false,
+            },
             (Expected::AcceptUpdate(id), E::WorkflowExecutionUpdateAccepted(update)) => *id == update.update_id,
             (Expected::CompleteUpdate(id), E::WorkflowExecutionUpdateCompleted(update)) => *id == update.update_id,
             (Expected::Complete, E::WorkflowExecutionCompleted { .. })
@@ -143,6 +149,7 @@ impl Expected {
             Expected::Lock(lock) => format!("RequestSagaLock {lock}"),
             Expected::SignalExternal(id, name) => format!("SignalExternalWorkflowExecution {name} (to {id})"),
             Expected::CancelExternal(id) => format!("RequestCancelExternalWorkflowExecution (of {id})"),
+            Expected::StartChild(id, of) => format!("StartChildWorkflowExecution {of} (id {id})"),
             Expected::AcceptUpdate(id) => format!("AcceptUpdate (id {id})"),
             Expected::CompleteUpdate(id) => format!("CompleteUpdate (id {id})"),
             Expected::Unrecorded(kind) => (*kind).to_owned(),
@@ -174,6 +181,7 @@ pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
         | E::WorkflowExecutionFailed { .. }
         | E::WorkflowExecutionCanceled { .. }
         | E::SagaUnwindStarted(_) => true,
+        E::Child(event) => matches!(**event, ChildEvent::Initiated(_)),
         // A step that is stuck does not concern the code, which just goes on waiting for it.
         E::SagaStuck(stuck) => stuck.step.is_none(),
         _ => false,
@@ -183,6 +191,9 @@ pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
 /// Whether the event, which is not of a command, changes what the code waits for: that is for a turn to bring about.
 pub(super) fn is_news(attributes: &EventAttributes) -> bool {
     use EventAttributes as E;
+    if let E::Child(event) = attributes {
+        return !matches!(**event, ChildEvent::Initiated(_));
+    }
     matches!(
         attributes,
         E::WorkflowExecutionStarted(_)
@@ -282,6 +293,10 @@ pub(super) fn describe(event: &Event, ids: &ActivityIds) -> String {
             format!("{kind} {} (to {})", signal.name, signal.workflow_id)
         }
         E::RequestCancelExternalWorkflowExecutionInitiated(cancel) => format!("{kind} (of {})", cancel.workflow_id),
+        E::Child(event) => match &**event {
+            ChildEvent::Initiated(start) => format!("{kind} {} (id {})", start.workflow_type, start.workflow_id),
+            _ => kind.to_owned(),
+        },
         E::WorkflowExecutionFailed { failure, .. } => format!("{kind} ({failure})"),
         E::SagaUnwindStarted(unwind) => match &unwind.cause {
             UnwindCause::Failed(failure) => format!("{kind} (failed: {failure})"),

@@ -87,10 +87,12 @@ pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, 
         Some(run_id) => ParentRun {
             workflow_id: undone_by(&info.workflow_id),
             run_id,
+            initiated: None,
         },
         None => ParentRun {
             workflow_id: info.workflow_id.clone(),
             run_id: info.run_id,
+            initiated: None,
         },
     };
     ChildOrder {

@@ -200,6 +200,14 @@ pub(super) struct ExternalEnded {
     pub(super) outcome: Result<(), Failure>,
 }
 
+/// What a run's errand for a child came to; nothing when the engine stopped before that.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct ChildNews {
+    pub(super) initiated: EventId,
+    pub(super) input: Option<Input>,
+}
+
 /// Anybody inside to shard: something has changed for this run, which asks its state what.
 #[derive(Message)]
 #[rtype(result = "()")]

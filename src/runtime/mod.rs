@@ -15,6 +15,7 @@
 mod asking;
 mod attempt;
 mod child;
+mod child_workflow;
 pub mod clock;
 mod commit_queue;
 mod courier;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::definition::SagaDefinition;
 use crate::machine::{Decider, DefinitionDecider, LockState, NoDecider, Phase, RunState, StepRecord, Task, TaskError};
 use crate::model::{
-    Command, DefinitionDigest, Event, EventAttributes, Failure, LockName, ParkReason, Payload, RunId, StartRun,
-    StuckNotice, Turn, WorkflowType,
+    Command, DefinitionDigest, Event, EventAttributes, Failure, LockName, ParkReason, Payload, RunId, RunStatus,
+    StartRun, StuckNotice, Turn, WorkflowType,
 };
 use crate::replay::{CheckedDecider, CodeDecider, ForeignWakes};
 use crate::store::record::{RecordError, decode_turn, encode_turn};
@@ -161,7 +161,11 @@ pub(super) fn turn_record(run_id: RunId, state: &RunState, turn: &Turn) -> Resul
         seq: turn.seq,
         time: turn.time,
         bytes: encode_turn(turn)?,
-        status: state.status(),
+        // Open until its children were let go of: an engine that dies before that comes back to it.
+        status: match state.is_closed() && !state.is_settled() {
+            true => RunStatus::Running,
+            false => state.status(),
+        },
         next_event: state.next_event().0,
         wake: state.wake_after_restart(turn.time),
         opens,

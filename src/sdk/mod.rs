@@ -29,9 +29,9 @@ pub use names::FunctionNameError;
 pub use registry::{Registry, RegistryError};
 pub use shared_state::SharedState;
 pub use workflow::{
-    ActivityCall, CancellationType, ChildCall, ExternalCall, ExternalWorkflow, LocalActivityCall, LockCall, RollBack,
-    RunCanceled, Saga, Savepoint, SignalReceive, SignalReceiver, Sleep, StepCall, WaitCondition, Workflow,
-    WorkflowContext, WorkflowState,
+    ActivityCall, CancellationType, ChildCall, ChildCancellationType, ChildHandle, ChildResult, ChildRun, ChildStart,
+    ChildWorkflow, ExternalCall, ExternalWorkflow, LocalActivityCall, LockCall, RollBack, RunCanceled, Saga, Savepoint,
+    SignalReceive, SignalReceiver, Sleep, StepCall, WaitCondition, Workflow, WorkflowContext, WorkflowState,
 };
 
 pub(crate) use workflow::{Core, Refusal, RunIdentity, UpdateHandler};

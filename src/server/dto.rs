@@ -63,6 +63,12 @@ pub(super) fn failure(failure: &Failure) -> Value {
             set("activity_type", json!(activity_type.as_str()));
             set("retry_state", json!(event::retry_state(*retry_state)));
         }
+        FailureKind::ChildWorkflow(child) => {
+            set("kind", json!("child-workflow"));
+            set("workflow_id", json!(child.workflow_id.as_str()));
+            set("run_id", json!(child.run_id.map(|run_id| run_id.to_string())));
+            set("workflow_type", json!(child.workflow_type.as_str()));
+        }
     }
     if let Some(cause) = &failure.cause {
         set("cause", self::failure(cause));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::model::{
-    Event, EventAttributes, EventId, Failure, FailureKind, HoldReason, PendingChange, Timestamp, Turn, UnwindCause,
+    ChildEnd, ChildEvent, Event, EventAttributes, EventId, Failure, FailureKind, HoldReason, PendingChange, Timestamp,
+    Turn, UnwindCause,
 };
 
 /// The names of the activities, by their scheduling events.
@@ -49,6 +50,7 @@ pub(super) fn brief(failure: &Failure) -> String {
         FailureKind::Terminated => "terminated".to_owned(),
         FailureKind::WorkerLost => "worker-lost".to_owned(),
         FailureKind::Activity { activity_id, .. } => activity_id.to_string(),
+        FailureKind::ChildWorkflow(child) => child.workflow_id.to_string(),
     };
     failure.chain().map(one).collect::<Vec<_>>().join(" < ")
 }
@@ -75,6 +77,7 @@ fn change_text(change: &PendingChange, names: &Names) -> String {
         PendingChange::HandedOver { scheduled, attempt, .. } => format!("{} #{attempt} handed over", names[scheduled]),
         PendingChange::Released { scheduled } => format!("released {scheduled}"),
         PendingChange::LateResult { scheduled, attempt } => format!("{} #{attempt} came too late", names[scheduled]),
+        PendingChange::ChildReleased { initiated } => format!("child {initiated} let go"),
         PendingChange::Unparked => "unparked".to_owned(),
     }
 }
@@ -146,6 +149,7 @@ fn details(attributes: &EventAttributes, names: &Names) -> String {
             Ok(result) => format!("{} {}: {result:?}", ended.seq, ended.activity_type),
             Err(failure) => format!("{} {}: {}", ended.seq, ended.activity_type, brief(failure)),
         },
+        E::Child(child) => child_text(child),
         E::SagaUnwindStarted(unwind) => match &unwind.cause {
             UnwindCause::Failed(failure) | UnwindCause::Canceled(failure) => brief(failure),
             UnwindCause::TimedOut => "timed out".to_owned(),
@@ -159,6 +163,19 @@ fn details(attributes: &EventAttributes, names: &Names) -> String {
             format!("{step}{} [{:?}]", brief(&stuck.failure), stuck.reason)
         }
         _ => saga_details(attributes, names),
+    }
+}
+
+fn child_text(event: &ChildEvent) -> String {
+    match event {
+        ChildEvent::Initiated(start) => format!("{} {}", start.workflow_id, start.workflow_type),
+        ChildEvent::StartFailed { initiated, failure } => format!("of {initiated}: {}", brief(failure)),
+        ChildEvent::Started { initiated, .. } => format!("of {initiated}"),
+        ChildEvent::Ended { initiated, end, .. } => match end {
+            ChildEnd::Completed(result) => format!("of {initiated}: {result:?}"),
+            ChildEnd::Failed(failure) | ChildEnd::Canceled(failure) => format!("of {initiated}: {}", brief(failure)),
+            ChildEnd::TimedOut | ChildEnd::Terminated => format!("of {initiated}"),
+        },
     }
 }
 

@@ -5,6 +5,7 @@
 //! durable, only then answer callers and bring about what the state asks for. What arrives in between waits for the next
 //! round, so a burst becomes one turn.
 
+mod children;
 mod external;
 mod foreign;
 mod handlers;
@@ -26,6 +27,7 @@ use crate::model::{AttemptToken, HoldReason, Input, ParkReason, RunId, Timestamp
 use crate::replay::ForeignWakes;
 use crate::store::Epoch;
 
+use self::children::Nursery;
 use self::launch::is_held_back;
 use self::locks::AtTheTable;
 use self::questions::Questions;
@@ -66,6 +68,7 @@ pub(super) struct RunActor {
     questions: Questions,
     committing: Option<Vec<(Letter, Reply)>>,
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
+    nursery: Nursery,
     locks: AtTheTable,
     /// The wake-up time that the shard knows of.
     wake: Option<Timestamp>,
@@ -108,6 +111,7 @@ impl RunActor {
             inbox,
             committing: None,
             attempts: BTreeMap::new(),
+            nursery: Nursery::default(),
             wake: None,
             next: None,
             given_up: false,
@@ -280,10 +284,13 @@ impl RunActor {
         if let Some(outcome) = self.state.outcome() {
             let outcome = outcome.clone();
             self.attempts.clear();
-            self.over = Some(Over::Closed);
             self.release_locks();
-            // The actor ends when the shard lets go of it: until then letters may be on their way.
-            self.tell_shard(RunNews::Closed(outcome));
+            if self.let_go_of_children(ctx) {
+                self.over = Some(Over::Closed);
+                self.wake_parent();
+                // The actor ends when the shard lets go of it: until then letters may be on their way.
+                self.tell_shard(RunNews::Closed(outcome));
+            }
             return;
         }
         match self.next.take() {
@@ -330,6 +337,7 @@ impl RunActor {
         self.bring_local_activities(&ctx.address());
         self.send_externals(&ctx.address());
         self.bring_locks();
+        self.bring_children(ctx);
         let wake = self.state.next_wake(now);
         if wake != self.wake {
             self.wake = wake;
@@ -341,13 +349,14 @@ impl RunActor {
     fn fail(&mut self, ctx: &mut Context<Self>, reason: ParkReason, hopeless: bool) {
         tracing::warn!(workflow_id = %self.at.workflow_id, run_id = %self.at.run_id, %reason, "the run's actor stops");
         self.attempts.clear();
+        self.nursery.clear();
         self.over = Some(Over::Failed);
         self.tell_shard(RunNews::Failed { reason, hopeless });
         ctx.stop();
     }
 
     fn is_idle(&self) -> bool {
-        self.inbox.is_empty() && self.committing.is_none() && self.attempts.is_empty()
+        self.inbox.is_empty() && self.committing.is_none() && self.attempts.is_empty() && self.nursery.is_idle()
     }
 
     /// Keeps the engine's count of busy runs, which a draining engine waits for.

@@ -4,6 +4,7 @@
 //! Nothing of the user's may run while the core is borrowed: wakers are handed out to be called, and dropped, outside.
 
 mod arrivals;
+mod children;
 mod locals;
 mod locks;
 mod messages;
@@ -24,12 +25,14 @@ use super::CancellationType;
 use super::random::Random;
 use super::run_canceled;
 
+use children::Children;
 use locals::Locals;
 use locks::Locks;
 use messages::Messages;
 use steps::Steps;
 use versions::Versions;
 
+pub(super) use children::{ChildRequest, ChildSerial};
 pub(super) use locks::LockRequest;
 pub(crate) use messages::UpdateHandler;
 pub(super) use messages::Validator;
@@ -96,6 +99,13 @@ impl Operation {
         }
     }
 
+    fn is_about_a_child(&self) -> bool {
+        matches!(
+            self.what,
+            What::ChildStart(_) | What::ChildEnd(_) | What::ChildCancel(_)
+        )
+    }
+
     /// Whether it goes on when nobody wants it any more.
     fn is_left_alone(&self) -> bool {
         self.cancellation() == Some(CancellationType::Abandon)
@@ -122,6 +132,12 @@ enum What {
     RollBack,
     /// A message to another run.
     External,
+    /// Waits for a child's beginning.
+    ChildStart(ChildSerial),
+    /// Waits for a child's end.
+    ChildEnd(ChildSerial),
+    /// Asks a child to end.
+    ChildCancel(ChildSerial),
 }
 
 /// See the module.
@@ -140,6 +156,7 @@ pub(crate) struct Core {
     locks: Locks,
     versions: Versions,
     locals: Locals,
+    children: Children,
     /// The rollback that is under way.
     rollback: Option<Key>,
     operations: BTreeMap<Key, Operation>,
@@ -179,6 +196,7 @@ impl Core {
             locks: Locks::default(),
             versions: Versions::default(),
             locals: Locals::default(),
+            children: Children::default(),
             rollback: None,
             operations: BTreeMap::new(),
             by_activity_id: BTreeMap::new(),
@@ -356,7 +374,12 @@ impl Core {
             }
             What::Lock(_) => return self.stop_lock(key),
             // What is being undone is undone, and what is said is said, whether or not somebody waits for it.
-            What::RollBack | What::External => return,
+            What::RollBack | What::External | What::ChildCancel(_) => return,
+            What::ChildStart(serial) => {
+                let serial = *serial;
+                return self.cancel_child(serial);
+            }
+            What::ChildEnd(_) => return self.forget(key),
         };
         let started_in_this_turn = self.commands.iter().position(|given| match (&operation.what, given) {
             (What::Activity { id, .. }, Command::ScheduleActivity(schedule)) => schedule.activity_id == *id,
@@ -394,7 +417,8 @@ impl Core {
             }
             Some(What::Local(seq)) => self.locals.forget(seq),
             Some(What::Lock(lock)) => self.locks.stop_waiting(&lock, key),
-            Some(What::RollBack | What::External) | None => {}
+            Some(What::ChildStart(child) | What::ChildEnd(child)) => self.stop_waiting_for_child(child, key),
+            Some(What::RollBack | What::External | What::ChildCancel(_)) | None => {}
         }
     }
 

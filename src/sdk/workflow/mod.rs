@@ -4,6 +4,7 @@
 mod call;
 mod cancellation;
 mod child;
+mod child_workflow;
 mod concurrent;
 mod condition;
 mod core;
@@ -36,8 +37,9 @@ use crate::model::{Failure, Payload, RunId, Timestamp, VersionMarker, WorkflowId
 use super::function::{ActivityFunction, encode};
 
 pub use call::ActivityCall;
-pub use cancellation::CancellationType;
+pub use cancellation::{CancellationType, ChildCancellationType};
 pub use child::ChildCall;
+pub use child_workflow::{ChildHandle, ChildResult, ChildRun, ChildStart, ChildWorkflow};
 pub use condition::WaitCondition;
 pub use external::{ExternalCall, ExternalWorkflow};
 pub use local::LocalActivityCall;

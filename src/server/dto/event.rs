@@ -1,5 +1,6 @@
 //! History events for programs and, on one line each, for people. Must not live here: any other shape.
 
+mod child;
 mod message;
 mod saga;
 
@@ -108,6 +109,7 @@ fn attributes(attributes: &EventAttributes) -> Value {
         }),
         E::MarkerRecorded { name, details } => json!({"name": name, "details": payload(details)}),
         E::VersionMarkerRecorded(marker) => json!({"name": marker.name(), "details": version_details(marker)}),
+        E::Child(event) => child::attributes(event),
         E::SagaUnwindStarted(unwind) => {
             json!({"cause": unwind_cause(&unwind.cause), "failure": failure(&unwind.cause.failure())})
         }
@@ -169,6 +171,7 @@ pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
         E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => timer_id.to_string(),
         E::MarkerRecorded { name, details } => format!("{name} {details:?}"),
         E::VersionMarkerRecorded(marker) => marker.to_string(),
+        E::Child(event) => child::text(event),
         E::SagaUnwindStarted(unwind) => {
             let failure = text::failure(&unwind.cause.failure());
             format!("{}: {failure}", unwind_cause(&unwind.cause))

@@ -2,6 +2,7 @@
 //! themselves.
 
 mod activity;
+mod child;
 mod message;
 mod pending;
 mod saga;
@@ -17,9 +18,9 @@ use super::v1 as wire;
 use crate::model::{
     ActivityId, ActivityOptions, ActivityRole, ActivityScheduled, ActivityType, Application, ChangeId,
     CompensationInput, CompensationSpec, DefinitionDigest, Event, EventAttributes, EventId, Failure, FailureKind,
-    InFlight, LocalActivityEnded, OnAmbiguous, ParentRun, Payload, RequestId, RetryPolicy, RetryState, RunId,
-    RunStarted, SagaStuck, SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TimeoutKind,
-    TimerId, Timestamp, Turn, UnwindCause, VersionMarker, WorkflowId, WorkflowSignaled, WorkflowTask, WorkflowType,
+    InFlight, LocalActivityEnded, OnAmbiguous, Payload, RequestId, RetryPolicy, RetryState, RunId, RunStarted,
+    SagaStuck, SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TimeoutKind, TimerId,
+    Timestamp, Turn, UnwindCause, VersionMarker, WorkflowId, WorkflowSignaled, WorkflowTask, WorkflowType,
 };
 
 type Decoded<T> = Result<T, RecordError>;
@@ -115,6 +116,7 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             reason: stuck_reason(&reason),
             failure: chain(failure)?,
         })),
+        W::Child(event) => E::Child(Box::new(child::event(*event)?)),
         W::Message(message) => return message::attributes(*message),
         other => return activity::attributes(other),
     })
@@ -150,10 +152,7 @@ fn run_started(started: &wire::RunStarted<'_>) -> Decoded<RunStarted> {
             .as_deref()
             .map(|options| saga::options(options).map(Box::new))
             .transpose()?,
-        parent: started.parent.as_ref().map(|parent| ParentRun {
-            workflow_id: WorkflowId::from_trusted(parent.workflow_id),
-            run_id: RunId::from_bytes(parent.run_id),
-        }),
+        parent: started.parent.as_ref().map(child::parent),
         search_attributes: started
             .search_attributes
             .iter()
@@ -288,6 +287,7 @@ fn failure_kind(kind: wire::FailureKind<'_>) -> Decoded<FailureKind> {
                 wire::TimeoutKind::Heartbeat => TimeoutKind::Heartbeat,
             },
         },
+        W::ChildWorkflow(of) => FailureKind::ChildWorkflow(Box::new(child::failure(&of))),
         W::Canceled => FailureKind::Canceled,
         W::Terminated => FailureKind::Terminated,
         W::WorkerLost => FailureKind::WorkerLost,

@@ -1,5 +1,6 @@
 //! From the model to the wire: borrows everything, copies nothing. Must not live here: the bytes themselves.
 
+mod child;
 mod message;
 mod pending;
 mod saga;
@@ -133,6 +134,7 @@ fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
             activity_type: ended.activity_type.as_str(),
             outcome: ended.outcome.as_ref().map(payload).map_err(chain),
         },
+        E::Child(event) => W::Child(Box::new(child::event(event))),
         E::SagaUnwindStarted(unwind) => W::SagaUnwindStarted {
             cause: unwind_cause(&unwind.cause),
         },
@@ -156,10 +158,7 @@ fn run_started(started: &RunStarted) -> wire::RunStarted<'_> {
         run_timeout: started.run_timeout.map(span),
         identity: &started.identity,
         saga: started.saga.as_deref().map(|options| Box::new(saga::options(options))),
-        parent: started.parent.as_ref().map(|parent| wire::ParentRun {
-            workflow_id: parent.workflow_id.as_str(),
-            run_id: *parent.run_id.as_bytes(),
-        }),
+        parent: started.parent.as_ref().map(child::parent),
         search_attributes: started
             .search_attributes
             .iter()
@@ -288,6 +287,7 @@ fn one_failure(failure: &Failure) -> wire::OneFailure<'_> {
                 activity_type: activity_type.as_str(),
                 retry_state: retry_state(*state),
             },
+            FailureKind::ChildWorkflow(of) => W::ChildWorkflow(child::failure(of)),
         },
     }
 }

@@ -1,5 +1,6 @@
 //! Turns for tests: every event, change and failure there is. Must not live here: assertions.
 
+mod child;
 mod message;
 mod saga;
 
@@ -83,6 +84,7 @@ fn failure_kind() -> BoxedStrategy<FailureKind> {
         Just(FailureKind::Canceled),
         Just(FailureKind::Terminated),
         Just(FailureKind::WorkerLost),
+        child::child_failure(),
         (text(), text(), retry_state()).prop_map(|(id, kind, retry_state)| FailureKind::Activity {
             activity_id: ActivityId::from_trusted(id),
             activity_type: ActivityType::from_trusted(kind),
@@ -201,7 +203,7 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
         ),
         (
             proptest::option::of(saga::saga_options().prop_map(Box::new)),
-            proptest::option::of((text(), any::<[u8; 16]>())),
+            proptest::option::of((text(), child::run_id(), proptest::option::of(event_id()))),
             proptest::collection::btree_map(text(), payload(), 0..3),
         ),
     )
@@ -218,9 +220,10 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
                     run_timeout,
                     identity,
                     saga,
-                    parent: parent.map(|(workflow_id, run_id)| ParentRun {
+                    parent: parent.map(|(workflow_id, run_id, initiated)| ParentRun {
                         workflow_id: WorkflowId::from_trusted(workflow_id),
-                        run_id: RunId::from_bytes(run_id),
+                        run_id,
+                        initiated,
                     }),
                     search_attributes,
                 }))
@@ -381,6 +384,7 @@ fn pending() -> BoxedStrategy<PendingChange> {
             activity_type: ActivityType::from_trusted(name),
         }),
         any::<u32>().prop_map(|seq| PendingChange::LocalForgotten { seq }),
+        event_id().prop_map(|initiated| PendingChange::ChildReleased { initiated }),
         (event_id(), any::<u32>(), time(), time()).prop_map(|(scheduled, attempt, started, at)| {
             PendingChange::HandedOver {
                 scheduled,
@@ -400,7 +404,8 @@ pub(super) fn turn() -> BoxedStrategy<Turn> {
         run_events(),
         step_events(),
         saga::saga_events(),
-        message::message_events()
+        message::message_events(),
+        child::child_events()
     ];
     let event = (event_id(), time(), attributes).prop_map(|(id, time, attributes)| Event { id, time, attributes });
     (

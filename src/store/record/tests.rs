@@ -1,6 +1,7 @@
 //! The record's promises: nothing is lost, nothing but a record is accepted, and what was released stays readable.
 
 mod changes;
+mod child;
 mod message;
 
 use std::sync::Arc;
@@ -171,6 +172,7 @@ fn run_events() -> Vec<EventAttributes> {
             parent: Some(ParentRun {
                 workflow_id: WorkflowId::from_trusted("basket-7"),
                 run_id: RunId::from_bytes([8; 16]),
+                initiated: Some(EventId(12)),
             }),
             search_attributes: [("customer".to_owned(), Payload::json("ada").unwrap())].into(),
         })),
@@ -286,6 +288,7 @@ fn every_kind() -> Turn {
         activity_events(),
         saga_events(),
         message::message_events(),
+        child::child_events(),
     ];
     let event = |(place, attributes)| Event {
         id: EventId(place),
@@ -324,7 +327,7 @@ fn every_kind_of_event_is_in_the_golden_record() {
         .iter()
         .map(|event| event.attributes.kind())
         .collect();
-    assert_eq!(kinds.len(), 43);
+    assert_eq!(kinds.len(), 51);
 }
 
 #[test]

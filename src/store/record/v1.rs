@@ -3,6 +3,7 @@
 //!
 //! Positions are the format: no field or variant may be added, removed or moved.
 
+mod child;
 mod message;
 mod pending;
 mod saga;
@@ -10,6 +11,7 @@ mod version;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(super) use child::*;
 pub(super) use message::*;
 pub(super) use pending::*;
 pub(super) use saga::*;
@@ -236,6 +238,7 @@ pub(super) enum Attributes<'a> {
         outcome: Result<Payload<'a>, Failure<'a>>,
     },
     Message(#[serde(borrow)] Box<Message<'a>>),
+    Child(#[serde(borrow)] Box<Child<'a>>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -374,6 +377,7 @@ pub(super) enum FailureKind<'a> {
         activity_type: &'a str,
         retry_state: RetryState,
     },
+    ChildWorkflow(#[serde(borrow)] ChildWorkflowFailure<'a>),
 }
 
 #[derive(Serialize, Deserialize)]

@@ -72,6 +72,7 @@ impl Core {
             .operations
             .iter()
             .filter(|(_, operation)| operation.outcome.is_none() && !operation.abandoned)
+            .filter(|(_, operation)| !operation.is_about_a_child())
             .map(|(key, _)| *key)
             .collect();
         for key in outstanding {
@@ -80,6 +81,7 @@ impl Core {
                 self.resolve(key, Err(run_canceled()));
             }
         }
+        self.cancel_children();
         self.wake_waiting(|_| true);
     }
 

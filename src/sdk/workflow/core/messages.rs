@@ -189,8 +189,13 @@ impl Core {
         }
         self.commands.push(command);
         let key = self.begin(What::External);
-        self.messages.unconfirmed.push_back(key);
+        self.expect_external(key);
         Ok(key)
+    }
+
+    /// The message that was given last is this operation's.
+    pub(super) fn expect_external(&mut self, key: Key) {
+        self.messages.unconfirmed.push_back(key);
     }
 }
 
@@ -284,6 +289,7 @@ impl Core {
 
     pub(crate) fn end_external(&mut self, initiated: EventId, outcome: Result<(), Failure>) {
         if let Some(key) = self.messages.by_initiated.remove(&initiated) {
+            self.child_heard(key);
             self.resolve(key, outcome.map(|()| Payload::null()));
         }
     }
@@ -309,6 +315,9 @@ impl Core {
             What::Lock(lock) => format!("lock {lock}"),
             What::RollBack => "a rollback".to_owned(),
             What::External => "a message to another run".to_owned(),
+            What::ChildStart(child) => format!("the beginning of {}", self.describe_child(*child)),
+            What::ChildEnd(child) => self.describe_child(*child),
+            What::ChildCancel(child) => format!("the cancellation of {}", self.describe_child(*child)),
         });
         let waits = self.waiting.values().map(|(wait_for, _)| match wait_for {
             WaitFor::Signal(name) => format!("signal {name}"),

@@ -37,6 +37,9 @@ pub(super) fn change(change: wire::Pending<'_>) -> Decoded<PendingChange> {
             activity_type: ActivityType::from_trusted(activity_type),
         },
         wire::Pending::LocalForgotten { seq } => PendingChange::LocalForgotten { seq },
+        wire::Pending::ChildReleased { initiated } => PendingChange::ChildReleased {
+            initiated: EventId(initiated),
+        },
         wire::Pending::Heartbeat { scheduled, at, details } => PendingChange::Heartbeat {
             scheduled: EventId(scheduled),
             at: Timestamp::from_micros(at),

@@ -33,6 +33,7 @@ pub(super) fn change(change: &PendingChange) -> wire::Pending<'_> {
             activity_type: activity_type.as_str(),
         },
         PendingChange::LocalForgotten { seq } => wire::Pending::LocalForgotten { seq: *seq },
+        PendingChange::ChildReleased { initiated } => wire::Pending::ChildReleased { initiated: initiated.0 },
         PendingChange::Heartbeat { scheduled, at, details } => wire::Pending::Heartbeat {
             scheduled: scheduled.0,
             at: at.as_micros(),

@@ -48,6 +48,7 @@ pub(super) fn every_change(scheduled_id: EventId) -> Vec<PendingChange> {
             activity_type: ActivityType::from_trusted("lookup"),
         },
         PendingChange::LocalForgotten { seq: 1 },
+        PendingChange::ChildReleased { initiated: EventId(50) },
         PendingChange::RetryScheduled {
             scheduled: EventId(5),
             failed_attempt: 2,

@@ -48,6 +48,9 @@ pub(in super::super) enum Pending<'a> {
     LocalForgotten {
         seq: u32,
     },
+    ChildReleased {
+        initiated: u64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]

@@ -91,9 +91,3 @@ pub(in crate::store::record) struct AutomaticDecision {
     pub(in crate::store::record) after: Span,
     pub(in crate::store::record) choice: ChoiceKind,
 }
-
-#[derive(Serialize, Deserialize)]
-pub(in crate::store::record) struct ParentRun<'a> {
-    pub(in crate::store::record) workflow_id: &'a str,
-    pub(in crate::store::record) run_id: [u8; 16],
-}

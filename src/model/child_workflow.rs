@@ -1,0 +1,167 @@
+//! Child workflows: what a run asks for when it starts one, and what it hears of it. Must not live here: sagas as steps
+//! (`child`), or what becomes of any of it (`machine`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{EventId, Failure, FailureKind, Outcome, Payload, RunId, UnwindCause, WorkflowId, WorkflowType};
+
+/// What becomes of a child that is open when its parent ends; Temporal's parent close policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ParentClosePolicy {
+    /// It is ended at once. Nothing of it is undone: for a child that is a saga, choose
+    /// [`RequestCancel`](Self::RequestCancel).
+    #[default]
+    Terminate,
+    /// It goes on.
+    Abandon,
+    /// It is asked to end, undoing what it did.
+    RequestCancel,
+}
+
+impl ParentClosePolicy {
+    /// The policy as one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ParentClosePolicy::Terminate => "terminate",
+            ParentClosePolicy::Abandon => "abandon",
+            ParentClosePolicy::RequestCancel => "request-cancel",
+        }
+    }
+}
+
+/// The child to start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StartChild {
+    /// Its workflow id.
+    pub workflow_id: WorkflowId,
+    /// Which workflow; of a definition, its name.
+    pub workflow_type: WorkflowType,
+    /// Its input.
+    pub input: Payload,
+    /// What becomes of it when its parent ends first.
+    pub parent_close_policy: ParentClosePolicy,
+    /// How long it may take. `None`: no limit.
+    pub run_timeout: Option<Duration>,
+}
+
+/// What happened between a run and a child of it, as the parent's history has it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChildEvent {
+    /// A child is to be started.
+    Initiated(Arc<StartChild>),
+    /// It cannot be started.
+    StartFailed {
+        /// The initiating event.
+        initiated: EventId,
+        /// Why.
+        failure: Failure,
+    },
+    /// It has begun.
+    Started {
+        /// The initiating event.
+        initiated: EventId,
+        /// Its execution.
+        run_id: RunId,
+    },
+    /// It has ended.
+    Ended {
+        /// The initiating event.
+        initiated: EventId,
+        /// The event of its beginning.
+        started: EventId,
+        /// How.
+        end: ChildEnd,
+    },
+}
+
+impl ChildEvent {
+    /// The event's type, in Temporal's name for it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            ChildEvent::Initiated(_) => "StartChildWorkflowExecutionInitiated",
+            ChildEvent::StartFailed { .. } => "StartChildWorkflowExecutionFailed",
+            ChildEvent::Started { .. } => "ChildWorkflowExecutionStarted",
+            ChildEvent::Ended { end, .. } => match end {
+                ChildEnd::Completed(_) => "ChildWorkflowExecutionCompleted",
+                ChildEnd::Failed(_) => "ChildWorkflowExecutionFailed",
+                ChildEnd::Canceled(_) => "ChildWorkflowExecutionCanceled",
+                ChildEnd::TimedOut => "ChildWorkflowExecutionTimedOut",
+                ChildEnd::Terminated => "ChildWorkflowExecutionTerminated",
+            },
+        }
+    }
+}
+
+/// How a child ended. Whether it undid what it had done is in its own history.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChildEnd {
+    /// With a result.
+    Completed(Payload),
+    /// With a failure.
+    Failed(Failure),
+    /// As cancelled.
+    Canceled(Failure),
+    /// Its time was up.
+    TimedOut,
+    /// Somebody ended it, or its parent's end did.
+    Terminated,
+}
+
+impl ChildEnd {
+    /// What a child's outcome is to its parent.
+    #[must_use]
+    pub fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Completed(result) => ChildEnd::Completed(result),
+            Outcome::Amended(failure) if failure == UnwindCause::TimedOut.failure() => ChildEnd::TimedOut,
+            Outcome::Amended(failure) if failure.kind == FailureKind::Canceled => ChildEnd::Canceled(failure),
+            Outcome::Amended(failure) | Outcome::Failed(failure) => ChildEnd::Failed(failure),
+            Outcome::Canceled(failure) => ChildEnd::Canceled(failure),
+            Outcome::Terminated { .. } => ChildEnd::Terminated,
+            Outcome::TimedOut => ChildEnd::TimedOut,
+        }
+    }
+
+    /// Its result, or why there is none.
+    ///
+    /// # Errors
+    /// For every end but the first.
+    pub fn into_result(self) -> Result<Payload, Failure> {
+        match self {
+            ChildEnd::Completed(result) => Ok(result),
+            ChildEnd::Failed(failure) | ChildEnd::Canceled(failure) => Err(failure),
+            ChildEnd::TimedOut => Err(UnwindCause::TimedOut.failure()),
+            ChildEnd::Terminated => Err(Failure {
+                message: "the run was terminated".to_owned(),
+                kind: FailureKind::Terminated,
+                cause: None,
+            }),
+        }
+    }
+}
+
+/// The run whose child, or whose step, another run is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParentRun {
+    /// The caller's id of the parent.
+    pub workflow_id: WorkflowId,
+    /// The parent's execution.
+    pub run_id: RunId,
+    /// The parent's event that asked for it as a child workflow; `None`: it is a step of the parent's saga.
+    pub initiated: Option<EventId>,
+}
+
+/// Which child failed. The failure that has this as its kind has as its cause how the child ended, or why it could not be
+/// started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChildWorkflowFailure {
+    /// The child's workflow id.
+    pub workflow_id: WorkflowId,
+    /// Its execution; `None` when it was not started.
+    pub run_id: Option<RunId>,
+    /// Which workflow.
+    pub workflow_type: WorkflowType,
+}

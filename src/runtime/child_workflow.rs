@@ -1,0 +1,196 @@
+//! What a run's child workflows need of the engine: to be started, looked after until they end, and told when their parent
+//! has ended first. Must not live here: when that is due (the parent's state says so); sagas as steps (`child`).
+//!
+//! Everything here may be done again after a crash. A start has the parent's initiating event for its request id, so that the
+//! same child is found; how a child ended is asked of its own history; and who has ended already needs not be told to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crate::machine::{PendingChild, Rejection, external_request_id};
+use crate::model::{
+    ChildEnd, EventId, Failure, Input, ParentClosePolicy, ParentRun, RequestId, RunId, StartChild, StartRun, WorkflowId,
+};
+use crate::store;
+
+use super::error::RequestError;
+use super::gateway::Gateway;
+use super::recovery::load_state;
+use super::shared::Shared;
+
+/// How long to wait before an engine that could not do something just now is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// A child, and the run that asked for it.
+pub(super) struct Kinship {
+    pub(super) parent: WorkflowId,
+    pub(super) parent_run: RunId,
+    pub(super) initiated: EventId,
+}
+
+impl Kinship {
+    fn request_id(&self) -> RequestId {
+        RequestId::from_trusted(external_request_id(self.parent_run, self.initiated))
+    }
+
+    fn identity(&self) -> String {
+        format!("workflow {}", self.parent)
+    }
+}
+
+/// Whether this engine can start such a child. One that cannot (its deployment forgot a workflow) must not make the parent
+/// fail.
+pub(super) fn is_known(shared: &Shared, start: &StartChild) -> bool {
+    let name = start.workflow_type.as_str();
+    shared.sagas.get(name).is_some() || shared.registry.workflow(name).is_some()
+}
+
+/// Starts the child, or finds it started; `None` when the engine stopped before that.
+pub(super) async fn start(
+    shared: &Arc<Shared>,
+    kinship: &Kinship,
+    child: &StartChild,
+) -> Option<Result<RunId, Failure>> {
+    let start = match run_of(shared, kinship, child) {
+        Ok(start) => start,
+        Err(failure) => return Some(Err(failure)),
+    };
+    loop {
+        let gateway = gateway(shared)?;
+        let error = match gateway.begin(start.clone()).await {
+            Ok((delivered, _)) => return Some(Ok(delivered.run_id)),
+            Err(error) => error,
+        };
+        let message = format!("the child {:?} cannot be started: {error}", child.workflow_id);
+        match error {
+            RequestError::AlreadyStarted { .. } | RequestError::Rejected(Rejection::AlreadyStarted { .. }) => {
+                return Some(Err(Failure::non_retryable("WorkflowAlreadyExists", message)));
+            }
+            error if is_passing(&error) => pause(shared, &child.workflow_id, &error).await?,
+            _ => return Some(Err(Failure::non_retryable("ChildNotStarted", message))),
+        }
+    }
+}
+
+fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<StartRun, Failure> {
+    let name = child.workflow_type.as_str();
+    let code = shared.registry.workflow(name);
+    let mut start = StartRun {
+        workflow_id: child.workflow_id.clone(),
+        run_id: RunId::NIL,
+        workflow_type: child.workflow_type.clone(),
+        definition: None,
+        input: child.input.clone(),
+        request_id: Some(kinship.request_id()),
+        run_timeout: child.run_timeout,
+        identity: kinship.identity(),
+        saga: code.and_then(|code| code.saga_options().cloned()).map(Box::new),
+        parent: Some(ParentRun {
+            workflow_id: kinship.parent.clone(),
+            run_id: kinship.parent_run,
+            initiated: Some(kinship.initiated),
+        }),
+        search_attributes: BTreeMap::new(),
+        adopted: None,
+    };
+    if let Some(saga) = shared.sagas.get(name) {
+        let begun = saga.begin(&mut start);
+        begun.map_err(|error| Failure::non_retryable("InvalidInput", error.to_string()))?;
+    }
+    Ok(start)
+}
+
+/// Waits for the child's end; `None` when the engine stopped before that.
+pub(super) async fn end_of(shared: &Arc<Shared>, workflow_id: &WorkflowId, run_id: RunId) -> Option<ChildEnd> {
+    loop {
+        let gateway = gateway(shared)?;
+        let outcome = tokio::select! {
+            biased;
+            outcome = gateway.outcome(workflow_id, run_id, None) => outcome,
+            () = shared.draining().raised() => return None,
+        };
+        match outcome {
+            Ok(outcome) => return Some(ChildEnd::of(outcome)),
+            Err(error) if is_passing(&error) => pause(shared, workflow_id, &error).await?,
+            Err(error) => {
+                let message = format!("nobody knows what became of the child {workflow_id:?}: {error}");
+                return Some(ChildEnd::Failed(Failure::non_retryable("ChildBroken", message)));
+            }
+        }
+    }
+}
+
+/// Does what is owed to a child whose parent has ended; `None` when the engine stopped before that.
+pub(super) async fn release(shared: &Arc<Shared>, kinship: &Kinship, child: &PendingChild) -> Option<()> {
+    let reason = "its parent ended".to_owned();
+    let identity = kinship.identity();
+    let input = match child.start.parent_close_policy {
+        ParentClosePolicy::Terminate => Input::Terminate { reason, identity },
+        ParentClosePolicy::RequestCancel => Input::RequestCancel { reason, identity },
+        // It is to outlive its parent, also when that has not seen it begin.
+        ParentClosePolicy::Abandon => return start(shared, kinship, &child.start).await.map(drop),
+    };
+    let workflow_id = &child.start.workflow_id;
+    let run_id = match child.started {
+        Some((run_id, _)) => run_id,
+        None => match find(shared, kinship, workflow_id).await? {
+            Some(run_id) => run_id,
+            None => return Some(()),
+        },
+    };
+    loop {
+        let gateway = gateway(shared)?;
+        match gateway.deliver(workflow_id.clone(), Some(run_id), input.clone()).await {
+            Err(error) if is_passing(&error) => pause(shared, workflow_id, &error).await?,
+            Err(error) => {
+                tracing::debug!(%workflow_id, %error, "a child goes its own way");
+                return Some(());
+            }
+            Ok(_) => return Some(()),
+        }
+    }
+}
+
+/// The child that may have been started without its parent's knowing.
+async fn find(shared: &Arc<Shared>, kinship: &Kinship, workflow_id: &WorkflowId) -> Option<Option<RunId>> {
+    let find = |gateway: &Gateway| -> Result<Option<RunId>, RequestError> {
+        let store = gateway.store()?;
+        let Some(head) = store.find(workflow_id)? else {
+            return Ok(None);
+        };
+        let state = load_state(&*store, head.run_id)?;
+        let request_id = state.started().and_then(|started| started.request_id.clone());
+        Ok((request_id == Some(kinship.request_id())).then_some(head.run_id))
+    };
+    loop {
+        let found = find(&*gateway(shared)?);
+        match found {
+            Ok(found) => return Some(found),
+            Err(error) if is_passing(&error) => pause(shared, workflow_id, &error).await?,
+            Err(_) => return Some(None),
+        }
+    }
+}
+
+fn gateway(shared: &Shared) -> Option<Arc<Gateway>> {
+    shared.gateway.get().and_then(Weak::upgrade)
+}
+
+/// Whether it is the engine's own trouble, which passes.
+fn is_passing(error: &RequestError) -> bool {
+    match error {
+        RequestError::Overloaded | RequestError::Interrupted | RequestError::ShuttingDown => true,
+        RequestError::Store(error) => !matches!(error, store::Error::Corrupt { run: Some(_), .. }),
+        _ => false,
+    }
+}
+
+async fn pause(shared: &Shared, workflow_id: &WorkflowId, error: &RequestError) -> Option<()> {
+    if matches!(error, RequestError::ShuttingDown) {
+        return None;
+    }
+    tracing::debug!(%workflow_id, %error, "a child cannot be reached just now");
+    shared.clock.sleep_until(shared.clock.now().after(ASK_AGAIN)).await;
+    Some(())
+}

@@ -1,0 +1,59 @@
+//! Child workflows, for tests. Must not live here: assertions.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::{duration, event_id, failure, payload, text};
+use crate::model::*;
+
+pub(super) fn run_id() -> BoxedStrategy<RunId> {
+    any::<[u8; 16]>().prop_map(RunId::from_bytes).boxed()
+}
+
+pub(super) fn child_events() -> BoxedStrategy<EventAttributes> {
+    use ParentClosePolicy as P;
+    let policy = proptest::sample::select(vec![P::Terminate, P::Abandon, P::RequestCancel]);
+    let initiated = (text(), text(), payload(), policy, proptest::option::of(duration())).prop_map(
+        |(id, kind, input, parent_close_policy, run_timeout)| {
+            ChildEvent::Initiated(Arc::new(StartChild {
+                workflow_id: WorkflowId::from_trusted(id),
+                workflow_type: WorkflowType::from_trusted(kind),
+                input,
+                parent_close_policy,
+                run_timeout,
+            }))
+        },
+    );
+    let end = prop_oneof![
+        payload().prop_map(ChildEnd::Completed),
+        failure().prop_map(ChildEnd::Failed),
+        failure().prop_map(ChildEnd::Canceled),
+        Just(ChildEnd::TimedOut),
+        Just(ChildEnd::Terminated),
+    ];
+    prop_oneof![
+        initiated,
+        (event_id(), failure()).prop_map(|(initiated, failure)| ChildEvent::StartFailed { initiated, failure }),
+        (event_id(), run_id()).prop_map(|(initiated, run_id)| ChildEvent::Started { initiated, run_id }),
+        (event_id(), event_id(), end).prop_map(|(initiated, started, end)| ChildEvent::Ended {
+            initiated,
+            started,
+            end
+        }),
+    ]
+    .prop_map(|event| EventAttributes::Child(Box::new(event)))
+    .boxed()
+}
+
+pub(super) fn child_failure() -> BoxedStrategy<FailureKind> {
+    (text(), proptest::option::of(run_id()), text())
+        .prop_map(|(id, run_id, kind)| {
+            FailureKind::ChildWorkflow(Box::new(ChildWorkflowFailure {
+                workflow_id: WorkflowId::from_trusted(id),
+                run_id,
+                workflow_type: WorkflowType::from_trusted(kind),
+            }))
+        })
+        .boxed()
+}

@@ -1,0 +1,50 @@
+//! Child workflows for the golden record. Must not live here: assertions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{
+    ChildEnd, ChildEvent, ChildWorkflowFailure, EventAttributes, EventId, Failure, ParentClosePolicy, Payload, RunId,
+    StartChild, WorkflowId, WorkflowType,
+};
+
+pub(super) fn child_events() -> Vec<EventAttributes> {
+    let (initiated, started) = (EventId(50), EventId(51));
+    let ended = |end| ChildEvent::Ended {
+        initiated,
+        started,
+        end,
+    };
+    let deeper = ChildWorkflowFailure {
+        workflow_id: WorkflowId::from_trusted("parcel-2"),
+        run_id: Some(RunId::from_bytes([6; 16])),
+        workflow_type: WorkflowType::from_trusted("parcel"),
+    };
+    let events = vec![
+        ChildEvent::Initiated(Arc::new(StartChild {
+            workflow_id: WorkflowId::from_trusted("parcel-1"),
+            workflow_type: WorkflowType::from_trusted("parcel"),
+            input: Payload::json(&1).unwrap(),
+            parent_close_policy: ParentClosePolicy::RequestCancel,
+            run_timeout: Some(Duration::from_secs(3_600)),
+        })),
+        ChildEvent::StartFailed {
+            initiated,
+            failure: Failure::non_retryable("WorkflowAlreadyExists", "parcel-1"),
+        },
+        ChildEvent::Started {
+            initiated,
+            run_id: RunId::from_bytes([5; 16]),
+        },
+        ended(ChildEnd::Completed(Payload::json(&2).unwrap())),
+        ended(ChildEnd::Failed(Failure::of_child_workflow(
+            deeper,
+            Failure::new("Lost", "in the post"),
+        ))),
+        ended(ChildEnd::Canceled(Failure::canceled("as asked"))),
+        ended(ChildEnd::TimedOut),
+        ended(ChildEnd::Terminated),
+    ];
+    let boxed = events.into_iter().map(|event| EventAttributes::Child(Box::new(event)));
+    boxed.collect()
+}
