@@ -35,8 +35,8 @@ pub use offline::{Offline, OfflineActivity};
 pub use sagas::{activities_of, check_saga, saga_files};
 pub use starter::Starter;
 pub use view::{
-    ActivityPurpose, ActivityView, CourseState, CourseView, DecisionView, LockView, RunDescription, SagaView, StepView,
-    TurnedBack, WaitView,
+    ActivityPurpose, ActivityView, ChildView, CourseState, CourseView, DecisionView, LockView, RunDescription,
+    SagaView, StepView, TurnedBack, WaitView,
 };
 
 // What the engine's own signatures speak of.

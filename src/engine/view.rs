@@ -1,5 +1,6 @@
 //! How a run stands, for people and scripts. Must not live here: rendering; what became of single activities (`course`).
 
+mod child;
 mod course;
 mod step;
 
@@ -12,6 +13,7 @@ use crate::model::{
     WorkflowType,
 };
 
+pub use child::ChildView;
 use course::Courses;
 pub use step::{CourseState, CourseView, DecisionView, StepView, WaitView};
 
@@ -26,7 +28,7 @@ pub struct RunDescription {
     pub workflow_type: WorkflowType,
     /// The definition it follows, when it is not written in code.
     pub definition: Option<DefinitionDigest>,
-    /// The run whose step it is.
+    /// The run whose child, or whose step, it is.
     pub parent: Option<ParentRun>,
     /// What it can be found by.
     pub search_attributes: BTreeMap<String, Payload>,
@@ -62,6 +64,8 @@ pub struct RunDescription {
     pub steps: Vec<StepView>,
     /// Activities that have not ended.
     pub pending: Vec<ActivityView>,
+    /// Child workflows that have not ended, in the order in which they were asked for.
+    pub children: Vec<ChildView>,
 }
 
 /// The saga of a run: what became of every step, what is stuck, and who decided what.
@@ -197,6 +201,7 @@ impl RunDescription {
                 .activities()
                 .map(|activity| ActivityView::of(activity, state))
                 .collect(),
+            children: ChildView::all(state),
             turned_back: courses.turned_back,
         }
     }

@@ -244,7 +244,6 @@ impl RunState {
         self.unread_signals.clear();
         self.locks.clear();
         self.locals.clear();
-        self.externals.clear();
         self.orphan_children();
     }
 

@@ -19,6 +19,7 @@ use crate::model::{
 };
 
 use super::apply::ApplyError;
+use super::external::PendingExternal;
 use super::state::RunState;
 use super::turn::{Rejection, Reply, TurnBuilder};
 
@@ -31,6 +32,8 @@ pub struct PendingChild {
     pub initiated_at: Timestamp,
     /// Its execution and the event of its beginning; `None` as long as that is not known.
     pub started: Option<(RunId, EventId)>,
+    /// The run has ended before the child was told that it is to end.
+    pub owes_cancel: bool,
 }
 
 /// The children of one run.
@@ -97,6 +100,7 @@ impl RunState {
                     start: start.clone(),
                     initiated_at: at,
                     started: None,
+                    owes_cancel: false,
                 };
                 self.children.pending.insert(id, child);
                 return Ok(());
@@ -118,11 +122,18 @@ impl RunState {
     /// The run has ended: its open children are owed what their policies say. Those that were not started, and would only
     /// be ended, are owed that too: they may have been started all the same.
     pub(super) fn orphan_children(&mut self) {
-        self.children.orphans = std::mem::take(&mut self.children.pending);
+        let mut orphans = std::mem::take(&mut self.children.pending);
+        let externals = std::mem::take(&mut self.externals);
+        let asked: Vec<RunId> = externals
+            .into_values()
+            .filter_map(PendingExternal::into_canceled_run)
+            .collect();
+        for child in orphans.values_mut() {
+            child.owes_cancel = child.started.is_some_and(|(run_id, _)| asked.contains(&run_id));
+        }
         let goes_on = |child: &PendingChild| child.start.parent_close_policy == ParentClosePolicy::Abandon;
-        self.children
-            .orphans
-            .retain(|_, child| !(goes_on(child) && child.started.is_some()));
+        orphans.retain(|_, child| !goes_on(child) || child.started.is_none() || child.owes_cancel);
+        self.children.orphans = orphans;
     }
 
     pub(super) fn release_child(&mut self, initiated: EventId) -> Result<(), ApplyError> {

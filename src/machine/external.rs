@@ -20,6 +20,16 @@ pub enum PendingExternal {
     Cancel(Box<ExternalCancel>),
 }
 
+impl PendingExternal {
+    /// The execution that is asked to end.
+    pub(super) fn into_canceled_run(self) -> Option<RunId> {
+        match self {
+            PendingExternal::Signal(_) => None,
+            PendingExternal::Cancel(cancel) => cancel.run_id,
+        }
+    }
+}
+
 /// The deduplication key of a message to another run: equal however often it is sent.
 #[must_use]
 pub fn external_request_id(run_id: RunId, initiated: EventId) -> String {

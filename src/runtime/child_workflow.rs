@@ -128,6 +128,7 @@ pub(super) async fn release(shared: &Arc<Shared>, kinship: &Kinship, child: &Pen
     let input = match child.start.parent_close_policy {
         ParentClosePolicy::Terminate => Input::Terminate { reason, identity },
         ParentClosePolicy::RequestCancel => Input::RequestCancel { reason, identity },
+        ParentClosePolicy::Abandon if child.owes_cancel => Input::RequestCancel { reason, identity },
         // It is to outlive its parent, also when that has not seen it begin.
         ParentClosePolicy::Abandon => return start(shared, kinship, &child.start).await.map(drop),
     };

@@ -9,6 +9,8 @@
     reason = "helpers of tests are test code too, which clippy cannot know here"
 )]
 
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod children_survive;
 #[cfg(feature = "server")]
 mod cli;
 #[cfg(all(unix, feature = "sled", feature = "macros", feature = "testing"))]

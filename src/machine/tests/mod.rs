@@ -8,6 +8,7 @@ mod activity;
 mod adoption;
 mod ambiguity;
 mod cancellation;
+mod child;
 mod commands;
 mod compensation;
 mod definition;

@@ -2,6 +2,7 @@
 
 mod cancellation;
 mod chaos;
+mod children;
 mod concurrent;
 mod crashes;
 mod desk;

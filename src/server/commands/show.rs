@@ -5,7 +5,8 @@ mod steps;
 use clap::Args;
 
 use crate::engine::{
-    ActivityPurpose, ActivityView, Clock, DecisionView, LockState, LockView, Offline, RunDescription, SystemClock,
+    ActivityPurpose, ActivityView, ChildView, Clock, DecisionView, LockState, LockView, Offline, RunDescription,
+    SystemClock,
 };
 use crate::model::{HoldReason, Outcome, ParkReason, Timestamp, UnwindCause};
 use crate::server::commands::check::graph;
@@ -77,12 +78,13 @@ fn print(run: &RunDescription, args: &ShowArgs, console: &Console) {
     }
     // What is stuck was told above.
     let due: Vec<&ActivityView> = run.pending.iter().filter(|activity| !activity.stuck).collect();
-    if !run.decisions.is_empty() || !run.locks.is_empty() || !due.is_empty() {
+    if !run.decisions.is_empty() || !run.locks.is_empty() || !due.is_empty() || !run.children.is_empty() {
         console.line("");
     }
     run.decisions.iter().for_each(|decision| decided(decision, console));
     run.locks.iter().for_each(|held| lock(held, console));
     due.iter().for_each(|activity| pending(activity, console));
+    run.children.iter().for_each(|of_run| child(of_run, console));
 }
 
 fn facts(run: &RunDescription, now: Timestamp, console: &Console) {
@@ -165,6 +167,21 @@ fn lock(held: &LockView, console: &Console) {
         LockState::Refused(failure) => format!("refused: {failure}"),
     };
     console.line(format!("{} {} {stands}", console.paint(STRONG, "lock:"), held.lock));
+}
+
+fn child(child: &ChildView, console: &Console) {
+    let begun = match child.run_id {
+        Some(run_id) => format!("run {run_id}"),
+        None => "not begun".to_owned(),
+    };
+    console.line(format!(
+        "{} {} ({}), {begun}, asked for {}; when this run ends: {}",
+        console.paint(STRONG, "child:"),
+        child.workflow_id,
+        child.workflow_type,
+        child.initiated_at,
+        child.parent_close_policy.as_str(),
+    ));
 }
 
 fn pending(activity: &ActivityView, console: &Console) {

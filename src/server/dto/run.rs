@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::engine::{
-    ActivityPurpose, ActivityView, CourseState, CourseView, DecisionView, LockState, LockView, RunDescription,
-    StepState, StepView, Stuck, UndoState,
+    ActivityPurpose, ActivityView, ChildView, CourseState, CourseView, DecisionView, LockState, LockView,
+    RunDescription, StepState, StepView, Stuck, UndoState,
 };
 use crate::model::{
     Choice, ChoiceKind, HoldReason, ParkReason, Payload, SagaOptions, StepVerdict, StuckReason, UnwindCause,
@@ -25,6 +25,7 @@ pub(in crate::server) fn description(run: &RunDescription) -> Value {
         "definition": run.definition.map(|digest| digest.to_string()),
         "parent": run.parent.as_ref().map(|parent| json!({
             "workflow_id": parent.workflow_id.as_str(), "run_id": parent.run_id.to_string(),
+            "initiated": parent.initiated.map(|initiated| initiated.0),
         })),
         "search_attributes": search_attributes(&run.search_attributes),
         "status": run.status.as_str(),
@@ -46,12 +47,23 @@ pub(in crate::server) fn description(run: &RunDescription) -> Value {
         "locks": run.locks.iter().map(lock).collect::<Vec<_>>(),
         "steps": run.steps.iter().map(step).collect::<Vec<_>>(),
         "pending": run.pending.iter().map(activity).collect::<Vec<_>>(),
+        "children": run.children.iter().map(child).collect::<Vec<_>>(),
     })
 }
 
 fn search_attributes(attributes: &BTreeMap<String, Payload>) -> Value {
     let attributes = attributes.iter().map(|(key, value)| (key.clone(), payload(value)));
     Value::Object(attributes.collect::<Map<_, _>>())
+}
+
+fn child(child: &ChildView) -> Value {
+    json!({
+        "workflow_id": child.workflow_id.as_str(),
+        "run_id": child.run_id.map(|run_id| run_id.to_string()),
+        "workflow_type": child.workflow_type.as_str(),
+        "initiated_at": time(child.initiated_at),
+        "parent_close_policy": child.parent_close_policy.as_str(),
+    })
 }
 
 fn cause(cause: &UnwindCause) -> &'static str {

@@ -4,6 +4,7 @@
 mod activities;
 mod amends_first;
 mod async_completion;
+mod child_workflows;
 mod children;
 mod children_change;
 mod code_sagas;
