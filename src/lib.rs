@@ -70,3 +70,8 @@ struct DocumentedDeterminism;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/messages.md")]
 struct DocumentedMessages;
+
+/// The same for the page on child workflows.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/children.md")]
+struct DocumentedChildren;
