@@ -160,7 +160,7 @@ async fn find(shared: &Arc<Shared>, kinship: &Kinship, workflow_id: &WorkflowId)
         let Some(head) = store.find(workflow_id)? else {
             return Ok(None);
         };
-        let state = load_state(&*store, head.run_id)?;
+        let state = load_state(&shared.codecs, &*store, head.run_id)?;
         let request_id = state.started().and_then(|started| started.request_id.clone());
         Ok((request_id == Some(kinship.request_id())).then_some(head.run_id))
     };

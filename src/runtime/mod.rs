@@ -17,6 +17,7 @@ mod attempt;
 mod child;
 mod child_workflow;
 pub mod clock;
+mod codecs;
 mod commit_queue;
 mod courier;
 mod entropy;
@@ -41,6 +42,11 @@ mod timers;
 pub(crate) mod http;
 
 pub use clock::{Clock, SystemClock};
+pub(crate) use codecs::Codecs;
+#[cfg(feature = "compression")]
+pub use codecs::Compression;
+#[cfg(feature = "encryption")]
+pub use codecs::{Encryption, EncryptionKey, EncryptionKeyError};
 pub(crate) use entropy::Entropy;
 pub use error::RequestError;
 pub(crate) use gateway::Gateway;

@@ -12,10 +12,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::FusedFuture;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::model::{Failure, ParentClosePolicy, Payload, RunId, WorkflowId, WorkflowType};
+use crate::model::{Failure, FromPayload, ParentClosePolicy, Payload, RunId, ToPayload, WorkflowId, WorkflowType};
 use crate::sdk::function::{WorkflowFunction, encode};
 use crate::sdk::metadata;
 
@@ -123,7 +121,7 @@ impl<I, O> ChildWorkflow<I, O> {
     /// this run is cancelled.
     pub fn start(self, input: &I) -> ChildStart<O>
     where
-        I: Serialize,
+        I: ToPayload,
     {
         let core = self.core.clone();
         ChildStart {
@@ -140,7 +138,7 @@ impl<I, O> ChildWorkflow<I, O> {
     /// As [`start`](Self::start), and as [`ChildHandle::result`].
     pub fn run(self, input: &I) -> ChildRun<O>
     where
-        I: Serialize,
+        I: ToPayload,
     {
         ChildRun {
             start: self.start(input),
@@ -150,7 +148,7 @@ impl<I, O> ChildWorkflow<I, O> {
 
     fn request(self, input: &I) -> Result<Box<ChildRequest>, Failure>
     where
-        I: Serialize,
+        I: ToPayload,
     {
         let workflow_type = self.workflow_type?;
         let input = encode(input)
@@ -287,7 +285,7 @@ impl<O> ChildHandle<O> {
     ///
     /// # Errors
     /// As [`ExternalWorkflow::signal`].
-    pub fn signal(&self, name: impl AsRef<str>, input: &(impl Serialize + ?Sized)) -> ExternalCall {
+    pub fn signal(&self, name: impl AsRef<str>, input: &(impl ToPayload + ?Sized)) -> ExternalCall {
         self.external().signal(name, input)
     }
 
@@ -320,7 +318,7 @@ pub struct ChildResult<O> {
     output: PhantomData<fn() -> O>,
 }
 
-impl<O: DeserializeOwned> Future for ChildResult<O> {
+impl<O: FromPayload> Future for ChildResult<O> {
     type Output = Result<O, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -338,7 +336,7 @@ impl<O: DeserializeOwned> Future for ChildResult<O> {
     }
 }
 
-impl<O: DeserializeOwned> FusedFuture for ChildResult<O> {
+impl<O: FromPayload> FusedFuture for ChildResult<O> {
     fn is_terminated(&self) -> bool {
         self.progress.is_done()
     }
@@ -367,7 +365,7 @@ pub struct ChildRun<O> {
     result: Option<ChildResult<O>>,
 }
 
-impl<O: DeserializeOwned> Future for ChildRun<O> {
+impl<O: FromPayload> Future for ChildRun<O> {
     type Output = Result<O, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -388,7 +386,7 @@ impl<O: DeserializeOwned> Future for ChildRun<O> {
     }
 }
 
-impl<O: DeserializeOwned> FusedFuture for ChildRun<O> {
+impl<O: FromPayload> FusedFuture for ChildRun<O> {
     fn is_terminated(&self) -> bool {
         match &self.result {
             Some(result) => result.is_terminated(),
