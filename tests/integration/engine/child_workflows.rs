@@ -147,8 +147,7 @@ type = "object"
 required = ["name"]
 [[step]]
 name = "wait"
-timer = { after = "0s" }
-compensation = "none"
+timer = { after = "1ms" }
 [output]
 name = "${ input.name }"
 "#,
