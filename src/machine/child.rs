@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::model::{
     ChildEnd, ChildEvent, EventAttributes, EventId, Failure, ParentClosePolicy, PendingChange, RunId, StartChild,
-    Timestamp, limits,
+    Timestamp, WorkflowId, limits,
 };
 
 use super::apply::ApplyError;
@@ -124,12 +124,12 @@ impl RunState {
     pub(super) fn orphan_children(&mut self) {
         let mut orphans = std::mem::take(&mut self.children.pending);
         let externals = std::mem::take(&mut self.externals);
-        let asked: Vec<RunId> = externals
+        let asked: Vec<WorkflowId> = externals
             .into_values()
-            .filter_map(PendingExternal::into_canceled_run)
+            .filter_map(PendingExternal::into_canceled)
             .collect();
         for child in orphans.values_mut() {
-            child.owes_cancel = child.started.is_some_and(|(run_id, _)| asked.contains(&run_id));
+            child.owes_cancel = child.started.is_some() && asked.contains(&child.start.workflow_id);
         }
         let goes_on = |child: &PendingChild| child.start.parent_close_policy == ParentClosePolicy::Abandon;
         orphans.retain(|_, child| !goes_on(child) || child.started.is_none() || child.owes_cancel);
@@ -168,10 +168,11 @@ impl RunState {
             .map(|(initiated, child)| (*initiated, child))
     }
 
-    /// Whether there is nothing left to do for the run: it has ended, and has let go of its children.
+    /// Whether there is nothing left to do for the run: it has ended, and has let go of its children. The children of a run
+    /// that another one of its chain follows go on.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.is_closed() && self.children.orphans.is_empty()
+        self.is_closed() && (self.children.orphans.is_empty() || self.next_run.is_some())
     }
 
     pub(super) fn has_children(&self) -> bool {

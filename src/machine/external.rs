@@ -6,7 +6,7 @@
 //!
 //! The initiating event names the message for ever: the other run takes it once, however often it is brought.
 
-use crate::model::{Command, EventAttributes, EventId, ExternalCancel, ExternalSignal, Failure, RunId};
+use crate::model::{Command, EventAttributes, EventId, ExternalCancel, ExternalSignal, Failure, RunId, WorkflowId};
 
 use super::state::RunState;
 use super::turn::{Rejection, Reply, TurnBuilder};
@@ -21,11 +21,11 @@ pub enum PendingExternal {
 }
 
 impl PendingExternal {
-    /// The execution that is asked to end.
-    pub(super) fn into_canceled_run(self) -> Option<RunId> {
+    /// Who is asked to end.
+    pub(super) fn into_canceled(self) -> Option<WorkflowId> {
         match self {
             PendingExternal::Signal(_) => None,
-            PendingExternal::Cancel(cancel) => cancel.run_id,
+            PendingExternal::Cancel(cancel) => Some(cancel.workflow_id),
         }
     }
 }

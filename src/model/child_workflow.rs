@@ -122,6 +122,11 @@ impl ChildEnd {
             Outcome::Canceled(failure) => ChildEnd::Canceled(failure),
             Outcome::Terminated { .. } => ChildEnd::Terminated,
             Outcome::TimedOut => ChildEnd::TimedOut,
+            // Never the last of its chain, whose end is the child's.
+            Outcome::ContinuedAsNew { .. } => {
+                let message = "the child continued as a new run, and nobody knows as which";
+                ChildEnd::Failed(Failure::non_retryable("ChildBroken", message))
+            }
         }
     }
 

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::{
-    ChildEnd, ChildEvent, Choice, Event, EventAttributes, Failure, FailureKind, Payload, PendingChange, Turn,
-    UnwindCause,
+    ChildEnd, ChildEvent, Choice, Event, EventAttributes, Failure, FailureKind, Payload, PendingChange, RunStarted,
+    Turn, UnwindCause,
 };
 
 /// What is done to each piece of users' data.
@@ -47,6 +47,7 @@ impl Turn {
                 | PendingChange::Parked { .. }
                 | PendingChange::Unparked
                 | PendingChange::LocalBegun { .. }
+                | PendingChange::FollowedBy { .. }
                 | PendingChange::LocalForgotten { .. }
                 | PendingChange::ChildReleased { .. }
                 | PendingChange::HandedOver { .. } => {}
@@ -64,7 +65,8 @@ impl Event {
     pub fn visit_data<V: Visit>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
         use EventAttributes as E;
         match &mut self.attributes {
-            E::WorkflowExecutionStarted(started) => visitor.payload(&mut Arc::make_mut(started).input),
+            E::WorkflowExecutionStarted(started) => Arc::make_mut(started).visit_data(visitor),
+            E::WorkflowExecutionContinuedAsNew(next) => visitor.payload(&mut next.input),
             E::WorkflowExecutionCompleted { result } | E::ActivityTaskCompleted { result, .. } => {
                 visitor.payload(result)
             }
@@ -88,6 +90,22 @@ impl Event {
             E::SignalExternalWorkflowExecutionInitiated(signal) => visitor.payload(&mut signal.input),
             E::Child(event) => child_event(event, visitor),
             _ => self.attributes.visit_saga_data(visitor),
+        }
+    }
+}
+
+impl RunStarted {
+    fn visit_data<V: Visit>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+        visitor.payload(&mut self.input)?;
+        let Some(chain) = &mut self.chain else {
+            return Ok(());
+        };
+        if let Some(last) = &mut chain.last_failure {
+            failure(last, visitor)?;
+        }
+        match &mut chain.last_result {
+            Some(last) => visitor.payload(last),
+            None => Ok(()),
         }
     }
 }

@@ -32,6 +32,7 @@ pub(super) enum Expected {
     CompleteUpdate(UpdateId),
     /// What code does not ask for, or what leaves no event, with its name.
     Unrecorded(&'static str),
+    ContinueAsNew(WorkflowType),
     Complete,
     /// With the failure as text, for the reader only.
     Fail(String),
@@ -70,6 +71,7 @@ impl Expected {
             | Command::SkipStep { .. }
             | Command::RunLocalActivity { .. }
             | Command::ForgetLocalActivity { .. } => Expected::Unrecorded(command.kind()),
+            Command::ContinueAsNew(next) => Expected::ContinueAsNew(next.workflow_type.clone()),
             Command::CompleteWorkflow { .. } => Expected::Complete,
             Command::FailWorkflow { failure } => Expected::Fail(failure.to_string()),
             Command::CancelWorkflow { .. } => Expected::Cancel,
@@ -124,6 +126,13 @@ impl Expected {
                 stuck.reason == StuckReason::FailedAfterPivot
             }
             // The machine does not complete a run over a step, or a rollback, in flight.
+            (Expected::ContinueAsNew(expected), E::WorkflowExecutionContinuedAsNew(next)) => {
+                *expected == next.workflow_type
+            }
+            // Nor does it let a saga be forgotten.
+            (Expected::ContinueAsNew(_), other) => {
+                verdict(other).is_some_and(|failure| failure.is_type("StepInFlight") || failure.is_type("SagaNotDone"))
+            }
             (Expected::Complete, other) => verdict(other).is_some_and(|failure| failure.is_type("StepInFlight")),
             _ => false,
         }
@@ -153,6 +162,7 @@ impl Expected {
             Expected::AcceptUpdate(id) => format!("AcceptUpdate (id {id})"),
             Expected::CompleteUpdate(id) => format!("CompleteUpdate (id {id})"),
             Expected::Unrecorded(kind) => (*kind).to_owned(),
+            Expected::ContinueAsNew(workflow_type) => format!("ContinueAsNewWorkflowExecution ({workflow_type})"),
             Expected::Complete => "CompleteWorkflowExecution".to_owned(),
             Expected::Fail(failure) => format!("FailWorkflowExecution ({failure})"),
             Expected::Cancel => "CancelWorkflowExecution".to_owned(),
@@ -180,6 +190,7 @@ pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
         | E::WorkflowExecutionCompleted { .. }
         | E::WorkflowExecutionFailed { .. }
         | E::WorkflowExecutionCanceled { .. }
+        | E::WorkflowExecutionContinuedAsNew(_)
         | E::SagaUnwindStarted(_) => true,
         E::Child(event) => matches!(**event, ChildEvent::Initiated(_)),
         // A step that is stuck does not concern the code, which just goes on waiting for it.
@@ -297,6 +308,7 @@ pub(super) fn describe(event: &Event, ids: &ActivityIds) -> String {
             ChildEvent::Initiated(start) => format!("{kind} {} (id {})", start.workflow_type, start.workflow_id),
             _ => kind.to_owned(),
         },
+        E::WorkflowExecutionContinuedAsNew(next) => format!("{kind} ({})", next.workflow_type),
         E::WorkflowExecutionFailed { failure, .. } => format!("{kind} ({failure})"),
         E::SagaUnwindStarted(unwind) => match &unwind.cause {
             UnwindCause::Failed(failure) => format!("{kind} (failed: {failure})"),

@@ -101,6 +101,11 @@ impl AttemptHandle {
     pub(super) fn cancel(&self) {
         self.cancel.raise();
     }
+
+    /// Lets the work go on without anybody who could stop it.
+    pub(super) fn let_go(self) {
+        std::mem::forget(self);
+    }
 }
 
 impl Drop for AttemptHandle {

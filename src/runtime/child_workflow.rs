@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use crate::machine::{PendingChild, Rejection, external_request_id};
 use crate::model::{
-    ChildEnd, EventId, Failure, Input, ParentClosePolicy, ParentRun, RequestId, RunId, StartChild, StartRun, WorkflowId,
+    ChildEnd, EventId, Failure, IdPolicies, Input, ParentClosePolicy, ParentRun, RequestId, RunId, StartChild,
+    StartRun, WorkflowId,
 };
 use crate::store;
 
@@ -92,6 +93,8 @@ fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<Star
             initiated: Some(kinship.initiated),
         }),
         search_attributes: BTreeMap::new(),
+        ids: IdPolicies::default(),
+        chain: None,
         adopted: None,
     };
     if let Some(saga) = shared.sagas.get(name) {
@@ -111,7 +114,7 @@ pub(super) async fn end_of(shared: &Arc<Shared>, workflow_id: &WorkflowId, run_i
             () = shared.draining().raised() => return None,
         };
         match outcome {
-            Ok(outcome) => return Some(ChildEnd::of(outcome)),
+            Ok((_, outcome)) => return Some(ChildEnd::of(outcome)),
             Err(error) if is_passing(&error) => pause(shared, workflow_id, &error).await?,
             Err(error) => {
                 let message = format!("nobody knows what became of the child {workflow_id:?}: {error}");
@@ -142,7 +145,7 @@ pub(super) async fn release(shared: &Arc<Shared>, kinship: &Kinship, child: &Pen
     };
     loop {
         let gateway = gateway(shared)?;
-        match gateway.deliver(workflow_id.clone(), Some(run_id), input.clone()).await {
+        match gateway.deliver_to_chain(workflow_id, run_id, input.clone()).await {
             Err(error) if is_passing(&error) => pause(shared, workflow_id, &error).await?,
             Err(error) => {
                 tracing::debug!(%workflow_id, %error, "a child goes its own way");

@@ -32,11 +32,12 @@ pub use registry::{Registry, RegistryError};
 pub use shared_state::SharedState;
 pub use workflow::{
     ActivityCall, CancellationType, ChildCall, ChildCancellationType, ChildHandle, ChildResult, ChildRun, ChildStart,
-    ChildWorkflow, ExternalCall, ExternalWorkflow, LocalActivityCall, LockCall, RollBack, RunCanceled, Saga, Savepoint,
-    SignalReceive, SignalReceiver, Sleep, StepCall, WaitCondition, Workflow, WorkflowContext, WorkflowState,
+    ChildWorkflow, ContinueAsNewCall, ExternalCall, ExternalWorkflow, LocalActivityCall, LockCall, RollBack,
+    RunCanceled, Saga, Savepoint, SignalReceive, SignalReceiver, Sleep, StepCall, WaitCondition, Workflow,
+    WorkflowContext, WorkflowInfo, WorkflowState,
 };
 
-pub(crate) use workflow::{Core, Refusal, RunIdentity, UpdateHandler};
+pub(crate) use workflow::{Core, HistoryInfo, Refusal, UpdateHandler};
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]

@@ -8,7 +8,7 @@ use futures_util::future::{Either, join};
 use super::double;
 use super::world::{World, number};
 use crate::machine::PendingExternal;
-use crate::model::{ChildEnd, EventAttributes, EventId, Failure, Input, Outcome, Payload, RunId};
+use crate::model::{ChildEnd, EventAttributes, EventId, Failure, Input, Outcome, Payload, RunId, WorkflowId};
 use crate::sdk::{ChildCancellationType, WorkflowContext};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -64,11 +64,11 @@ fn answer(world: &World) -> Option<Input> {
         let outcome = Ok(());
         return Some(Input::ExternalEnded { initiated, outcome });
     }
-    let asked: Vec<RunId> = world.history().iter().filter_map(asked_to_end).collect();
+    let asked: Vec<WorkflowId> = world.history().iter().filter_map(asked_to_end).collect();
     world.state.children().find_map(|(initiated, child)| {
-        let (run_id, _) = child.started?;
+        child.started?;
         let end = match child.start.workflow_id.as_str() {
-            _ if asked.contains(&run_id) => ChildEnd::Canceled(Failure::canceled("as asked")),
+            _ if asked.contains(&child.start.workflow_id) => ChildEnd::Canceled(Failure::canceled("as asked")),
             "slow" | "late" => return None,
             "broken" => ChildEnd::Failed(Failure::new("Broken", "")),
             _ => ChildEnd::Completed(Payload::json(&5).unwrap()),
@@ -77,9 +77,9 @@ fn answer(world: &World) -> Option<Input> {
     })
 }
 
-fn asked_to_end(event: &crate::model::Event) -> Option<RunId> {
+fn asked_to_end(event: &crate::model::Event) -> Option<WorkflowId> {
     match &event.attributes {
-        EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(cancel) => cancel.run_id,
+        EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(cancel) => Some(cancel.workflow_id.clone()),
         _ => None,
     }
 }

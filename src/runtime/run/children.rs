@@ -115,12 +115,15 @@ impl RunActor {
             && let Some(turn) = park(&mut self.state, Some(reason), self.at.shared.clock.now())
         {
             tracing::warn!(workflow_id = %self.at.workflow_id, "a child's workflow is not registered with this engine");
-            self.commit(ctx, &turn, Vec::new());
+            self.commit(ctx, &turn, None, Vec::new());
         }
     }
 
     /// A child that has ended wakes its parent, which may not be in memory; it then looks for itself.
     pub(super) fn wake_parent(&self) {
+        if self.state.next_run().is_some() {
+            return;
+        }
         let parent = self.state.started().and_then(|started| started.parent.as_ref());
         if let Some(parent) = parent.filter(|parent| parent.initiated.is_some()) {
             self.at.shared.wake_runs(vec![parent.workflow_id.clone()]);
@@ -132,6 +135,17 @@ impl RunActor {
         self.nursery.keep_up_with(&self.state);
         self.nursery.watched.clear();
         if self.state.is_settled() {
+            return true;
+        }
+        // Another run has its workflow id already, so that it cannot be kept open: they are told once, as well as can be.
+        if self.following.is_some() {
+            for (initiated, child) in self.state.orphans() {
+                let (shared, kinship, child) = (Arc::clone(&self.at.shared), self.kinship(initiated), child.clone());
+                let telling = async move {
+                    child_workflow::release(&shared, &kinship, &child).await;
+                };
+                self.at.shared.attempts.supervise(move |_| telling).let_go();
+            }
             return true;
         }
         if self.at.shared.is_draining() {

@@ -298,7 +298,7 @@ impl<O> ChildHandle<O> {
     }
 
     fn external(&self) -> ExternalWorkflow {
-        ExternalWorkflow::new(self.child.core.clone(), self.workflow_id.as_str()).run(self.run_id)
+        ExternalWorkflow::new(self.child.core.clone(), self.workflow_id.as_str())
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Positions are the format: no field or variant may be added, removed or moved.
 
+mod chain;
 mod child;
 mod message;
 mod pending;
@@ -11,6 +12,7 @@ mod version;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(super) use chain::*;
 pub(super) use child::*;
 pub(super) use message::*;
 pub(super) use pending::*;
@@ -121,6 +123,8 @@ pub(super) enum Attributes<'a> {
     },
     WorkflowTask {
         identity: &'a str,
+        history_bytes: u64,
+        continue_as_new_suggested: bool,
     },
     ActivityTaskScheduled(#[serde(borrow)] Box<ActivityScheduled<'a>>),
     ActivityTaskStarted {
@@ -245,6 +249,7 @@ pub(super) enum Attributes<'a> {
         outcome: Result<Payload<'a>, Failure<'a>>,
     },
     Message(#[serde(borrow)] Box<Message<'a>>),
+    WorkflowExecutionContinuedAsNew(#[serde(borrow)] Box<ContinuedAsNew<'a>>),
     Child(#[serde(borrow)] Box<Child<'a>>),
 }
 
@@ -266,6 +271,8 @@ pub(super) struct RunStarted<'a> {
     pub(super) parent: Option<ParentRun<'a>>,
     #[serde(borrow)]
     pub(super) search_attributes: Vec<(&'a str, Payload<'a>)>,
+    #[serde(borrow)]
+    pub(super) chain: Option<Box<RunChain<'a>>>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -74,6 +74,43 @@ fn a_parent_gathers_the_results_of_its_children() {
     }
 }
 
+/// Counts down, in a run of its own each time.
+#[flow]
+async fn count_down(cx: WorkflowContext, (left, so_far): (u32, u32)) -> Result<u32, Failure> {
+    match left {
+        0 => Ok(so_far),
+        _ => cx.continue_as_new(count_down, &(left - 1, so_far + 1)).await,
+    }
+}
+
+#[test]
+fn the_end_of_a_child_is_the_end_of_its_chain() {
+    let parent = workflow("parent", |cx, _| async move {
+        let counted = cx.child(count_down).id("child").run(&(3, 0)).await?;
+        Ok(json!(counted))
+    });
+    run(async {
+        let home = Home::memory();
+        let builder = home.builder().workflow(count_down).workflow_definition(parent);
+        let amends = started(builder).await;
+        let parent = amends
+            .workflow_by_name("parent")
+            .id("p")
+            .start(&json!(null))
+            .await
+            .unwrap();
+        assert_eq!(parent.result().await.unwrap(), json!(3));
+        let history = kinds(&amends, "p").await;
+        let of_children = history.iter().filter(|kind| kind.starts_with("ChildWorkflow"));
+        assert_eq!(of_children.count(), 2, "one beginning, one end: {history:?}");
+        assert_eq!(
+            amends.client().describe("child").await.unwrap().parent.unwrap().run_id,
+            parent.run_id()
+        );
+        amends.shutdown(Duration::ZERO).await;
+    });
+}
+
 #[test]
 fn a_child_s_failure_reaches_its_parent_with_its_type_and_cause() {
     run(async {

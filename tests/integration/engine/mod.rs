@@ -4,6 +4,7 @@
 mod activities;
 mod amends_first;
 mod async_completion;
+mod chain;
 mod child_workflows;
 mod child_workflows_end;
 mod children;
@@ -25,5 +26,6 @@ mod passive;
 #[cfg(unix)]
 mod programs;
 mod requests;
+mod several_runs;
 mod sizes;
 mod time;

@@ -96,7 +96,7 @@ impl Core {
         }
         self.children.last += 1;
         let serial = ChildSerial(self.children.last);
-        let own_id = || WorkflowId::from_trusted(format!("{}/{}", self.identity.run_id, serial.0));
+        let own_id = || WorkflowId::from_trusted(format!("{}/{}", self.started.run_id, serial.0));
         let workflow_id = request.workflow_id.unwrap_or_else(own_id);
         let key = self.begin(What::ChildStart(serial));
         let child = Child {
@@ -205,7 +205,8 @@ impl Core {
         self.commands
             .push(Command::RequestCancelExternal(Box::new(ExternalCancel {
                 workflow_id: child.workflow_id.clone(),
-                run_id: child.run_id,
+                // Whichever run of its chain is open.
+                run_id: None,
                 reason: "its parent asked it to end".to_owned(),
             })));
         let key = self.begin(What::ChildCancel(serial));
