@@ -173,22 +173,6 @@ pub const SEARCH_ATTRIBUTES_MAX: usize = 100;
 /// participant. Enforced by `definition`.
 pub const FOREACH_CONCURRENCY_DEFAULT: u32 = 16;
 
-/// Times of a schedule that are dealt with in one go; what passed while no engine was running may be much more. Enforced by
-/// `schedule`.
-pub const SCHEDULE_TIMES_AT_ONCE: usize = 1_000;
-
-/// Times that one backfill asks for at most: each is a run. Enforced by `schedule`.
-pub const SCHEDULE_BACKFILL_MAX: usize = 1_000;
-
-/// Runs of a schedule that wait for another one's end. Temporal's limit. Enforced by `schedule`.
-pub const SCHEDULE_BUFFER_MAX: usize = 1_000;
-
-/// Runs of a schedule that it remembers to show. Temporal's number.
-pub const SCHEDULE_RECENT_MAX: usize = 10;
-
-/// How late the run of a schedule may still be started when nobody said otherwise. Temporal's number.
-pub const SCHEDULE_CATCHUP_DEFAULT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
 /// Years that are searched for the next date of a calendar: a leap day may come only after eight, one that is a certain day of the
 /// week only after forty. Enforced by `schedule`.
 pub const SCHEDULE_YEARS_AHEAD: i16 = 60;
