@@ -208,3 +208,10 @@ pub const QUERY_DEPTH_MAX: usize = 32;
 
 /// Runs in one page of a list: they are in memory all at once. Enforced by `engine`.
 pub const LIST_PAGE_MAX: usize = 10_000;
+
+/// Years that are searched for the next date of a calendar: a leap day may come only after eight, one that is a certain day of the
+/// week only after forty. Enforced by `schedule`.
+pub const SCHEDULE_YEARS_AHEAD: i16 = 60;
+
+/// Excluded times in a row after which a schedule counts as one without times. Enforced by `schedule`.
+pub const SCHEDULE_EXCLUSIONS_MAX: usize = 10_000;
