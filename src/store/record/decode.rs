@@ -126,7 +126,7 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             reason: stuck_reason(&reason),
             failure: chain(failure)?,
         })),
-        W::UpsertWorkflowSearchAttributes(changes) => {
+        W::SearchAttributesUpserted(changes) => {
             E::UpsertWorkflowSearchAttributes(Box::new(attribute::changes(&changes)))
         }
         W::WorkflowPropertiesModified(changes) => {

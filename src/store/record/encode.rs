@@ -140,7 +140,7 @@ fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
             activity_type: ended.activity_type.as_str(),
             outcome: ended.outcome.as_ref().map(payload).map_err(chain),
         },
-        E::UpsertWorkflowSearchAttributes(changes) => W::UpsertWorkflowSearchAttributes(attribute::changes(changes)),
+        E::UpsertWorkflowSearchAttributes(changes) => W::SearchAttributesUpserted(attribute::changes(changes)),
         E::WorkflowPropertiesModified(changes) => W::WorkflowPropertiesModified(attribute::memo_changes(changes)),
         E::SagaUnwindStarted(unwind) => W::SagaUnwindStarted {
             cause: unwind_cause(&unwind.cause),

@@ -249,7 +249,7 @@ pub(super) enum Attributes<'a> {
         outcome: Result<Payload<'a>, Failure<'a>>,
     },
     Message(#[serde(borrow)] Box<Message<'a>>),
-    UpsertWorkflowSearchAttributes(#[serde(borrow)] Vec<(&'a str, Option<SearchAttribute<'a>>)>),
+    SearchAttributesUpserted(#[serde(borrow)] Vec<(&'a str, Option<SearchAttribute<'a>>)>),
     WorkflowPropertiesModified(#[serde(borrow)] Vec<(&'a str, Option<Payload<'a>>)>),
     WorkflowExecutionContinuedAsNew(#[serde(borrow)] Box<ContinuedAsNew<'a>>),
 }
