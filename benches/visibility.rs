@@ -3,6 +3,12 @@
 //!
 //!     cargo bench --all-features --bench visibility
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a benchmark reads the clock, and is told how much to measure"
+)]
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;

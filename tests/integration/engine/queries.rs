@@ -92,7 +92,7 @@ fn lists_and_counts_are_the_same_before_and_after_a_restart() {
                     newest_first(&|number| number % 3 == 0)
                 );
                 let cheap = "Customer = 'bob' AND Amount < 4 AND ExecutionStatus = 'Completed'";
-                let is_cheap = |number: usize| number % 3 == 1 && number % 10 < 4 && number % 2 == 0;
+                let is_cheap = |number: usize| number % 3 == 1 && number % 10 < 4 && number.is_multiple_of(2);
                 assert_eq!(all(&amends, cheap, 100).await, newest_first(&is_cheap));
                 let mut by_amount = newest.clone();
                 by_amount.sort_by_key(|number| std::cmp::Reverse(number % 10));
