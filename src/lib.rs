@@ -11,12 +11,15 @@ pub mod model;
 pub mod replay;
 #[cfg(feature = "runtime")]
 pub mod runtime;
+#[cfg(feature = "schedules")]
+pub mod schedule;
 pub mod sdk;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod visibility;
 
 // What a user needs, without having to know the rooms.
 pub use definition::{SagaDefinition, Step};
@@ -28,7 +31,8 @@ pub use engine::{
 pub use model::Bincode;
 pub use model::{
     ActivityLimits, ActivityOptions, Breaker, DEFAULT_VERSION, Failure, IdConflictPolicy, IdReusePolicy, Outcome,
-    ParentClosePolicy, Payload, Raw, RetryPolicy, RunStatus, TaskToken, TaskTokenError, Timestamp, Undo, Verdict,
+    ParentClosePolicy, Payload, Raw, RetryPolicy, RunStatus, SearchAttributeType, SearchAttributeValue, TaskToken,
+    TaskTokenError, Timestamp, Undo, Verdict,
 };
 #[cfg(feature = "prost")]
 pub use model::{Proto, ProtoJson};
@@ -93,3 +97,8 @@ struct DocumentedMessages;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/children.md")]
 struct DocumentedChildren;
+
+/// The same for the page on finding runs.
+#[cfg(all(doctest, feature = "macros", feature = "sled"))]
+#[doc = include_str!("../docs/visibility.md")]
+struct DocumentedVisibility;

@@ -149,7 +149,7 @@ impl ChildEnd {
 }
 
 /// The run whose child, or whose step, another run is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParentRun {
     /// The caller's id of the parent.
     pub workflow_id: WorkflowId,

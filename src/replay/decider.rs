@@ -213,6 +213,8 @@ impl CodeDecider {
                     core.confirm_external(event.id)
                 }
                 EventAttributes::Child(_) => core.confirm_child(event.id),
+                EventAttributes::UpsertWorkflowSearchAttributes(changes) => core.confirm_search_attributes(changes),
+                EventAttributes::WorkflowPropertiesModified(changes) => core.confirm_memo(changes),
                 _ => {}
             }
         }

@@ -93,6 +93,7 @@ fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<Star
             initiated: Some(kinship.initiated),
         }),
         search_attributes: BTreeMap::new(),
+        memo: BTreeMap::new(),
         ids: IdPolicies::default(),
         chain: None,
         adopted: None,

@@ -4,6 +4,7 @@
 //! Nothing of the user's may run while the core is borrowed: wakers are handed out to be called, and dropped, outside.
 
 mod arrivals;
+mod attributes;
 mod chain;
 mod children;
 mod locals;
@@ -27,6 +28,7 @@ use super::CancellationType;
 use super::random::Random;
 use super::run_canceled;
 
+use attributes::Attributes;
 use children::Children;
 use locals::Locals;
 use locks::Locks;
@@ -145,6 +147,7 @@ pub(crate) struct Core {
     versions: Versions,
     locals: Locals,
     children: Children,
+    attributes: Attributes,
     /// The rollback that is under way.
     rollback: Option<Key>,
     operations: BTreeMap<Key, Operation>,
@@ -170,6 +173,7 @@ enum WaitFor {
 /// What the code's futures call.
 impl Core {
     pub(crate) fn new(started: Arc<RunStarted>) -> Self {
+        let attributes = Attributes::from(&*started);
         let random = Random::of_run(started.run_id);
         Self {
             started,
@@ -187,6 +191,7 @@ impl Core {
             versions: Versions::default(),
             locals: Locals::default(),
             children: Children::default(),
+            attributes,
             rollback: None,
             operations: BTreeMap::new(),
             by_activity_id: BTreeMap::new(),

@@ -2,6 +2,7 @@
 //! themselves.
 
 mod activity;
+mod attribute;
 mod chain;
 mod child;
 mod message;
@@ -127,6 +128,12 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             failure: chain(failure)?,
         })),
         W::Child(event) => E::Child(Box::new(child::event(*event)?)),
+        W::SearchAttributesUpserted(changes) => {
+            E::UpsertWorkflowSearchAttributes(Box::new(attribute::changes(&changes)))
+        }
+        W::WorkflowPropertiesModified(changes) => {
+            E::WorkflowPropertiesModified(Box::new(attribute::memo_changes(&changes)))
+        }
         W::Message(message) => return message::attributes(*message),
         other => return activity::attributes(other),
     })
@@ -163,11 +170,8 @@ fn run_started(mut started: wire::RunStarted<'_>) -> Decoded<RunStarted> {
             .map(|options| saga::options(options).map(Box::new))
             .transpose()?,
         parent: started.parent.as_ref().map(child::parent),
-        search_attributes: started
-            .search_attributes
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), payload(value)))
-            .collect(),
+        search_attributes: attribute::attributes(&started.search_attributes),
+        memo: attribute::memo(&started.memo),
         chain: match &mut started.chain {
             Some(chain) => Some(Box::new(chain::run_chain(chain)?)),
             None => None,

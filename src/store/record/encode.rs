@@ -1,5 +1,6 @@
 //! From the model to the wire: borrows everything, copies nothing. Must not live here: the bytes themselves.
 
+mod attribute;
 mod chain;
 mod child;
 mod message;
@@ -141,6 +142,8 @@ fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
             outcome: ended.outcome.as_ref().map(payload).map_err(chain),
         },
         E::Child(event) => W::Child(Box::new(child::event(event))),
+        E::UpsertWorkflowSearchAttributes(changes) => W::SearchAttributesUpserted(attribute::changes(changes)),
+        E::WorkflowPropertiesModified(changes) => W::WorkflowPropertiesModified(attribute::memo_changes(changes)),
         E::SagaUnwindStarted(unwind) => W::SagaUnwindStarted {
             cause: unwind_cause(&unwind.cause),
         },
@@ -165,11 +168,8 @@ fn run_started(started: &RunStarted) -> wire::RunStarted<'_> {
         identity: &started.identity,
         saga: started.saga.as_deref().map(|options| Box::new(saga::options(options))),
         parent: started.parent.as_ref().map(child::parent),
-        search_attributes: started
-            .search_attributes
-            .iter()
-            .map(|(key, value)| (key.as_str(), payload(value)))
-            .collect(),
+        search_attributes: attribute::attributes(&started.search_attributes),
+        memo: attribute::memo(&started.memo),
         chain: started.chain.as_deref().map(|chain| Box::new(chain::run_chain(chain))),
     }
 }

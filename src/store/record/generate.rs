@@ -1,5 +1,6 @@
 //! Turns for tests: every event, change and failure there is. Must not live here: assertions.
 
+mod attribute;
 mod chain;
 mod child;
 mod message;
@@ -213,14 +214,14 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
         ),
         (
             proptest::option::of(saga::saga_options().prop_map(Box::new)),
-            proptest::option::of((text(), child::run_id(), proptest::option::of(event_id()))),
-            proptest::collection::btree_map(text(), payload(), 0..3),
+            proptest::option::of(child::parent()),
+            attribute::both(),
             proptest::option::of(chain::run_chain().prop_map(Box::new)),
         ),
     )
         .prop_map(
             |((id, run, kind, digest), (input, request, run_timeout, identity), more)| {
-                let (saga, parent, search_attributes, chain) = more;
+                let (saga, parent, (search_attributes, memo), chain) = more;
                 E::WorkflowExecutionStarted(Arc::new(RunStarted {
                     workflow_id: WorkflowId::from_trusted(id),
                     run_id: RunId::from_bytes(run),
@@ -231,12 +232,9 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
                     run_timeout,
                     identity,
                     saga,
-                    parent: parent.map(|(workflow_id, run_id, initiated)| ParentRun {
-                        workflow_id: WorkflowId::from_trusted(workflow_id),
-                        run_id,
-                        initiated,
-                    }),
+                    parent,
                     search_attributes,
+                    memo,
                     chain,
                 }))
             },
@@ -418,6 +416,7 @@ pub(super) fn turn() -> BoxedStrategy<Turn> {
         run_events(),
         step_events(),
         saga::saga_events(),
+        attribute::attribute_events(),
         message::message_events(),
         child::child_events()
     ];

@@ -3,6 +3,7 @@
 //!
 //! Positions are the format: no field or variant may be added, removed or moved.
 
+mod attribute;
 mod chain;
 mod child;
 mod message;
@@ -12,6 +13,7 @@ mod version;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(super) use attribute::*;
 pub(super) use chain::*;
 pub(super) use child::*;
 pub(super) use message::*;
@@ -249,6 +251,8 @@ pub(super) enum Attributes<'a> {
         outcome: Result<Payload<'a>, Failure<'a>>,
     },
     Message(#[serde(borrow)] Box<Message<'a>>),
+    SearchAttributesUpserted(#[serde(borrow)] Vec<(&'a str, Option<SearchAttribute<'a>>)>),
+    WorkflowPropertiesModified(#[serde(borrow)] Vec<(&'a str, Option<Payload<'a>>)>),
     WorkflowExecutionContinuedAsNew(#[serde(borrow)] Box<ContinuedAsNew<'a>>),
     Child(#[serde(borrow)] Box<Child<'a>>),
 }
@@ -270,7 +274,9 @@ pub(super) struct RunStarted<'a> {
     #[serde(borrow)]
     pub(super) parent: Option<ParentRun<'a>>,
     #[serde(borrow)]
-    pub(super) search_attributes: Vec<(&'a str, Payload<'a>)>,
+    pub(super) search_attributes: Vec<(&'a str, SearchAttribute<'a>)>,
+    #[serde(borrow)]
+    pub(super) memo: Vec<(&'a str, Payload<'a>)>,
     #[serde(borrow)]
     pub(super) chain: Option<Box<RunChain<'a>>>,
 }

@@ -4,6 +4,7 @@
 mod activities;
 mod amends_first;
 mod async_completion;
+mod attributes;
 mod chain;
 mod child_workflows;
 mod child_workflows_end;
@@ -25,6 +26,7 @@ mod overload;
 mod passive;
 #[cfg(unix)]
 mod programs;
+mod queries;
 mod requests;
 mod several_runs;
 mod sizes;

@@ -5,26 +5,48 @@ use super::Problem;
 use super::source::{Source, starts_path};
 
 /// Each room with the rooms it may import. Itself, always. The test kit and test code import what they test.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("definition", &["model"]),
     ("machine", &["model", "definition"]),
-    ("store", &["model"]),
+    ("visibility", &["model"]),
+    ("store", &["model", "visibility"]),
+    ("schedule", &["model"]),
     ("sdk", &["model"]),
     ("replay", &["model", "machine", "sdk"]),
     ("runtime", &["model", "definition", "machine", "store", "sdk", "replay"]),
-    ("engine", &["model", "definition", "machine", "store", "sdk", "runtime"]),
+    (
+        "engine",
+        &[
+            "model",
+            "definition",
+            "machine",
+            "store",
+            "sdk",
+            "runtime",
+            "visibility",
+        ],
+    ),
     ("config", &["model", "engine"]),
     ("server", &["model", "engine", "config"]),
     (
         "testing",
-        &["model", "definition", "machine", "store", "sdk", "replay", "runtime"],
+        &[
+            "model",
+            "definition",
+            "machine",
+            "store",
+            "sdk",
+            "replay",
+            "runtime",
+            "visibility",
+        ],
     ),
     ("main.rs", &["server", "config"]),
 ];
 
 /// The first segment of a path, and the only places that may use it.
-const DOORS: [(&str, &[&str]); 20] = [
+const DOORS: [(&str, &[&str]); 21] = [
     ("actix", &["src/runtime/"]),
     ("actix_rt", &["src/runtime/"]),
     ("actix_web", &["src/server/"]),
@@ -40,6 +62,7 @@ const DOORS: [(&str, &[&str]); 20] = [
     ),
     ("fs4", &["src/store/sled"]),
     ("getrandom", &["src/runtime/entropy.rs"]),
+    ("jiff", &["src/schedule/times.rs", "src/schedule/tests.rs"]),
     (
         "jsonschema",
         &[

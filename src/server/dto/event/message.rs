@@ -6,11 +6,13 @@ use crate::model::{EventAttributes, Failure, Payload, RunId};
 use crate::server::text as words;
 
 use super::super::{failure, payload};
+use super::child;
 
 pub(super) fn attributes(attributes: &EventAttributes) -> Value {
     use EventAttributes as E;
     let run = |run_id: &Option<RunId>| run_id.map(|run_id| run_id.to_string());
     match attributes {
+        E::Child(event) => child::attributes(event),
         E::WorkflowExecutionUpdateAccepted(update) => json!({
             "update_id": update.update_id.as_str(), "name": update.name.as_str(), "input": payload(&update.input),
             "identity": update.identity,

@@ -11,6 +11,16 @@ pub(super) fn run_id() -> BoxedStrategy<RunId> {
     any::<[u8; 16]>().prop_map(RunId::from_bytes).boxed()
 }
 
+pub(super) fn parent() -> BoxedStrategy<ParentRun> {
+    (text(), run_id(), proptest::option::of(event_id()))
+        .prop_map(|(id, run_id, initiated)| ParentRun {
+            workflow_id: WorkflowId::from_trusted(id),
+            run_id,
+            initiated,
+        })
+        .boxed()
+}
+
 pub(super) fn child_events() -> BoxedStrategy<EventAttributes> {
     use ParentClosePolicy as P;
     let policy = proptest::sample::select(vec![P::Terminate, P::Abandon, P::RequestCancel]);
