@@ -26,7 +26,7 @@ pub use engine::{
 };
 pub use model::{
     ActivityLimits, ActivityOptions, Breaker, DEFAULT_VERSION, Failure, Outcome, Payload, RetryPolicy, RunStatus,
-    TaskToken, TaskTokenError, Timestamp, Undo, Verdict,
+    TaskQueue, TaskQueueOptions, TaskToken, TaskTokenError, Timestamp, Undo, Verdict,
 };
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationType, CompensationDefinition, Execution,
@@ -45,7 +45,7 @@ pub mod __private {
 
     pub use inventory;
 
-    pub use crate::model::{ActivityOptions, SagaOptions};
+    pub use crate::model::{ActivityOptions, SagaOptions, TaskQueue};
     pub use crate::sdk::{
         ActivityMetadata, WorkflowMetadata, activity_function_id, compensation_of, verification_of,
         workflow_function_id,

@@ -3,7 +3,9 @@
 
 use crate::definition::{DefinitionError, StartError};
 use crate::machine::{QueryError, Rejection};
-use crate::model::{ChoiceKind, IdError, PayloadError, RunId, RunStatus, TaskTokenError, UpdateId, WorkflowId, limits};
+use crate::model::{
+    ChoiceKind, IdError, PayloadError, RunId, RunStatus, TaskQueue, TaskTokenError, UpdateId, WorkflowId, limits,
+};
 use crate::runtime::RequestError;
 use crate::sdk::RegistryError;
 use crate::store;
@@ -82,6 +84,13 @@ pub enum Error {
     /// The run has accepted no update with this id.
     #[error("the run has accepted no update {0:?}")]
     UnknownUpdate(UpdateId),
+    /// No worker of this engine serves the run's task queue, so nobody can decide about the request; nothing of it is
+    /// recorded.
+    #[error(
+        "no worker of this engine serves the run's task queue {0:?}: serve it with `AmendsBuilder::task_queue`, or ask an \
+         engine that does"
+    )]
+    NoWorker(TaskQueue),
     /// Too many requests are waiting; try again later.
     #[error("overloaded: too many requests are waiting; try again later")]
     Overloaded,
@@ -137,6 +146,7 @@ impl Error {
             Error::Interrupted => 12,
             Error::TaskToken(_) => 30,
             Error::NoSuchAttempt(_) => 31,
+            Error::NoWorker(_) => 33,
             Error::Store(store::Error::InUse { .. }) => 20,
             Error::Store(store::Error::Unusable { .. }) => 21,
             Error::Store(store::Error::Format { .. }) => 22,
@@ -162,6 +172,7 @@ impl From<RequestError> for Error {
             RequestError::NotFound(workflow_id) => Error::NotFound(workflow_id),
             RequestError::Rejected(rejection) => Error::Rejected(rejection),
             RequestError::UnknownUpdate(update_id) => Error::UnknownUpdate(update_id),
+            RequestError::NoWorker(task_queue) => Error::NoWorker(task_queue),
             RequestError::Overloaded => Error::Overloaded,
             RequestError::ShuttingDown => Error::ShuttingDown,
             RequestError::Interrupted => Error::Interrupted,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{Payload, RequestId, RunId, SagaOptions, StartRun, WorkflowId, WorkflowType, check_id, limits};
+use crate::model::{
+    Payload, RequestId, RunId, SagaOptions, StartRun, TaskQueue, WorkflowId, WorkflowType, check_id, limits,
+};
 use crate::runtime::Entropy;
 
 use super::{Amends, Error, RunHandle};
@@ -19,6 +21,7 @@ pub struct Starter<I, O> {
     id: Option<String>,
     request_id: Option<String>,
     run_timeout: Option<Duration>,
+    task_queue: Option<String>,
     saga_options: Option<SagaOptions>,
     unwind_timeout: Option<Duration>,
     search_attributes: BTreeMap<String, Payload>,
@@ -33,6 +36,7 @@ impl<I, O> Starter<I, O> {
             id: None,
             request_id: None,
             run_timeout: None,
+            task_queue: None,
             saga_options: None,
             unwind_timeout: None,
             search_attributes: BTreeMap::new(),
@@ -56,6 +60,13 @@ impl<I, O> Starter<I, O> {
     /// How long the run may take; then it ends, undoing its saga steps. No limit when not given.
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
         self.run_timeout = Some(timeout);
+        self
+    }
+
+    /// The task queue of the run: whose workers decide for it, and make the attempts of its activities; instead of the one
+    /// that its workflow or definition names. A run whose queue no worker serves is open, and waits for one.
+    pub fn task_queue(mut self, task_queue: impl Into<String>) -> Self {
+        self.task_queue = Some(task_queue.into());
         self
     }
 
@@ -150,6 +161,8 @@ impl<I, O> Starter<I, O> {
             None => WorkflowId::new(Entropy.run_id(self.engine.runtime().clock().now()).to_string())?,
         };
         let of_code = self.engine.runtime().registry().workflow(workflow_type.as_str());
+        let named = self.task_queue.map(TaskQueue::new).transpose()?;
+        let task_queue = named.or_else(|| of_code.and_then(|workflow| workflow.task_queue().cloned()));
         let of_code = of_code.and_then(|workflow| workflow.saga_options().cloned());
         let mut start = StartRun {
             workflow_id,
@@ -161,6 +174,7 @@ impl<I, O> Starter<I, O> {
             request_id: self.request_id.map(RequestId::new).transpose()?,
             identity: self.engine.identity(),
             saga: self.saga_options.or(of_code).map(Box::new),
+            task_queue,
             parent: None,
             search_attributes: self.search_attributes,
             adopted: None,

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use crate::machine::{LockState, PendingActivity, Phase, RunState, Stuck};
 use crate::model::{
     ActivityId, ActivityRole, ActivityType, DefinitionDigest, EventId, Failure, HoldReason, LockName, Outcome,
-    ParentRun, ParkReason, Payload, RunId, RunStatus, SagaOptions, StepName, Timestamp, Turn, UnwindCause, WorkflowId,
-    WorkflowType,
+    ParentRun, ParkReason, Payload, RunId, RunStatus, SagaOptions, StepName, TaskQueue, Timestamp, Turn, UnwindCause,
+    WorkflowId, WorkflowType,
 };
 
 use course::Courses;
@@ -26,6 +26,10 @@ pub struct RunDescription {
     pub workflow_type: WorkflowType,
     /// The definition it follows, when it is not written in code.
     pub definition: Option<DefinitionDigest>,
+    /// Whose workers decide for it, and make the attempts of its activities that name no other queue.
+    pub task_queue: TaskQueue,
+    /// It has something to decide, and waits for a worker that serves its task queue.
+    pub waits_for_worker: bool,
     /// The run whose step it is.
     pub parent: Option<ParentRun>,
     /// What it can be found by.
@@ -112,6 +116,8 @@ pub struct ActivityView {
     pub activity_type: ActivityType,
     /// The saga step that it is, undoes, verifies, or calls for help about.
     pub step: Option<StepName>,
+    /// Whose workers make its attempts.
+    pub task_queue: TaskQueue,
     /// What it is for the run's saga.
     pub purpose: ActivityPurpose,
     /// The number of the attempt that runs or is due next.
@@ -172,6 +178,10 @@ impl RunDescription {
                 |started| started.workflow_type.clone(),
             ),
             definition: started.and_then(|started| started.definition),
+            task_queue: started
+                .and_then(|started| started.task_queue.clone())
+                .unwrap_or_default(),
+            waits_for_worker: state.task_due() && state.parked().is_none(),
             parent: started.and_then(|started| started.parent.clone()),
             search_attributes: started
                 .map(|started| started.search_attributes.clone())
@@ -259,6 +269,7 @@ impl ActivityView {
         Self {
             activity_id: activity.attributes.activity_id.clone(),
             activity_type: activity.attributes.activity_type.clone(),
+            task_queue: state.task_queue_of(activity).cloned().unwrap_or_default(),
             step,
             purpose,
             attempt: activity.attempt,

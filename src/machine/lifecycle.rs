@@ -31,6 +31,7 @@ impl TurnBuilder<'_> {
             run_timeout,
             identity,
             saga,
+            task_queue,
             parent,
             search_attributes,
             adopted,
@@ -45,6 +46,7 @@ impl TurnBuilder<'_> {
             run_timeout,
             identity,
             saga,
+            task_queue,
             parent,
             search_attributes,
         })));

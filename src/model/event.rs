@@ -9,7 +9,7 @@ use super::{
     ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, ExternalCancel, ExternalSignal, Failure,
     LocalActivityEnded, Payload, RequestId, RetryState, RunId, SagaAdopted, SagaDecided, SagaOptions,
     SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted, SignalName, StepSpec,
-    StepVerdict, TimerId, Timestamp, UpdateCompleted, UpdateRequest, VersionMarker, WaitResult, WorkflowId,
+    StepVerdict, TaskQueue, TimerId, Timestamp, UpdateCompleted, UpdateRequest, VersionMarker, WaitResult, WorkflowId,
     WorkflowType,
 };
 
@@ -275,6 +275,8 @@ pub struct RunStarted {
     pub identity: String,
     /// How its saga is undone; `None`: as by default.
     pub saga: Option<Box<SagaOptions>>,
+    /// Whose workers decide for it, and make the attempts of its activities. `None`: those of the default queue.
+    pub task_queue: Option<TaskQueue>,
     /// The run whose step this run is.
     pub parent: Option<ParentRun>,
     /// What it can be found by.

@@ -18,6 +18,7 @@ mod retry;
 mod saga;
 mod saga_event;
 mod status;
+mod task_queue;
 mod task_token;
 mod throttle;
 mod time;
@@ -34,7 +35,7 @@ pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
 pub(crate) use ids::check as check_id;
 pub use ids::{
     ActivityId, ActivityType, ChangeId, DefinitionDigest, EventId, IdError, LockName, QueryName, RequestId, RunId,
-    SignalName, StepName, TimerId, UpdateId, UpdateName, WorkflowId, WorkflowType,
+    SignalName, StepName, TaskQueue, TimerId, UpdateId, UpdateName, WorkflowId, WorkflowType,
 };
 pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
 pub use local::{LocalActivity, LocalActivityEnded};
@@ -52,6 +53,7 @@ pub use saga_event::{
     StepVerdict, UNDO_SUFFIX, UnwindCause, WaitResult,
 };
 pub use status::{Outcome, ParkReason, RunStatus, StuckReason};
+pub use task_queue::{DEFAULT_TASK_QUEUE, TaskQueueOptions};
 pub use task_token::{TaskToken, TaskTokenError};
 pub use throttle::{ActivityLimits, Breaker, Rate};
 pub use time::Timestamp;

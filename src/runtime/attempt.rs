@@ -82,6 +82,8 @@ pub(super) struct AttemptOrder {
     /// What the definition of its run allows it to reveal.
     pub(super) secrets: Option<Declared>,
     pub(super) input: Payload,
+    /// The places of its task queue, if their number is limited.
+    pub(super) queue: Option<Arc<Semaphore>>,
     pub(super) due: Timestamp,
     pub(super) schedule_to_start: Option<Duration>,
     pub(super) start_to_close: Duration,
@@ -180,6 +182,7 @@ impl AttemptPool {
             info,
             secrets,
             input,
+            queue,
             due,
             schedule_to_start,
             start_to_close,
@@ -191,10 +194,15 @@ impl AttemptPool {
         let waiting = async {
             let mut pass = self.throttle.enter(info.activity_type.as_str(), lane).await?;
             let place = pass.take_place();
+            let in_queue = match queue {
+                Some(queue) => queue.acquire_owned().await.ok(),
+                None => None,
+            };
             let permit = Arc::clone(slots).acquire_owned().await;
             let places = permit.map(|permit| Places {
                 _in_engine: permit,
                 _in_type: place,
+                _in_queue: in_queue,
             });
             Some((pass, places))
         };
@@ -314,10 +322,11 @@ impl AttemptPool {
     }
 }
 
-/// An attempt's places, for as long as its code runs: among all of the engine, and among those of its type.
+/// An attempt's places, for as long as its code runs: among all of the engine, those of its type, and those of its queue.
 struct Places {
     _in_engine: OwnedSemaphorePermit,
     _in_type: Option<OwnedSemaphorePermit>,
+    _in_queue: Option<OwnedSemaphorePermit>,
 }
 
 impl Slots {

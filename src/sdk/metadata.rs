@@ -1,7 +1,7 @@
 //! What the attributes say about a function, found again by the function item's type. Lives here: the records that
 //! `#[activity]` and `#[workflow]` submit, and looking them up. Must not live here: reading attributes (`macros`).
 
-use crate::model::{ActivityOptions, ActivityType, SagaOptions, WorkflowType};
+use crate::model::{ActivityOptions, ActivityType, SagaOptions, TaskQueue, WorkflowType};
 
 use super::definition::StepDefinition;
 use super::names::{FunctionNameError, function_name};
@@ -90,6 +90,22 @@ pub(super) fn as_step<F: 'static>() -> Result<StepDefinition, FunctionNameError>
     Ok(StepDefinition::default())
 }
 
+/// The task queue that the function's attribute gives its runs.
+#[cfg_attr(
+    not(feature = "macros"),
+    allow(
+        clippy::extra_unused_type_parameters,
+        reason = "only attributes tell functions apart"
+    )
+)]
+pub(super) fn task_queue<F: 'static>() -> Option<TaskQueue> {
+    #[cfg(feature = "macros")]
+    if let Some(metadata) = collected::of_workflow::<F>() {
+        return metadata.task_queue.map(TaskQueue::from_trusted);
+    }
+    None
+}
+
 /// What the function's attribute says about its sagas.
 #[cfg_attr(
     not(feature = "macros"),
@@ -162,6 +178,8 @@ mod collected {
         pub function: fn() -> TypeId,
         /// The workflow type, when it is not the function's name.
         pub name: Option<&'static str>,
+        /// The task queue of its runs, if it names one.
+        pub task_queue: Option<&'static str>,
         /// Sets what the attribute says about sagas, if it does.
         pub saga: Option<fn(&mut SagaOptions)>,
     }

@@ -13,6 +13,7 @@ mod compensation;
 mod definition;
 mod desk;
 mod desk_policy;
+mod kept_back;
 mod lifecycle;
 mod messages;
 mod oracle;

@@ -69,6 +69,7 @@ async fn each_lane_has_places_of_its_own() {
             info,
             secrets: None,
             input: Payload::null(),
+            queue: None,
             due: Timestamp::EPOCH,
             schedule_to_start: None,
             start_to_close: Duration::from_secs(10),

@@ -12,6 +12,7 @@ mod launch;
 mod local;
 mod locks;
 mod questions;
+mod queue;
 mod reports;
 
 use std::collections::BTreeMap;
@@ -29,11 +30,13 @@ use crate::store::Epoch;
 use self::launch::is_held_back;
 use self::locks::AtTheTable;
 use self::questions::Questions;
+use self::queue::TurnPlace;
 use super::attempt::{AttemptHandle, panic_message};
 use super::commit_queue::Outbox;
 use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{Delivered, FromRun, Incarnation, Letter, RunNews};
+use super::queues::Worker;
 use super::recovery::{Draining, ParkedDecider, Rebuilt, turn_record};
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
@@ -67,6 +70,9 @@ pub(super) struct RunActor {
     committing: Option<Vec<(Letter, Reply)>>,
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
     locks: AtTheTable,
+    /// Of its task queue; `None`: nobody here decides for it.
+    worker: Option<Arc<Worker>>,
+    turn_place: TurnPlace,
     /// The wake-up time that the shard knows of.
     wake: Option<Timestamp>,
     /// Decided, but only to be done once the turn in progress is durable.
@@ -97,10 +103,12 @@ impl RunActor {
     /// A run with this state, which takes the letters first.
     pub(super) fn new(at: RunAddress, run: Rebuilt, inbox: Vec<Letter>) -> Self {
         let (inbox, questions) = Questions::sort(inbox);
-        Self {
+        let mut actor = Self {
             at,
             questions,
             locks: AtTheTable::of(&run.state),
+            worker: run.worker,
+            turn_place: TurnPlace::default(),
             state: run.state,
             decider: run.decider,
             foreign_wakes: run.foreign_wakes,
@@ -113,7 +121,9 @@ impl RunActor {
             given_up: false,
             over: None,
             busy: None,
-        }
+        };
+        actor.let_go_what_has_a_worker();
+        actor
     }
 
     /// The run has failed too often: its code is not asked any more, it is set aside for this reason.
@@ -136,6 +146,10 @@ impl RunActor {
     fn pump(&mut self, ctx: &mut Context<Self>) {
         loop {
             while self.may_decide() && !self.inbox.is_empty() {
+                // Called again when there is a place.
+                let Some(_place) = self.take_turn_place(ctx) else {
+                    return;
+                };
                 self.decide_inbox(ctx);
             }
             if self.committing.is_none() && self.over.is_none() {
@@ -194,7 +208,7 @@ impl RunActor {
                 return self.fail(ctx, ParkReason::Panicked { message }, false);
             }
         };
-        if let Some(reason) = decision.task_failure.filter(|_| !draining) {
+        if let Some(reason) = decision.task_failure.filter(|_| !draining && self.worker.is_some()) {
             self.task_failed(reason);
         }
         let answers = letters.into_iter().zip(decision.replies).collect();
@@ -270,6 +284,9 @@ impl RunActor {
                 Reply::Rejected(Rejection::CannotDecide(_)) if self.at.shared.is_draining() => {
                     Err(RequestError::ShuttingDown)
                 }
+                Reply::Rejected(Rejection::CannotDecide(_)) if self.worker.is_none() => {
+                    Err(RequestError::NoWorker(self.task_queue()))
+                }
                 Reply::Rejected(rejection) => Err(RequestError::Rejected(rejection)),
             });
         }
@@ -305,7 +322,7 @@ impl RunActor {
         let state = &self.state;
         self.attempts.retain(|token, _| state.wants_attempt(*token));
         let now = self.at.shared.clock.now();
-        let mut held = Vec::new();
+        let (mut held, mut without_worker) = (Vec::new(), Vec::new());
         for activity in self.state.attempts_due(now) {
             let token = activity.token();
             if self.attempts.contains_key(&token) {
@@ -313,14 +330,17 @@ impl RunActor {
             }
             if self.at.shared.is_draining() && is_held_back(activity) {
                 held.push(token);
+            } else if self.worker_of(activity).is_none() && !activity.is_about_a_child() {
+                without_worker.push(token);
             } else {
                 let attempt = self.launch(activity, ctx.address());
                 self.attempts.insert(token, attempt);
             }
         }
-        if !held.is_empty() {
-            let why = HoldReason::Stopping;
-            self.inbox.push(Letter::internal(Input::Hold { attempts: held, why }));
+        for (attempts, why) in [(held, HoldReason::Stopping), (without_worker, HoldReason::NoWorker)] {
+            if !attempts.is_empty() {
+                self.inbox.push(Letter::internal(Input::Hold { attempts, why }));
+            }
         }
         for (token, attempt) in &self.attempts {
             if self.state.cancels_attempt(*token) {

@@ -4,6 +4,7 @@ use actix::{Context, Handler};
 
 use crate::model::Input;
 
+use super::super::error::RequestError;
 use super::super::messages::{Ask, Letter, StartWith};
 use super::super::recovery::begin;
 use super::ShardActor;
@@ -47,6 +48,11 @@ impl Handler<StartWith> for ShardActor {
             entry.watchers.retain(|watcher| !watcher.is_closed());
             entry.watchers.push(watch);
             return self.hand_over(&workflow_id, then, ctx);
+        }
+        let served = self.shared.queues.worker(start.task_queue.as_ref()).is_some();
+        if !served && matches!(then.input, Input::Update(_)) {
+            // Nobody could decide about it, and neither must be there without the other.
+            return then.answer(Err(RequestError::NoWorker(start.task_queue.unwrap_or_default())));
         }
         let closed = self.shared.store.get().and_then(|store| store.find(&workflow_id));
         let new = match closed {

@@ -18,8 +18,9 @@ use crate::model::{
     ActivityId, ActivityOptions, ActivityRole, ActivityScheduled, ActivityType, Application, ChangeId,
     CompensationInput, CompensationSpec, DefinitionDigest, Event, EventAttributes, EventId, Failure, FailureKind,
     InFlight, LocalActivityEnded, OnAmbiguous, ParentRun, Payload, RequestId, RetryPolicy, RetryState, RunId,
-    RunStarted, SagaStuck, SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TimeoutKind,
-    TimerId, Timestamp, Turn, UnwindCause, VersionMarker, WorkflowId, WorkflowSignaled, WorkflowTask, WorkflowType,
+    RunStarted, SagaStuck, SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TaskQueue,
+    TimeoutKind, TimerId, Timestamp, Turn, UnwindCause, VersionMarker, WorkflowId, WorkflowSignaled, WorkflowTask,
+    WorkflowType,
 };
 
 type Decoded<T> = Result<T, RecordError>;
@@ -150,6 +151,7 @@ fn run_started(started: &wire::RunStarted<'_>) -> Decoded<RunStarted> {
             .as_deref()
             .map(|options| saga::options(options).map(Box::new))
             .transpose()?,
+        task_queue: started.task_queue.map(TaskQueue::from_trusted),
         parent: started.parent.as_ref().map(|parent| ParentRun {
             workflow_id: WorkflowId::from_trusted(parent.workflow_id),
             run_id: RunId::from_bytes(parent.run_id),
@@ -236,6 +238,7 @@ fn options(options: &wire::ActivityOptions<'_>) -> Decoded<ActivityOptions> {
                 .map(|&name| name.to_owned())
                 .collect(),
         },
+        task_queue: options.task_queue.map(TaskQueue::from_trusted),
     })
 }
 

@@ -127,14 +127,16 @@ fn options() -> BoxedStrategy<ActivityOptions> {
                 }
             },
         );
-    (limit(), limit(), duration(), limit(), retry)
+    let queue = proptest::option::of(text().prop_map(TaskQueue::from_trusted));
+    (limit(), limit(), duration(), limit(), retry, queue)
         .prop_map(
-            |(schedule_to_close, schedule_to_start, start_to_close, heartbeat, retry)| ActivityOptions {
+            |(schedule_to_close, schedule_to_start, start_to_close, heartbeat, retry, task_queue)| ActivityOptions {
                 schedule_to_close,
                 schedule_to_start,
                 start_to_close,
                 heartbeat,
                 retry,
+                task_queue,
             },
         )
         .boxed()
@@ -201,13 +203,14 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
         ),
         (
             proptest::option::of(saga::saga_options().prop_map(Box::new)),
+            proptest::option::of(text().prop_map(TaskQueue::from_trusted)),
             proptest::option::of((text(), any::<[u8; 16]>())),
             proptest::collection::btree_map(text(), payload(), 0..3),
         ),
     )
         .prop_map(
             |((id, run, kind, digest), (input, request, run_timeout, identity), more)| {
-                let (saga, parent, search_attributes) = more;
+                let (saga, task_queue, parent, search_attributes) = more;
                 E::WorkflowExecutionStarted(Arc::new(RunStarted {
                     workflow_id: WorkflowId::from_trusted(id),
                     run_id: RunId::from_bytes(run),
@@ -218,6 +221,7 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
                     run_timeout,
                     identity,
                     saga,
+                    task_queue,
                     parent: parent.map(|(workflow_id, run_id)| ParentRun {
                         workflow_id: WorkflowId::from_trusted(workflow_id),
                         run_id: RunId::from_bytes(run_id),
@@ -368,7 +372,11 @@ fn pending() -> BoxedStrategy<PendingChange> {
         Just(PendingChange::Unparked),
         (
             event_id(),
-            prop_oneof![Just(HoldReason::Stopping), Just(HoldReason::Breaker)]
+            prop_oneof![
+                Just(HoldReason::Stopping),
+                Just(HoldReason::Breaker),
+                Just(HoldReason::NoWorker)
+            ]
         )
             .prop_map(|(scheduled, why)| PendingChange::Held { scheduled, why }),
         (event_id(), time(), payload()).prop_map(|(scheduled, at, details)| PendingChange::Heartbeat {

@@ -49,6 +49,7 @@ fn scheduled() -> EventAttributes {
             start_to_close: Duration::from_secs(10),
             heartbeat: Some(Duration::from_nanos(1)),
             retry,
+            task_queue: Some(TaskQueue::from_trusted("warehouse")),
         },
         role: ActivityRole::Step(Box::new(StepSpec {
             name: StepName::from_trusted("reserve"),
@@ -168,6 +169,7 @@ fn run_events() -> Vec<EventAttributes> {
                     choice: ChoiceKind::Skip,
                 }),
             })),
+            task_queue: Some(TaskQueue::from_trusted("orders")),
             parent: Some(ParentRun {
                 workflow_id: WorkflowId::from_trusted("basket-7"),
                 run_id: RunId::from_bytes([8; 16]),

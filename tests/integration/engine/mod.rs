@@ -21,4 +21,6 @@ mod overload;
 mod programs;
 mod requests;
 mod sizes;
+mod task_queue_places;
+mod task_queues;
 mod time;

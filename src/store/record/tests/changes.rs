@@ -60,5 +60,9 @@ pub(super) fn every_change(scheduled_id: EventId) -> Vec<PendingChange> {
             },
             due: Timestamp::from_micros(1_700_000_002_000_000),
         },
+        PendingChange::Held {
+            scheduled: EventId(5),
+            why: HoldReason::NoWorker,
+        },
     ]
 }
