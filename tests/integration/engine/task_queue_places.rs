@@ -95,7 +95,7 @@ async fn most_at_once(options: TaskQueueOptions) -> usize {
                         std::thread::yield_now();
                     }
                     inside.fetch_sub(1, Ordering::SeqCst);
-                    cx.sleep(Duration::from_millis(1)).await;
+                    cx.sleep(Duration::from_millis(1)).await?;
                 }
                 Ok(input)
             }
