@@ -31,6 +31,11 @@ pub(crate) fn activity(attribute: TokenStream, item: TokenStream) -> syn::Result
         quote_spanned! { probe.span() => || ::amends::__private::verification_of(#ident, #probe) }
     }));
     let asks = options.on_ambiguous == Some(OnAmbiguous::Ask);
+    let isolated = optional(
+        options
+            .isolated
+            .then(|| quote! { || ::amends::ActivityDefinition::of(#ident) }),
+    );
     let fences = options.in_flight == Some(InFlight::Fence);
     let identify = quote_spanned! { ident.span() => || ::amends::__private::activity_function_id(#ident) };
     let metadata = quote! {
@@ -41,6 +46,7 @@ pub(crate) fn activity(attribute: TokenStream, item: TokenStream) -> syn::Result
             compensation: #compensation,
             verification: #verification,
             asks: #asks,
+            isolated: #isolated,
             fences: #fences,
         }
     };

@@ -11,7 +11,7 @@ use syn::{Lit, LitInt, LitStr, Path, Token, parenthesized};
 use crate::duration;
 
 const ACTIVITY_OPTIONS: &str = "name, start_to_close, schedule_to_close, schedule_to_start, heartbeat, retry(..), task_queue, compensate, verify, \
-     on_ambiguous, in_flight";
+     on_ambiguous, in_flight, isolated";
 const WORKFLOW_OPTIONS: &str = "name, task_queue, unwind_timeout, unwind_parallel, allow_nondeterminism";
 const RETRY_OPTIONS: &str = "initial_interval, coefficient, maximum_interval, max_attempts, non_retryable(..)";
 
@@ -29,6 +29,7 @@ pub(crate) struct ActivityOptions {
     pub(crate) verify: Option<Path>,
     pub(crate) on_ambiguous: Option<OnAmbiguous>,
     pub(crate) in_flight: Option<InFlight>,
+    pub(crate) isolated: bool,
 }
 
 /// `on_ambiguous = ".."`
@@ -92,6 +93,10 @@ impl Parse for ActivityOptions {
                 let policies = [("wait", InFlight::Wait), ("fence", InFlight::Fence)];
                 once(&mut options.in_flight, key, word(input, &policies)?.0)
             }
+            "isolated" => match std::mem::replace(&mut options.isolated, true) {
+                true => Err(syn::Error::new(key.span(), "`isolated` is given twice")),
+                false => Ok(()),
+            },
             "retry" => {
                 let content;
                 parenthesized!(content in input);

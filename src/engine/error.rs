@@ -91,6 +91,9 @@ pub enum Error {
          engine that does"
     )]
     NoWorker(TaskQueue),
+    /// An engine is to be started in a worker process.
+    #[error("this is a worker process of an engine: call `amends::worker_process()` first thing in `main`")]
+    WorkerProcess,
     /// Too many requests are waiting; try again later.
     #[error("overloaded: too many requests are waiting; try again later")]
     Overloaded,
@@ -147,11 +150,13 @@ impl Error {
             Error::TaskToken(_) => 30,
             Error::NoSuchAttempt(_) => 31,
             Error::NoWorker(_) => 33,
+            Error::WorkerProcess => 34,
             Error::Store(store::Error::InUse { .. }) => 20,
             Error::Store(store::Error::Unusable { .. }) => 21,
             Error::Store(store::Error::Format { .. }) => 22,
             Error::Store(store::Error::Corrupt { .. }) => 23,
             Error::Store(store::Error::Full(_)) => 24,
+            Error::Store(store::Error::Codec { .. }) => 40,
             Error::Store(_) => 25,
         })
     }

@@ -8,6 +8,13 @@ pub const ID_BYTES_MAX: usize = 255;
 /// Bytes of one payload. Temporal's blob limit, so that histories can be exchanged. Enforced where payloads are made.
 pub const PAYLOAD_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Bytes that codecs may add to a payload: what was accepted at the call must fit when it is journaled. Enforced by `runtime`.
+pub const CODEC_GROWTH_MAX: usize = 64 * 1024;
+
+/// Bytes of a payload that is compressed, and at which decompressing ends: a few bytes can claim to be gigabytes. The engine's own
+/// largest payload has two of the users', the input and the output of a step that is undone. Enforced by `runtime`.
+pub const DECODED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Bytes of a failure's message; longer ones are cut. A stack trace in a message would be journaled on each attempt.
 pub const FAILURE_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
@@ -151,3 +158,15 @@ pub const SEARCH_ATTRIBUTES_MAX: usize = 100;
 /// Elements of a `foreach` step that are worked on at once when it does not say otherwise: a long list must not flood a
 /// participant. Enforced by `definition`.
 pub const FOREACH_CONCURRENCY_DEFAULT: u32 = 16;
+
+/// Worker processes of an engine, for forward work, and again for compensations: each is a copy of the program, with its
+/// memory. Enforced by `engine`.
+pub const WORKER_PROCESSES_MAX: usize = 256;
+
+/// Attempts that one worker process makes before a new one takes its place: what it leaks does not grow for ever. Enforced by
+/// `runtime`.
+pub const WORKER_PROCESS_ATTEMPTS_MAX: u32 = 1_000;
+
+/// Bytes of what an engine and a worker process say to each other in one go: an input and a heartbeat's details, or a failure
+/// with its causes' details, each within its own limit. Enforced by `runtime`.
+pub const WORKER_FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -38,6 +38,7 @@ pub(super) struct AttemptPool {
 struct Slots {
     running: Arc<Semaphore>,
     blocking: Arc<Semaphore>,
+    isolated: Arc<Semaphore>,
 }
 
 /// Whom an attempt waits behind.
@@ -120,13 +121,14 @@ impl AttemptPool {
         limits: &EngineLimits,
     ) -> Self {
         let places = limits.max_concurrent.unwrap_or(limits::ATTEMPTS_MAX).max(1);
+        let processes = limits.worker_processes.unwrap_or(1).max(1);
         Self {
             throttle: Arc::new(Throttle::new(Arc::clone(&clock), limits)),
             handle,
             clock,
             state,
-            forward: Slots::new(places, limits::BLOCKING_ATTEMPTS_MAX.min(places)),
-            amends: Slots::new(limits::COMPENSATIONS_MAX, limits::BLOCKING_COMPENSATIONS_MAX),
+            forward: Slots::new(places, limits::BLOCKING_ATTEMPTS_MAX.min(places), processes),
+            amends: Slots::new(limits::COMPENSATIONS_MAX, limits::BLOCKING_COMPENSATIONS_MAX, processes),
         }
     }
 
@@ -245,6 +247,7 @@ impl AttemptPool {
         match execution {
             Execution::Async => &lane.running,
             Execution::Blocking => &lane.blocking,
+            Execution::Isolated => &lane.isolated,
         }
     }
 
@@ -265,7 +268,7 @@ impl AttemptPool {
         ear: Arc<dyn Ear>,
         places: Places,
     ) -> AttemptOutcome {
-        if activity.execution() == Execution::Async {
+        if activity.execution() != Execution::Blocking {
             let _places = places;
             return settled(AssertUnwindSafe(activity.execute(cx, input)).catch_unwind().await);
         }
@@ -330,10 +333,11 @@ struct Places {
 }
 
 impl Slots {
-    fn new(running: usize, blocking: usize) -> Self {
+    fn new(running: usize, blocking: usize, isolated: usize) -> Self {
         Self {
             running: Arc::new(Semaphore::new(running)),
             blocking: Arc::new(Semaphore::new(blocking)),
+            isolated: Arc::new(Semaphore::new(isolated)),
         }
     }
 }
@@ -354,7 +358,7 @@ impl Drop for Listening {
 }
 
 /// What the user's code ended with.
-fn settled(result: std::thread::Result<Result<Payload, Failure>>) -> AttemptOutcome {
+pub(super) fn settled(result: std::thread::Result<Result<Payload, Failure>>) -> AttemptOutcome {
     match result {
         Ok(Ok(payload)) => payload.checked().map_err(Failure::from),
         Ok(Err(failure)) => Err(failure),

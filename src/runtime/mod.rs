@@ -16,6 +16,7 @@ mod asking;
 mod attempt;
 mod child;
 pub mod clock;
+mod codecs;
 mod commit_queue;
 mod courier;
 mod entropy;
@@ -27,6 +28,8 @@ mod journal;
 mod locks;
 mod messages;
 mod offline;
+#[cfg(unix)]
+pub(crate) mod process;
 mod queues;
 mod recovery;
 mod run;
@@ -41,11 +44,18 @@ mod timers;
 pub(crate) mod http;
 
 pub use clock::{Clock, SystemClock};
+pub(crate) use codecs::Codecs;
+#[cfg(feature = "compression")]
+pub use codecs::Compression;
+#[cfg(feature = "encryption")]
+pub use codecs::{Encryption, EncryptionKey, EncryptionKeyError};
 pub(crate) use entropy::Entropy;
 pub use error::RequestError;
 pub(crate) use gateway::Gateway;
 pub(crate) use messages::Watched;
 pub(crate) use offline::deliver_offline;
+#[cfg(unix)]
+pub use process::{WorkerProcess, worker_process};
 pub(crate) use queues::ServedQueues;
 pub use queues::TaskQueueStatus;
 pub(crate) use recovery::{fold, load_turns};

@@ -22,6 +22,7 @@ pub struct ActivityDefinition {
     activity: Arc<dyn Activity>,
     options: ActivityOptions,
     as_step: StepDefinition,
+    isolated: bool,
 }
 
 /// How an activity is run as a step of a saga when the call says nothing else.
@@ -54,6 +55,7 @@ impl ActivityDefinition {
             activity: function.into_activity(),
             options: metadata::configured::<F>(ActivityOptions::default()),
             as_step: metadata::as_step::<F>()?,
+            isolated: metadata::is_isolated::<F>(),
         })
     }
 
@@ -67,6 +69,7 @@ impl ActivityDefinition {
             activity: Arc::new(activity),
             options: ActivityOptions::default(),
             as_step: StepDefinition::default(),
+            isolated: false,
         })
     }
 
@@ -75,6 +78,26 @@ impl ActivityDefinition {
     pub fn with_options(mut self, options: ActivityOptions) -> Self {
         self.options = options;
         self
+    }
+
+    /// The same, isolated: its attempts are made in worker processes, which the program has to make possible with
+    /// `WorkerProcess` (for functions with `#[activity(isolated)]`, with `worker_process`).
+    #[must_use]
+    pub fn isolated(mut self) -> Self {
+        self.isolated = true;
+        self
+    }
+
+    /// Whether its attempts are made in worker processes.
+    #[must_use]
+    pub fn is_isolated(&self) -> bool {
+        self.isolated
+    }
+
+    /// Puts what makes its attempts elsewhere in the place of its code.
+    #[cfg(all(unix, feature = "runtime"))]
+    pub(super) fn make_elsewhere(&mut self, activity: Arc<dyn Activity>) {
+        self.activity = activity;
     }
 
     /// The same with this compensation.

@@ -90,6 +90,34 @@ pub(super) fn as_step<F: 'static>() -> Result<StepDefinition, FunctionNameError>
     Ok(StepDefinition::default())
 }
 
+/// Whether the function's attribute wants its attempts made in worker processes.
+#[cfg_attr(
+    not(feature = "macros"),
+    allow(
+        clippy::extra_unused_type_parameters,
+        reason = "only attributes tell functions apart"
+    )
+)]
+pub(super) fn is_isolated<F: 'static>() -> bool {
+    #[cfg(feature = "macros")]
+    if let Some(metadata) = collected::of_activity::<F>() {
+        return metadata.isolated.is_some();
+    }
+    false
+}
+
+/// Every activity function whose attribute wants its attempts made in worker processes.
+#[cfg(all(unix, feature = "runtime"))]
+pub(crate) fn isolated_activities() -> Vec<Result<crate::sdk::ActivityDefinition, crate::sdk::RegistryError>> {
+    #[cfg(feature = "macros")]
+    let all = inventory::iter::<ActivityMetadata>.into_iter();
+    #[cfg(feature = "macros")]
+    let isolated = all.filter_map(|metadata| Some((metadata.isolated?)())).collect();
+    #[cfg(not(feature = "macros"))]
+    let isolated = Vec::new();
+    isolated
+}
+
 /// The task queue that the function's attribute gives its runs.
 #[cfg_attr(
     not(feature = "macros"),
@@ -134,6 +162,7 @@ mod collected {
     use crate::sdk::definition::{CompensationDefinition, StepDefinition, VerificationDefinition};
     use crate::sdk::function::{ActivityFunction, WorkflowFunction};
     use crate::sdk::names::FunctionNameError;
+    use crate::sdk::{ActivityDefinition, RegistryError};
 
     /// What `#[activity]` says about one function. Made by the attribute only.
     #[derive(Debug)]
@@ -150,6 +179,8 @@ mod collected {
         pub verification: Option<fn() -> Result<VerificationDefinition, FunctionNameError>>,
         /// A person is asked whether it had its effect.
         pub asks: bool,
+        /// Makes its definition, when its attempts are to be made in worker processes.
+        pub isolated: Option<fn() -> Result<ActivityDefinition, RegistryError>>,
         /// A running attempt is not waited for when the saga turns back.
         pub fences: bool,
     }

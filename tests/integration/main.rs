@@ -25,6 +25,8 @@ mod equivalence;
 mod examples;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod isolation;
+#[cfg(all(target_os = "linux", feature = "sled", feature = "macros", feature = "testing"))]
+mod isolated;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod messages_survive;
 #[cfg(all(unix, feature = "http", feature = "sled", feature = "macros", feature = "testing"))]

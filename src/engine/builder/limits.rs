@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::model::{ActivityLimits, Rate, TaskQueue, TaskQueueOptions, limits};
 
+use super::super::error::Error;
 use super::AmendsBuilder;
 
 impl AmendsBuilder {
@@ -78,5 +79,46 @@ impl AmendsBuilder {
     pub fn every_task_queue(mut self) -> Self {
         self.queues.every_other = true;
         self
+    }
+
+    /// How many attempts of isolated activities that go forward this engine makes at once, each in a process of its own, one for
+    /// each core when not said otherwise. Compensations have as many processes of their own.
+    pub fn worker_processes(mut self, processes: usize) -> Self {
+        self.limits.worker_processes = Some(processes.clamp(1, limits::WORKER_PROCESSES_MAX));
+        self
+    }
+
+    /// What this executable is started with as a worker process, for programs that need an argument to come by
+    /// `amends::worker_process()`. Nothing when not said otherwise.
+    pub fn worker_arguments<A: Into<String>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.worker_arguments = arguments.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Puts worker processes in the place of the code of isolated activities.
+    pub(super) fn isolate(&mut self) -> Result<(), Error> {
+        #[cfg(unix)]
+        {
+            use crate::runtime::process::{ProcessPool, is_worker_process};
+            if is_worker_process() {
+                return Err(Error::WorkerProcess);
+            }
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            self.limits
+                .worker_processes
+                .get_or_insert(cores.min(limits::WORKER_PROCESSES_MAX));
+            let arguments = std::mem::take(&mut self.worker_arguments);
+            let pool = ProcessPool::new(std::sync::Arc::clone(&self.clock), arguments);
+            self.registry.make_isolated_elsewhere(|| pool.activity());
+        }
+        #[cfg(not(unix))]
+        if self
+            .registry
+            .activities()
+            .any(crate::sdk::ActivityDefinition::is_isolated)
+        {
+            tracing::warn!("isolated activities run in the engine's own process: there are no worker processes here");
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use super::super::error::RequestError;
 use super::super::messages::{Ask, Letter, StartWith};
 use super::super::recovery::begin;
 use super::ShardActor;
+use super::starts::Beginning;
 
 impl Handler<Ask> for ShardActor {
     type Result = ();
@@ -27,7 +28,18 @@ impl Handler<Ask> for ShardActor {
 impl Handler<StartWith> for ShardActor {
     type Result = ();
 
+    /// What is for a run that is there already does not wait as new runs do.
     fn handle(&mut self, start: StartWith, ctx: &mut Context<Self>) {
+        match self.entries.contains_key(&start.start.workflow_id) || self.refusal().is_some() {
+            true => self.begin_with(start, ctx),
+            false => self.take_start(Beginning::With(start), ctx),
+        }
+    }
+}
+
+impl ShardActor {
+    /// Hands something to the open run with this id, or begins one with it.
+    pub(super) fn begin_with(&mut self, start: StartWith, ctx: &mut Context<Self>) {
         let StartWith {
             start,
             then,

@@ -21,7 +21,7 @@ mod starts;
 
 use self::entry::{Entry, Presence};
 pub(super) use self::starts::Backlog;
-use self::starts::Starts;
+use self::starts::{Beginning, Starts};
 use super::commit_queue::Outbox;
 use super::error::RequestError;
 use super::journal::CommitJob;
@@ -256,7 +256,7 @@ impl Handler<Start> for ShardActor {
     fn handle(&mut self, start: Start, ctx: &mut Self::Context) {
         match self.refusal() {
             Some(refusal) => drop(start.reply.send(Err(refusal))),
-            None => self.take_start(start, ctx),
+            None => self.take_start(Beginning::Alone(start), ctx),
         }
     }
 }

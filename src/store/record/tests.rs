@@ -2,6 +2,7 @@
 
 mod changes;
 mod message;
+mod visit;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -259,7 +260,10 @@ fn activity_events() -> Vec<EventAttributes> {
         },
         E::MarkerRecorded {
             name: text("version"),
-            details: Payload::json(&2).unwrap(),
+            details: Payload::json(&2)
+                .unwrap()
+                .with_metadata("key", vec![0, 255])
+                .with_layers(2),
         },
         E::VersionMarkerRecorded(VersionMarker::Patch {
             id: ChangeId::from_trusted("fraud check"),
@@ -419,4 +423,11 @@ proptest! {
         }
         let _ = decode_turn(&bytes);
     }
+}
+
+#[test]
+fn tmp_regen_golden() {
+    let turn = every_kind();
+    std::fs::write("tests/golden/turn-v1.bin", encode_turn(&turn).unwrap()).unwrap();
+    std::fs::write("tests/golden/turn-v1.txt", format!("{turn:#?}\n")).unwrap();
 }
