@@ -179,7 +179,7 @@ impl RunState {
                     last_started: 0,
                 };
                 self.note_escalation(&attributes.role);
-                self.activities.insert(event.id, activity);
+                self.activities.insert(event.id, Box::new(activity));
             }
             E::ActivityTaskStarted { scheduled, attempt, .. } => {
                 self.pending(*scheduled)?.last_started = *attempt;
@@ -312,6 +312,6 @@ impl RunState {
         }
         // What the machine does of its own accord does not concern the decider, but by what comes of it.
         self.task_due |= activity.attributes.is_of_the_code();
-        Ok(activity)
+        Ok(*activity)
     }
 }

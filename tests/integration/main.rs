@@ -23,10 +23,10 @@ mod engine;
 mod equivalence;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod examples;
-#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
-mod isolation;
 #[cfg(all(target_os = "linux", feature = "sled", feature = "macros", feature = "testing"))]
 mod isolated;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod isolation;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod messages_survive;
 #[cfg(all(unix, feature = "http", feature = "sled", feature = "macros", feature = "testing"))]

@@ -8,6 +8,7 @@ use super::super::error::RequestError;
 use super::super::messages::{Ask, Letter, StartWith};
 use super::super::recovery::begin;
 use super::ShardActor;
+use super::passive::LookedUp;
 use super::starts::Beginning;
 
 impl Handler<Ask> for ShardActor {
@@ -30,9 +31,9 @@ impl Handler<StartWith> for ShardActor {
 
     /// What is for a run that is there already does not wait as new runs do.
     fn handle(&mut self, start: StartWith, ctx: &mut Context<Self>) {
-        match self.entries.contains_key(&start.start.workflow_id) || self.refusal().is_some() {
-            true => self.begin_with(start, ctx),
-            false => self.take_start(Beginning::With(start), ctx),
+        match self.look_up(&start.start.workflow_id, None) {
+            Ok(LookedUp::Unknown) if self.refusal().is_none() => self.take_start(Beginning::With(start), ctx),
+            _ => self.begin_with(start, ctx),
         }
     }
 }
@@ -56,20 +57,18 @@ impl ShardActor {
         if let Some(refusal) = self.refusal() {
             return then.answer(Err(refusal));
         }
-        if let Some(entry) = self.entries.get_mut(&workflow_id) {
-            entry.watchers.retain(|watcher| !watcher.is_closed());
-            entry.watchers.push(watch);
-            return self.hand_over(&workflow_id, then, ctx);
-        }
         let served = self.shared.queues.worker(start.task_queue.as_ref()).is_some();
-        if !served && matches!(then.input, Input::Update(_)) {
-            // Nobody could decide about it, and neither must be there without the other.
-            return then.answer(Err(RequestError::NoWorker(start.task_queue.unwrap_or_default())));
-        }
-        let closed = self.shared.store.get().and_then(|store| store.find(&workflow_id));
-        let new = match closed {
-            Ok(None) => begin(&self.shared, &start),
-            Ok(Some(head)) => return then.answer(self.started_before(head, start.request_id.as_ref())),
+        let new = match self.look_up(&workflow_id, None) {
+            Ok(LookedUp::Open) => {
+                self.add_watcher(&workflow_id, watch);
+                return self.hand_over(&workflow_id, then, ctx);
+            }
+            Ok(LookedUp::Unknown) if !served && matches!(then.input, Input::Update(_)) => {
+                // Nobody could decide about it, and neither must be there without the other.
+                return then.answer(Err(RequestError::NoWorker(start.task_queue.unwrap_or_default())));
+            }
+            Ok(LookedUp::Unknown) => begin(&self.shared, &start),
+            Ok(LookedUp::Ended(head)) => return then.answer(self.started_before(head, start.request_id.as_ref())),
             Err(error) => Err(error),
         };
         match new {

@@ -19,6 +19,7 @@ mod locks;
 mod messages;
 mod messages_every_turn;
 mod overload;
+mod passive;
 #[cfg(unix)]
 mod programs;
 mod requests;
