@@ -1,7 +1,13 @@
 //! Isolated activities: attempts in child processes of this very program. One works, one never comes to an end, one aborts its
 //! process; the engine and the others do not notice.
 //!
-//!     cargo run --example isolated
+//! Run it with `cargo run --example isolated`.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks to its reader"
+)]
 
 use std::time::Duration;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use amends::model::TimeoutKind;
 use amends::testing::VirtualClock;
 use amends::{
-    ActivityContext, Amends, AmendsBuilder, Failure, Outcome, RetryPolicy, RunStatus, WorkerProcess, WorkflowContext,
+    ActivityContext, Amends, AmendsBuilder, CancellationType, Failure, Outcome, RetryPolicy, RunStatus, WorkerProcess,
+    WorkflowContext,
 };
 use serde_json::{Value, json};
 
@@ -47,7 +48,7 @@ async fn introduce(cx: ActivityContext, name: String) -> Result<Value, Failure> 
 fn misbehave(cx: ActivityContext, how: String) -> Result<u32, Failure> {
     match (how.as_str(), cx.info().attempt) {
         ("abort", 1) => {
-            eprintln!("out of ideas");
+            say("out of ideas");
             std::process::abort()
         }
         ("panic", 1) => panic!("no way"),
@@ -60,9 +61,14 @@ fn misbehave(cx: ActivityContext, how: String) -> Result<u32, Failure> {
             let _ = std::fs::File::from(pipe).write_all(&[255; 64]);
             Ok(0)
         }
-        ("huge", 1) => Err(Failure::from(vec_of_memory())),
+        ("huge", 1) => Err(take_memory()),
         (_, attempt) => Ok(attempt),
     }
+}
+
+fn say(what: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{what}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "what a library that knows no better does")]
@@ -71,7 +77,7 @@ fn leave() -> ! {
 }
 
 /// More than there is: the allocation fails, which ends the process.
-fn vec_of_memory() -> Failure {
+fn take_memory() -> Failure {
     let bytes = std::hint::black_box(1_usize << 46);
     let memory: Vec<u8> = Vec::with_capacity(bytes);
     Failure::new("Enough", format!("{}", memory.capacity()))
@@ -111,6 +117,7 @@ fn engine(home: &Home) -> AmendsBuilder {
         }))
         .workflow_definition(workflow("spinning", |cx, polite| async move {
             let call = cx.activity(spin, &polite.as_bool().unwrap_or(false));
+            let call = call.cancellation(CancellationType::WaitCancellationCompleted);
             call.retry(RetryPolicy::never()).await?;
             Ok(Value::Null)
         }))

@@ -28,6 +28,9 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 /// How long an attempt that was asked to stop may go on before its process is ended.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Bytes that are read in one go.
+const READ_BYTES: usize = 16 * 1024;
+
 /// Bytes of standard error that are kept, from its end: where programs say why they die.
 const STDERR_BYTES_KEPT: usize = 4 * 1024;
 
@@ -89,7 +92,8 @@ impl ProcessPool {
 
     async fn worker(&self) -> Result<Worker, Failure> {
         loop {
-            let Some(mut worker) = self.idle().pop() else {
+            let idle = self.idle().pop();
+            let Some(mut worker) = idle else {
                 return Worker::start(&*self.clock, &self.arguments).await;
             };
             // It may have been ended while nobody looked.
@@ -227,13 +231,13 @@ impl Worker {
 
     /// The next report. Given up in the middle of one, it loses nothing: what was read stays in `unread`.
     async fn hear(&mut self) -> Result<Report, Broken> {
-        let mut chunk = [0; 16 * 1024];
         loop {
             if let Some(report) = self.whole_report()? {
                 return Ok(report);
             }
-            match self.stream.read(&mut chunk).await {
-                Ok(read @ 1..) => self.unread.extend(chunk.iter().take(read)),
+            self.unread.reserve(READ_BYTES);
+            match self.stream.read_buf(&mut self.unread).await {
+                Ok(1..) => {}
                 Ok(_) | Err(_) => return Err(Broken::Closed),
             }
         }

@@ -3,8 +3,6 @@
 //! A frame is its length (4 bytes, little-endian), its kind (1 byte), and a body. Both ends are the same executable, so there
 //! are no versions. Results and failures travel in the form that they have in the journal.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
@@ -199,7 +197,7 @@ fn frame(kind: u8, body: &[u8]) -> Result<Vec<u8>, WireError> {
 fn as_turn(outcome: AttemptOutcome) -> Turn {
     let ended = LocalActivityEnded {
         seq: 0,
-        activity_type: ActivityType::from_trusted(Arc::from("")),
+        activity_type: ActivityType::from_trusted(""),
         outcome,
     };
     Turn {
@@ -235,7 +233,7 @@ fn take<'a>(body: &mut &'a [u8]) -> Result<&'a [u8], WireError> {
 }
 
 fn take_payload(body: &mut &[u8]) -> Result<Payload, WireError> {
-    let encoding = std::str::from_utf8(take(body)?).map_err(unreadable)?.to_owned();
+    let encoding = std::str::from_utf8(take(body)?).map_err(unreadable)?;
     Ok(Payload::from_parts(encoding, take(body)?.to_vec()))
 }
 
