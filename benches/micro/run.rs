@@ -66,6 +66,8 @@ fn start(number: u64, input: u64) -> StartRun {
         task_queue: None,
         parent: None,
         search_attributes: std::collections::BTreeMap::new(),
+        ids: Default::default(),
+        chain: None,
         adopted: None,
     }
 }

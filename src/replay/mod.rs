@@ -51,6 +51,7 @@ use crate::sdk::Registry;
 ///     task_queue: None,
 ///     parent: None,
 ///     search_attributes: Default::default(),
+///     chain: None,
 /// };
 /// let event = |id, attributes| Event { id: EventId(id), time: Timestamp::EPOCH, attributes };
 /// let mut history = vec![

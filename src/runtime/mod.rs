@@ -52,7 +52,7 @@ pub use codecs::{Encryption, EncryptionKey, EncryptionKeyError};
 pub(crate) use entropy::Entropy;
 pub use error::RequestError;
 pub(crate) use gateway::Gateway;
-pub(crate) use messages::Watched;
+pub(crate) use messages::{Delivered, Watched};
 pub(crate) use offline::deliver_offline;
 #[cfg(unix)]
 pub use process::{WorkerProcess, worker_process};

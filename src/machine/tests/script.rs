@@ -226,6 +226,8 @@ pub(super) fn start_run() -> StartRun {
         task_queue: None,
         parent: None,
         search_attributes: std::collections::BTreeMap::new(),
+        ids: IdPolicies::default(),
+        chain: None,
         adopted: None,
     }
 }

@@ -57,6 +57,7 @@ impl Mini {
             task_queue: None,
             parent: None,
             search_attributes: std::collections::BTreeMap::new(),
+            chain: None,
         })));
         mini
     }
@@ -69,6 +70,7 @@ impl Mini {
             updates: &[],
             now: self.now,
             run: &run,
+            task: &WorkflowTask::default(),
         };
         let commands = match &mut self.checked {
             Some(checked) => checked.decide(&task)?,

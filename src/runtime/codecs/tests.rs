@@ -70,6 +70,7 @@ fn turn(input: Payload, failure: Failure) -> Turn {
         task_queue: None,
         parent: None,
         search_attributes: [("customer".to_owned(), Payload::json("ada").unwrap())].into(),
+        chain: None,
     }));
     let failed = EventAttributes::WorkflowExecutionFailed {
         failure,

@@ -6,8 +6,8 @@ use crate::model::Input;
 
 use super::super::error::RequestError;
 use super::super::messages::{Ask, Letter, StartWith};
-use super::super::recovery::begin;
 use super::ShardActor;
+use super::opening::Opening;
 use super::passive::LookedUp;
 use super::starts::Beginning;
 
@@ -32,7 +32,9 @@ impl Handler<StartWith> for ShardActor {
     /// What is for a run that is there already does not wait as new runs do.
     fn handle(&mut self, start: StartWith, ctx: &mut Context<Self>) {
         match self.look_up(&start.start.workflow_id, None) {
-            Ok(LookedUp::Unknown) if self.refusal().is_none() => self.take_start(Beginning::With(start), ctx),
+            Ok(LookedUp::Unknown | LookedUp::Ended(_)) if self.refusal().is_none() => {
+                self.take_start(Beginning::With(start), ctx)
+            }
             _ => self.begin_with(start, ctx),
         }
     }
@@ -42,7 +44,7 @@ impl ShardActor {
     /// Hands something to the open run with this id, or begins one with it.
     pub(super) fn begin_with(&mut self, start: StartWith, ctx: &mut Context<Self>) {
         let StartWith {
-            start,
+            mut start,
             then,
             reply,
             watch,
@@ -58,27 +60,28 @@ impl ShardActor {
             return then.answer(Err(refusal));
         }
         let served = self.shared.queues.worker(start.task_queue.as_ref()).is_some();
-        let new = match self.look_up(&workflow_id, None) {
+        let opening = match self.look_up(&workflow_id, None) {
             Ok(LookedUp::Open) => {
                 self.add_watcher(&workflow_id, watch);
                 return self.hand_over(&workflow_id, then, ctx);
             }
-            Ok(LookedUp::Unknown) if !served && matches!(then.input, Input::Update(_)) => {
+            Ok(LookedUp::Unknown | LookedUp::Ended(_)) if !served && matches!(then.input, Input::Update(_)) => {
                 // Nobody could decide about it, and neither must be there without the other.
-                return then.answer(Err(RequestError::NoWorker(start.task_queue.unwrap_or_default())));
+                Err(RequestError::NoWorker(start.task_queue.clone().unwrap_or_default()))
             }
-            Ok(LookedUp::Unknown) => begin(&self.shared, &start),
-            Ok(LookedUp::Ended(head)) => return then.answer(self.started_before(head, start.request_id.as_ref())),
-            Err(error) => Err(error),
+            Ok(LookedUp::Ended(last)) => self.opening(&mut start, Some(last)),
+            Ok(LookedUp::Unknown) => self.opening(&mut start, None),
+            Err(error) => Err(error.into()),
         };
-        match new {
-            Ok(new) => {
+        match opening {
+            Ok(Opening::New(new)) => {
                 let run_id = start.run_id;
                 // One inbox, one turn: neither is there without the other.
                 let letters = vec![Letter::internal(Input::Start(start)), then];
-                self.open(&workflow_id, run_id, new, letters, watch, ctx);
+                self.open(&workflow_id, run_id, *new, letters, watch, ctx);
             }
-            Err(error) => then.answer(Err(error.into())),
+            Ok(Opening::Known(delivered)) => then.answer(Ok(delivered)),
+            Err(error) => then.answer(Err(error)),
         }
     }
 }

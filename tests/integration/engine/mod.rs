@@ -4,6 +4,7 @@
 mod activities;
 mod amends_first;
 mod async_completion;
+mod chain;
 mod children;
 mod children_change;
 mod code_sagas;
@@ -23,6 +24,7 @@ mod passive;
 #[cfg(unix)]
 mod programs;
 mod requests;
+mod several_runs;
 mod sizes;
 mod task_queue_places;
 mod task_queues;

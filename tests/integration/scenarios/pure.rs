@@ -101,6 +101,8 @@ fn start(saga: &SagaDefinition) -> StartRun {
         task_queue: None,
         parent: None,
         search_attributes: BTreeMap::new(),
+        ids: Default::default(),
+        chain: None,
         adopted: None,
     };
     saga.begin(&mut start).expect("nothing is asked of the input");

@@ -64,5 +64,8 @@ pub(super) fn every_change(scheduled_id: EventId) -> Vec<PendingChange> {
             scheduled: EventId(5),
             why: HoldReason::NoWorker,
         },
+        PendingChange::FollowedBy {
+            run_id: RunId::from_bytes([6; 16]),
+        },
     ]
 }
