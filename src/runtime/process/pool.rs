@@ -179,7 +179,7 @@ impl Worker {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let stderr = Arc::default();
+        let stderr: Arc<Mutex<Vec<u8>>> = Arc::default();
         let output = child.stderr.take();
         let listener = output.map(|output| tokio::spawn(keep_end(output, Arc::clone(&stderr))));
         Ok(Self {

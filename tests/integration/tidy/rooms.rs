@@ -52,7 +52,14 @@ const DOORS: [(&str, &[&str]); 21] = [
     ("plotters", &["src/server/bench/plot.rs"]),
     ("prost", &["src/model/payload/proto.rs"]),
     ("reqwest", &["src/runtime/http.rs", "src/runtime/http/"]),
-    ("rustix", &["src/runtime/exec.rs", "src/server/bench/"]),
+    (
+        "rustix",
+        &[
+            "src/runtime/exec.rs",
+            "src/runtime/process/pool.rs",
+            "src/server/bench/",
+        ],
+    ),
     ("sled", &["src/store/sled"]),
     (
         "tokio",
