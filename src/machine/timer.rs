@@ -4,7 +4,6 @@ use crate::model::{EventAttributes, EventId, Failure, RetryState, TimeoutKind, T
 
 use super::activity::CurrentAttempt;
 use super::decider::Decider;
-use super::pending::PendingActivity;
 use super::turn::{Reply, TurnBuilder};
 
 impl TurnBuilder<'_> {
@@ -50,7 +49,7 @@ impl TurnBuilder<'_> {
         for scheduled in overdue {
             let mut failure = Failure::timeout(TimeoutKind::ScheduleToClose);
             let activity = self.state.activities.get(&scheduled);
-            let attempt = match activity.is_some_and(PendingActivity::is_kept_back) {
+            let attempt = match activity.is_some_and(|activity| activity.is_kept_back()) {
                 true => CurrentAttempt::Waiting,
                 false => CurrentAttempt::Running,
             };
