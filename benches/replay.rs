@@ -103,6 +103,7 @@ impl Writer {
             task_queue: None,
             parent: None,
             search_attributes: std::collections::BTreeMap::new(),
+            memo: std::collections::BTreeMap::new(),
             chain: None,
         })));
         writer.task();

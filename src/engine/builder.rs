@@ -1,5 +1,6 @@
 //! Describing and starting an engine. Must not live here: anything after the start; what it limits (that is `limits`).
 
+mod attributes;
 mod limits;
 mod opening;
 

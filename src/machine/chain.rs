@@ -273,7 +273,8 @@ impl RunState {
             saga: started.saga.clone(),
             task_queue: started.task_queue.clone(),
             parent: started.parent.clone(),
-            search_attributes: started.search_attributes.clone(),
+            search_attributes: self.search_attributes.clone(),
+            memo: self.memo.clone(),
             ids: IdPolicies::default(),
             chain: Some(Box::new(RunChain {
                 first: Some(chain.and_then(|chain| chain.first).unwrap_or(started.run_id)),

@@ -38,6 +38,7 @@ impl TurnBuilder<'_> {
             task_queue,
             parent,
             search_attributes,
+            memo,
             ids: _,
             mut chain,
             adopted,
@@ -58,6 +59,7 @@ impl TurnBuilder<'_> {
             task_queue,
             parent,
             search_attributes,
+            memo,
             chain,
         })));
         if let Some(adopted) = adopted {

@@ -343,6 +343,7 @@ impl Attendant {
             task_queue: self.order.task_queue.clone().or_else(|| code?.task_queue().cloned()),
             parent: Some(self.order.parent.clone()),
             search_attributes: BTreeMap::new(),
+            memo: BTreeMap::new(),
             ids: IdPolicies::default(),
             chain: None,
             adopted: None,
@@ -351,6 +352,10 @@ impl Attendant {
             saga.begin(&mut start).map_err(|error| bad_input(&error.to_string()))?;
         }
         start.task_queue = start.task_queue.or_else(|| self.order.own_queue.clone());
+        let types = self.shared.registry.search_attribute_types();
+        start.search_attributes = types
+            .checked(start.search_attributes)
+            .map_err(|error| bad_input(&error.to_string()))?;
         Ok(start)
     }
 
@@ -373,7 +378,8 @@ impl Attendant {
             saga: started.saga.clone(),
             task_queue: started.task_queue.clone(),
             parent: Some(self.order.parent.clone()),
-            search_attributes: started.search_attributes.clone(),
+            search_attributes: child.search_attributes().clone(),
+            memo: child.memo().clone(),
             ids: IdPolicies::default(),
             chain: None,
             adopted: Some(Box::new(adopted)),

@@ -226,6 +226,7 @@ pub(super) fn start_run() -> StartRun {
         task_queue: None,
         parent: None,
         search_attributes: std::collections::BTreeMap::new(),
+        memo: std::collections::BTreeMap::new(),
         ids: IdPolicies::default(),
         chain: None,
         adopted: None,

@@ -69,7 +69,8 @@ fn turn(input: Payload, failure: Failure) -> Turn {
         saga: None,
         task_queue: None,
         parent: None,
-        search_attributes: [("customer".to_owned(), Payload::json("ada").unwrap())].into(),
+        search_attributes: [("customer".to_owned(), "ada".into())].into(),
+        memo: [("title".to_owned(), Payload::json("ada").unwrap())].into(),
         chain: None,
     }));
     let failed = EventAttributes::WorkflowExecutionFailed {

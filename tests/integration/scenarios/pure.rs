@@ -101,6 +101,7 @@ fn start(saga: &SagaDefinition) -> StartRun {
         task_queue: None,
         parent: None,
         search_attributes: BTreeMap::new(),
+        memo: BTreeMap::new(),
         ids: Default::default(),
         chain: None,
         adopted: None,
