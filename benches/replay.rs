@@ -100,6 +100,7 @@ impl Writer {
             run_timeout: None,
             identity: "bench".to_owned(),
             saga: None,
+            task_queue: None,
             parent: None,
             search_attributes: std::collections::BTreeMap::new(),
             memo: std::collections::BTreeMap::new(),

@@ -31,8 +31,8 @@ pub use engine::{
 pub use model::Bincode;
 pub use model::{
     ActivityLimits, ActivityOptions, Breaker, DEFAULT_VERSION, Failure, IdConflictPolicy, IdReusePolicy, Outcome,
-    ParentClosePolicy, Payload, Raw, RetryPolicy, RunStatus, SearchAttributeType, SearchAttributeValue, TaskToken,
-    TaskTokenError, Timestamp, Undo, Verdict,
+    ParentClosePolicy, Payload, Raw, RetryPolicy, RunStatus, SearchAttributeType, SearchAttributeValue, TaskQueue,
+    TaskQueueOptions, TaskToken, TaskTokenError, Timestamp, Undo, Verdict,
 };
 #[cfg(feature = "prost")]
 pub use model::{Proto, ProtoJson};
@@ -40,6 +40,8 @@ pub use model::{Proto, ProtoJson};
 pub use runtime::Compression;
 #[cfg(feature = "encryption")]
 pub use runtime::{Encryption, EncryptionKey, EncryptionKeyError};
+#[cfg(all(unix, feature = "runtime"))]
+pub use runtime::{WorkerProcess, worker_process};
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationType, ChildCancellationType, ChildHandle,
     ChildWorkflow, CodecContext, CodecError, CompensationDefinition, Execution, PayloadCodec, Registry, RegistryError,
@@ -57,7 +59,7 @@ pub mod __private {
 
     pub use inventory;
 
-    pub use crate::model::{ActivityOptions, SagaOptions};
+    pub use crate::model::{ActivityOptions, SagaOptions, TaskQueue};
     pub use crate::sdk::{
         ActivityMetadata, WorkflowMetadata, activity_function_id, compensation_of, verification_of,
         workflow_function_id,

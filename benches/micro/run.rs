@@ -63,6 +63,7 @@ fn start(number: u64, input: u64) -> StartRun {
         run_timeout: None,
         identity: "bench".to_owned(),
         saga: None,
+        task_queue: None,
         parent: None,
         search_attributes: std::collections::BTreeMap::new(),
         memo: std::collections::BTreeMap::new(),

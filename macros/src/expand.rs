@@ -31,6 +31,11 @@ pub(crate) fn activity(attribute: TokenStream, item: TokenStream) -> syn::Result
         quote_spanned! { probe.span() => || ::amends::__private::verification_of(#ident, #probe) }
     }));
     let asks = options.on_ambiguous == Some(OnAmbiguous::Ask);
+    let isolated = optional(
+        options
+            .isolated
+            .then(|| quote! { || ::amends::ActivityDefinition::of(#ident) }),
+    );
     let fences = options.in_flight == Some(InFlight::Fence);
     let identify = quote_spanned! { ident.span() => || ::amends::__private::activity_function_id(#ident) };
     let metadata = quote! {
@@ -41,6 +46,7 @@ pub(crate) fn activity(attribute: TokenStream, item: TokenStream) -> syn::Result
             compensation: #compensation,
             verification: #verification,
             asks: #asks,
+            isolated: #isolated,
             fences: #fences,
         }
     };
@@ -55,10 +61,16 @@ pub(crate) fn workflow(attribute: TokenStream, item: TokenStream) -> syn::Result
     }
     let name = optional(options.name.as_ref().map(|name| quote! { #name }));
     let ident = &function.sig.ident;
+    let task_queue = optional(options.task_queue.as_ref().map(|name| quote! { #name }));
     let saga = optional(saga_sets(&options));
     let identify = quote_spanned! { ident.span() => || ::amends::__private::workflow_function_id(#ident) };
     let metadata = quote! {
-        ::amends::__private::WorkflowMetadata { function: #identify, name: #name, saga: #saga }
+        ::amends::__private::WorkflowMetadata {
+            function: #identify,
+            name: #name,
+            task_queue: #task_queue,
+            saga: #saga,
+        }
     };
     Ok(hidden_block(&function, &metadata, &TokenStream::new()))
 }
@@ -120,7 +132,12 @@ fn option_sets(options: &ActivityOptions) -> TokenStream {
         Some(quote! { options.#field = ::core::option::Option::Some(#value); })
     });
     let retry = options.retry.as_ref().map(retry_sets);
-    quote! { #start_to_close #(#limits)* #retry }
+    let task_queue = options.task_queue.as_ref().map(|name| {
+        quote! {
+            options.task_queue = ::core::option::Option::Some(::amends::__private::TaskQueue::from_trusted(#name));
+        }
+    });
+    quote! { #start_to_close #(#limits)* #retry #task_queue }
 }
 
 fn retry_sets(retry: &RetryOptions) -> TokenStream {

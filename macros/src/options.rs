@@ -10,9 +10,9 @@ use syn::{Lit, LitInt, LitStr, Path, Token, parenthesized};
 
 use crate::duration;
 
-const ACTIVITY_OPTIONS: &str = "name, start_to_close, schedule_to_close, schedule_to_start, heartbeat, retry(..), compensate, verify, on_ambiguous, \
-     in_flight";
-const WORKFLOW_OPTIONS: &str = "name, unwind_timeout, unwind_parallel, allow_nondeterminism";
+const ACTIVITY_OPTIONS: &str = "name, start_to_close, schedule_to_close, schedule_to_start, heartbeat, retry(..), task_queue, compensate, verify, \
+     on_ambiguous, in_flight, isolated";
+const WORKFLOW_OPTIONS: &str = "name, task_queue, unwind_timeout, unwind_parallel, allow_nondeterminism";
 const RETRY_OPTIONS: &str = "initial_interval, coefficient, maximum_interval, max_attempts, non_retryable(..)";
 
 /// `#[activity(..)]`
@@ -24,10 +24,12 @@ pub(crate) struct ActivityOptions {
     pub(crate) schedule_to_start: Option<Duration>,
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) retry: Option<RetryOptions>,
+    pub(crate) task_queue: Option<LitStr>,
     pub(crate) compensate: Option<Path>,
     pub(crate) verify: Option<Path>,
     pub(crate) on_ambiguous: Option<OnAmbiguous>,
     pub(crate) in_flight: Option<InFlight>,
+    pub(crate) isolated: bool,
 }
 
 /// `on_ambiguous = ".."`
@@ -59,6 +61,7 @@ pub(crate) struct RetryOptions {
 #[derive(Default)]
 pub(crate) struct WorkflowOptions {
     pub(crate) name: Option<LitStr>,
+    pub(crate) task_queue: Option<LitStr>,
     pub(crate) unwind_timeout: Option<Duration>,
     pub(crate) unwind_parallel: Option<u32>,
     /// Why its body is not looked through.
@@ -75,6 +78,7 @@ impl Parse for ActivityOptions {
             "schedule_to_close" => once(&mut options.schedule_to_close, key, limit(input)?),
             "schedule_to_start" => once(&mut options.schedule_to_start, key, limit(input)?),
             "heartbeat" => once(&mut options.heartbeat, key, limit(input)?),
+            "task_queue" => once(&mut options.task_queue, key, name(input)?),
             "compensate" => once(&mut options.compensate, key, value(input)?),
             "verify" => once(&mut options.verify, key, value(input)?),
             "on_ambiguous" => {
@@ -89,6 +93,10 @@ impl Parse for ActivityOptions {
                 let policies = [("wait", InFlight::Wait), ("fence", InFlight::Fence)];
                 once(&mut options.in_flight, key, word(input, &policies)?.0)
             }
+            "isolated" => match std::mem::replace(&mut options.isolated, true) {
+                true => Err(syn::Error::new(key.span(), "`isolated` is given twice")),
+                false => Ok(()),
+            },
             "retry" => {
                 let content;
                 parenthesized!(content in input);
@@ -129,6 +137,7 @@ impl Parse for WorkflowOptions {
         let mut options = Self::default();
         each(input, |key, input| match key.to_string().as_str() {
             "name" => once(&mut options.name, key, name(input)?),
+            "task_queue" => once(&mut options.task_queue, key, name(input)?),
             "unwind_timeout" => once(&mut options.unwind_timeout, key, limit(input)?),
             "unwind_parallel" => once(&mut options.unwind_parallel, key, parallel(input)?),
             "allow_nondeterminism" => once(&mut options.allow_nondeterminism, key, reason(input)?),
@@ -303,7 +312,7 @@ mod tests {
         let refusal = |text: &str| syn::parse_str::<WorkflowOptions>(text).err().unwrap().to_string();
         assert!(refusal("unwind_parallel = 0").contains("nothing would ever be undone"));
         assert!(refusal("allow_nondeterminism = \"\"").contains("say why"));
-        assert!(refusal("deadline = \"1s\"").contains("there are: name, unwind_timeout, unwind_parallel"));
+        assert!(refusal("deadline = \"1s\"").contains("there are: name, task_queue, unwind_timeout, unwind_parallel"));
     }
 
     #[test]

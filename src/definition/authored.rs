@@ -14,6 +14,7 @@ pub(super) struct Saga {
     pub(super) name: Option<String>,
     pub(super) version: Option<String>,
     pub(super) description: Option<String>,
+    pub(super) task_queue: Option<String>,
     pub(super) run_timeout: Option<Duration>,
     pub(super) unwind_timeout: Option<Duration>,
     pub(super) unwind_parallel: Option<u32>,
@@ -149,7 +150,7 @@ pub(super) struct Timer {
     pub(super) until: Option<Value>,
 }
 
-/// Timeouts and retry policy; whatever is absent comes from the defaults.
+/// Timeouts, retry policy and task queue; whatever is absent comes from the defaults.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Options {
     pub(super) start_to_close: Option<Duration>,
@@ -157,6 +158,8 @@ pub(super) struct Options {
     pub(super) schedule_to_start: Option<Duration>,
     pub(super) heartbeat: Option<Duration>,
     pub(super) retry: Retry,
+    /// `None`: that of the run.
+    pub(super) task_queue: Option<String>,
 }
 
 /// A retry policy; whatever is absent comes from the defaults.

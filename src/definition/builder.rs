@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::model::{ActivityOptions, ChoiceKind, InFlight, RetryPolicy};
+use crate::model::{ActivityOptions, ChoiceKind, InFlight, RetryPolicy, TaskQueue};
 
 use super::authored::{self, OnAmbiguous, Options, Retry};
 use super::load::{ParseOptions, check};
@@ -56,6 +56,12 @@ impl SagaBuilder {
     /// What the saga does, for people.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.0.description = Some(description.into());
+        self
+    }
+
+    /// The task queue of its runs: whose workers decide for them, and do what names no other queue.
+    pub fn task_queue(mut self, task_queue: impl Into<String>) -> Self {
+        self.0.task_queue = Some(task_queue.into());
         self
     }
 
@@ -196,6 +202,7 @@ fn authored_options(options: &ActivityOptions) -> Options {
         schedule_to_start: options.schedule_to_start,
         heartbeat: options.heartbeat,
         retry: authored_retry(&options.retry),
+        task_queue: options.task_queue.as_ref().map(TaskQueue::to_string),
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::model::{ActivityOptions, DefinitionDigest, InFlight, RetryPolicy, StepKind};
+use crate::model::{ActivityOptions, DefinitionDigest, InFlight, RetryPolicy, StepKind, TaskQueue};
 
 mod work;
 
@@ -31,6 +31,8 @@ pub(super) struct Saga {
     pub(super) version: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) task_queue: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) run_timeout_us: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,7 +111,7 @@ pub(super) struct Stuck {
     pub(super) decide_after_us: u64,
 }
 
-/// Timeouts (in microseconds) and retry policy.
+/// Timeouts (in microseconds), retry policy and task queue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Options {
@@ -126,6 +128,8 @@ pub(super) struct Options {
     maximum_attempts: u32,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     non_retryable: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    task_queue: Option<String>,
 }
 
 /// The canonical bytes cannot be read.
@@ -145,6 +149,7 @@ impl Saga {
             name,
             version: None,
             description: None,
+            task_queue: None,
             run_timeout_us: None,
             unwind_timeout_us: None,
             unwind_parallel: None,
@@ -217,6 +222,7 @@ impl From<&ActivityOptions> for Options {
             ),
             maximum_attempts: retry.maximum_attempts,
             non_retryable: retry.non_retryable_types.clone(),
+            task_queue: options.task_queue.as_ref().map(TaskQueue::to_string),
         }
     }
 }
@@ -235,6 +241,7 @@ impl From<&Options> for ActivityOptions {
                 maximum_attempts: options.maximum_attempts,
                 non_retryable_types: options.non_retryable.clone(),
             },
+            task_queue: options.task_queue.as_deref().map(TaskQueue::from_trusted),
         }
     }
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::model::{
-    ActivityOptions, ActivityType, AutomaticDecision, ChoiceKind, Escalation, SagaOptions, StepName, WorkflowType,
+    ActivityOptions, ActivityType, AutomaticDecision, ChoiceKind, Escalation, SagaOptions, StepName, TaskQueue,
+    WorkflowType,
 };
 
 use super::canonical::{self, Action, digest};
@@ -53,6 +54,7 @@ pub(super) fn compile(
         name: name.unwrap_or_else(|| WorkflowType::from_trusted("")),
         version: saga.version,
         description: saga.description,
+        task_queue: saga.task_queue.map(TaskQueue::from_trusted),
         run_timeout: saga.run_timeout_us.map(Duration::from_micros),
         config: saga.config,
         step_indices: steps

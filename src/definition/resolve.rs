@@ -19,7 +19,7 @@ use super::canonical::{self, sorted};
 use super::locations::{Part, Problems};
 use super::problem::did_you_mean;
 use super::secret::is_secret_name;
-use options::{check_duration, check_options};
+use options::{check_duration, check_options, check_task_queue};
 use step::Defaults;
 
 /// Applies defaults and overrides. Reported values get a stand-in, so that everything else can still be checked.
@@ -41,6 +41,8 @@ pub(super) fn resolve(
     saga.config = config(&authored.config, overrides, problems);
     saga.output = mapping(authored.output.as_ref(), "output", problems);
     saga.run_timeout_us = limit(authored.run_timeout, "run_timeout", problems);
+    check_task_queue(authored.task_queue.as_deref(), "task_queue", problems);
+    saga.task_queue = authored.task_queue.clone();
     policy::of_saga(authored, &mut saga, problems);
     saga.locks = locks(authored, problems);
     saga.lock_timeout_us = limit(authored.lock_timeout, "lock_timeout", problems);

@@ -1,7 +1,7 @@
 //! A checked definition. Lives here: what the machine asks of a definition while a run goes on. Must not live here:
 //! checks (a `SagaDefinition` that exists is right) and the state of any run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::model::{
     ActivityOptions, ActivityType, DefinitionDigest, OnAmbiguous, SagaOptions, SignalName, StepName, StepSpec,
-    WorkflowType,
+    TaskQueue, WorkflowType,
 };
 
 use super::expression::Template;
@@ -28,6 +28,7 @@ pub(super) struct Inner {
     pub(super) name: WorkflowType,
     pub(super) version: Option<String>,
     pub(super) description: Option<String>,
+    pub(super) task_queue: Option<TaskQueue>,
     pub(super) run_timeout: Option<Duration>,
     pub(super) config: BTreeMap<String, Value>,
     pub(super) steps: Vec<Step>,
@@ -202,6 +203,31 @@ impl SagaDefinition {
     #[must_use]
     pub fn description(&self) -> Option<&str> {
         self.0.description.as_deref()
+    }
+
+    /// The task queue of runs whose start names none. `None`: the default one.
+    #[must_use]
+    pub fn task_queue(&self) -> Option<&TaskQueue> {
+        self.0.task_queue.as_ref()
+    }
+
+    /// Every task queue that it names: its own, and those of what it does. No queue twice.
+    #[must_use]
+    pub fn task_queues(&self) -> BTreeSet<&TaskQueue> {
+        let of_steps = self.0.steps.iter().flat_map(|step| {
+            let compensation = step.spec.compensation.as_ref();
+            let verification = match &step.spec.on_ambiguous {
+                OnAmbiguous::Verify(verification) => Some(&**verification),
+                OnAmbiguous::Compensate | OnAmbiguous::Ask => None,
+            };
+            let after = compensation.into_iter().chain(verification).map(|spec| &spec.options);
+            std::iter::once(&step.options).chain(after)
+        });
+        let escalation = self.0.options.escalation.iter().map(|escalation| &escalation.options);
+        let named = of_steps
+            .chain(escalation)
+            .filter_map(|options| options.task_queue.as_ref());
+        named.chain(&self.0.task_queue).collect()
     }
 
     /// How long a run may take when its start does not say so. `None`: no limit.

@@ -36,8 +36,8 @@ pub enum StartError {
 }
 
 impl SagaDefinition {
-    /// Makes this the start of a run that follows this definition. What the start says itself (a time limit, options,
-    /// search attributes) counts more than what the definition says.
+    /// Makes this the start of a run that follows this definition. What the start says itself (a time limit, options, a
+    /// task queue, search attributes) counts more than what the definition says.
     ///
     /// # Errors
     /// When the input does not fit.
@@ -49,6 +49,7 @@ impl SagaDefinition {
         start.workflow_type = self.name().clone();
         start.definition = Some(self.digest());
         start.run_timeout = start.run_timeout.or(self.run_timeout());
+        start.task_queue = start.task_queue.take().or_else(|| self.task_queue().cloned());
         if start.saga.is_none() && *self.saga_options() != SagaOptions::default() {
             start.saga = Some(Box::new(self.saga_options().clone()));
         }

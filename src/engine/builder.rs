@@ -1,10 +1,10 @@
-//! Describing and starting an engine. Must not live here: anything after the start.
+//! Describing and starting an engine. Must not live here: anything after the start; what it limits (that is `limits`).
 
 mod attributes;
+mod limits;
 mod opening;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,11 @@ use std::time::Duration;
 use crate::definition::{
     Catalog, DefinitionError, ParseOptions, Problem, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, SagaDefinition, Severity,
 };
-use crate::model::{ActivityLimits, Rate, WorkflowType, limits};
+use crate::model::WorkflowType;
 use crate::runtime::secrets::Secrets;
-use crate::runtime::{Clock, Codecs, EngineLimits, EnvironmentSecrets, RuntimeOptions, SecretSource, SystemClock};
+use crate::runtime::{
+    Clock, Codecs, EngineLimits, EnvironmentSecrets, RuntimeOptions, SecretSource, ServedQueues, SystemClock,
+};
 use crate::sdk::{
     ActivityDefinition, ActivityFunction, PayloadCodec, Registry, RegistryError, SharedState, WorkflowDefinition,
     WorkflowFunction,
@@ -40,6 +42,8 @@ pub struct AmendsBuilder {
     clock: Arc<dyn Clock>,
     secrets: Secrets,
     limits: EngineLimits,
+    queues: ServedQueues,
+    worker_arguments: Vec<String>,
     shards: usize,
     passivate_after: Duration,
     admission_timeout: Duration,
@@ -63,6 +67,8 @@ impl AmendsBuilder {
             clock: Arc::new(SystemClock),
             secrets: Secrets::new(EnvironmentSecrets),
             limits: EngineLimits::default(),
+            queues: ServedQueues::default(),
+            worker_arguments: Vec::new(),
             shards: cores,
             passivate_after: Duration::from_secs(10),
             admission_timeout: Duration::from_secs(1),
@@ -173,39 +179,6 @@ impl AmendsBuilder {
         self
     }
 
-    /// What this engine grants the activity type of this name: how many attempts at once, how fast, and when they are parked
-    /// instead of made because its participant does not answer. Steps of definitions that call `http` or run programs are
-    /// of the types `http` and `exec`.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use amends::{ActivityLimits, Amends, Breaker};
-    ///
-    /// let builder = Amends::builder()
-    ///     .activity_limits("charge_card", ActivityLimits::new().max_concurrent(8).breaker(Breaker::after(5)))
-    ///     .activity_limits("send_mail", ActivityLimits::new().rate(14, Duration::from_secs(1)))
-    ///     .max_concurrent_activities(500);
-    /// # let _ = builder;
-    /// ```
-    pub fn activity_limits(mut self, activity_type: impl Into<String>, limits: ActivityLimits) -> Self {
-        self.limits.types.insert(activity_type.into(), limits);
-        self
-    }
-
-    /// How many async attempts that go forward this engine makes at once, 16,384 when not said otherwise; and as many
-    /// blocking ones, but never more than 64. Compensations have places of their own.
-    pub fn max_concurrent_activities(mut self, attempts: usize) -> Self {
-        self.limits.max_concurrent = Some(attempts.clamp(1, limits::ATTEMPTS_MAX));
-        self
-    }
-
-    /// How many attempts that go forward (at least one) this engine makes in so much time. Compensations are not counted.
-    pub fn activity_rate(mut self, attempts: u32, per: Duration) -> Self {
-        let attempts = NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN);
-        self.limits.rate = Some(Rate { attempts, per });
-        self
-    }
-
     /// How long a run may be idle before its memory is returned; 10 s when not said otherwise.
     pub fn passivate_after(mut self, idle: Duration) -> Self {
         self.passivate_after = idle;
@@ -271,6 +244,7 @@ impl AmendsBuilder {
         if !errors.is_empty() {
             return Err(Error::Registry(errors));
         }
+        self.isolate()?;
         let sagas = self.load_sagas()?;
         for activity_type in self.limits.types.keys() {
             if self.registry.activity(activity_type).is_none() {
@@ -286,6 +260,7 @@ impl AmendsBuilder {
             sagas: sagas.clone(),
             state: self.state,
             limits: self.limits,
+            queues: self.queues,
             clock: self.clock,
             shards: self.shards,
             passivate_after: self.passivate_after,

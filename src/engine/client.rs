@@ -4,7 +4,7 @@ use crate::machine::Rejection;
 use crate::model::{
     Event, Input, Payload, RequestId, RunId, SearchAttributeTypes, SignalName, ToPayload, Turn, WorkflowId,
 };
-use crate::runtime::{ActivityTypeStatus, Gateway, fold, load_turns};
+use crate::runtime::{ActivityTypeStatus, Gateway, TaskQueueStatus, fold, load_turns};
 use crate::store::{RunHead, Store, StoreStats, VerifyProgress, VerifyReport};
 
 use super::decision::was_made;
@@ -246,6 +246,13 @@ impl Client {
     #[must_use]
     pub fn activity_types(&self) -> Vec<ActivityTypeStatus> {
         self.engine.runtime().activity_types()
+    }
+
+    /// The task queues that this engine serves by name (the default one included, unless it does not), with what it grants
+    /// them.
+    #[must_use]
+    pub fn task_queues(&self) -> Vec<TaskQueueStatus> {
+        self.engine.runtime().task_queues()
     }
 
     /// Reads and checks everything that is stored.

@@ -4,7 +4,8 @@
 use crate::definition::{DefinitionError, StartError};
 use crate::machine::{CronError, QueryError, Rejection};
 use crate::model::{
-    ChoiceKind, IdError, PayloadError, RunId, RunStatus, SearchAttributeError, TaskTokenError, UpdateId, WorkflowId,
+    ChoiceKind, IdError, PayloadError, RunId, RunStatus, SearchAttributeError, TaskQueue, TaskTokenError, UpdateId,
+    WorkflowId,
 };
 use crate::runtime::RequestError;
 use crate::sdk::RegistryError;
@@ -100,6 +101,16 @@ pub enum Error {
     /// The run has accepted no update with this id.
     #[error("the run has accepted no update {0:?}")]
     UnknownUpdate(UpdateId),
+    /// No worker of this engine serves the run's task queue, so nobody can decide about the request; nothing of it is
+    /// recorded.
+    #[error(
+        "no worker of this engine serves the run's task queue {0:?}: serve it with `AmendsBuilder::task_queue`, or ask an \
+         engine that does"
+    )]
+    NoWorker(TaskQueue),
+    /// An engine is to be started in a worker process.
+    #[error("this is a worker process of an engine: call `amends::worker_process()` first thing in `main`")]
+    WorkerProcess,
     /// Too many requests are waiting; try again later.
     #[error("overloaded: too many requests are waiting; try again later")]
     Overloaded,
@@ -158,6 +169,8 @@ impl Error {
             Error::Interrupted => 12,
             Error::TaskToken(_) => 30,
             Error::NoSuchAttempt(_) => 31,
+            Error::NoWorker(_) => 33,
+            Error::WorkerProcess => 34,
             Error::Store(store::Error::InUse { .. }) => 20,
             Error::Store(store::Error::Unusable { .. }) => 21,
             Error::Store(store::Error::Format { .. }) => 22,
@@ -184,6 +197,7 @@ impl From<RequestError> for Error {
             RequestError::NotFound(workflow_id) => Error::NotFound(workflow_id),
             RequestError::Rejected(rejection) => Error::Rejected(rejection),
             RequestError::UnknownUpdate(update_id) => Error::UnknownUpdate(update_id),
+            RequestError::NoWorker(task_queue) => Error::NoWorker(task_queue),
             RequestError::Overloaded => Error::Overloaded,
             RequestError::ShuttingDown => Error::ShuttingDown,
             RequestError::Interrupted => Error::Interrupted,

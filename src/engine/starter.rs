@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::machine::CronSchedule;
 use crate::model::{
     IdConflictPolicy, IdPolicies, IdReusePolicy, Memo, Payload, RequestId, RetryPolicy, RunChain, RunId, SagaOptions,
-    SearchAttributeValue, SearchAttributes, StartRun, ToPayload, WorkflowId, WorkflowType, check_memo,
+    SearchAttributeValue, SearchAttributes, StartRun, TaskQueue, ToPayload, WorkflowId, WorkflowType, check_memo,
     check_search_attributes,
 };
 use crate::runtime::Entropy;
@@ -21,6 +21,7 @@ pub struct Starter<I, O> {
     id: Option<String>,
     request_id: Option<String>,
     run_timeout: Option<Duration>,
+    task_queue: Option<String>,
     saga_options: Option<SagaOptions>,
     unwind_timeout: Option<Duration>,
     search_attributes: SearchAttributes,
@@ -38,6 +39,7 @@ impl<I, O> Starter<I, O> {
             id: None,
             request_id: None,
             run_timeout: None,
+            task_queue: None,
             saga_options: None,
             unwind_timeout: None,
             search_attributes: SearchAttributes::new(),
@@ -77,6 +79,13 @@ impl<I, O> Starter<I, O> {
     /// How long the run may take; then it ends, undoing its saga steps. No limit when not given.
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
         self.run_timeout = Some(timeout);
+        self
+    }
+
+    /// The task queue of the run: whose workers decide for it, and make the attempts of its activities; instead of the one
+    /// that its workflow or definition names. A run whose queue no worker serves is open, and waits for one.
+    pub fn task_queue(mut self, task_queue: impl Into<String>) -> Self {
+        self.task_queue = Some(task_queue.into());
         self
     }
 
@@ -227,6 +236,8 @@ impl<I, O> Starter<I, O> {
             None => WorkflowId::new(Entropy.run_id(self.engine.runtime().clock().now()).to_string())?,
         };
         let of_code = self.engine.runtime().registry().workflow(workflow_type.as_str());
+        let named = self.task_queue.map(TaskQueue::new).transpose()?;
+        let task_queue = named.or_else(|| of_code.and_then(|workflow| workflow.task_queue().cloned()));
         let of_code = of_code.and_then(|workflow| workflow.saga_options().cloned());
         let mut start = StartRun {
             workflow_id,
@@ -238,6 +249,7 @@ impl<I, O> Starter<I, O> {
             request_id: self.request_id.map(RequestId::new).transpose()?,
             identity: self.engine.identity(),
             saga: self.saga_options.or(of_code).map(Box::new),
+            task_queue,
             parent: None,
             search_attributes: self.search_attributes,
             memo: self.memo,

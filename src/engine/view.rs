@@ -7,8 +7,8 @@ mod step;
 use crate::machine::{LockState, PendingActivity, Phase, RunState, Stuck};
 use crate::model::{
     ActivityId, ActivityRole, ActivityType, DefinitionDigest, EventId, Failure, HoldReason, Initiator, LockName, Memo,
-    Outcome, ParentRun, ParkReason, Payload, RunId, RunStatus, SagaOptions, SearchAttributes, StepName, Timestamp,
-    Turn, UnwindCause, WorkflowId, WorkflowType,
+    Outcome, ParentRun, ParkReason, Payload, RunId, RunStatus, SagaOptions, SearchAttributes, StepName, TaskQueue,
+    Timestamp, Turn, UnwindCause, WorkflowId, WorkflowType,
 };
 
 pub use child::ChildView;
@@ -26,6 +26,10 @@ pub struct RunDescription {
     pub workflow_type: WorkflowType,
     /// The definition it follows, when it is not written in code.
     pub definition: Option<DefinitionDigest>,
+    /// Whose workers decide for it, and make the attempts of its activities that name no other queue.
+    pub task_queue: TaskQueue,
+    /// It has something to decide, and waits for a worker that serves its task queue.
+    pub waits_for_worker: bool,
     /// The run whose child, or whose step, it is.
     pub parent: Option<ParentRun>,
     /// The first run of its chain: itself, when it follows no other.
@@ -126,6 +130,8 @@ pub struct ActivityView {
     pub activity_type: ActivityType,
     /// The saga step that it is, undoes, verifies, or calls for help about.
     pub step: Option<StepName>,
+    /// Whose workers make its attempts.
+    pub task_queue: TaskQueue,
     /// What it is for the run's saga.
     pub purpose: ActivityPurpose,
     /// The number of the attempt that runs or is due next.
@@ -187,6 +193,10 @@ impl RunDescription {
                 |started| started.workflow_type.clone(),
             ),
             definition: started.and_then(|started| started.definition),
+            task_queue: started
+                .and_then(|started| started.task_queue.clone())
+                .unwrap_or_default(),
+            waits_for_worker: turns.last().is_some_and(|last| state.task_due(last.time)) && state.parked().is_none(),
             parent: started.and_then(|started| started.parent.clone()),
             search_attributes: state.search_attributes().clone(),
             memo: state.memo().clone(),
@@ -279,6 +289,7 @@ impl ActivityView {
         Self {
             activity_id: activity.attributes.activity_id.clone(),
             activity_type: activity.attributes.activity_type.clone(),
+            task_queue: state.task_queue_of(activity).cloned().unwrap_or_default(),
             step,
             purpose,
             attempt: activity.attempt,

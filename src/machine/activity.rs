@@ -67,7 +67,8 @@ impl TurnBuilder<'_> {
             .state
             .activities
             .values()
-            .filter(|activity| activity.held.is_some());
+            // What no worker takes, no worker took: it is let go when there is one.
+            .filter(|activity| activity.held.is_some_and(|why| why != HoldReason::NoWorker));
         let held: Vec<EventId> = held.map(|activity| activity.scheduled).collect();
         for scheduled in held {
             self.change(PendingChange::Released { scheduled });
@@ -235,8 +236,7 @@ impl TurnBuilder<'_> {
         let unanswered = unanswered.is_some_and(|item| item.reason == StuckReason::Ambiguous);
         let unanswered = unanswered || activity.ambiguous.is_some();
         let waits_for_person = activity.stuck && goes_back && !unanswered;
-        let parked = activity.held == Some(HoldReason::Breaker);
-        let attempt = match parked || activity.due > self.now || self.is_new(scheduled) {
+        let attempt = match activity.is_kept_back() || activity.due > self.now || self.is_new(scheduled) {
             true => CurrentAttempt::Waiting,
             false => CurrentAttempt::Running,
         };

@@ -276,6 +276,7 @@ impl RunState {
                 activity.may_have_applied |= !says_not_applied(failure);
                 activity.last_failure = Some(failure.clone());
                 activity.due = *due;
+                activity.held = None;
             }
             PendingChange::Held { scheduled, why } => self.pending(*scheduled)?.held = Some(*why),
             PendingChange::Released { scheduled } => self.pending(*scheduled)?.held = None,

@@ -271,6 +271,7 @@ impl RunState {
             run_timeout: started.run_timeout,
             identity: started.identity.clone(),
             saga: started.saga.clone(),
+            task_queue: started.task_queue.clone(),
             parent: started.parent.clone(),
             search_attributes: self.search_attributes.clone(),
             memo: self.memo.clone(),

@@ -133,6 +133,13 @@ impl PendingActivity {
         self.stuck || self.ambiguous.is_some()
     }
 
+    /// Whether its attempt is due and waits for something of this engine: a breaker, or a worker. Nobody has it, and nobody
+    /// had it in an engine that died meanwhile.
+    #[must_use]
+    pub fn is_kept_back(&self) -> bool {
+        matches!(self.held, Some(HoldReason::Breaker | HoldReason::NoWorker))
+    }
+
     /// Whether it runs, or undoes, another saga as a step of this one: its attempts only wait for that one.
     #[must_use]
     pub fn is_about_a_child(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{Event, Failure, ParkReason, Payload, Query, QueryName};
+use crate::model::{Event, Failure, ParkReason, Payload, Query, QueryName, TaskQueue};
 
 use super::ledger::{StepState, UndoState};
 use super::state::RunState;
@@ -31,6 +31,9 @@ pub enum QueryError {
     /// The run's code does not fit its history, so nobody knows how it stands.
     #[error("the run's code cannot be asked: {0}")]
     Undecidable(Box<ParkReason>),
+    /// No worker serves the run's task queue here.
+    #[error("no worker of this engine serves the run's task queue {0:?}")]
+    NoWorker(TaskQueue),
     /// Who could answer is not at hand here.
     #[error("the run's workflow code is not at hand")]
     NotHere,

@@ -99,7 +99,7 @@ impl TurnBuilder<'_> {
         Reply::Accepted
     }
 
-    /// Ends attempts that were handed over and of which nothing was heard in time.
+    /// Ends attempts that were handed over and of which nothing was heard in time, and those that waited for too long.
     pub(super) fn end_overdue_attempts(&mut self) {
         let now = self.now;
         let overdue = self.state.activities.values().filter_map(|activity| {
@@ -141,9 +141,14 @@ impl PendingActivity {
         current && !self.is_suspended()
     }
 
-    /// When its current attempt, which was handed over, times out, and how.
+    /// When its current attempt times out, and how, as far as no task of the attempt's own watches that: it was handed over,
+    /// or it is kept back.
     #[must_use]
     pub fn attempt_deadline(&self) -> Option<(Timestamp, TimeoutKind)> {
+        if self.is_kept_back() && !self.is_suspended() {
+            let limit = self.attributes.options.schedule_to_start?;
+            return Some((self.due.after(limit), TimeoutKind::ScheduleToStart));
+        }
         let over = self.handed_over.filter(|_| self.is_handed_over())?;
         let options = &self.attributes.options;
         let close = (over.started.after(options.start_to_close), TimeoutKind::StartToClose);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::model::{
     ActivityType, AttemptToken, Event, EventId, Failure, LockName, Memo, Outcome, ParkReason, Payload, RequestId,
-    RunId, RunStarted, RunStatus, SagaOptions, SearchAttributes, SignalName, TimerId, Timestamp, UNDO_SUFFIX,
-    UnwindCause, UpdateId, WorkflowId,
+    RunId, RunStarted, RunStatus, SagaOptions, SearchAttributes, SignalName, TaskQueue, TimerId, Timestamp,
+    UNDO_SUFFIX, UnwindCause, UpdateId, WorkflowId,
 };
 
 use super::child::Children;
@@ -223,6 +223,13 @@ impl RunState {
     /// How its saga is undone.
     pub(super) fn saga_options(&self) -> Option<&SagaOptions> {
         self.started.as_ref()?.saga.as_deref()
+    }
+
+    /// Whose workers make the attempts of one of its activities. `None`: those of the default queue.
+    #[must_use]
+    pub fn task_queue_of<'a>(&'a self, activity: &'a PendingActivity) -> Option<&'a TaskQueue> {
+        let named = activity.attributes.options.task_queue.as_ref();
+        named.or_else(|| self.started.as_ref()?.task_queue.as_ref())
     }
 
     /// Whether the decider has something to look at at this time.

@@ -1,6 +1,6 @@
 //! What is due when time has passed: durable timers, activity deadlines, the run's timeout. Must not live here: waiting.
 
-use crate::model::{EventAttributes, EventId, Failure, HoldReason, RetryState, TimeoutKind, TimerId, UnwindCause};
+use crate::model::{EventAttributes, EventId, Failure, RetryState, TimeoutKind, TimerId, UnwindCause};
 
 use super::activity::CurrentAttempt;
 use super::decider::Decider;
@@ -49,7 +49,7 @@ impl TurnBuilder<'_> {
         for scheduled in overdue {
             let mut failure = Failure::timeout(TimeoutKind::ScheduleToClose);
             let activity = self.state.activities.get(&scheduled);
-            let attempt = match activity.is_some_and(|activity| activity.held == Some(HoldReason::Breaker)) {
+            let attempt = match activity.is_some_and(|activity| activity.is_kept_back()) {
                 true => CurrentAttempt::Waiting,
                 false => CurrentAttempt::Running,
             };

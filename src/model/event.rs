@@ -8,9 +8,9 @@ use super::{
     ActivityId, ActivityOptions, ActivityType, ChildEvent, ContinuedAsNew, DefinitionDigest, EventId, ExternalCancel,
     ExternalSignal, Failure, LocalActivityEnded, Memo, MemoChanges, ParentRun, Payload, RequestId, RetryState,
     RunChain, RunId, SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck,
-    SagaUnwindStarted, SagaWaitStarted, SearchAttributeChanges, SearchAttributes, StepSpec, StepVerdict, TimerId,
-    Timestamp, UpdateCompleted, UpdateRequest, VersionMarker, WaitResult, WorkflowId, WorkflowSignaled, WorkflowTask,
-    WorkflowType,
+    SagaUnwindStarted, SagaWaitStarted, SearchAttributeChanges, SearchAttributes, StepSpec, StepVerdict, TaskQueue,
+    TimerId, Timestamp, UpdateCompleted, UpdateRequest, VersionMarker, WaitResult, WorkflowId, WorkflowSignaled,
+    WorkflowTask, WorkflowType,
 };
 
 /// How many ids a decided turn takes: it stands for WorkflowTaskScheduled, WorkflowTaskStarted and
@@ -283,6 +283,8 @@ pub struct RunStarted {
     pub identity: String,
     /// How its saga is undone; `None`: as by default.
     pub saga: Option<Box<SagaOptions>>,
+    /// Whose workers decide for it, and make the attempts of its activities. `None`: those of the default queue.
+    pub task_queue: Option<TaskQueue>,
     /// The run whose step this run is.
     pub parent: Option<ParentRun>,
     /// What it can be found by.

@@ -139,6 +139,11 @@ text_id!(
     "timer id"
 );
 text_id!(
+    /// The name of a task queue: which workers do something.
+    TaskQueue,
+    "task queue"
+);
+text_id!(
     /// The name of a signal.
     SignalName,
     "signal name"

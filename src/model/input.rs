@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     AttemptReport, ChildEnd, Decide, DefinitionDigest, EventId, Failure, HoldReason, IdPolicies, LockName, Memo,
     ParentRun, Payload, Reported, RequestId, RunChain, RunId, SagaAdopted, SagaOptions, SearchAttributes, SignalName,
-    Timestamp, UpdateRequest, WorkflowId, WorkflowType,
+    TaskQueue, Timestamp, UpdateRequest, WorkflowId, WorkflowType,
 };
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
@@ -175,6 +175,8 @@ pub struct StartRun {
     pub identity: String,
     /// How its saga is undone; `None`: as by default.
     pub saga: Option<Box<SagaOptions>>,
+    /// Whose workers decide for it, and make the attempts of its activities. `None`: those of the default queue.
+    pub task_queue: Option<TaskQueue>,
     /// The run whose step this run is.
     pub parent: Option<ParentRun>,
     /// What it can be found by.

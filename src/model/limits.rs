@@ -203,6 +203,18 @@ pub const MEMO_BYTES_MAX: usize = 256 * 1024;
 /// participant. Enforced by `definition`.
 pub const FOREACH_CONCURRENCY_DEFAULT: u32 = 16;
 
+/// Worker processes of an engine, for forward work, and again for compensations: each is a copy of the program, with its
+/// memory. Enforced by `engine`.
+pub const WORKER_PROCESSES_MAX: usize = 256;
+
+/// Attempts that one worker process makes before a new one takes its place: what it leaks does not grow for ever. Enforced by
+/// `runtime`.
+pub const WORKER_PROCESS_ATTEMPTS_MAX: u32 = 1_000;
+
+/// Bytes of what an engine and a worker process say to each other in one go: an input and a heartbeat's details, or a failure
+/// with its causes' details, each within its own limit. Enforced by `runtime`.
+pub const WORKER_FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Bytes of one query for runs: what is longer is a program, and each run that is looked at is compared with all of it.
 /// Enforced by `visibility`.
 pub const QUERY_BYTES_MAX: usize = 8 * 1024;

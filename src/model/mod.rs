@@ -23,6 +23,7 @@ mod saga_event;
 mod search_attribute;
 mod spelling;
 mod status;
+mod task_queue;
 mod task_token;
 mod throttle;
 mod time;
@@ -40,7 +41,7 @@ pub use event::{Event, EventAttributes, TURN_EVENT_IDS};
 pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
 pub use ids::{
     ActivityId, ActivityType, ChangeId, DefinitionDigest, EventId, IdError, LockName, QueryName, RequestId, RunId,
-    SignalName, StepName, TimerId, UpdateId, UpdateName, WorkflowId, WorkflowType,
+    SignalName, StepName, TaskQueue, TimerId, UpdateId, UpdateName, WorkflowId, WorkflowType,
 };
 pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
 pub use local::{LocalActivity, LocalActivityEnded};
@@ -70,6 +71,7 @@ pub use search_attribute::{
 };
 pub(crate) use spelling::nearest_name;
 pub use status::{Outcome, ParkReason, RunStatus, StuckReason};
+pub use task_queue::{DEFAULT_TASK_QUEUE, TaskQueueOptions};
 pub use task_token::{TaskToken, TaskTokenError};
 pub use throttle::{ActivityLimits, Breaker, Rate};
 pub use time::Timestamp;

@@ -1,11 +1,11 @@
-//! How an activity is to be executed. Lives here: timeouts and retry policy as one value. Must not live here: defaults
+//! How an activity is to be executed. Lives here: timeouts, retry policy and task queue as one value. Must not live here: defaults
 //! that depend on configuration files.
 
 use std::time::Duration;
 
-use super::{RetryPolicy, limits};
+use super::{RetryPolicy, TaskQueue, limits};
 
-/// The four timeouts and the retry policy of an activity; Temporal's activity options.
+/// The four timeouts, the retry policy and the task queue of an activity; Temporal's activity options.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActivityOptions {
     /// From scheduled to the end of the last attempt; caps retries. `None`: no limit.
@@ -18,6 +18,8 @@ pub struct ActivityOptions {
     pub heartbeat: Option<Duration>,
     /// When failed attempts are tried again.
     pub retry: RetryPolicy,
+    /// Whose workers make its attempts. `None`: those of its run's queue.
+    pub task_queue: Option<TaskQueue>,
 }
 
 impl Default for ActivityOptions {
@@ -28,6 +30,7 @@ impl Default for ActivityOptions {
             start_to_close: limits::START_TO_CLOSE_DEFAULT,
             heartbeat: None,
             retry: RetryPolicy::default(),
+            task_queue: None,
         }
     }
 }

@@ -107,6 +107,8 @@ pub enum HoldReason {
     Stopping,
     /// The circuit breaker of its activity type is open.
     Breaker,
+    /// No worker of this engine serves its task queue.
+    NoWorker,
 }
 
 /// Attributes of a decided turn.

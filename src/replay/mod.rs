@@ -48,6 +48,7 @@ use crate::sdk::Registry;
 ///     run_timeout: None,
 ///     identity: String::new(),
 ///     saga: None,
+///     task_queue: None,
 ///     parent: None,
 ///     search_attributes: Default::default(),
 ///     memo: Default::default(),

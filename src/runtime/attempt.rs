@@ -38,6 +38,7 @@ pub(super) struct AttemptPool {
 struct Slots {
     running: Arc<Semaphore>,
     blocking: Arc<Semaphore>,
+    isolated: Arc<Semaphore>,
 }
 
 /// Whom an attempt waits behind.
@@ -82,6 +83,8 @@ pub(super) struct AttemptOrder {
     /// What the definition of its run allows it to reveal.
     pub(super) secrets: Option<Declared>,
     pub(super) input: Payload,
+    /// The places of its task queue, if their number is limited.
+    pub(super) queue: Option<Arc<Semaphore>>,
     pub(super) due: Timestamp,
     pub(super) schedule_to_start: Option<Duration>,
     pub(super) start_to_close: Duration,
@@ -123,13 +126,14 @@ impl AttemptPool {
         limits: &EngineLimits,
     ) -> Self {
         let places = limits.max_concurrent.unwrap_or(limits::ATTEMPTS_MAX).max(1);
+        let processes = limits.worker_processes.unwrap_or(1).max(1);
         Self {
             throttle: Arc::new(Throttle::new(Arc::clone(&clock), limits)),
             handle,
             clock,
             state,
-            forward: Slots::new(places, limits::BLOCKING_ATTEMPTS_MAX.min(places)),
-            amends: Slots::new(limits::COMPENSATIONS_MAX, limits::BLOCKING_COMPENSATIONS_MAX),
+            forward: Slots::new(places, limits::BLOCKING_ATTEMPTS_MAX.min(places), processes),
+            amends: Slots::new(limits::COMPENSATIONS_MAX, limits::BLOCKING_COMPENSATIONS_MAX, processes),
         }
     }
 
@@ -185,6 +189,7 @@ impl AttemptPool {
             info,
             secrets,
             input,
+            queue,
             due,
             schedule_to_start,
             start_to_close,
@@ -196,10 +201,15 @@ impl AttemptPool {
         let waiting = async {
             let mut pass = self.throttle.enter(info.activity_type.as_str(), lane).await?;
             let place = pass.take_place();
+            let in_queue = match queue {
+                Some(queue) => queue.acquire_owned().await.ok(),
+                None => None,
+            };
             let permit = Arc::clone(slots).acquire_owned().await;
             let places = permit.map(|permit| Places {
                 _in_engine: permit,
                 _in_type: place,
+                _in_queue: in_queue,
             });
             Some((pass, places))
         };
@@ -242,6 +252,7 @@ impl AttemptPool {
         match execution {
             Execution::Async => &lane.running,
             Execution::Blocking => &lane.blocking,
+            Execution::Isolated => &lane.isolated,
         }
     }
 
@@ -262,7 +273,7 @@ impl AttemptPool {
         ear: Arc<dyn Ear>,
         places: Places,
     ) -> AttemptOutcome {
-        if activity.execution() == Execution::Async {
+        if activity.execution() != Execution::Blocking {
             let _places = places;
             return settled(AssertUnwindSafe(activity.execute(cx, input)).catch_unwind().await);
         }
@@ -319,17 +330,19 @@ impl AttemptPool {
     }
 }
 
-/// An attempt's places, for as long as its code runs: among all of the engine, and among those of its type.
+/// An attempt's places, for as long as its code runs: among all of the engine, those of its type, and those of its queue.
 struct Places {
     _in_engine: OwnedSemaphorePermit,
     _in_type: Option<OwnedSemaphorePermit>,
+    _in_queue: Option<OwnedSemaphorePermit>,
 }
 
 impl Slots {
-    fn new(running: usize, blocking: usize) -> Self {
+    fn new(running: usize, blocking: usize, isolated: usize) -> Self {
         Self {
             running: Arc::new(Semaphore::new(running)),
             blocking: Arc::new(Semaphore::new(blocking)),
+            isolated: Arc::new(Semaphore::new(isolated)),
         }
     }
 }
@@ -350,7 +363,7 @@ impl Drop for Listening {
 }
 
 /// What the user's code ended with.
-fn settled(result: std::thread::Result<Result<Payload, Failure>>) -> AttemptOutcome {
+pub(super) fn settled(result: std::thread::Result<Result<Payload, Failure>>) -> AttemptOutcome {
     match result {
         Ok(Ok(payload)) => payload.checked().map_err(Failure::from),
         Ok(Err(failure)) => Err(failure),

@@ -30,7 +30,7 @@ use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 use crate::machine::{PendingActivity, RunState};
 use crate::model::{
     ActivityRole, ActivityType, AttemptOutcome, Failure, IdPolicies, Input, Outcome, ParentRun, Payload, RequestId,
-    RunId, StartRun, Undo, WorkflowId, WorkflowType,
+    RunId, StartRun, TaskQueue, Undo, WorkflowId, WorkflowType,
 };
 use crate::sdk::{ActivityInfo, CancelFlag};
 
@@ -73,6 +73,10 @@ pub(super) struct ChildOrder {
     parent: ParentRun,
     /// The step, or the activity if it is none.
     step: String,
+    /// The queue that the step names for the child.
+    task_queue: Option<TaskQueue>,
+    /// That of the run that asks, for a child that names none.
+    own_queue: Option<TaskQueue>,
 }
 
 /// The order for an activity of a run.
@@ -100,6 +104,8 @@ pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, 
         input: activity.attributes.input.clone(),
         parent,
         step,
+        task_queue: activity.attributes.options.task_queue.clone(),
+        own_queue: run.started().and_then(|started| started.task_queue.clone()),
         info,
     }
 }
@@ -336,6 +342,7 @@ impl Attendant {
             request_id: Some(self.request_id()),
             identity: env!("CARGO_PKG_NAME").to_owned(),
             saga: code.and_then(|code| code.saga_options().cloned()).map(Box::new),
+            task_queue: self.order.task_queue.clone().or_else(|| code?.task_queue().cloned()),
             parent: Some(self.order.parent.clone()),
             search_attributes: BTreeMap::new(),
             memo: BTreeMap::new(),
@@ -346,6 +353,7 @@ impl Attendant {
         if let Some(saga) = saga {
             saga.begin(&mut start).map_err(|error| bad_input(&error.to_string()))?;
         }
+        start.task_queue = start.task_queue.or_else(|| self.order.own_queue.clone());
         let types = self.shared.registry.search_attribute_types();
         start.search_attributes = types
             .checked(start.search_attributes)
@@ -370,6 +378,7 @@ impl Attendant {
             run_timeout: None,
             identity: env!("CARGO_PKG_NAME").to_owned(),
             saga: started.saga.clone(),
+            task_queue: started.task_queue.clone(),
             parent: Some(self.order.parent.clone()),
             search_attributes: child.search_attributes().clone(),
             memo: child.memo().clone(),

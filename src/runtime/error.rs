@@ -1,7 +1,7 @@
 //! Why a request to a run could not be met. Must not live here: error codes for users (that is `engine`).
 
 use crate::machine::Rejection;
-use crate::model::{RunId, RunStatus, UpdateId, WorkflowId};
+use crate::model::{RunId, RunStatus, TaskQueue, UpdateId, WorkflowId};
 use crate::store;
 
 /// Why a request to a run could not be met.
@@ -26,6 +26,9 @@ pub enum RequestError {
     /// The run has no accepted update with this id.
     #[error("the run has accepted no update {0:?}")]
     UnknownUpdate(UpdateId),
+    /// No worker of this engine serves the run's task queue.
+    #[error("no worker of this engine serves the run's task queue {0:?}")]
+    NoWorker(TaskQueue),
     /// Too many requests are waiting.
     #[error("overloaded: too many requests are waiting; try again later")]
     Overloaded,

@@ -29,6 +29,9 @@ mod journal;
 mod locks;
 mod messages;
 mod offline;
+#[cfg(unix)]
+pub(crate) mod process;
+mod queues;
 mod recovery;
 mod run;
 pub mod secrets;
@@ -52,6 +55,10 @@ pub use error::RequestError;
 pub(crate) use gateway::Gateway;
 pub(crate) use messages::{Delivered, Watched};
 pub(crate) use offline::deliver_offline;
+#[cfg(unix)]
+pub use process::{WorkerProcess, worker_process};
+pub(crate) use queues::ServedQueues;
+pub use queues::TaskQueueStatus;
 pub(crate) use recovery::{fold, load_turns};
 pub use secrets::{EnvironmentSecrets, SecretSource};
 pub(crate) use shared::{Runtime, RuntimeOptions};

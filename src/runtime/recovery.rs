@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use crate::definition::SagaDefinition;
-use crate::machine::{Decider, DefinitionDecider, LockState, NoDecider, Phase, RunState, StepRecord, Task, TaskError};
+use crate::machine::{
+    Decider, DefinitionDecider, LockState, NoDecider, Phase, QueryError, RunState, StepRecord, Task, TaskError,
+};
 use crate::model::{
-    Command, DefinitionDigest, Event, EventAttributes, Failure, LockName, ParkReason, Payload, RunId, RunStatus,
-    StartRun, StuckNotice, Turn, WorkflowType,
+    Command, DefinitionDigest, Event, EventAttributes, Failure, LockName, ParkReason, Payload, Query, RunId, RunStatus,
+    StartRun, StuckNotice, TaskQueue, Turn, WorkflowType,
 };
 use crate::replay::{CheckedDecider, CodeDecider, ForeignWakes};
 use crate::sdk::CodecError;
@@ -14,6 +16,7 @@ use crate::store::record::{RecordError, decode_turn, encode_turn};
 use crate::store::{Error, FoundBy, NewRun, TurnRecord};
 
 use super::codecs::Codecs;
+use super::queues::Worker;
 use super::shared::Shared;
 
 /// Stands in for code that cannot decide: the run is (or will be) parked for this reason.
@@ -49,10 +52,58 @@ impl Decider for Draining<'_> {
     }
 }
 
+/// Stands in for whoever decides for a run whose task queue nobody serves here: what arrives is recorded, and waits. What
+/// the machine does of itself (time limits, going back) needs only the definition's mappings.
+struct AwayDecider {
+    queue: TaskQueue,
+    /// `None`: it is written in code.
+    definition: Option<DefinitionDecider>,
+}
+
+impl Decider for AwayDecider {
+    fn decide(&mut self, _: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
+        let message = format!("no worker serves the task queue {:?}", self.queue);
+        Err(ParkReason::BadCommand { message })
+    }
+
+    fn query(&mut self, run: &RunState, query: &Query) -> Result<Payload, QueryError> {
+        match &mut self.definition {
+            Some(definition) => definition.query(run, query),
+            None => Err(QueryError::NoWorker(self.queue.clone())),
+        }
+    }
+
+    fn compensation_input(&self, run: &RunState, step: &StepRecord) -> Result<Payload, TaskError> {
+        self.mappings().compensation_input(run, step)
+    }
+
+    fn verification_input(&self, run: &RunState, step: &StepRecord, failure: &Failure) -> Result<Payload, TaskError> {
+        self.mappings().verification_input(run, step, failure)
+    }
+
+    fn escalation_input(&self, run: &RunState, notice: &StuckNotice) -> Result<Payload, TaskError> {
+        self.mappings().escalation_input(run, notice)
+    }
+}
+
+impl AwayDecider {
+    fn mappings(&self) -> &dyn Decider {
+        match &self.definition {
+            Some(definition) => definition,
+            None => &NoDecider,
+        }
+    }
+}
+
 /// A run that begins.
 pub(super) fn begin(shared: &Shared, start: &StartRun) -> Result<Rebuilt, Error> {
-    let (decider, foreign_wakes) = decider(shared, &start.workflow_type, start.definition, &[])?;
+    let worker = shared.queues.worker(start.task_queue.as_ref()).cloned();
+    let (decider, foreign_wakes) = match worker {
+        Some(_) => decider(shared, &start.workflow_type, start.definition, &[])?,
+        None => without_worker(shared, start.definition, start.task_queue.as_ref())?,
+    };
     Ok(Rebuilt {
+        worker,
         state: RunState::default(),
         decider,
         foreign_wakes,
@@ -64,6 +115,8 @@ pub(super) fn begin(shared: &Shared, start: &StartRun) -> Result<Rebuilt, Error>
 pub(super) struct Rebuilt {
     pub(super) state: RunState,
     pub(super) decider: Box<dyn Decider>,
+    /// Of its task queue, if that is served here.
+    pub(super) worker: Option<Arc<Worker>>,
     /// Of its code, if it has some.
     pub(super) foreign_wakes: Option<ForeignWakes>,
     /// The size of its encoded turns.
@@ -82,12 +135,24 @@ pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> 
         return Err(corrupt(run_id, "its history does not begin with a start".to_owned()));
     };
     let by_code = started.definition.is_none();
+    let worker = shared.queues.worker(started.task_queue.as_ref()).cloned();
     // Code that has had its last word is not needed any more, and could not be asked either.
     if by_code && *state.phase() != Phase::Running {
         return Ok(Rebuilt {
             state,
             decider: Box::new(NoDecider),
+            worker,
             foreign_wakes: None,
+            history_bytes,
+        });
+    }
+    if worker.is_none() {
+        let (decider, foreign_wakes) = without_worker(shared, started.definition, started.task_queue.as_ref())?;
+        return Ok(Rebuilt {
+            state,
+            decider,
+            worker,
+            foreign_wakes,
             history_bytes,
         });
     }
@@ -99,6 +164,7 @@ pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> 
     Ok(Rebuilt {
         state,
         decider,
+        worker,
         foreign_wakes,
         history_bytes,
     })
@@ -222,12 +288,31 @@ pub(super) fn definition_from(
         .map_err(|error| corrupt(format!("the saga definition {digest} cannot be read: {error}")))
 }
 
+/// Who decides for a run, and the wakes to watch if that is code.
+type DeciderAndWakes = (Box<dyn Decider>, Option<ForeignWakes>);
+
+/// For a run whose task queue nobody serves here: its code is not asked, nor even looked for.
+fn without_worker(
+    shared: &Shared,
+    definition: Option<DefinitionDigest>,
+    queue: Option<&TaskQueue>,
+) -> Result<DeciderAndWakes, Error> {
+    let definition = definition
+        .map(|digest| shared.definitions.get(digest, &shared.store))
+        .transpose()?;
+    let away = AwayDecider {
+        queue: queue.cloned().unwrap_or_default(),
+        definition: definition.map(DefinitionDecider::new),
+    };
+    Ok((Box::new(away), None))
+}
+
 fn decider(
     shared: &Shared,
     workflow_type: &WorkflowType,
     definition: Option<DefinitionDigest>,
     history: &[Event],
-) -> Result<(Box<dyn Decider>, Option<ForeignWakes>), Error> {
+) -> Result<DeciderAndWakes, Error> {
     if let Some(digest) = definition {
         let definition = shared.definitions.get(digest, &shared.store)?;
         return Ok((Box::new(DefinitionDecider::new(definition)), None));

@@ -23,6 +23,7 @@ use super::error::RequestError;
 use super::gateway::Gateway;
 use super::journal::{CommitJob, JournalWriter, send_recover};
 use super::locks::LockDesk;
+use super::queues::{ServedQueues, TaskQueueStatus, TaskQueues};
 use super::recovery::definition_from;
 use super::shard::{Backlog, ShardActor};
 use super::store_slot::{OpenStore, StoreSlot};
@@ -35,6 +36,7 @@ pub(crate) struct RuntimeOptions {
     pub(crate) sagas: Catalog,
     pub(crate) state: SharedState,
     pub(crate) limits: EngineLimits,
+    pub(crate) queues: ServedQueues,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shards: usize,
     /// How long a run may be idle before its memory is returned.
@@ -54,6 +56,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) turns: Arc<CommitQueue<CommitJob>>,
     pub(super) attempts: Arc<AttemptPool>,
+    pub(super) queues: TaskQueues,
     /// By shard.
     pub(super) backlogs: Vec<Backlog>,
     pub(super) passivate_after: Duration,
@@ -187,6 +190,7 @@ impl Runtime {
                 options.state,
                 &options.limits,
             )),
+            queues: TaskQueues::new(&options.queues),
             clock: options.clock,
             turns,
             passivate_after: options.passivate_after,
@@ -237,6 +241,11 @@ impl Runtime {
     /// How the limited activity types stand.
     pub(crate) fn activity_types(&self) -> Vec<ActivityTypeStatus> {
         self.shared.attempts.throttle().status()
+    }
+
+    /// The task queues that are served.
+    pub(crate) fn task_queues(&self) -> Vec<TaskQueueStatus> {
+        self.shared.queues.status()
     }
 
     /// The store, for reading.

@@ -14,6 +14,9 @@ pub enum Execution {
     Async,
     /// On a bounded pool of threads of its own: it may block.
     Blocking,
+    /// In a worker process, of which there are a few. What the engine puts in the place of an isolated activity runs so; the
+    /// activity itself runs in either of the other ways, there.
+    Isolated,
 }
 
 /// User code with side effects. Run at least once; must be idempotent.

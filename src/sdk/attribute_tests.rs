@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{ActivityOptions, Failure, InFlight, OnAmbiguous, SagaOptions, Undo, Verdict};
+use crate::model::{ActivityOptions, Failure, InFlight, OnAmbiguous, SagaOptions, TaskQueue, Undo, Verdict};
 use crate::sdk::{ActivityContext, ActivityDefinition, Registry, RegistryError, WorkflowContext, WorkflowDefinition};
 use crate::{activity, workflow};
 
@@ -20,7 +20,8 @@ use crate::{activity, workflow};
     ),
     compensate = release,
     verify = find,
-    in_flight = "fence"
+    in_flight = "fence",
+    task_queue = "warehouse"
 )]
 async fn reserve(_cx: ActivityContext, order: String) -> Result<u32, Failure> {
     Ok(u32::try_from(order.len()).unwrap_or(0))
@@ -43,7 +44,7 @@ async fn r#type(_cx: ActivityContext) -> Result<(), Failure> {
     Ok(())
 }
 
-#[workflow(name = "order", unwind_timeout = "10m", unwind_parallel = 4)]
+#[workflow(name = "order", task_queue = "orders", unwind_timeout = "10m", unwind_parallel = 4)]
 async fn place_order(cx: WorkflowContext, order: String) -> Result<u32, Failure> {
     cx.saga().run(reserve, &order).await
 }
@@ -62,6 +63,7 @@ fn attributes_become_options_and_compensations() {
     assert_eq!(options.retry.maximum_interval, Some(Duration::from_secs(60)));
     assert_eq!(options.retry.maximum_attempts, 5);
     assert_eq!(options.retry.non_retryable_types, ["A", "B"]);
+    assert_eq!(options.task_queue, Some(TaskQueue::from_trusted("warehouse")));
     let compensation = definition.compensation().unwrap();
     assert_eq!(compensation.activity_type.as_str(), "give-back");
     let expected = ActivityOptions {
@@ -95,6 +97,7 @@ fn attributes_become_policies_of_steps_and_sagas() {
         ..SagaOptions::default()
     };
     assert_eq!(order.saga_options(), Some(&expected));
+    assert_eq!(order.task_queue(), Some(&TaskQueue::from_trusted("orders")));
     async fn plain(_cx: WorkflowContext) -> Result<(), Failure> {
         Ok(())
     }

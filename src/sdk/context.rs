@@ -102,6 +102,14 @@ impl ActivityContext {
         ActivityContextBuilder::new()
     }
 
+    /// Says what another context of the same attempt was told, in another process.
+    #[cfg(all(unix, feature = "runtime"))]
+    pub(crate) fn pass_on_heartbeat(&self, details: Payload) {
+        if let Some(sink) = &self.inner.heartbeat {
+            sink(details);
+        }
+    }
+
     /// Which attempt this is.
     #[must_use]
     pub fn info(&self) -> &ActivityInfo {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::model::{
     ActivityOptions, ActivityType, CompensationInput, CompensationSpec, Escalation, InFlight, OnAmbiguous, SagaOptions,
-    StuckNotice, WorkflowType,
+    StuckNotice, TaskQueue, WorkflowType,
 };
 
 use super::function::{ActivityFunction, WorkflowFunction};
@@ -22,6 +22,7 @@ pub struct ActivityDefinition {
     activity: Arc<dyn Activity>,
     options: ActivityOptions,
     as_step: StepDefinition,
+    isolated: bool,
 }
 
 /// How an activity is run as a step of a saga when the call says nothing else.
@@ -54,6 +55,7 @@ impl ActivityDefinition {
             activity: function.into_activity(),
             options: metadata::configured::<F>(ActivityOptions::default()),
             as_step: metadata::as_step::<F>()?,
+            isolated: metadata::is_isolated::<F>(),
         })
     }
 
@@ -67,6 +69,7 @@ impl ActivityDefinition {
             activity: Arc::new(activity),
             options: ActivityOptions::default(),
             as_step: StepDefinition::default(),
+            isolated: false,
         })
     }
 
@@ -75,6 +78,26 @@ impl ActivityDefinition {
     pub fn with_options(mut self, options: ActivityOptions) -> Self {
         self.options = options;
         self
+    }
+
+    /// The same, isolated: its attempts are made in worker processes, which the program has to make possible with
+    /// `WorkerProcess` (for functions with `#[activity(isolated)]`, with `worker_process`).
+    #[must_use]
+    pub fn isolated(mut self) -> Self {
+        self.isolated = true;
+        self
+    }
+
+    /// Whether its attempts are made in worker processes.
+    #[must_use]
+    pub fn is_isolated(&self) -> bool {
+        self.isolated
+    }
+
+    /// Puts what makes its attempts elsewhere in the place of its code.
+    #[cfg(all(unix, feature = "runtime"))]
+    pub(super) fn make_elsewhere(&mut self, activity: Arc<dyn Activity>) {
+        self.activity = activity;
     }
 
     /// The same with this compensation.
@@ -236,6 +259,7 @@ pub struct WorkflowDefinition {
     workflow_type: WorkflowType,
     workflow: Arc<dyn Workflow>,
     saga: Option<SagaOptions>,
+    task_queue: Option<TaskQueue>,
 }
 
 impl WorkflowDefinition {
@@ -248,6 +272,7 @@ impl WorkflowDefinition {
             workflow_type: metadata::workflow_type::<F>()?,
             workflow: function.into_workflow(),
             saga: metadata::saga_options::<F>(),
+            task_queue: metadata::task_queue::<F>(),
         })
     }
 
@@ -260,7 +285,17 @@ impl WorkflowDefinition {
             workflow_type: WorkflowType::new(workflow_type)?,
             workflow: Arc::new(workflow),
             saga: None,
+            task_queue: None,
         })
+    }
+
+    /// The same with this task queue for runs whose start names none.
+    ///
+    /// # Errors
+    /// [`RegistryError::Id`] when the name cannot be one.
+    pub fn with_task_queue(mut self, task_queue: impl AsRef<str>) -> Result<Self, RegistryError> {
+        self.task_queue = Some(TaskQueue::new(task_queue)?);
+        Ok(self)
     }
 
     /// The same with these options for its saga. They are journaled with the start of each run, so that a change concerns
@@ -327,6 +362,12 @@ impl WorkflowDefinition {
         &self.workflow_type
     }
 
+    /// The task queue of runs whose start names none. `None`: the default one.
+    #[must_use]
+    pub fn task_queue(&self) -> Option<&TaskQueue> {
+        self.task_queue.as_ref()
+    }
+
     /// How its sagas are undone, and what happens when one needs a person. `None`: as by default.
     #[must_use]
     pub fn saga_options(&self) -> Option<&SagaOptions> {
@@ -354,6 +395,7 @@ impl fmt::Debug for WorkflowDefinition {
         f.debug_struct("WorkflowDefinition")
             .field("workflow_type", &self.workflow_type)
             .field("saga", &self.saga)
+            .field("task_queue", &self.task_queue)
             .finish_non_exhaustive()
     }
 }

@@ -278,7 +278,7 @@ mod tests {
     fn run<M>(function: impl ActivityFunction<M>, input: Payload) -> Result<Payload, Failure> {
         let (activity, cx) = (function.into_activity(), ActivityContext::for_test().build());
         match activity.execution() {
-            Execution::Async => activity.execute(cx, input).now_or_never().unwrap(),
+            Execution::Async | Execution::Isolated => activity.execute(cx, input).now_or_never().unwrap(),
             Execution::Blocking => activity.execute_blocking(cx, input),
         }
     }

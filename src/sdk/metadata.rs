@@ -1,7 +1,7 @@
 //! What the attributes say about a function, found again by the function item's type. Lives here: the records that
 //! `#[activity]` and `#[workflow]` submit, and looking them up. Must not live here: reading attributes (`macros`).
 
-use crate::model::{ActivityOptions, ActivityType, SagaOptions, WorkflowType};
+use crate::model::{ActivityOptions, ActivityType, SagaOptions, TaskQueue, WorkflowType};
 
 use super::definition::StepDefinition;
 use super::names::{FunctionNameError, function_name};
@@ -90,6 +90,50 @@ pub(super) fn as_step<F: 'static>() -> Result<StepDefinition, FunctionNameError>
     Ok(StepDefinition::default())
 }
 
+/// Whether the function's attribute wants its attempts made in worker processes.
+#[cfg_attr(
+    not(feature = "macros"),
+    allow(
+        clippy::extra_unused_type_parameters,
+        reason = "only attributes tell functions apart"
+    )
+)]
+pub(super) fn is_isolated<F: 'static>() -> bool {
+    #[cfg(feature = "macros")]
+    if let Some(metadata) = collected::of_activity::<F>() {
+        return metadata.isolated.is_some();
+    }
+    false
+}
+
+/// Every activity function whose attribute wants its attempts made in worker processes.
+#[cfg(all(unix, feature = "runtime"))]
+pub(crate) fn isolated_activities() -> Vec<Result<crate::sdk::ActivityDefinition, crate::sdk::RegistryError>> {
+    #[cfg(feature = "macros")]
+    let all = inventory::iter::<ActivityMetadata>.into_iter();
+    #[cfg(feature = "macros")]
+    let isolated = all.filter_map(|metadata| Some((metadata.isolated?)())).collect();
+    #[cfg(not(feature = "macros"))]
+    let isolated = Vec::new();
+    isolated
+}
+
+/// The task queue that the function's attribute gives its runs.
+#[cfg_attr(
+    not(feature = "macros"),
+    allow(
+        clippy::extra_unused_type_parameters,
+        reason = "only attributes tell functions apart"
+    )
+)]
+pub(super) fn task_queue<F: 'static>() -> Option<TaskQueue> {
+    #[cfg(feature = "macros")]
+    if let Some(metadata) = collected::of_workflow::<F>() {
+        return metadata.task_queue.map(TaskQueue::from_trusted);
+    }
+    None
+}
+
 /// What the function's attribute says about its sagas.
 #[cfg_attr(
     not(feature = "macros"),
@@ -118,6 +162,7 @@ mod collected {
     use crate::sdk::definition::{CompensationDefinition, StepDefinition, VerificationDefinition};
     use crate::sdk::function::{ActivityFunction, WorkflowFunction};
     use crate::sdk::names::FunctionNameError;
+    use crate::sdk::{ActivityDefinition, RegistryError};
 
     /// What `#[activity]` says about one function. Made by the attribute only.
     #[derive(Debug)]
@@ -134,6 +179,8 @@ mod collected {
         pub verification: Option<fn() -> Result<VerificationDefinition, FunctionNameError>>,
         /// A person is asked whether it had its effect.
         pub asks: bool,
+        /// Makes its definition, when its attempts are to be made in worker processes.
+        pub isolated: Option<fn() -> Result<ActivityDefinition, RegistryError>>,
         /// A running attempt is not waited for when the saga turns back.
         pub fences: bool,
     }
@@ -162,6 +209,8 @@ mod collected {
         pub function: fn() -> TypeId,
         /// The workflow type, when it is not the function's name.
         pub name: Option<&'static str>,
+        /// The task queue of its runs, if it names one.
+        pub task_queue: Option<&'static str>,
         /// Sets what the attribute says about sagas, if it does.
         pub saga: Option<fn(&mut SagaOptions)>,
     }

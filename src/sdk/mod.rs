@@ -37,6 +37,8 @@ pub use workflow::{
     WorkflowContext, WorkflowInfo, WorkflowState,
 };
 
+#[cfg(all(unix, feature = "runtime"))]
+pub(crate) use metadata::isolated_activities;
 pub(crate) use workflow::{Core, HistoryInfo, Refusal, UpdateHandler};
 
 #[cfg(feature = "macros")]

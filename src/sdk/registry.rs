@@ -166,6 +166,16 @@ impl Registry {
         self.workflows.values()
     }
 
+    /// Puts what makes attempts elsewhere in the place of the code of isolated activities.
+    #[cfg(all(unix, feature = "runtime"))]
+    pub(crate) fn make_isolated_elsewhere(&mut self, activity: impl Fn() -> std::sync::Arc<dyn crate::sdk::Activity>) {
+        let isolated = self
+            .activities
+            .values_mut()
+            .filter(|definition| definition.is_isolated());
+        isolated.for_each(|definition| definition.make_elsewhere(activity()));
+    }
+
     /// Checks that the registered things fit together, once all of them are there.
     ///
     /// # Errors

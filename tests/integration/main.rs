@@ -25,6 +25,8 @@ mod engine;
 mod equivalence;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod examples;
+#[cfg(all(target_os = "linux", feature = "sled", feature = "macros", feature = "testing"))]
+mod isolated;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod isolation;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]

@@ -150,13 +150,20 @@ impl StepBuilder {
         self
     }
 
+    /// Whose workers make its attempts; those of the saga's own queue when not said otherwise. For a child saga: the queue
+    /// of its run.
+    pub fn task_queue(mut self, task_queue: impl Into<String>) -> Self {
+        self.0.work.options.task_queue = Some(task_queue.into());
+        self
+    }
+
     /// When failed attempts are tried again.
     pub fn retry(mut self, policy: &RetryPolicy) -> Self {
         self.0.work.options.retry = authored_retry(policy);
         self
     }
 
-    /// All timeouts and the retry policy.
+    /// All timeouts, the retry policy and the task queue.
     pub fn options(mut self, options: &ActivityOptions) -> Self {
         self.0.work.options = authored_options(options);
         self

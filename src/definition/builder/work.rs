@@ -56,7 +56,13 @@ impl CompensationBuilder {
         self
     }
 
-    /// All timeouts and the retry policy.
+    /// Whose workers make its attempts; those of the saga's own queue when not said otherwise.
+    pub fn task_queue(mut self, task_queue: impl Into<String>) -> Self {
+        self.0.options.task_queue = Some(task_queue.into());
+        self
+    }
+
+    /// All timeouts, the retry policy and the task queue.
     pub fn options(mut self, options: &ActivityOptions) -> Self {
         self.0.options = authored_options(options);
         self

@@ -23,6 +23,7 @@ const SAGA_ADVICE: &[(&str, &str)] = &[
     ("lock", "use `locks`, a list"),
     ("schema", "use `input_schema`"),
     ("parallel", "use `unwind_parallel`"),
+    ("queue", "use `task_queue`"),
 ];
 const STUCK_ADVICE: &[(&str, &str)] = &[
     ("after", "use `escalate_after` or `decide_after`"),
@@ -36,6 +37,7 @@ pub(super) fn saga(document: &DeTable<'_>, problems: &mut Problems) -> Saga {
         name: table.string("name", problems),
         version: table.string("version", problems),
         description: table.string("description", problems),
+        task_queue: table.string("task_queue", problems),
         run_timeout: table.duration("run_timeout", problems),
         unwind_timeout: table.duration("unwind_timeout", problems),
         unwind_parallel: table.count("unwind_parallel", problems),

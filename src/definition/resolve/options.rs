@@ -1,8 +1,8 @@
-//! Timeouts and retry policies. Lives here: their checks and their defaults. Must not live here: what they are for.
+//! Timeouts, retry policies and task queues. Lives here: their checks and their defaults. Must not live here: what they are for.
 
 use std::time::Duration;
 
-use crate::model::{ActivityOptions, RetryPolicy};
+use crate::model::{ActivityOptions, RetryPolicy, TaskQueue};
 
 use super::super::authored::{Options, Retry};
 use super::super::locations::Problems;
@@ -38,6 +38,13 @@ pub(super) fn check_options(options: &Options, place: &str, problems: &mut Probl
         let place = format!("{place}.retry.maximum_interval");
         problems.error(&place, "must not be shorter than `initial_interval`");
     }
+    check_task_queue(options.task_queue.as_deref(), &format!("{place}.task_queue"), problems);
+}
+
+pub(super) fn check_task_queue(name: Option<&str>, place: &str, problems: &mut Problems) {
+    if let Some(error) = name.and_then(|name| TaskQueue::new(name).err()) {
+        problems.error(place, error.to_string());
+    }
 }
 
 /// The journal counts in microseconds, up to some 292,000 years.
@@ -65,5 +72,10 @@ pub(super) fn with_options(base: ActivityOptions, options: &Options) -> Activity
             maximum_attempts: retry.maximum_attempts.unwrap_or(base.retry.maximum_attempts),
             non_retryable_types: retry.non_retryable.clone().unwrap_or(base.retry.non_retryable_types),
         },
+        task_queue: options
+            .task_queue
+            .as_deref()
+            .map(TaskQueue::from_trusted)
+            .or(base.task_queue),
     }
 }

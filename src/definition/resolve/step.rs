@@ -164,6 +164,7 @@ fn refuse_what_does_not_wait(step: &Step, what: &str, place: &str, problems: &mu
         ("schedule_to_close", options.schedule_to_close.is_some()),
         ("schedule_to_start", options.schedule_to_start.is_some()),
         ("heartbeat", options.heartbeat.is_some()),
+        ("task_queue", options.task_queue.is_some()),
         ("retry", options.retry != Retry::default()),
     ];
     for (key, _) in unfit.into_iter().filter(|(_, written)| *written) {

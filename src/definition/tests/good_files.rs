@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::{
-    HTTP_ACTIVITY, HttpBuilder, HttpRequest, HttpVerdict, ParseOptions, SagaDefinition, Step, UndoScope,
+    CompensationBuilder, HTTP_ACTIVITY, HttpBuilder, HttpRequest, HttpVerdict, ParseOptions, SagaDefinition, Step,
+    UndoScope,
 };
 use super::{Run, parse};
 use crate::model::{ActivityOptions, CompensationInput, Failure, Payload, RetryPolicy, StepKind, TimeoutKind};
@@ -153,6 +154,7 @@ fn a_saga_built_in_rust_is_the_same_as_its_file() {
     let file = r#"
         name = "order"
         version = "2"
+        task_queue = "orders"
         run_timeout = "1h"
         output = "${ steps.ship.output.id }"
         [config]
@@ -162,8 +164,9 @@ fn a_saga_built_in_rust_is_the_same_as_its_file() {
         [[step]]
         name = "reserve"
         activity = "reserve_inventory"
+        task_queue = "warehouse"
         input = { sku = "${ input.sku }" }
-        compensation = { activity = "release_inventory" }
+        compensation = { activity = "release_inventory", task_queue = "returns" }
         [[step]]
         name = "charge"
         after = []
@@ -189,13 +192,15 @@ fn a_saga_built_in_rust_is_the_same_as_its_file() {
     let refund = HttpBuilder::new("DELETE", "${ config.shop }/charges/${ run.workflow_id }");
     let built = SagaDefinition::builder("order")
         .version("2")
+        .task_queue("orders")
         .run_timeout(Duration::from_secs(3_600))
         .config("shop", "http://shop")
         .defaults(&defaults)
         .step(
             Step::activity("reserve", "reserve_inventory")
+                .task_queue("warehouse")
                 .input(json!({"sku": "${ input.sku }"}))
-                .compensate("release_inventory"),
+                .compensate(CompensationBuilder::activity("release_inventory").task_queue("returns")),
         )
         .step(Step::http("charge", charge).after::<&str>([]).compensate(refund))
         .step(Step::activity("ship", "ship").pivot().after(["reserve", "charge"]))
@@ -204,6 +209,17 @@ fn a_saga_built_in_rust_is_the_same_as_its_file() {
         .build()
         .unwrap();
     assert_eq!(built.canonical_json(), parse(file).0.canonical_json());
+    let queues: Vec<&str> = built.task_queues().into_iter().map(|queue| queue.as_str()).collect();
+    assert_eq!(queues, ["orders", "returns", "warehouse"]);
+    let read = SagaDefinition::from_canonical_json(built.canonical_json().clone()).unwrap();
+    assert_eq!(read.task_queue().map(|queue| queue.as_str()), Some("orders"));
+    let queue = |options: &ActivityOptions| options.task_queue.as_ref().map(ToString::to_string);
+    let reserve = &read.steps()[0];
+    assert_eq!(queue(reserve.options()).as_deref(), Some("warehouse"));
+    assert_eq!(
+        queue(&reserve.spec().compensation.as_ref().unwrap().options).as_deref(),
+        Some("returns")
+    );
 }
 
 #[test]

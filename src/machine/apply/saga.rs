@@ -142,6 +142,7 @@ impl RunState {
     fn retry_afresh(&mut self, event: &Event, scheduled: EventId) -> Result<(), ApplyError> {
         let activity = self.pending(scheduled)?;
         activity.stuck = false;
+        activity.held = None;
         activity.ambiguous = None;
         activity.may_have_applied |= activity
             .last_failure

@@ -16,6 +16,7 @@ mod compensation;
 mod definition;
 mod desk;
 mod desk_policy;
+mod kept_back;
 mod lifecycle;
 mod messages;
 mod oracle;

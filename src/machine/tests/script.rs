@@ -223,6 +223,7 @@ pub(super) fn start_run() -> StartRun {
         run_timeout: None,
         identity: "test".to_owned(),
         saga: None,
+        task_queue: None,
         parent: None,
         search_attributes: std::collections::BTreeMap::new(),
         memo: std::collections::BTreeMap::new(),

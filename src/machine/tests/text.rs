@@ -69,6 +69,7 @@ fn change_text(change: &PendingChange, names: &Names) -> String {
         PendingChange::Parked { reason } => format!("parked: {}", reason.kind()),
         PendingChange::Held { scheduled, why } => match why {
             HoldReason::Stopping => format!("held {scheduled}"),
+            HoldReason::NoWorker => format!("{} waits for a worker", names[scheduled]),
             HoldReason::Breaker => format!("{} parked by its breaker", names[scheduled]),
         },
         PendingChange::LocalBegun { seq, activity_type } => format!("local {seq} begun: {activity_type}"),

@@ -54,6 +54,7 @@ impl Mini {
             run_timeout: None,
             identity: String::new(),
             saga: None,
+            task_queue: None,
             parent: None,
             search_attributes: std::collections::BTreeMap::new(),
             memo: std::collections::BTreeMap::new(),

@@ -132,6 +132,7 @@ impl World {
             run_timeout: None,
             identity: String::new(),
             saga: None,
+            task_queue: None,
             parent: None,
             search_attributes: BTreeMap::new(),
             memo: BTreeMap::new(),

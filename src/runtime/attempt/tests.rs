@@ -55,7 +55,7 @@ async fn each_lane_has_places_of_its_own() {
         SharedState::new(),
         &EngineLimits::default(),
     );
-    (pool.forward, pool.amends) = (Slots::new(1, 1), Slots::new(1, 1));
+    (pool.forward, pool.amends) = (Slots::new(1, 1, 1), Slots::new(1, 1, 1));
     let pool = Arc::new(pool);
     let (begun, mut beginnings) = tokio::sync::mpsc::unbounded_channel();
     let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
@@ -69,6 +69,7 @@ async fn each_lane_has_places_of_its_own() {
             info,
             secrets: None,
             input: Payload::null(),
+            queue: None,
             due: Timestamp::EPOCH,
             schedule_to_start: None,
             start_to_close: Duration::from_secs(10),

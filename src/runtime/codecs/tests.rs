@@ -67,6 +67,7 @@ fn turn(input: Payload, failure: Failure) -> Turn {
         run_timeout: None,
         identity: String::new(),
         saga: None,
+        task_queue: None,
         parent: None,
         search_attributes: [("customer".to_owned(), "ada".into())].into(),
         memo: [("title".to_owned(), Payload::json("ada").unwrap())].into(),

@@ -15,6 +15,7 @@ use crate::sdk::{ActivityInfo, idempotency_key};
 use super::super::attempt::{AttemptEnd, AttemptHandle, AttemptOrder, Ear, Lane};
 use super::super::child::{self, Errand};
 use super::super::messages::{AttemptEnded, AttemptHeld, BeginMore, LateResult};
+use super::super::queues::Worker;
 use super::super::secrets::Declared;
 use super::super::shard::{Backlog, ShardActor};
 use super::super::shared::Shared;
@@ -29,6 +30,15 @@ pub(super) fn is_held_back(activity: &PendingActivity) -> bool {
 }
 
 impl RunActor {
+    /// The worker for an activity's queue, which is the run's own unless it names another; `None`: nobody here makes its
+    /// attempts. What waits for another run needs no worker.
+    pub(super) fn worker_of(&self, activity: &PendingActivity) -> Option<&Arc<Worker>> {
+        match &activity.attributes.options.task_queue {
+            None => self.worker.as_ref(),
+            named => self.at.shared.queues.worker(named.as_ref()),
+        }
+    }
+
     pub(super) fn launch(&self, activity: &PendingActivity, run: Addr<RunActor>) -> AttemptHandle {
         let activity_type = &activity.attributes.activity_type;
         if let Some(errand) = Errand::of(activity_type) {
@@ -53,12 +63,15 @@ impl RunActor {
             return attempts.refuse(ear, Failure::new("UnknownActivity", message).without_effect());
         };
         let options = &activity.attributes.options;
+        let lane = lane(&activity.attributes.role);
+        let worker = self.worker_of(activity);
         attempts.launch(AttemptOrder {
-            lane: lane(&activity.attributes.role),
+            lane,
             activity: Arc::clone(definition.activity()),
             info: self.info(activity),
             secrets: self.declared_secrets(activity),
             input: activity.attributes.input.clone(),
+            queue: worker.and_then(|worker| worker.attempts(lane)).cloned(),
             due: activity.due,
             schedule_to_start: options.schedule_to_start,
             start_to_close: options.start_to_close,

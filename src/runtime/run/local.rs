@@ -116,6 +116,7 @@ fn order(
         info,
         secrets: None,
         input: local.input.clone(),
+        queue: None,
         schedule_to_start: None,
         start_to_close: local.options.start_to_close.min(left),
         heartbeat: None,

@@ -14,6 +14,7 @@ mod launch;
 mod local;
 mod locks;
 mod questions;
+mod queue;
 mod reports;
 
 use std::collections::BTreeMap;
@@ -33,11 +34,13 @@ use self::children::Nursery;
 use self::launch::is_held_back;
 use self::locks::AtTheTable;
 use self::questions::Questions;
+use self::queue::TurnPlace;
 use super::attempt::{AttemptHandle, panic_message};
 use super::commit_queue::Outbox;
 use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{Delivered, Ended, FromRun, Incarnation, Letter, RunNews};
+use super::queues::Worker;
 use super::recovery::{Draining, ParkedDecider, Rebuilt, UnwrittenTurn, turn_record};
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
@@ -72,6 +75,9 @@ pub(super) struct RunActor {
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
     nursery: Nursery,
     locks: AtTheTable,
+    /// Of its task queue; `None`: nobody here decides for it.
+    worker: Option<Arc<Worker>>,
+    turn_place: TurnPlace,
     /// The wake-up time that the shard knows of.
     wake: Option<Timestamp>,
     /// Decided, but only to be done once the turn in progress is durable.
@@ -104,10 +110,12 @@ impl RunActor {
     /// A run with this state, which takes the letters first.
     pub(super) fn new(at: RunAddress, run: Rebuilt, inbox: Vec<Letter>) -> Self {
         let (inbox, questions) = Questions::sort(inbox);
-        Self {
+        let mut actor = Self {
             at,
             questions,
             locks: AtTheTable::of(&run.state),
+            worker: run.worker,
+            turn_place: TurnPlace::default(),
             state: run.state,
             decider: run.decider,
             foreign_wakes: run.foreign_wakes,
@@ -122,7 +130,9 @@ impl RunActor {
             over: None,
             following: None,
             busy: None,
-        }
+        };
+        actor.let_go_what_has_a_worker();
+        actor
     }
 
     /// The run has failed too often: its code is not asked any more, it is set aside for this reason.
@@ -145,6 +155,10 @@ impl RunActor {
     fn pump(&mut self, ctx: &mut Context<Self>) {
         loop {
             while self.may_decide() && !self.inbox.is_empty() {
+                // Called again when there is a place.
+                let Some(_place) = self.take_turn_place(ctx) else {
+                    return;
+                };
                 self.decide_inbox(ctx);
             }
             if self.committing.is_none() && self.over.is_none() {
@@ -205,7 +219,7 @@ impl RunActor {
                 return self.fail(ctx, ParkReason::Panicked { message }, false);
             }
         };
-        if let Some(reason) = decision.task_failure.filter(|_| !draining) {
+        if let Some(reason) = decision.task_failure.filter(|_| !draining && self.worker.is_some()) {
             self.task_failed(reason);
         }
         let replies = letters.drain(..).zip(decision.replies);
@@ -314,6 +328,9 @@ impl RunActor {
                 Reply::Rejected(Rejection::CannotDecide(_)) if self.at.shared.is_draining() => {
                     Err(RequestError::ShuttingDown)
                 }
+                Reply::Rejected(Rejection::CannotDecide(_)) if self.worker.is_none() => {
+                    Err(RequestError::NoWorker(self.task_queue()))
+                }
                 Reply::Rejected(rejection) => Err(RequestError::Rejected(rejection)),
             });
         }
@@ -357,7 +374,7 @@ impl RunActor {
         let state = &self.state;
         self.attempts.retain(|token, _| state.wants_attempt(*token));
         let now = self.at.shared.clock.now();
-        let mut held = Vec::new();
+        let (mut held, mut without_worker) = (Vec::new(), Vec::new());
         for activity in self.state.attempts_due(now) {
             let token = activity.token();
             if self.attempts.contains_key(&token) {
@@ -365,14 +382,17 @@ impl RunActor {
             }
             if self.at.shared.is_draining() && is_held_back(activity) {
                 held.push(token);
+            } else if self.worker_of(activity).is_none() && !activity.is_about_a_child() {
+                without_worker.push(token);
             } else {
                 let attempt = self.launch(activity, ctx.address());
                 self.attempts.insert(token, attempt);
             }
         }
-        if !held.is_empty() {
-            let why = HoldReason::Stopping;
-            self.inbox.push(Letter::internal(Input::Hold { attempts: held, why }));
+        for (attempts, why) in [(held, HoldReason::Stopping), (without_worker, HoldReason::NoWorker)] {
+            if !attempts.is_empty() {
+                self.inbox.push(Letter::internal(Input::Hold { attempts, why }));
+            }
         }
         for (token, attempt) in &self.attempts {
             if self.state.cancels_attempt(*token) {

@@ -4,10 +4,12 @@ use actix::{Context, Handler};
 
 use crate::model::Input;
 
+use super::super::error::RequestError;
 use super::super::messages::{Ask, Letter, StartWith};
 use super::ShardActor;
 use super::opening::Opening;
 use super::passive::LookedUp;
+use super::starts::Beginning;
 
 impl Handler<Ask> for ShardActor {
     type Result = ();
@@ -27,7 +29,20 @@ impl Handler<Ask> for ShardActor {
 impl Handler<StartWith> for ShardActor {
     type Result = ();
 
+    /// What is for a run that is there already does not wait as new runs do.
     fn handle(&mut self, start: StartWith, ctx: &mut Context<Self>) {
+        match self.look_up(&start.start.workflow_id, None) {
+            Ok(LookedUp::Unknown | LookedUp::Ended(_)) if self.refusal().is_none() => {
+                self.take_start(Beginning::With(start), ctx)
+            }
+            _ => self.begin_with(start, ctx),
+        }
+    }
+}
+
+impl ShardActor {
+    /// Hands something to the open run with this id, or begins one with it.
+    pub(super) fn begin_with(&mut self, start: StartWith, ctx: &mut Context<Self>) {
         let StartWith {
             mut start,
             then,
@@ -44,10 +59,15 @@ impl Handler<StartWith> for ShardActor {
         if let Some(refusal) = self.refusal() {
             return then.answer(Err(refusal));
         }
+        let served = self.shared.queues.worker(start.task_queue.as_ref()).is_some();
         let opening = match self.look_up(&workflow_id, None) {
             Ok(LookedUp::Open) => {
                 self.add_watcher(&workflow_id, watch);
                 return self.hand_over(&workflow_id, then, ctx);
+            }
+            Ok(LookedUp::Unknown | LookedUp::Ended(_)) if !served && matches!(then.input, Input::Update(_)) => {
+                // Nobody could decide about it, and neither must be there without the other.
+                Err(RequestError::NoWorker(start.task_queue.clone().unwrap_or_default()))
             }
             Ok(LookedUp::Ended(last)) => self.opening(&mut start, Some(last)),
             Ok(LookedUp::Unknown) => self.opening(&mut start, None),

@@ -25,7 +25,7 @@ use self::entry::{Entry, Presence};
 use self::opening::Opening;
 use self::passive::LookedUp;
 pub(super) use self::starts::Backlog;
-use self::starts::Starts;
+use self::starts::{Beginning, Starts};
 use super::commit_queue::Outbox;
 use super::error::RequestError;
 use super::journal::CommitJob;
@@ -264,7 +264,7 @@ impl Handler<Start> for ShardActor {
     fn handle(&mut self, start: Start, ctx: &mut Self::Context) {
         match self.refusal() {
             Some(refusal) => drop(start.reply.send(Err(refusal))),
-            None => self.take_start(start, ctx),
+            None => self.take_start(Beginning::Alone(start), ctx),
         }
     }
 }

@@ -10,19 +10,26 @@ use actix::{AsyncContext, Context, Handler};
 
 use crate::model::limits;
 
-use super::super::messages::{BeginMore, Start};
+use super::super::messages::{BeginMore, Start, StartWith};
 use super::ShardActor;
 
 /// Starts that were admitted and have to wait.
 #[derive(Default)]
 pub(super) struct Starts {
-    waiting: VecDeque<Start>,
+    waiting: VecDeque<Beginning>,
     /// How many runs were begun in the present round.
     begun: usize,
     /// How many that were due were woken in it.
     woken: usize,
     /// The next round is announced.
     planned: bool,
+}
+
+/// One of the ways to begin a run.
+pub(super) enum Beginning {
+    Alone(Start),
+    /// With something that becomes a part of its beginning.
+    With(StartWith),
 }
 
 /// The attempts of one shard's runs that wait for a thread to begin on.
@@ -59,16 +66,26 @@ impl Backlog {
 
 impl ShardActor {
     /// Begins a run, or lets it wait for its round.
-    pub(super) fn take_start(&mut self, start: Start, ctx: &mut Context<Self>) {
+    pub(super) fn take_start(&mut self, start: Beginning, ctx: &mut Context<Self>) {
         let may_begin = self.starts.waiting.is_empty() && self.starts.begun < limits::SHARD_STARTS_PER_ROUND;
         if may_begin && !self.backlog().is_some_and(Backlog::is_full) {
             self.starts.begun += 1;
-            self.begin(start, ctx);
+            self.begin_either(start, ctx);
             self.make_room(limits::SHARD_LIVE_FULL, ctx);
         } else {
             self.starts.waiting.push_back(start);
         }
         self.plan_starts(ctx);
+    }
+
+    fn begin_either(&mut self, start: Beginning, ctx: &mut Context<Self>) {
+        match (self.refusal(), start) {
+            (None, Beginning::Alone(start)) => self.begin(start, ctx),
+            (None, Beginning::With(start)) => self.begin_with(start, ctx),
+            (Some(refusal), Beginning::Alone(Start { reply, .. }) | Beginning::With(StartWith { reply, .. })) => {
+                let _ = reply.send(Err(refusal));
+            }
+        }
     }
 
     /// The next round of starts comes when everything that is ready on the shard's thread right now has had its turn.
@@ -90,10 +107,7 @@ impl ShardActor {
                 return;
             };
             self.starts.begun += 1;
-            match self.refusal() {
-                Some(refusal) => drop(start.reply.send(Err(refusal))),
-                None => self.begin(start, ctx),
-            }
+            self.begin_either(start, ctx);
             self.make_room(limits::SHARD_LIVE_FULL, ctx);
         }
     }

@@ -83,6 +83,8 @@ pub struct ActivityTypeStatus {
 pub(crate) struct EngineLimits {
     /// How many forward attempts may run at once.
     pub(crate) max_concurrent: Option<usize>,
+    /// How many attempts of isolated activities may run at once: forward ones, and again as many others.
+    pub(crate) worker_processes: Option<usize>,
     /// How fast forward attempts may follow each other.
     pub(crate) rate: Option<Rate>,
     /// By activity type.

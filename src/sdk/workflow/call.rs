@@ -110,6 +110,10 @@ impl<O> ActivityCall<O> {
         self
     }
 
+    fn change_request(self, change: impl FnOnce(&mut ActivityRequest) -> Result<(), Failure>) -> Self {
+        self.change(change)
+    }
+
     pub(super) fn set_options(self, set: impl FnOnce(&mut ActivityOptions)) -> Self {
         self.change(|request| {
             set(&mut request.options);
@@ -149,12 +153,22 @@ macro_rules! option_setters {
             self.set_options(|options| options.heartbeat = Some(limit))
         }
 
+        /// Whose workers make its attempts; those of the run's own queue when not said otherwise. A name that cannot be
+        /// one (it is empty, too long, or has control characters) fails the call.
+        pub fn task_queue(self, task_queue: impl AsRef<str>) -> Self {
+            self.change_request(|request| {
+                let named = crate::model::TaskQueue::new(task_queue);
+                request.options.task_queue = Some(named.map_err(|error| super::call::invalid_id(&error))?);
+                Ok(())
+            })
+        }
+
         /// When failed attempts are tried again.
         pub fn retry(self, policy: crate::model::RetryPolicy) -> Self {
             self.set_options(|options| options.retry = policy)
         }
 
-        /// All timeouts and the retry policy at once, whatever the activity's attribute says.
+        /// All timeouts, the retry policy and the task queue at once, whatever the activity's attribute says.
         pub fn options(self, all: crate::model::ActivityOptions) -> Self {
             self.set_options(|options| *options = all)
         }

@@ -88,6 +88,8 @@ async fn start_and_wait(args: &RunArgs, input: Payload, console: &Console) -> Re
 async fn engine(args: &RunArgs) -> Result<Amends, Refusal> {
     let mut builder = Amends::builder()
         .sagas(&args.file)
+        // There is no other engine beside it that could.
+        .every_task_queue()
         .identity(format!("amends run@{}", std::process::id()));
     for path in more_sagas(args)? {
         builder = builder.sagas(path);

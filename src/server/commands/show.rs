@@ -95,6 +95,14 @@ fn facts(run: &RunDescription, now: Timestamp, console: &Console) {
         field("definition", digest.to_string());
     }
     field("run", run.run_id.to_string());
+    if !run.task_queue.is_default() || run.waits_for_worker {
+        let waits = if run.waits_for_worker {
+            ", waits for a worker that serves it"
+        } else {
+            ""
+        };
+        field("task queue", format!("{}{waits}", run.task_queue));
+    }
     if let Some(parent) = &run.parent {
         field("parent", format!("{} (run {})", parent.workflow_id, parent.run_id));
     }
@@ -204,10 +212,12 @@ fn pending(activity: &ActivityView, console: &Console) {
         .last_failure
         .as_ref()
         .map(|failure| format!("; last failure: {failure}"));
+    let no_worker = format!("waits for a worker of task queue {}, due", activity.task_queue);
     let state = match (activity.being_verified, activity.handed_over, activity.held) {
         (true, ..) => "has no answer and is being verified since",
         (_, true, _) => "is to be completed by somebody else, since",
         (_, _, Some(HoldReason::Breaker)) => "is parked by the circuit breaker of its type, due",
+        (_, _, Some(HoldReason::NoWorker)) => &no_worker,
         _ => "due",
     };
     let asked = if activity.cancel_requested {

@@ -7,7 +7,7 @@ mod saga;
 use serde_json::{Value, json};
 
 use crate::model::{
-    ActivityRole, ContinuedAsNew, Event, EventAttributes, EventId, RetryState, UnwindCause, VersionMarker,
+    ActivityRole, ContinuedAsNew, Event, EventAttributes, EventId, RetryState, TaskQueue, UnwindCause, VersionMarker,
 };
 
 use crate::server::text;
@@ -35,6 +35,7 @@ fn attributes(attributes: &EventAttributes) -> Value {
             "request_id": started.request_id.as_ref().map(|request| request.as_str()),
             "run_timeout_ms": started.run_timeout.map(|limit| limit.as_millis()), "identity": started.identity,
             "search_attributes": attribute::all(&started.search_attributes), "memo": attribute::whole_memo(&started.memo),
+            "task_queue": started.task_queue.as_ref().map(TaskQueue::as_str),
         }),
         E::WorkflowExecutionCompleted { result } => json!({"result": payload(result)}),
         E::WorkflowExecutionFailed {
@@ -59,6 +60,7 @@ fn attributes(attributes: &EventAttributes) -> Value {
         E::ActivityTaskScheduled(scheduled) => json!({
             "activity_id": scheduled.activity_id.as_str(), "activity_type": scheduled.activity_type.as_str(),
             "input": payload(&scheduled.input),
+            "task_queue": scheduled.options.task_queue.as_ref().map(TaskQueue::as_str),
             "step": scheduled.step().map(|step| step.name.as_str()),
             "undoes": scheduled.undoes().map(|step| step.0),
             "verifies": match scheduled.role {

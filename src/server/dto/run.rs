@@ -20,6 +20,8 @@ pub(in crate::server) fn description(run: &RunDescription) -> Value {
         "run_id": run.run_id.to_string(),
         "workflow_type": run.workflow_type.as_str(),
         "definition": run.definition.map(|digest| digest.to_string()),
+        "task_queue": run.task_queue.as_str(),
+        "waits_for_worker": run.waits_for_worker,
         "parent": run.parent.as_ref().map(|parent| json!({
             "workflow_id": parent.workflow_id.as_str(), "run_id": parent.run_id.to_string(),
             "initiated": parent.initiated.map(|initiated| initiated.0),
@@ -223,6 +225,7 @@ fn activity(activity: &ActivityView) -> Value {
     json!({
         "activity_id": activity.activity_id.as_str(),
         "activity_type": activity.activity_type.as_str(),
+        "task_queue": activity.task_queue.as_str(),
         "step": activity.step.as_ref().map(|step| step.as_str()),
         "purpose": match activity.purpose {
             ActivityPurpose::Plain => "activity",
@@ -239,6 +242,7 @@ fn activity(activity: &ActivityView) -> Value {
         "held": activity.held.map(|why| match why {
             HoldReason::Stopping => "stopping",
             HoldReason::Breaker => "breaker",
+            HoldReason::NoWorker => "no-worker",
         }),
         "handed_over": activity.handed_over,
         "cancel_requested": activity.cancel_requested,

@@ -20,9 +20,10 @@ use super::v1 as wire;
 use crate::model::{
     ActivityId, ActivityOptions, ActivityRole, ActivityScheduled, ActivityType, Application, ChangeId,
     CompensationInput, CompensationSpec, DefinitionDigest, Event, EventAttributes, EventId, Failure, FailureKind,
-    InFlight, LocalActivityEnded, OnAmbiguous, Payload, RequestId, RetryPolicy, RetryState, RunId, RunStarted,
-    SagaStuck, SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TimeoutKind, TimerId,
-    Timestamp, Turn, UnwindCause, VersionMarker, WorkflowId, WorkflowSignaled, WorkflowTask, WorkflowType,
+    InFlight, LocalActivityEnded, OnAmbiguous, ParentRun, Payload, RequestId, RetryPolicy, RetryState, RunId,
+    RunStarted, SagaStuck, SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TaskQueue,
+    TimeoutKind, TimerId, Timestamp, Turn, UnwindCause, VersionMarker, WorkflowId, WorkflowSignaled, WorkflowTask,
+    WorkflowType,
 };
 
 type Decoded<T> = Result<T, RecordError>;
@@ -169,6 +170,7 @@ fn run_started(mut started: wire::RunStarted<'_>) -> Decoded<RunStarted> {
             .as_deref()
             .map(|options| saga::options(options).map(Box::new))
             .transpose()?,
+        task_queue: started.task_queue.map(TaskQueue::from_trusted),
         parent: started.parent.as_ref().map(child::parent),
         search_attributes: attribute::attributes(&started.search_attributes),
         memo: attribute::memo(&started.memo),
@@ -253,6 +255,7 @@ fn options(options: &wire::ActivityOptions<'_>) -> Decoded<ActivityOptions> {
                 .map(|&name| name.to_owned())
                 .collect(),
         },
+        task_queue: options.task_queue.map(TaskQueue::from_trusted),
     })
 }
 

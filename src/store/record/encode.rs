@@ -13,7 +13,7 @@ use super::v1 as wire;
 use crate::model::{
     ActivityOptions, ActivityRole, ActivityScheduled, CompensationInput, CompensationSpec, Event, EventAttributes,
     Failure, FailureKind, InFlight, OnAmbiguous, Payload, RequestId, RetryState, RunStarted, StepKind, StepName,
-    StepSpec, StuckReason, TimeoutKind, Turn, UnwindCause, VersionMarker,
+    StepSpec, StuckReason, TaskQueue, TimeoutKind, Turn, UnwindCause, VersionMarker,
 };
 
 /// How many failures of a chain are written. More than `limits::FAILURE_CAUSES_MAX` and what the engine wraps around
@@ -167,6 +167,7 @@ fn run_started(started: &RunStarted) -> wire::RunStarted<'_> {
         run_timeout: started.run_timeout.map(span),
         identity: &started.identity,
         saga: started.saga.as_deref().map(|options| Box::new(saga::options(options))),
+        task_queue: started.task_queue.as_ref().map(TaskQueue::as_str),
         parent: started.parent.as_ref().map(child::parent),
         search_attributes: attribute::attributes(&started.search_attributes),
         memo: attribute::memo(&started.memo),
@@ -243,6 +244,7 @@ fn options(options: &ActivityOptions) -> wire::ActivityOptions<'_> {
         maximum_interval: retry.maximum_interval.map(span),
         maximum_attempts: retry.maximum_attempts,
         non_retryable_types: retry.non_retryable_types.iter().map(String::as_str).collect(),
+        task_queue: options.task_queue.as_ref().map(TaskQueue::as_str),
     }
 }
 

@@ -140,14 +140,16 @@ fn retry() -> BoxedStrategy<RetryPolicy> {
 
 fn options() -> BoxedStrategy<ActivityOptions> {
     let limit = || proptest::option::of(duration());
-    (limit(), limit(), duration(), limit(), retry())
+    let queue = proptest::option::of(text().prop_map(TaskQueue::from_trusted));
+    (limit(), limit(), duration(), limit(), retry(), queue)
         .prop_map(
-            |(schedule_to_close, schedule_to_start, start_to_close, heartbeat, retry)| ActivityOptions {
+            |(schedule_to_close, schedule_to_start, start_to_close, heartbeat, retry, task_queue)| ActivityOptions {
                 schedule_to_close,
                 schedule_to_start,
                 start_to_close,
                 heartbeat,
                 retry,
+                task_queue,
             },
         )
         .boxed()
@@ -214,6 +216,7 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
         ),
         (
             proptest::option::of(saga::saga_options().prop_map(Box::new)),
+            proptest::option::of(text().prop_map(TaskQueue::from_trusted)),
             proptest::option::of(child::parent()),
             attribute::both(),
             proptest::option::of(chain::run_chain().prop_map(Box::new)),
@@ -221,7 +224,7 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
     )
         .prop_map(
             |((id, run, kind, digest), (input, request, run_timeout, identity), more)| {
-                let (saga, parent, (search_attributes, memo), chain) = more;
+                let (saga, task_queue, parent, (search_attributes, memo), chain) = more;
                 E::WorkflowExecutionStarted(Arc::new(RunStarted {
                     workflow_id: WorkflowId::from_trusted(id),
                     run_id: RunId::from_bytes(run),
@@ -232,6 +235,7 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
                     run_timeout,
                     identity,
                     saga,
+                    task_queue,
                     parent,
                     search_attributes,
                     memo,
@@ -382,7 +386,11 @@ fn pending() -> BoxedStrategy<PendingChange> {
         Just(PendingChange::Unparked),
         (
             event_id(),
-            prop_oneof![Just(HoldReason::Stopping), Just(HoldReason::Breaker)]
+            prop_oneof![
+                Just(HoldReason::Stopping),
+                Just(HoldReason::Breaker),
+                Just(HoldReason::NoWorker)
+            ]
         )
             .prop_map(|(scheduled, why)| PendingChange::Held { scheduled, why }),
         (event_id(), time(), payload()).prop_map(|(scheduled, at, details)| PendingChange::Heartbeat {

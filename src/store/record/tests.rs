@@ -53,6 +53,7 @@ fn scheduled() -> EventAttributes {
             start_to_close: Duration::from_secs(10),
             heartbeat: Some(Duration::from_nanos(1)),
             retry,
+            task_queue: Some(TaskQueue::from_trusted("warehouse")),
         },
         role: ActivityRole::Step(Box::new(StepSpec {
             name: StepName::from_trusted("reserve"),
@@ -172,6 +173,7 @@ fn run_events() -> Vec<EventAttributes> {
                     choice: ChoiceKind::Skip,
                 }),
             })),
+            task_queue: Some(TaskQueue::from_trusted("orders")),
             parent: Some(ParentRun {
                 workflow_id: WorkflowId::from_trusted("basket-7"),
                 run_id: RunId::from_bytes([8; 16]),
@@ -432,4 +434,11 @@ proptest! {
         }
         let _ = decode_turn(&bytes);
     }
+}
+
+#[test]
+fn tmp_regen_golden() {
+    let turn = every_kind();
+    std::fs::write("tests/golden/turn-v1.bin", encode_turn(&turn).unwrap()).unwrap();
+    std::fs::write("tests/golden/turn-v1.txt", format!("{turn:#?}\n")).unwrap();
 }

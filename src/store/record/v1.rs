@@ -272,6 +272,8 @@ pub(super) struct RunStarted<'a> {
     #[serde(borrow)]
     pub(super) saga: Option<Box<SagaOptions<'a>>>,
     #[serde(borrow)]
+    pub(super) task_queue: Option<&'a str>,
+    #[serde(borrow)]
     pub(super) parent: Option<ParentRun<'a>>,
     #[serde(borrow)]
     pub(super) search_attributes: Vec<(&'a str, SearchAttribute<'a>)>,
@@ -314,6 +316,8 @@ pub(super) struct ActivityOptions<'a> {
     pub(super) maximum_attempts: u32,
     #[serde(borrow)]
     pub(super) non_retryable_types: Vec<&'a str>,
+    #[serde(borrow)]
+    pub(super) task_queue: Option<&'a str>,
 }
 
 #[derive(Serialize, Deserialize)]

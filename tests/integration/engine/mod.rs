@@ -30,4 +30,6 @@ mod queries;
 mod requests;
 mod several_runs;
 mod sizes;
+mod task_queue_places;
+mod task_queues;
 mod time;

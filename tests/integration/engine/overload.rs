@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use amends::engine::ListQuery;
+use amends::engine::{ListQuery, SignalOptions};
 use amends::model::limits;
 use amends::{ActivityContext, ActivityDefinition, Amends, Failure, RunStatus, SagaDefinition, Step};
 use futures_util::StreamExt;
@@ -16,6 +16,15 @@ async fn one(_cx: ActivityContext) -> Result<u32, Failure> {
 
 #[test]
 fn new_runs_wait_while_attempts_have_no_thread_and_none_is_forgotten() {
+    swamp(false);
+}
+
+#[test]
+fn new_runs_that_begin_with_a_signal_wait_as_well() {
+    swamp(true);
+}
+
+fn swamp(with_signal: bool) {
     // The host has one thread for activities, and somebody sits on it.
     let host = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -47,11 +56,14 @@ fn new_runs_wait_while_attempts_have_no_thread_and_none_is_forgotten() {
             .map(|number| {
                 let amends = amends.clone();
                 async move {
-                    amends
-                        .workflow_by_name("one")
-                        .id(format!("run-{number}"))
-                        .start(&json!(null))
-                        .await
+                    let start = amends.workflow_by_name("one").id(format!("run-{number}"));
+                    match with_signal {
+                        true => {
+                            let options = SignalOptions::default();
+                            start.signal_with_start("hello", &number, &json!(null), options).await
+                        }
+                        false => start.start(&json!(null)).await,
+                    }
                 }
             })
             .collect();

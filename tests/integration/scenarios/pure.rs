@@ -98,6 +98,7 @@ fn start(saga: &SagaDefinition) -> StartRun {
         run_timeout: None,
         identity: "test".to_owned(),
         saga: None,
+        task_queue: None,
         parent: None,
         search_attributes: BTreeMap::new(),
         memo: BTreeMap::new(),

@@ -21,6 +21,7 @@ pub(super) const WORK_ADVICE: &[(&str, &str)] = &[
     ("condition", "use `when`"),
     ("for_each", "use `foreach`"),
     ("idempotency", "use `on_ambiguous`"),
+    ("queue", "use `task_queue`"),
     ("command", "write it inside `exec`: exec = { command = [\"..\"] }"),
     ("run", "use `exec`: exec = { command = [\"..\"] }"),
     ("wait", "use `signal` or `timer`"),
@@ -151,6 +152,7 @@ pub(super) fn options(table: &mut Table<'_>, problems: &mut Problems) -> Options
             Some(nested) => retry(nested, problems),
             None => Retry::default(),
         },
+        task_queue: table.string("task_queue", problems),
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) fn change(change: wire::Pending<'_>) -> Decoded<PendingChange> {
             why: match why {
                 wire::HoldReason::Stopping => HoldReason::Stopping,
                 wire::HoldReason::Breaker => HoldReason::Breaker,
+                wire::HoldReason::NoWorker => HoldReason::NoWorker,
             },
         },
         wire::Pending::LocalBegun { seq, activity_type } => PendingChange::LocalBegun {

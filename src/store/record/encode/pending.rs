@@ -26,6 +26,7 @@ pub(super) fn change(change: &PendingChange) -> wire::Pending<'_> {
             why: match why {
                 HoldReason::Stopping => wire::HoldReason::Stopping,
                 HoldReason::Breaker => wire::HoldReason::Breaker,
+                HoldReason::NoWorker => wire::HoldReason::NoWorker,
             },
         },
         PendingChange::LocalBegun { seq, activity_type } => wire::Pending::LocalBegun {

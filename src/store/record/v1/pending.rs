@@ -60,6 +60,7 @@ pub(in super::super) enum Pending<'a> {
 pub(in super::super) enum HoldReason {
     Stopping,
     Breaker,
+    NoWorker,
 }
 
 #[derive(Serialize, Deserialize)]
