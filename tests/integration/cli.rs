@@ -5,6 +5,7 @@ mod answers;
 mod bench;
 mod decisions;
 mod graphs;
+mod histories;
 mod mistakes;
 mod queries;
 mod runs;

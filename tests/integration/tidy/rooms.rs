@@ -5,20 +5,30 @@ use super::Problem;
 use super::source::{Source, starts_path};
 
 /// Each room with the rooms it may import. Itself, always. The test kit and test code import what they test.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("definition", &["model"]),
+    ("history", &["model"]),
     ("machine", &["model", "definition"]),
     ("store", &["model"]),
     ("sdk", &["model"]),
-    ("replay", &["model", "machine", "sdk"]),
+    ("replay", &["model", "history", "machine", "sdk"]),
     ("runtime", &["model", "definition", "machine", "store", "sdk", "replay"]),
     ("engine", &["model", "definition", "machine", "store", "sdk", "runtime"]),
     ("config", &["model", "engine"]),
-    ("server", &["model", "engine", "config"]),
+    ("server", &["model", "history", "engine", "config"]),
     (
         "testing",
-        &["model", "definition", "machine", "store", "sdk", "replay", "runtime"],
+        &[
+            "model",
+            "definition",
+            "history",
+            "machine",
+            "store",
+            "sdk",
+            "replay",
+            "runtime",
+        ],
     ),
     ("main.rs", &["server", "config"]),
 ];
