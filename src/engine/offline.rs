@@ -291,7 +291,7 @@ impl Offline {
         }
     }
 
-    fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {
+    pub(super) fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {
         let workflow_id = WorkflowId::new(workflow_id)?;
         let now = SystemClock.now();
         Ok(deliver_offline(&*self.store, &workflow_id, input, now)?)

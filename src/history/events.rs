@@ -39,6 +39,14 @@ pub(super) fn read(
             reason: fields.text("reason")?,
             identity: fields.text("identity")?,
         },
+        "WORKFLOW_EXECUTION_PAUSED" => E::WorkflowExecutionPaused {
+            reason: fields.text("reason")?,
+            identity: fields.text("identity")?,
+        },
+        "WORKFLOW_EXECUTION_UNPAUSED" => E::WorkflowExecutionUnpaused {
+            reason: fields.text("reason")?,
+            identity: fields.text("identity")?,
+        },
         "WORKFLOW_EXECUTION_CANCEL_REQUESTED" => E::WorkflowExecutionCancelRequested {
             reason: fields.text("cause")?,
             identity: fields.text("identity")?,

@@ -115,6 +115,9 @@ impl Writer {
                 self.of_a_task(json!({"details": {"payloads": [details]}}))
             }
             E::WorkflowExecutionTerminated { reason, identity } => json!({"reason": reason, "identity": identity}),
+            E::WorkflowExecutionPaused { reason, identity } | E::WorkflowExecutionUnpaused { reason, identity } => {
+                json!({"reason": reason, "identity": identity})
+            }
             E::WorkflowExecutionCancelRequested { reason, identity } => json!({"cause": reason, "identity": identity}),
             E::WorkflowExecutionSignaled(signal) => json!({
                 "signalName": signal.name.as_str(), "input": value::arguments(&signal.input),

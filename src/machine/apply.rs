@@ -9,6 +9,7 @@ use crate::model::{
 };
 
 use super::ledger::says_not_applied;
+use super::pause::Pause;
 use super::pending::{PendingActivity, PendingTimer};
 use super::report::HandedOver;
 use super::state::{Phase, RunState};
@@ -102,6 +103,15 @@ impl RunState {
                 self.cancel_requested = Some(reason.clone());
                 self.task_due = true;
             }
+            E::WorkflowExecutionPaused { reason, identity } => {
+                self.paused = Some(Pause {
+                    since: event.time,
+                    turn: self.turns + 1,
+                    reason: reason.clone(),
+                    identity: identity.clone(),
+                });
+            }
+            E::WorkflowExecutionUnpaused { .. } => self.end_pause(),
             E::TimerStarted { timer_id, fire_at } => {
                 let timer = PendingTimer {
                     started: event.id,
@@ -170,6 +180,7 @@ impl RunState {
                     cancel_requested: false,
                     stuck: false,
                     held: None,
+                    since_turn: self.turns + 1,
                     heartbeat: None,
                     handed_over: None,
                     ambiguous: None,
@@ -231,6 +242,7 @@ impl RunState {
         };
         self.phase = Phase::Closed(outcome);
         self.parked = None;
+        self.paused = None;
         self.task_due = false;
         self.since_task = Vec::new();
         self.activities.clear();
@@ -254,14 +266,21 @@ impl RunState {
                 failure,
                 due,
             } => {
+                let turn = self.turns + 1;
                 let activity = self.pending(*scheduled)?;
+                activity.since_turn = turn;
                 activity.attempt = failed_attempt.saturating_add(1);
                 activity.may_have_applied |= !says_not_applied(failure);
                 activity.last_failure = Some(failure.clone());
                 activity.due = *due;
             }
             PendingChange::Held { scheduled, why } => self.pending(*scheduled)?.held = Some(*why),
-            PendingChange::Released { scheduled } => self.pending(*scheduled)?.held = None,
+            PendingChange::Released { scheduled } => {
+                let turn = self.turns + 1;
+                let activity = self.pending(*scheduled)?;
+                activity.held = None;
+                activity.since_turn = turn;
+            }
             PendingChange::Heartbeat { scheduled, at, details } => {
                 let activity = self.pending(*scheduled)?;
                 activity.heartbeat = Some(details.clone());

@@ -11,6 +11,7 @@ use crate::model::{
 
 use super::external::PendingExternal;
 use super::ledger::{SagaLedger, StepRecord};
+use super::pause::Pause;
 use super::pending::{LockState, PendingActivity, PendingTimer, PendingWait, Rollback, RunLock, StuckItem};
 use super::update::UpdateRecord;
 
@@ -24,6 +25,7 @@ pub struct RunState {
     pub(super) events: u64,
     pub(super) phase: Phase,
     pub(super) parked: Option<ParkReason>,
+    pub(super) paused: Option<Pause>,
     pub(super) cancel_requested: Option<String>,
     pub(super) activities: BTreeMap<EventId, PendingActivity>,
     pub(super) timers: BTreeMap<TimerId, PendingTimer>,
@@ -193,10 +195,10 @@ impl RunState {
         self.started.as_ref()?.saga.as_deref()
     }
 
-    /// Whether the decider has something to look at.
+    /// Whether the decider has something to look at, and may.
     #[must_use]
     pub fn task_due(&self) -> bool {
-        self.task_due && self.phase == Phase::Running
+        self.task_due && self.phase == Phase::Running && self.paused.is_none()
     }
 
     /// How the run stands.
@@ -204,6 +206,9 @@ impl RunState {
     pub fn status(&self) -> RunStatus {
         if let Phase::Closed(outcome) = &self.phase {
             return outcome.status();
+        }
+        if self.paused.is_some() {
+            return RunStatus::Paused;
         }
         if self.parked.is_some() {
             return RunStatus::Parked;
@@ -223,7 +228,10 @@ impl RunState {
         let now = now.max(self.last_time);
         let open = !self.is_closed();
         self.activities.values().filter(move |activity| {
-            let nobody_has_it = !activity.is_suspended() && activity.held.is_none() && !activity.is_handed_over();
+            let nobody_has_it = !activity.is_suspended()
+                && activity.held.is_none()
+                && !self.is_kept_back(activity)
+                && !activity.is_handed_over();
             open && nobody_has_it && activity.due <= now
         })
     }
@@ -254,7 +262,7 @@ impl RunState {
     /// Effect: when the machine wants to be woken: the earliest timer, retry, or anything else that time brings.
     #[must_use]
     pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
-        if self.is_closed() {
+        if self.is_closed() || self.paused.is_some() {
             return None;
         }
         let now = now.max(self.last_time);

@@ -98,6 +98,9 @@ pub enum Rejection {
     /// The run is going back, or waits for a person: it takes no updates.
     #[error("the run does not go forward any more; it takes no updates")]
     NotGoingForward,
+    /// The run stands still: it takes no updates.
+    #[error("the run is paused, and takes no updates until it is unpaused")]
+    Paused,
     /// The run's code cannot decide about the update; nothing of it is recorded.
     #[error("the run's code cannot decide now: {0}")]
     CannotDecide(Box<ParkReason>),
@@ -218,6 +221,8 @@ impl TurnBuilder<'_> {
             Input::Update(request) => self.admit_update(place, *request),
             Input::ExternalEnded { initiated, outcome } => self.external_ended(initiated, outcome),
             Input::RequestCancel { reason, identity } => self.request_cancel(reason, identity),
+            Input::Pause { reason, identity } => self.pause(reason, identity),
+            Input::Unpause { reason, identity } => Ok(self.unpause(reason, identity, decider)),
             Input::Terminate { reason, identity } => Ok(self.terminate(reason, identity)),
             Input::Decide(decision) => self.decide_stuck(*decision, decider),
             Input::LockGranted { lock } => Ok(self.lock_granted(&lock)),

@@ -74,6 +74,9 @@ impl TurnBuilder<'_> {
         if self.state.phase != Phase::Running {
             return Err(Rejection::NotGoingForward);
         }
+        if self.state.paused.is_some() {
+            return Err(Rejection::Paused);
+        }
         let same = |asked: &(usize, UpdateId)| asked.1 == request.update_id;
         if !self.admissions.asked.iter().any(same) {
             let new = self.admissions.waiting.len();

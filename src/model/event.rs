@@ -71,6 +71,20 @@ pub enum EventAttributes {
         /// Who.
         identity: String,
     },
+    /// Somebody wants the run to stand still.
+    WorkflowExecutionPaused {
+        /// Why.
+        reason: String,
+        /// Who.
+        identity: String,
+    },
+    /// The run goes on.
+    WorkflowExecutionUnpaused {
+        /// Why.
+        reason: String,
+        /// Who.
+        identity: String,
+    },
     /// A signal arrived.
     WorkflowExecutionSignaled(Box<WorkflowSignaled>),
     /// The decider looked at everything before this event and gave the commands whose events follow. Takes three ids.
@@ -405,6 +419,8 @@ impl EventAttributes {
             E::WorkflowExecutionCanceled { .. } => "WorkflowExecutionCanceled",
             E::WorkflowExecutionTerminated { .. } => "WorkflowExecutionTerminated",
             E::WorkflowExecutionCancelRequested { .. } => "WorkflowExecutionCancelRequested",
+            E::WorkflowExecutionPaused { .. } => "WorkflowExecutionPaused",
+            E::WorkflowExecutionUnpaused { .. } => "WorkflowExecutionUnpaused",
             E::WorkflowExecutionSignaled(_) => "WorkflowExecutionSignaled",
             E::WorkflowTask(_) => "WorkflowTaskCompleted",
             E::ActivityTaskScheduled(_) => "ActivityTaskScheduled",

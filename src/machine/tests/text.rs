@@ -103,6 +103,9 @@ fn details(attributes: &EventAttributes, names: &Names) -> String {
         E::WorkflowExecutionTerminated { reason, .. } | E::WorkflowExecutionCancelRequested { reason, .. } => {
             reason.clone()
         }
+        E::WorkflowExecutionPaused { reason, identity } | E::WorkflowExecutionUnpaused { reason, identity } => {
+            format!("{reason} by {identity}")
+        }
         E::WorkflowExecutionSignaled(signal) => format!("{} {:?}", signal.name, signal.input),
         E::WorkflowTask(_) => String::new(),
         E::ActivityTaskScheduled(scheduled) => scheduled.activity_id.to_string(),

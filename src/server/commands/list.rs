@@ -20,7 +20,7 @@ use crate::server::text::{Cell, duration, table};
 pub(crate) struct ListArgs {
     #[command(flatten)]
     data: DataArgs,
-    /// Only runs with this status (running, unwinding, stuck, parked, completed, amended, failed, canceled, terminated,
+    /// Only runs with this status (running, unwinding, stuck, parked, paused, completed, amended, failed, canceled, terminated,
     /// timed-out), or several: stuck,parked
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
     status: Vec<RunStatus>,
@@ -92,9 +92,13 @@ pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
         }
         console.line(line);
         if let Some(found) = waiting(&offline, run)? {
+            let paused = found.paused.iter().map(ToString::to_string);
             let parked = found.parked.iter().map(|reason| format!("parked: {reason}"));
             let stuck = found.stuck.iter().map(|stuck| desk::summary(stuck, now));
-            parked.chain(stuck).for_each(|what| console.line(format!("  {what}")));
+            paused
+                .chain(parked)
+                .chain(stuck)
+                .for_each(|what| console.line(format!("  {what}")));
         }
     }
     if let Some(last) = runs.last().filter(|_| runs.len() == limit) {
@@ -110,7 +114,9 @@ pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
 /// The run step by step, if it waits for a person.
 fn waiting(offline: &Offline, run: &RunHead) -> Result<Option<RunDescription>, Refusal> {
     match run.status {
-        RunStatus::Stuck | RunStatus::Parked => Ok(Some(offline.describe(&run.run_id.to_string())?)),
+        RunStatus::Stuck | RunStatus::Parked | RunStatus::Paused => {
+            Ok(Some(offline.describe(&run.run_id.to_string())?))
+        }
         _ => Ok(None),
     }
 }

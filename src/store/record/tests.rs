@@ -324,7 +324,7 @@ fn every_kind_of_event_is_in_the_golden_record() {
         .iter()
         .map(|event| event.attributes.kind())
         .collect();
-    assert_eq!(kinds.len(), 43);
+    assert_eq!(kinds.len(), 45);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod locks;
 mod messages;
 mod messages_every_turn;
 mod overload;
+mod pause;
 #[cfg(unix)]
 mod programs;
 mod requests;
