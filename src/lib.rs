@@ -25,14 +25,22 @@ pub use definition::{SagaDefinition, Step};
 pub use engine::{
     Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle, UpdateError, UpdateHandle, UpdateOptions,
 };
+#[cfg(feature = "bincode")]
+pub use model::Bincode;
 pub use model::{
-    ActivityLimits, ActivityOptions, Breaker, DEFAULT_VERSION, Failure, Outcome, Payload, RetryPolicy, RunStatus,
+    ActivityLimits, ActivityOptions, Breaker, DEFAULT_VERSION, Failure, Outcome, Payload, Raw, RetryPolicy, RunStatus,
     TaskToken, TaskTokenError, Timestamp, Undo, Verdict,
 };
+#[cfg(feature = "prost")]
+pub use model::{Proto, ProtoJson};
+#[cfg(feature = "compression")]
+pub use runtime::Compression;
+#[cfg(feature = "encryption")]
+pub use runtime::{Encryption, EncryptionKey, EncryptionKeyError};
 pub use sdk::{
-    Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationType, CompensationDefinition, Execution,
-    Registry, RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext,
-    WorkflowDefinition, WorkflowState,
+    Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationType, CodecContext, CodecError,
+    CompensationDefinition, Execution, PayloadCodec, Registry, RegistryError, Saga, Savepoint, SharedState,
+    VerificationDefinition, Workflow, WorkflowContext, WorkflowDefinition, WorkflowState,
 };
 #[cfg(feature = "macros")]
 pub use sdk::{activity, workflow};
@@ -66,6 +74,11 @@ struct DocumentedSagas;
 #[cfg(all(doctest, feature = "macros", feature = "testing"))]
 #[doc = include_str!("../docs/determinism.md")]
 struct DocumentedDeterminism;
+
+/// The same for the page on data.
+#[cfg(all(doctest, feature = "macros", feature = "encryption", feature = "compression"))]
+#[doc = include_str!("../docs/data.md")]
+struct DocumentedData;
 
 /// The same for the page on messages.
 #[cfg(all(doctest, feature = "macros"))]

@@ -1,11 +1,10 @@
 //! Completing activities from outside: by the token that an attempt handed out, or by the activity's id. Must not live
 //! here: what the run makes of it.
 
-use serde::Serialize;
-
 use crate::machine::Rejection;
 use crate::model::{
-    ActivityId, AttemptReport, Failure, Input, Payload, Reported, ReportedAttempt, RunId, TaskToken, WorkflowId,
+    ActivityId, AttemptReport, Failure, Input, Payload, Reported, ReportedAttempt, RunId, TaskToken, ToPayload,
+    WorkflowId,
 };
 
 use super::{Client, Error};
@@ -127,7 +126,7 @@ impl Client {
     ///
     /// # Errors
     /// As for [`AsyncActivity::complete`], and when the token is none.
-    pub async fn complete_activity<T: Serialize + ?Sized>(&self, token: &str, result: &T) -> Result<(), Error> {
+    pub async fn complete_activity<T: ToPayload + ?Sized>(&self, token: &str, result: &T) -> Result<(), Error> {
         self.activity_by_token(token)?.complete(result).await
     }
 
@@ -143,7 +142,7 @@ impl Client {
     ///
     /// # Errors
     /// As for [`AsyncActivity::heartbeat`], and when the token is none.
-    pub async fn heartbeat_activity<T: Serialize + ?Sized>(
+    pub async fn heartbeat_activity<T: ToPayload + ?Sized>(
         &self,
         token: &str,
         details: &T,
@@ -162,8 +161,8 @@ impl AsyncActivity {
     ///
     /// # Errors
     /// [`Error::NoSuchAttempt`], [`Error::Payload`] for a result that is too large, and errors of the store.
-    pub async fn complete<T: Serialize + ?Sized>(&self, result: &T) -> Result<(), Error> {
-        let result = Payload::json(result)?;
+    pub async fn complete<T: ToPayload + ?Sized>(&self, result: &T) -> Result<(), Error> {
+        let result = Payload::of(result)?;
         self.say(Reported::Completed(result)).await.map(|_| ())
     }
 
@@ -187,8 +186,8 @@ impl AsyncActivity {
     ///
     /// # Errors
     /// [`Error::NoSuchAttempt`], [`Error::Payload`] for details that are too large, and errors of the store.
-    pub async fn heartbeat<T: Serialize + ?Sized>(&self, details: &T) -> Result<HeartbeatAnswer, Error> {
-        let details = Payload::json(details)?;
+    pub async fn heartbeat<T: ToPayload + ?Sized>(&self, details: &T) -> Result<HeartbeatAnswer, Error> {
+        let details = Payload::of(details)?;
         match self.say(Reported::Heartbeat(details)).await? {
             true => Ok(HeartbeatAnswer::Stop),
             false => Ok(HeartbeatAnswer::GoOn),

@@ -1,5 +1,7 @@
 //! Describing and starting an engine. Must not live here: anything after the start.
 
+mod opening;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -11,18 +13,17 @@ use crate::definition::{
 };
 use crate::model::{ActivityLimits, Rate, WorkflowType, limits};
 use crate::runtime::secrets::Secrets;
-use crate::runtime::{Clock, EngineLimits, EnvironmentSecrets, Runtime, RuntimeOptions, SecretSource, SystemClock};
+use crate::runtime::{Clock, Codecs, EngineLimits, EnvironmentSecrets, RuntimeOptions, SecretSource, SystemClock};
 use crate::sdk::{
-    ActivityDefinition, ActivityFunction, Registry, RegistryError, SharedState, WorkflowDefinition, WorkflowFunction,
+    ActivityDefinition, ActivityFunction, PayloadCodec, Registry, RegistryError, SharedState, WorkflowDefinition,
+    WorkflowFunction,
 };
-use crate::store::{self, Durability, MemoryStore, Store};
+use crate::store::{self, Durability, Store};
 
+use self::opening::{StoreChoice, opener, start_off_thread};
 use super::error::Error;
 use super::sagas::{self, saga_files};
 use super::{Amends, Inner};
-
-/// Opens a store; called again when the store has failed and is to be reopened.
-type OpenStore = Box<dyn Fn() -> Result<Box<dyn Store>, store::Error> + Send + Sync>;
 
 /// Describes an engine. What is wrong with the description is reported by [`AmendsBuilder::start`], all of it at once.
 #[must_use = "an engine begins with `start`"]
@@ -42,14 +43,8 @@ pub struct AmendsBuilder {
     passivate_after: Duration,
     admission_timeout: Duration,
     replay_every_turn: bool,
+    codecs: Codecs,
     identity: String,
-}
-
-enum StoreChoice {
-    Memory,
-    #[cfg(feature = "sled")]
-    Sled(PathBuf),
-    Other(OpenStore),
 }
 
 impl AmendsBuilder {
@@ -71,6 +66,7 @@ impl AmendsBuilder {
             passivate_after: Duration::from_secs(10),
             admission_timeout: Duration::from_secs(1),
             replay_every_turn: false,
+            codecs: Codecs::default(),
             identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
         }
     }
@@ -239,6 +235,24 @@ impl AmendsBuilder {
         self
     }
 
+    /// Adds a codec: users' data goes through it on the way into the journal, and back through it when it is read. With
+    /// several, each encodes what the one before it has made: compress first, then encrypt. What was journaled before stays
+    /// readable, whichever codecs are added; a codec is taken away only when nothing is stored that it has encoded.
+    ///
+    /// Encoded are inputs, results, signals, updates, markers, the details of failures and heartbeats. Search attributes are
+    /// not, nor are ids, names and reasons.
+    pub fn codec(mut self, codec: impl PayloadCodec) -> Self {
+        self.codecs.add(codec);
+        self
+    }
+
+    /// Lets the codecs encode the messages of failures, too, which may tell what the data was. A message that cannot be
+    /// decoded reads as `Encoded failure ..`. Types of failures stay readable: decisions hang on them.
+    pub fn encode_failure_messages(mut self) -> Self {
+        self.codecs.encode_failure_messages();
+        self
+    }
+
     /// Who this engine is, as recorded with what it starts and sends.
     pub fn identity(mut self, identity: impl Into<String>) -> Self {
         self.identity = identity.into();
@@ -276,6 +290,7 @@ impl AmendsBuilder {
             passivate_after: self.passivate_after,
             admission_timeout: self.admission_timeout,
             replay_every_turn: self.replay_every_turn,
+            codecs: self.codecs,
         };
         let runtime = start_off_thread(options).await?;
         Ok(Amends {
@@ -409,40 +424,4 @@ fn unknown_activities(saga: &SagaDefinition, known: &BTreeSet<String>) -> Option
         file: saga.name().to_string(),
         problems,
     })
-}
-
-fn opener(choice: Option<StoreChoice>, durability: Durability) -> OpenStore {
-    match choice {
-        Some(StoreChoice::Other(open)) => open,
-        #[cfg(feature = "sled")]
-        Some(StoreChoice::Sled(directory)) => Box::new(move || {
-            let options = store::sled::SledOptions {
-                durability,
-                ..store::sled::SledOptions::default()
-            };
-            Ok(Box::new(store::sled::SledStore::open(&directory, options)?) as Box<dyn Store>)
-        }),
-        _ => {
-            let _ = durability;
-            let memory = MemoryStore::new();
-            Box::new(move || Ok(Box::new(memory.clone()) as Box<dyn Store>))
-        }
-    }
-}
-
-/// Opening a store blocks, for seconds if it is large: not on the caller's async thread.
-async fn start_off_thread(options: RuntimeOptions) -> Result<Runtime, Error> {
-    let host = tokio::runtime::Handle::try_current().ok();
-    let (done, started) = tokio::sync::oneshot::channel();
-    let start = move || {
-        // The runtime asks where it is to run activities: on the host's threads, if it has some.
-        let _guard = host.as_ref().map(tokio::runtime::Handle::enter);
-        let _ = done.send(Runtime::start(options));
-    };
-    let thread = std::thread::Builder::new().name("amends-start".to_owned()).spawn(start);
-    thread.map_err(|error| Error::Store(store::Error::Io(error.to_string())))?;
-    let started = started
-        .await
-        .map_err(|_| Error::Store(store::Error::Io("the engine's start was cut off".to_owned())))?;
-    Ok(started?)
 }

@@ -1,9 +1,7 @@
 //! Talking to runs that exist. Must not live here: how they react.
 
-use serde::Serialize;
-
 use crate::machine::Rejection;
-use crate::model::{Event, Input, Payload, RequestId, RunId, SignalName, WorkflowId};
+use crate::model::{Event, Input, Payload, RequestId, RunId, SignalName, ToPayload, Turn, WorkflowId};
 use crate::runtime::{ActivityTypeStatus, Gateway, fold, load_turns};
 use crate::store::{ListQuery, RunHead, StoreStats, VerifyProgress, VerifyReport};
 
@@ -60,8 +58,7 @@ impl Client {
     /// # Errors
     /// When there is none, or the store cannot be read.
     pub async fn describe_run(&self, run_id: RunId) -> Result<RunDescription, Error> {
-        let store = self.engine.runtime().store()?;
-        let turns = load_turns(&*store, run_id)?;
+        let turns = self.turns(run_id)?;
         Ok(RunDescription::of(&fold(run_id, &turns)?, &turns))
     }
 
@@ -79,7 +76,7 @@ impl Client {
     /// When there is none, or the store cannot be read.
     pub async fn history(&self, workflow_id: &str) -> Result<Vec<Event>, Error> {
         let head = self.head(workflow_id)?;
-        let turns = load_turns(&*self.engine.runtime().store()?, head.run_id)?;
+        let turns = self.turns(head.run_id)?;
         Ok(turns.into_iter().flat_map(|turn| turn.events).collect())
     }
 
@@ -87,7 +84,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no open run, or the signal cannot be made durable.
-    pub async fn signal<T: Serialize + ?Sized>(&self, workflow_id: &str, name: &str, input: &T) -> Result<(), Error> {
+    pub async fn signal<T: ToPayload + ?Sized>(&self, workflow_id: &str, name: &str, input: &T) -> Result<(), Error> {
         self.signal_with(workflow_id, name, input, SignalOptions::default())
             .await
     }
@@ -96,7 +93,7 @@ impl Client {
     ///
     /// # Errors
     /// As for [`Client::signal`].
-    pub async fn signal_with<T: Serialize + ?Sized>(
+    pub async fn signal_with<T: ToPayload + ?Sized>(
         &self,
         workflow_id: &str,
         name: &str,
@@ -105,7 +102,7 @@ impl Client {
     ) -> Result<(), Error> {
         let signal = Input::Signal {
             name: SignalName::new(name)?,
-            input: Payload::json(input)?,
+            input: Payload::of(input)?,
             request_id: options.request_id.map(RequestId::new).transpose()?,
             identity: self.engine.identity(),
         };
@@ -209,6 +206,16 @@ impl Client {
         let workflow_id = WorkflowId::new(workflow_id)?;
         self.gateway().deliver(workflow_id, run_id, input).await?;
         Ok(())
+    }
+
+    /// For people to read: what cannot be decoded is shown as it is.
+    fn turns(&self, run_id: RunId) -> Result<Vec<Turn>, Error> {
+        let runtime = self.engine.runtime();
+        let mut turns = load_turns(&*runtime.store()?, run_id)?;
+        if let Err(error) = runtime.codecs().decode(run_id, &mut turns) {
+            tracing::warn!(%error, "shown as it is stored");
+        }
+        Ok(turns)
     }
 
     fn head(&self, workflow_id: &str) -> Result<RunHead, Error> {

@@ -1,11 +1,9 @@
 //! A decision about a stuck saga, as users say it. Must not live here: which choices are open when, or what follows from
 //! one (`machine`).
 
-use serde::Serialize;
-
 use crate::model::{
     Choice, ChoiceKind, Decide, EventAttributes, IdError, Payload, PayloadError, RequestId, SagaDecided, StepName,
-    Turn, limits,
+    ToPayload, Turn, limits,
 };
 
 use super::Error;
@@ -47,7 +45,7 @@ impl Decision {
     ///
     /// # Errors
     /// [`Error::Payload`] for an input that is too large, or cannot be JSON.
-    pub fn retry_with<T: Serialize + ?Sized>(input: &T) -> Result<Self, Error> {
+    pub fn retry_with<T: ToPayload + ?Sized>(input: &T) -> Result<Self, Error> {
         let input = payload(input)?;
         Ok(Self::new(Choice::RetryWith { input }))
     }
@@ -61,7 +59,7 @@ impl Decision {
     ///
     /// # Errors
     /// [`Error::Payload`] for an output that is too large, or cannot be JSON.
-    pub fn mark_done<T: Serialize + ?Sized>(output: &T) -> Result<Self, Error> {
+    pub fn mark_done<T: ToPayload + ?Sized>(output: &T) -> Result<Self, Error> {
         let output = payload(output)?;
         Ok(Self::new(Choice::MarkDone { output }))
     }
@@ -158,8 +156,8 @@ fn leaves_something_undone(choice: ChoiceKind) -> bool {
     }
 }
 
-fn payload<T: Serialize + ?Sized>(value: &T) -> Result<Payload, Error> {
-    Ok(Payload::json(value)?.checked()?)
+fn payload<T: ToPayload + ?Sized>(value: &T) -> Result<Payload, Error> {
+    Ok(Payload::of(value)?.checked()?)
 }
 
 /// Whether the decision with this request id was made. A decision may end its run, and a run that has ended refuses

@@ -131,6 +131,7 @@ impl Error {
             Error::Rejected(Rejection::TooManyUpdatesInFlight | Rejection::TooManyUpdates) => 28,
             Error::Rejected(Rejection::UpdateRefused(_)) => 29,
             Error::Rejected(Rejection::CannotDecide(_)) => 32,
+            Error::Rejected(Rejection::Paused) => 50,
             Error::Rejected(_) => 9,
             Error::Overloaded => 10,
             Error::ShuttingDown => 11,
@@ -142,6 +143,7 @@ impl Error {
             Error::Store(store::Error::Format { .. }) => 22,
             Error::Store(store::Error::Corrupt { .. }) => 23,
             Error::Store(store::Error::Full(_)) => 24,
+            Error::Store(store::Error::Codec { .. }) => 40,
             Error::Store(_) => 25,
         })
     }

@@ -4,11 +4,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use crate::model::{Failure, Outcome, RunId, WorkflowId};
+use crate::model::{Failure, FromPayload, Outcome, RunId, ToPayload, WorkflowId};
 use crate::runtime::Watched;
 
 use super::{Amends, Client, Decision, Error, RunDescription, SagaView, SignalOptions};
@@ -118,7 +116,7 @@ impl<O> RunHandle<O> {
     ///
     /// # Errors
     /// When the run has ended, or the signal cannot be made durable.
-    pub async fn signal<T: Serialize + ?Sized>(&self, name: &str, input: &T) -> Result<(), Error> {
+    pub async fn signal<T: ToPayload + ?Sized>(&self, name: &str, input: &T) -> Result<(), Error> {
         let options = SignalOptions {
             run_id: Some(self.run_id),
             ..SignalOptions::default()
@@ -153,7 +151,7 @@ impl<O> RunHandle<O> {
     }
 }
 
-impl<O: DeserializeOwned> RunHandle<O> {
+impl<O: FromPayload> RunHandle<O> {
     /// Waits for the run's result.
     ///
     /// # Errors

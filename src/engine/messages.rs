@@ -4,13 +4,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::machine::Rejection;
 use crate::model::{
-    Failure, Input, Payload, Query, QueryName, RequestId, RunId, SignalName, UpdateId, UpdateName, UpdateRequest,
-    WorkflowId,
+    Failure, FromPayload, Input, Payload, Query, QueryName, RequestId, RunId, SignalName, ToPayload, UpdateId,
+    UpdateName, UpdateRequest, WorkflowId,
 };
 use crate::runtime::{Entropy, RequestError};
 
@@ -55,7 +52,7 @@ impl<R> UpdateHandle<R> {
     }
 }
 
-impl<R: DeserializeOwned> UpdateHandle<R> {
+impl<R: FromPayload> UpdateHandle<R> {
     /// Waits until the run has answered. The result stays available, also when the run has ended.
     ///
     /// # Errors
@@ -86,12 +83,12 @@ impl Amends {
         input: &T,
     ) -> Result<R, Error>
     where
-        T: Serialize + ?Sized,
-        R: DeserializeOwned,
+        T: ToPayload + ?Sized,
+        R: FromPayload,
     {
         let query = Query {
             name: QueryName::new(name)?,
-            input: Payload::json(input)?.checked()?,
+            input: Payload::of(input)?.checked()?,
         };
         let answer = self.runtime().gateway().query(workflow_id, run_id, query).await?;
         Ok(answer.map_err(Error::Query)?.to()?)
@@ -99,13 +96,13 @@ impl Amends {
 
     fn update_request<T>(&self, name: &str, input: &T, options: UpdateOptions) -> Result<UpdateRequest, Error>
     where
-        T: Serialize + ?Sized,
+        T: ToPayload + ?Sized,
     {
         let made_up = || Entropy.run_id(self.runtime().clock().now()).to_string();
         Ok(UpdateRequest {
             update_id: UpdateId::new(options.update_id.unwrap_or_else(made_up))?,
             name: UpdateName::new(name)?,
-            input: Payload::json(input)?.checked()?,
+            input: Payload::of(input)?.checked()?,
             identity: self.identity(),
         })
     }
@@ -157,8 +154,8 @@ impl<O> RunHandle<O> {
     /// tried to change something, or code that does not fit the run's history.
     pub async fn query<T, R>(&self, name: &str, input: &T) -> Result<R, Error>
     where
-        T: Serialize + ?Sized,
-        R: DeserializeOwned,
+        T: ToPayload + ?Sized,
+        R: FromPayload,
     {
         let (engine, workflow_id) = (self.engine(), self.workflow_id());
         engine.query(workflow_id, Some(self.run_id()), name, input).await
@@ -171,8 +168,8 @@ impl<O> RunHandle<O> {
     /// forward any more, or has too many updates.
     pub async fn update<T, R>(&self, name: &str, input: &T) -> Result<R, UpdateError>
     where
-        T: Serialize + ?Sized,
-        R: DeserializeOwned,
+        T: ToPayload + ?Sized,
+        R: FromPayload,
     {
         let accepted = self.start_update(name, input, UpdateOptions::default());
         accepted.await?.result().await
@@ -189,7 +186,7 @@ impl<O> RunHandle<O> {
         options: UpdateOptions,
     ) -> Result<UpdateHandle<R>, UpdateError>
     where
-        T: Serialize + ?Sized,
+        T: ToPayload + ?Sized,
     {
         let engine = self.engine();
         let request = engine.update_request(name, input, options)?;
@@ -219,8 +216,8 @@ impl Client {
     /// As there; also when there is no such run.
     pub async fn query<T, R>(&self, workflow_id: &str, name: &str, input: &T) -> Result<R, Error>
     where
-        T: Serialize + ?Sized,
-        R: DeserializeOwned,
+        T: ToPayload + ?Sized,
+        R: FromPayload,
     {
         let workflow_id = WorkflowId::new(workflow_id)?;
         self.engine().query(&workflow_id, None, name, input).await
@@ -232,8 +229,8 @@ impl Client {
     /// As there; also when there is no such run.
     pub async fn update<T, R>(&self, workflow_id: &str, name: &str, input: &T) -> Result<R, UpdateError>
     where
-        T: Serialize + ?Sized,
-        R: DeserializeOwned,
+        T: ToPayload + ?Sized,
+        R: FromPayload,
     {
         let accepted = self.start_update(workflow_id, name, input, UpdateOptions::default());
         accepted.await?.result().await
@@ -251,7 +248,7 @@ impl Client {
         options: UpdateOptions,
     ) -> Result<UpdateHandle<R>, UpdateError>
     where
-        T: Serialize + ?Sized,
+        T: ToPayload + ?Sized,
     {
         let workflow_id = WorkflowId::new(workflow_id).map_err(Error::from)?;
         let request = self.engine().update_request(name, input, options)?;
@@ -259,7 +256,7 @@ impl Client {
     }
 }
 
-impl<I: Serialize, O> Starter<I, O> {
+impl<I: ToPayload, O> Starter<I, O> {
     /// Sends a signal to the open run with this id; when there is none, starts one, with the signal. Both, or neither, is
     /// durable when this returns. For this to be repeatable, give the start and the signal request ids.
     ///
@@ -288,16 +285,16 @@ impl<I: Serialize, O> Starter<I, O> {
         options: SignalOptions,
     ) -> Result<RunHandle<O>, Error>
     where
-        T: Serialize + ?Sized,
+        T: ToPayload + ?Sized,
     {
         let engine = self.engine().clone();
         let signal = Input::Signal {
             name: SignalName::new(name)?,
-            input: Payload::json(signal)?.checked()?,
+            input: Payload::of(signal)?.checked()?,
             request_id: options.request_id.map(RequestId::new).transpose()?,
             identity: engine.identity(),
         };
-        let start = self.into_start(Payload::json(input)?)?;
+        let start = self.into_start(Payload::of(input)?)?;
         let workflow_id = start.workflow_id.clone();
         let joined = engine.runtime().gateway().begin_with(start, signal).await?;
         let run_id = joined.delivered.run_id;
@@ -318,12 +315,12 @@ impl<I: Serialize, O> Starter<I, O> {
         options: UpdateOptions,
     ) -> Result<(RunHandle<O>, UpdateHandle<R>), UpdateError>
     where
-        T: Serialize + ?Sized,
+        T: ToPayload + ?Sized,
     {
         let engine = self.engine().clone();
         let request = engine.update_request(name, update, options)?;
         let update_id = request.update_id.clone();
-        let start = self.into_start(Payload::json(input).map_err(Error::from)?)?;
+        let start = self.into_start(Payload::of(input).map_err(Error::from)?)?;
         let workflow_id = start.workflow_id.clone();
         let request = Input::Update(Box::new(request));
         let joined = engine.runtime().gateway().begin_with(start, request).await?;

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::machine::{QueryError, Rejection};
 use crate::model::{
-    Event, Failure, Input, Payload, Query, QueryName, Reported, RequestId, RunId, SignalName, WorkflowId,
+    Event, Failure, Input, Payload, Query, QueryName, Reported, RequestId, RunId, SignalName, ToPayload, Turn,
+    WorkflowId,
 };
-use crate::runtime::{Clock, SystemClock, deliver_offline, fold, load_turns};
+use crate::runtime::{Clock, Codecs, SystemClock, deliver_offline, fold, load_turns};
+use crate::sdk::PayloadCodec;
 use crate::store::{self, ListQuery, Problem, RunHead, Store, VerifyProgress, VerifyReport};
 
 use super::activity::ActivityPlace;
@@ -21,6 +21,7 @@ use super::{Decision, Error, RunDescription, SignalOptions};
 /// Only one at a time may have a data directory open, so this is refused while an engine runs on it.
 pub struct Offline {
     store: Arc<dyn Store>,
+    codecs: Codecs,
     identity: String,
 }
 
@@ -80,8 +81,24 @@ impl Offline {
     pub fn over(store: impl Store) -> Self {
         Self {
             store: Arc::new(store),
+            codecs: Codecs::default(),
             identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
         }
+    }
+
+    /// The codecs that the engine over this store has, in the same order. Without them, what they encoded is shown by its
+    /// encoding only, and requests to runs that have such data are refused.
+    #[must_use]
+    pub fn codec(mut self, codec: impl PayloadCodec) -> Self {
+        self.codecs.add(codec);
+        self
+    }
+
+    /// Lets the codecs encode the messages of failures, too; to be said when the engine over this store does so.
+    #[must_use]
+    pub fn encode_failure_messages(mut self) -> Self {
+        self.codecs.encode_failure_messages();
+        self
     }
 
     /// A page of runs, newest first.
@@ -114,7 +131,7 @@ impl Offline {
     /// When there is none, or the store cannot be read.
     pub fn describe(&self, id: &str) -> Result<RunDescription, Error> {
         let run_id = self.find(id)?.run_id;
-        let turns = load_turns(&*self.store, run_id)?;
+        let turns = self.turns(run_id)?;
         Ok(RunDescription::of(&fold(run_id, &turns)?, &turns))
     }
 
@@ -123,7 +140,7 @@ impl Offline {
     /// # Errors
     /// When there is none, or the store cannot be read.
     pub fn history(&self, id: &str) -> Result<Vec<Event>, Error> {
-        let turns = load_turns(&*self.store, self.find(id)?.run_id)?;
+        let turns = self.turns(self.find(id)?.run_id)?;
         Ok(turns.into_iter().flat_map(|turn| turn.events).collect())
     }
 
@@ -183,7 +200,7 @@ impl Offline {
     /// When there is no such run, or no such answer ([`Error::Query`]).
     pub fn query(&self, id: &str, name: &str) -> Result<Payload, Error> {
         let run_id = self.find(id)?.run_id;
-        let state = fold(run_id, &load_turns(&*self.store, run_id)?)?;
+        let state = fold(run_id, &self.turns(run_id)?)?;
         let query = Query {
             name: QueryName::new(name)?,
             input: Payload::null(),
@@ -200,7 +217,7 @@ impl Offline {
     ///
     /// # Errors
     /// When there is no open run, or the signal cannot be made durable.
-    pub fn signal<T: Serialize + ?Sized>(
+    pub fn signal<T: ToPayload + ?Sized>(
         &self,
         workflow_id: &str,
         name: &str,
@@ -209,7 +226,7 @@ impl Offline {
     ) -> Result<RunId, Error> {
         let signal = Input::Signal {
             name: SignalName::new(name)?,
-            input: Payload::json(input)?,
+            input: Payload::of(input)?,
             request_id: options.request_id.map(RequestId::new).transpose()?,
             identity: self.identity.clone(),
         };
@@ -244,12 +261,12 @@ impl Offline {
     ///
     /// # Errors
     /// [`Error::NoSuchAttempt`] when it is not running; [`Error::NotFound`], and errors of the store.
-    pub fn complete_activity<T: Serialize + ?Sized>(
+    pub fn complete_activity<T: ToPayload + ?Sized>(
         &self,
         activity: &OfflineActivity,
         result: &T,
     ) -> Result<RunId, Error> {
-        let result = Payload::json(result)?;
+        let result = Payload::of(result)?;
         self.report(activity, Reported::Completed(result))
     }
 
@@ -291,10 +308,19 @@ impl Offline {
         }
     }
 
+    /// For people to read: what cannot be decoded is left as it is stored.
+    fn turns(&self, run_id: RunId) -> Result<Vec<Turn>, Error> {
+        let mut turns = load_turns(&*self.store, run_id)?;
+        if let Err(error) = self.codecs.decode(run_id, &mut turns) {
+            tracing::debug!(%error, "shown as it is stored");
+        }
+        Ok(turns)
+    }
+
     pub(super) fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {
         let workflow_id = WorkflowId::new(workflow_id)?;
         let now = SystemClock.now();
-        Ok(deliver_offline(&*self.store, &workflow_id, input, now)?)
+        Ok(deliver_offline(&*self.store, &self.codecs, &workflow_id, input, now)?)
     }
 }
 

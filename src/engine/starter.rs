@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::Serialize;
-
-use crate::model::{Payload, RequestId, RunId, SagaOptions, StartRun, WorkflowId, WorkflowType, check_id, limits};
+use crate::model::{
+    Payload, RequestId, RunId, SagaOptions, StartRun, ToPayload, WorkflowId, WorkflowType, check_id, limits,
+};
 use crate::runtime::Entropy;
 
 use super::{Amends, Error, RunHandle};
@@ -77,10 +77,10 @@ impl<I, O> Starter<I, O> {
     /// # Errors
     /// [`Error::Id`] for a key that is empty, too long, or has control characters; [`Error::Payload`] for a value that is
     /// too large; [`Error::TooManySearchAttributes`].
-    pub fn search_attribute<T: Serialize + ?Sized>(mut self, key: &str, value: &T) -> Result<Self, Error> {
+    pub fn search_attribute<T: ToPayload + ?Sized>(mut self, key: &str, value: &T) -> Result<Self, Error> {
         check_id("search attribute", key)?;
         self.search_attributes
-            .insert(key.to_owned(), Payload::json(value)?.checked()?);
+            .insert(key.to_owned(), Payload::of(value)?.checked()?);
         match self.search_attributes.len() > limits::SEARCH_ATTRIBUTES_MAX {
             true => Err(Error::TooManySearchAttributes),
             false => Ok(self),
@@ -94,9 +94,9 @@ impl<I, O> Starter<I, O> {
     /// is too large, [`Error::Overloaded`], and errors of the store.
     pub async fn start(self, input: &I) -> Result<RunHandle<O>, Error>
     where
-        I: Serialize,
+        I: ToPayload,
     {
-        let input = Payload::json(input)?;
+        let input = Payload::of(input)?;
         self.start_payload(input).await
     }
 

@@ -15,8 +15,18 @@ const DURATION_SECONDS_MAX: u64 = 315_576_000_000;
 
 const JSON_PLAIN: &str = "json/plain";
 
+/// The metadata of a payload that codecs have encoded and nobody has decoded: how many.
+const LAYERS: &str = "amends/layers";
+
 pub(super) fn payload(payload: &Payload) -> Value {
-    let mut value = json!({"metadata": {"encoding": base64::encode(payload.encoding().as_bytes())}});
+    let mut metadata = json!({"encoding": base64::encode(payload.encoding().as_bytes())});
+    for (key, of) in payload.all_metadata() {
+        put(&mut metadata, key, base64::encode(of));
+    }
+    if payload.layers() > 0 {
+        put(&mut metadata, LAYERS, base64::encode(&[payload.layers()]));
+    }
+    let mut value = json!({"metadata": metadata});
     if !payload.data().is_empty() {
         put(&mut value, "data", base64::encode(payload.data()));
     }
@@ -55,14 +65,30 @@ pub(super) fn read_payload(fields: &Fields<'_>) -> Result<Payload, HistoryError>
             fields.error(format!("a payload is not base64; {hint}"))
         })
     };
-    let encoding = match fields.object("metadata")? {
+    let metadata = fields.object("metadata")?;
+    let encoding = match &metadata {
         Some(metadata) => bytes(metadata.text("encoding")?)?,
         None => Vec::new(),
     };
     let encoding = String::from_utf8(encoding).map_err(|_| fields.error("the encoding of a payload is not text"))?;
     let data = bytes(fields.text("data")?)?;
-    let payload = Payload::from_parts(&encoding, data).checked();
-    payload.map_err(|error| fields.error(error.to_string()))
+    let mut payload = Payload::from_parts(&encoding, data);
+    for (key, _) in metadata.iter().flat_map(Fields::entries) {
+        let of = || {
+            bytes(
+                metadata
+                    .map(|metadata| metadata.text(key))
+                    .transpose()?
+                    .unwrap_or_default(),
+            )
+        };
+        payload = match key.as_str() {
+            "encoding" => payload,
+            LAYERS => payload.with_layers(of()?.first().copied().unwrap_or_default()),
+            _ => payload.with_metadata(key, of()?),
+        };
+    }
+    payload.checked().map_err(|error| fields.error(error.to_string()))
 }
 
 /// Functions of ours take one argument: several become a list, which reads as a tuple.

@@ -106,7 +106,7 @@ impl Decider for NoDecider {
     }
 }
 
-/// The [`Undo`] of a step as a JSON payload.
+/// The [`Undo`] of a step as a payload.
 pub(super) fn undo_payload(step: &StepRecord) -> Result<Payload, TaskError> {
     match &step.state {
         StepState::Completed { output } => undo_payload_of(step, Some(output), None),
@@ -115,21 +115,12 @@ pub(super) fn undo_payload(step: &StepRecord) -> Result<Payload, TaskError> {
     }
 }
 
-/// An [`Undo`] as a JSON payload, spliced from its parts' bytes without parsing them.
+/// An [`Undo`] as a payload.
 pub(super) fn undo_payload_of(
     step: &StepRecord,
     output: Option<&Payload>,
     failure: Option<&Failure>,
 ) -> Result<Payload, TaskError> {
-    let raw = |payload: &Payload| -> Result<Box<serde_json::value::RawValue>, TaskError> {
-        match payload.is_null() {
-            true => serde_json::value::to_raw_value(&()),
-            false => payload.to().map_err(serde::ser::Error::custom),
-        }
-        .map_err(|error| TaskError(format!("the undo of step {} cannot be made: {error}", step.name)))
-    };
-    let undo = Undo::new(raw(&step.input)?, output.map(raw).transpose()?, failure);
-    // Not limited as a payload is: two payloads within their limits must not make a step that cannot be undone.
-    let bytes = serde_json::to_vec(&undo).map_err(|error| TaskError(error.to_string()))?;
-    Ok(Payload::from_parts("json/plain", bytes))
+    let undo = Undo::new(&step.input, output, failure).splice();
+    undo.map_err(|error| TaskError(format!("the undo of step {} cannot be made: {error}", step.name)))
 }

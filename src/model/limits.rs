@@ -8,6 +8,13 @@ pub const ID_BYTES_MAX: usize = 255;
 /// Bytes of one payload. Temporal's blob limit, so that histories can be exchanged. Enforced where payloads are made.
 pub const PAYLOAD_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Bytes that codecs may add to a payload: what was accepted at the call must fit when it is journaled. Enforced by `runtime`.
+pub const CODEC_GROWTH_MAX: usize = 64 * 1024;
+
+/// Bytes of a payload that is compressed, and at which decompressing ends: a few bytes can claim to be gigabytes. The engine's own
+/// largest payload has two of the users', the input and the output of a step that is undone. Enforced by `runtime`.
+pub const DECODED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Bytes of a failure's message; longer ones are cut. A stack trace in a message would be journaled on each attempt.
 pub const FAILURE_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 

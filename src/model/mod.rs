@@ -13,6 +13,7 @@ mod local;
 mod message;
 mod options;
 mod payload;
+mod payloads;
 mod report;
 mod retry;
 mod saga;
@@ -22,6 +23,7 @@ mod task_token;
 mod throttle;
 mod time;
 mod turn;
+mod undo;
 mod version;
 
 pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
@@ -40,12 +42,17 @@ pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
 pub use local::{LocalActivity, LocalActivityEnded};
 pub use message::{ExternalCancel, ExternalSignal, Query, UpdateCompleted, UpdateRequest};
 pub use options::ActivityOptions;
-pub use payload::{Payload, PayloadError};
+#[cfg(feature = "bincode")]
+pub use payload::Bincode;
+pub use payload::{FromPayload, Payload, PayloadError, Raw, ToPayload, WireError};
+#[cfg(feature = "prost")]
+pub use payload::{Proto, ProtoJson};
+pub use payloads::Visit;
 pub use report::{AttemptReport, Reported, ReportedAttempt};
 pub use retry::{RetryDecision, RetryPolicy};
 pub use saga::{
     AutomaticDecision, CompensationInput, CompensationSpec, Escalation, InFlight, OnAmbiguous, SagaOptions, StepKind,
-    StepSpec, StuckNotice, Undo, Verdict,
+    StepSpec, StuckNotice, Verdict,
 };
 pub use saga_event::{
     AdoptedStep, SagaAdopted, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted,
@@ -56,4 +63,5 @@ pub use task_token::{TaskToken, TaskTokenError};
 pub use throttle::{ActivityLimits, Breaker, Rate};
 pub use time::Timestamp;
 pub use turn::{HoldReason, PendingChange, Turn};
+pub use undo::Undo;
 pub use version::{DEFAULT_VERSION, VersionMarker};

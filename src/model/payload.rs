@@ -1,5 +1,13 @@
-//! User data as opaque bytes with a content type. Lives here: the value and its JSON conversions. Must not live here:
-//! codecs, encryption or any other format (those are user extensions).
+//! User data as opaque bytes that say what they are. Lives here: the value, its conversions (`convert` and the wrappers
+//! beside it), and its form as one block of bytes (`wire`). Must not live here: codecs (those are in `sdk` and `runtime`).
+
+#[cfg(feature = "bincode")]
+mod bincode;
+mod convert;
+#[cfg(feature = "prost")]
+mod proto;
+mod raw;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +18,15 @@ use serde::de::DeserializeOwned;
 
 use super::limits;
 
+#[cfg(feature = "bincode")]
+pub use self::bincode::Bincode;
+pub use self::convert::{FromPayload, ToPayload};
+#[cfg(feature = "prost")]
+pub use self::proto::{Proto, ProtoJson};
+pub use self::raw::Raw;
+pub use self::wire::WireError;
+pub(super) use self::wire::{read_fields, write_block};
+
 /// A value of the user's: bytes that amends stores and hands on without looking inside, and what they are.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
@@ -17,7 +34,17 @@ pub struct Payload {
     data: Bytes,
     /// `None`: JSON. A thin pointer, because a payload is a part of every `Failure`, and that of the `Result` of every
     /// function of the users'.
-    other: Option<Arc<Box<str>>>,
+    other: Option<Arc<Other>>,
+}
+
+/// What is not the same for nearly all payloads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Other {
+    encoding: Box<str>,
+    /// In the order of their keys.
+    metadata: Vec<(Box<str>, Bytes)>,
+    /// How many codecs have encoded it.
+    layers: u8,
 }
 
 const JSON: &str = "json/plain";
@@ -29,6 +56,14 @@ pub enum PayloadError {
     /// The value cannot be written as JSON (a map with non-string keys, a failing `Serialize`).
     #[error("the value cannot be written as JSON: {0}")]
     Encode(#[source] serde_json::Error),
+    /// The value cannot be written in another encoding.
+    #[error("the value cannot be written as {encoding}: {reason}")]
+    EncodeAs {
+        /// The encoding.
+        encoding: &'static str,
+        /// Why not.
+        reason: String,
+    },
     /// The bytes are not the JSON that the type expects.
     #[error("expected {expected}, but the payload does not fit: {source}")]
     Decode {
@@ -38,9 +73,23 @@ pub enum PayloadError {
         #[source]
         source: serde_json::Error,
     },
-    /// The payload is not JSON at all.
-    #[error("expected a JSON payload, found encoding {found:?}")]
-    NotJson {
+    /// The bytes are not what the type expects in another encoding.
+    #[error("expected {expected}, but the {encoding} payload does not fit: {reason}")]
+    DecodeAs {
+        /// The Rust type that was asked for.
+        expected: &'static str,
+        /// The encoding.
+        encoding: &'static str,
+        /// Where and why it does not fit.
+        reason: String,
+    },
+    /// The payload has another encoding than the type reads.
+    #[error("{expected} is read from {wanted}, but the payload is {found}{}", hint(.found))]
+    WrongEncoding {
+        /// The Rust type that was asked for.
+        expected: &'static str,
+        /// The encoding that it reads.
+        wanted: &'static str,
         /// The payload's own encoding.
         found: String,
     },
@@ -60,6 +109,14 @@ impl Payload {
             data: Bytes::new(),
             other: None,
         }
+    }
+
+    /// The value in the encoding that its type chooses: JSON, unless it is one of [`Raw`], `Bincode`, `Proto` or the like.
+    ///
+    /// # Errors
+    /// When the value has no such form or is larger than 2 MiB.
+    pub fn of<T: ToPayload + ?Sized>(value: &T) -> Result<Self, PayloadError> {
+        value.to_payload()?.checked()
     }
 
     /// The value as JSON.
@@ -89,29 +146,125 @@ impl Payload {
         if encoding == NULL {
             return Self::null();
         }
+        let other = Other {
+            encoding: encoding.into(),
+            ..Other::default()
+        };
+        Self::from_all(data.into(), other)
+    }
+
+    /// One form for each value, so that equal ones are equal.
+    fn from_all(data: Bytes, other: Other) -> Self {
+        let plain = &*other.encoding == JSON && other.metadata.is_empty() && other.layers == 0;
         Self {
-            data: data.into(),
-            other: (encoding != JSON).then(|| Arc::new(Box::from(encoding))),
+            data,
+            other: (!plain).then(|| Arc::new(other)),
         }
+    }
+
+    /// The same payload with a further piece of metadata, in the place of one with the same key. A null payload has none.
+    #[must_use]
+    pub fn with_metadata(self, key: &str, value: impl Into<Bytes>) -> Self {
+        if self.is_null() {
+            return self;
+        }
+        let mut other = self.all();
+        let value = value.into();
+        match other.metadata.binary_search_by(|(known, _)| (**known).cmp(key)) {
+            Ok(at) => {
+                if let Some((_, known)) = other.metadata.get_mut(at) {
+                    *known = value;
+                }
+            }
+            Err(at) => other.metadata.insert(at, (key.into(), value)),
+        }
+        Self::from_all(self.data, other)
+    }
+
+    /// A piece of what is said about the bytes beside their encoding, such as Temporal's `messageType`.
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<&Bytes> {
+        self.all_metadata()
+            .find(|(known, _)| *known == key)
+            .map(|(_, value)| value)
+    }
+
+    /// Everything that is said about the bytes beside their encoding, in the order of the keys.
+    pub fn all_metadata(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        let all = self.other.as_deref().map_or(&[][..], |other| &other.metadata);
+        all.iter().map(|(key, value)| (&**key, value))
+    }
+
+    /// Whether there is anything to be said about it beside its encoding.
+    #[must_use]
+    pub fn is_annotated(&self) -> bool {
+        let other = self.other.as_deref();
+        other.is_some_and(|other| other.layers > 0 || !other.metadata.is_empty())
+    }
+
+    /// How many codecs have encoded it: none, unless this is how it is stored.
+    #[must_use]
+    pub fn layers(&self) -> u8 {
+        self.other.as_deref().map_or(0, |other| other.layers)
+    }
+
+    /// The same payload as one that so many codecs have encoded.
+    #[must_use]
+    pub fn with_layers(self, layers: u8) -> Self {
+        let mut other = self.all();
+        other.layers = layers;
+        Self::from_all(self.data, other)
+    }
+
+    fn all(&self) -> Other {
+        self.other.as_deref().cloned().unwrap_or_else(|| Other {
+            encoding: self.encoding().into(),
+            ..Other::default()
+        })
+    }
+
+    /// Reads the payload in the encoding that the type chooses. A null payload reads as JSON `null`.
+    ///
+    /// # Errors
+    /// When it has another encoding or does not fit `T`.
+    pub fn to<T: FromPayload>(&self) -> Result<T, PayloadError> {
+        T::from_payload(self)
     }
 
     /// Reads the payload as JSON. A null payload reads as JSON `null`.
     ///
     /// # Errors
     /// When it is not JSON or does not fit `T`.
-    pub fn to<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
+    pub fn to_json<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         let decode = |bytes: &[u8]| {
             serde_json::from_slice(bytes).map_err(|source| PayloadError::Decode {
                 expected: std::any::type_name::<T>(),
                 source,
             })
         };
-        match &self.other {
-            None if self.is_null() => decode(b"null"),
-            None => decode(&self.data),
-            Some(found) => Err(PayloadError::NotJson {
-                found: found.to_string(),
-            }),
+        match self.encoding() {
+            NULL => decode(b"null"),
+            JSON => decode(&self.data),
+            _ => Err(self.not_in(std::any::type_name::<T>(), JSON)),
+        }
+    }
+
+    /// The bytes, if they are in this encoding.
+    ///
+    /// # Errors
+    /// [`PayloadError::WrongEncoding`], which names the type that wanted them, and both encodings.
+    pub fn data_in(&self, wanted: &'static str, expected: &'static str) -> Result<&Bytes, PayloadError> {
+        match self.encoding() == wanted {
+            true => Ok(&self.data),
+            false => Err(self.not_in(expected, wanted)),
+        }
+    }
+
+    fn not_in(&self, expected: &'static str, wanted: &'static str) -> PayloadError {
+        PayloadError::WrongEncoding {
+            expected,
+            wanted,
+            found: self.encoding().to_owned(),
         }
     }
 
@@ -121,7 +274,7 @@ impl Payload {
         match &self.other {
             None if self.is_null() => NULL,
             None => JSON,
-            Some(other) => other,
+            Some(other) => &other.encoding,
         }
     }
 
@@ -137,16 +290,31 @@ impl Payload {
         self.data.is_empty() && self.other.is_none()
     }
 
+    /// Its size as it counts against limits: its bytes, and those of its metadata.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let metadata = self.all_metadata().map(|(key, value)| key.len() + value.len());
+        self.data.len() + metadata.sum::<usize>()
+    }
+
     /// The payload itself if it is within the size limit.
     ///
     /// # Errors
     /// [`PayloadError::TooLarge`].
     pub fn checked(self) -> Result<Self, PayloadError> {
-        let bytes = self.data.len();
+        let bytes = self.size();
         if bytes > limits::PAYLOAD_BYTES_MAX {
             return Err(PayloadError::TooLarge { bytes });
         }
         Ok(self)
+    }
+}
+
+/// What a person may want to know about an encoding.
+fn hint(found: &str) -> &'static str {
+    match found {
+        NULL => " (there is no value)",
+        _ => "",
     }
 }
 

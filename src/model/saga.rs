@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActivityOptions, ActivityType, ChoiceKind, Failure, StepName};
+use super::{ActivityOptions, ActivityType, ChoiceKind, StepName};
 
 /// What a step means for the saga's course (Garcia-Molina and Salem's sagas, with Richardson's step kinds).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ pub enum OnAmbiguous {
     /// Take it for a failure and compensate the step, which may have had its effect.
     #[default]
     Compensate,
-    /// Ask the participant, by this activity, which gets the step's [`Undo`] and returns a [`Verdict`].
+    /// Ask the participant, by this activity, which gets the step's [`Undo`](super::Undo) and returns a [`Verdict`].
     Verify(Box<CompensationSpec>),
     /// Ask a person.
     Ask,
@@ -179,31 +179,8 @@ pub struct CompensationSpec {
 /// Where the input of a compensation comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompensationInput {
-    /// The step's own [`Undo`].
+    /// The step's own [`Undo`](super::Undo).
     Undo,
     /// The mapping that the saga's definition has for it, evaluated when the saga unwinds.
     Mapped,
-}
-
-/// The input of a compensation written in Rust: everything known about the step that it undoes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Undo<I, O> {
-    /// The step's input.
-    pub input: I,
-    /// What the step returned: `None` when it never answered, although it may have had its effect.
-    pub output: Option<O>,
-    /// How the step failed, as text: `None` when it succeeded.
-    pub failure: Option<String>,
-}
-
-impl<I, O> Undo<I, O> {
-    /// The undo's failure text from a typed failure.
-    #[must_use]
-    pub fn new(input: I, output: Option<O>, failure: Option<&Failure>) -> Self {
-        Self {
-            input,
-            output,
-            failure: failure.map(Failure::to_string),
-        }
-    }
 }

@@ -103,7 +103,7 @@ impl Gateway {
         update_id: &UpdateId,
     ) -> Result<Result<Payload, Failure>, RequestError> {
         let run_id = self.stored_run(workflow_id, run_id)?;
-        let state = load_state(&*self.store()?, run_id)?;
+        let state = load_state(&self.shared().codecs, &*self.store()?, run_id)?;
         let outcome = state.update_outcome(update_id.as_str());
         outcome.ok_or_else(|| RequestError::UnknownUpdate(update_id.clone()))
     }
@@ -140,8 +140,9 @@ impl Gateway {
 /// Answers a query about a run by replaying its journal.
 fn query_stored(shared: &Shared, run_id: RunId, query: &Query) -> Result<Result<Payload, QueryError>, RequestError> {
     let store = shared.store.get()?;
-    let turns = load_turns(&*store, run_id)?;
+    let mut turns = load_turns(&*store, run_id)?;
     drop(store);
+    shared.codecs.decode(run_id, &mut turns)?;
     let state = fold(run_id, &turns)?;
     let Some(started) = state.started() else {
         return Ok(Err(QueryError::NotHere));

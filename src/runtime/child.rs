@@ -234,7 +234,11 @@ impl Attendant {
 
     /// Whether a person decided that not everything is undone.
     fn leaves_something(&self, run_id: RunId) -> bool {
-        let state = self.gateway.store().and_then(|store| Ok(load_state(&*store, run_id)?));
+        let codecs = &self.shared.codecs;
+        let state = self
+            .gateway
+            .store()
+            .and_then(|store| Ok(load_state(codecs, &*store, run_id)?));
         // What cannot be read may well be left.
         state.map_or(true, |state| state.leaves_something())
     }

@@ -7,6 +7,15 @@ use crate::model::{RunId, Timestamp};
 pub(crate) struct Entropy;
 
 impl Entropy {
+    /// Random bytes that nobody can guess.
+    #[cfg(feature = "encryption")]
+    #[expect(clippy::disallowed_methods, reason = "this is the door to randomness")]
+    pub(crate) fn bytes<const N: usize>(self) -> Result<[u8; N], String> {
+        let mut bytes = [0; N];
+        getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+        Ok(bytes)
+    }
+
     /// A new run id, ordered by time.
     #[expect(clippy::disallowed_methods, reason = "this is the door to randomness")]
     pub(crate) fn run_id(self, now: Timestamp) -> RunId {

@@ -162,7 +162,7 @@ impl Gateway {
             None => Err(RequestError::NotFound(workflow_id.clone())),
             Some(head) if !head.status.is_closed() => Ok(None),
             Some(_) => {
-                let state = load_state(&*store, run_id)?;
+                let state = load_state(&self.shared.codecs, &*store, run_id)?;
                 Ok(state.outcome().cloned())
             }
         }

@@ -16,6 +16,7 @@ mod asking;
 mod attempt;
 mod child;
 pub mod clock;
+mod codecs;
 mod commit_queue;
 mod courier;
 mod entropy;
@@ -40,6 +41,11 @@ mod timers;
 pub(crate) mod http;
 
 pub use clock::{Clock, SystemClock};
+pub(crate) use codecs::Codecs;
+#[cfg(feature = "compression")]
+pub use codecs::Compression;
+#[cfg(feature = "encryption")]
+pub use codecs::{Encryption, EncryptionKey, EncryptionKeyError};
 pub(crate) use entropy::Entropy;
 pub use error::RequestError;
 pub(crate) use gateway::Gateway;

@@ -7,6 +7,7 @@ use crate::machine::{Decider, DefinitionDecider, NoDecider, PendingActivity, Rej
 use crate::model::{AttemptToken, HoldReason, Input, RunId, Timestamp, Turn, WorkflowId};
 use crate::store::{CommitBatch, Error, Store, TurnRecord};
 
+use super::codecs::Codecs;
 use super::error::RequestError;
 use super::recovery::{definition_from, load_state, turn_record};
 
@@ -14,6 +15,7 @@ use super::recovery::{definition_from, load_state, turn_record};
 /// again. A saga definition is at hand, in the store, so such a run turns back at once.
 pub(crate) fn deliver_offline(
     store: &dyn Store,
+    codecs: &Codecs,
     workflow_id: &WorkflowId,
     input: Input,
     now: Timestamp,
@@ -24,7 +26,7 @@ pub(crate) fn deliver_offline(
         return Err(RequestError::Rejected(Rejection::Closed));
     }
     let run_id = head.run_id;
-    let mut state = load_state(store, run_id)?;
+    let mut state = load_state(codecs, store, run_id)?;
     let definition = state.started().and_then(|started| started.definition);
     let mut decider: Box<dyn Decider> = match definition {
         Some(digest) => Box::new(DefinitionDecider::new(definition_from(store, digest)?)),
@@ -37,7 +39,7 @@ pub(crate) fn deliver_offline(
     }
     let mut turns = Vec::new();
     if let Some(turn) = decision.turn {
-        turns.push(record(run_id, &state, &turn)?);
+        turns.push(record(codecs, run_id, &state, &turn)?);
     }
     // Nobody has had the attempts that are due by this: the next engine begins them, and must not take them for lost.
     let due = state.attempts_due(now).map(PendingActivity::token);
@@ -47,7 +49,7 @@ pub(crate) fn deliver_offline(
         && let hold = (Input::Hold { attempts, why })
         && let Some(turn) = decide(&mut state, vec![hold], now, &mut *decider).turn
     {
-        turns.push(record(run_id, &state, &turn)?);
+        turns.push(record(codecs, run_id, &state, &turn)?);
     }
     if !turns.is_empty() {
         let definitions = Vec::new();
@@ -56,6 +58,6 @@ pub(crate) fn deliver_offline(
     Ok(run_id)
 }
 
-fn record(run_id: RunId, state: &RunState, turn: &Turn) -> Result<TurnRecord, Error> {
-    turn_record(run_id, state, turn).map_err(|error| Error::Refused(error.to_string()))
+fn record(codecs: &Codecs, run_id: RunId, state: &RunState, turn: &Turn) -> Result<TurnRecord, Error> {
+    turn_record(codecs, run_id, state, turn).map_err(|error| error.of_run(run_id))
 }

@@ -1,5 +1,6 @@
 //! Making a run live: from its first request, or from its journal. Must not live here: actors.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::definition::SagaDefinition;
@@ -9,9 +10,11 @@ use crate::model::{
     StuckNotice, Turn, WorkflowType,
 };
 use crate::replay::{CheckedDecider, CodeDecider, ForeignWakes};
+use crate::sdk::CodecError;
 use crate::store::record::{RecordError, decode_turn, encode_turn};
 use crate::store::{Error, NewRun, TurnRecord};
 
+use super::codecs::Codecs;
 use super::shared::Shared;
 
 /// Stands in for code that cannot decide: the run is (or will be) parked for this reason.
@@ -72,8 +75,9 @@ pub(super) struct Rebuilt {
 pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
     let store = shared.store.get()?;
     let history_bytes = store.head(run_id)?.map_or(0, |head| head.history_bytes);
-    let turns = load_turns(&*store, run_id)?;
+    let mut turns = load_turns(&*store, run_id)?;
     drop(store);
+    shared.codecs.decode(run_id, &mut turns)?;
     let state = fold(run_id, &turns)?;
     let Some(started) = state.started() else {
         return Err(corrupt(run_id, "its history does not begin with a start".to_owned()));
@@ -101,7 +105,7 @@ pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> 
     })
 }
 
-/// All turns of a run, decoded.
+/// All turns of a run, read, with what codecs have encoded left as it is.
 pub(crate) fn load_turns(store: &dyn crate::store::Store, run_id: RunId) -> Result<Vec<Turn>, Error> {
     let stored = store.history(run_id)?;
     let stored = stored.ok_or_else(|| corrupt(run_id, "it has no history".to_owned()))?;
@@ -117,8 +121,10 @@ pub(crate) fn fold(run_id: RunId, turns: &[Turn]) -> Result<RunState, Error> {
 }
 
 /// A run's state, as its journal has it.
-pub(super) fn load_state(store: &dyn crate::store::Store, run_id: RunId) -> Result<RunState, Error> {
-    fold(run_id, &load_turns(store, run_id)?)
+pub(super) fn load_state(codecs: &Codecs, store: &dyn crate::store::Store, run_id: RunId) -> Result<RunState, Error> {
+    let mut turns = load_turns(store, run_id)?;
+    codecs.decode(run_id, &mut turns)?;
+    fold(run_id, &turns)
 }
 
 /// The locks that a run, which cannot be made live, may hold, as far as its history can still be read.
@@ -150,8 +156,40 @@ pub(super) fn locks_in_ruins(shared: &Shared, run_id: RunId) -> Vec<LockName> {
     requested.collect()
 }
 
+/// Why a turn cannot be journaled.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UnwrittenTurn {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("its data cannot be encoded: {0}")]
+    Codec(#[from] CodecError),
+}
+
+impl UnwrittenTurn {
+    /// The same as an error of the store, for whoever asked for what the turn would have recorded.
+    pub(super) fn of_run(self, run: RunId) -> Error {
+        match self {
+            UnwrittenTurn::Record(error) => Error::Refused(error.to_string()),
+            UnwrittenTurn::Codec(error) => Error::Codec {
+                run,
+                what: error.to_string(),
+            },
+        }
+    }
+}
+
 /// What the store gets for a turn; `state` is the run's after it.
-pub(super) fn turn_record(run_id: RunId, state: &RunState, turn: &Turn) -> Result<TurnRecord, RecordError> {
+pub(super) fn turn_record(
+    codecs: &Codecs,
+    run_id: RunId,
+    state: &RunState,
+    turn: &Turn,
+) -> Result<TurnRecord, UnwrittenTurn> {
+    let workflow_id = state.started().map(|started| &started.workflow_id);
+    let encoded = match workflow_id {
+        Some(workflow_id) => codecs.encode(workflow_id, turn)?,
+        None => Cow::Borrowed(turn),
+    };
     let opens = state.started().filter(|_| turn.seq == 1).map(|started| NewRun {
         workflow_id: started.workflow_id.clone(),
         workflow_type: started.workflow_type.clone(),
@@ -160,7 +198,7 @@ pub(super) fn turn_record(run_id: RunId, state: &RunState, turn: &Turn) -> Resul
         run_id,
         seq: turn.seq,
         time: turn.time,
-        bytes: encode_turn(turn)?,
+        bytes: encode_turn(&encoded)?,
         status: state.status(),
         next_event: state.next_event().0,
         wake: state.wake_after_restart(turn.time),

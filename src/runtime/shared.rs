@@ -17,6 +17,7 @@ use crate::store::{Error, Store};
 
 use super::attempt::AttemptPool;
 use super::clock::Clock;
+use super::codecs::Codecs;
 use super::commit_queue::CommitQueue;
 use super::error::RequestError;
 use super::gateway::Gateway;
@@ -42,6 +43,7 @@ pub(crate) struct RuntimeOptions {
     pub(crate) admission_timeout: Duration,
     /// Replay every run of workflow code at each of its turns, and compare.
     pub(crate) replay_every_turn: bool,
+    pub(crate) codecs: Codecs,
 }
 
 /// What every actor needs.
@@ -56,6 +58,8 @@ pub(super) struct Shared {
     pub(super) backlogs: Vec<Backlog>,
     pub(super) passivate_after: Duration,
     pub(super) replay_every_turn: bool,
+    /// Between the runs and the journal.
+    pub(super) codecs: Codecs,
     /// The definitions that runs can be started with.
     pub(super) sagas: Catalog,
     pub(super) locks: LockDesk,
@@ -187,6 +191,7 @@ impl Runtime {
             turns,
             passivate_after: options.passivate_after,
             replay_every_turn: options.replay_every_turn,
+            codecs: options.codecs,
             sagas: options.sagas,
             locks: LockDesk::new(options.shards.max(1)),
             gateway: OnceLock::new(),
@@ -222,6 +227,11 @@ impl Runtime {
 
     pub(crate) fn registry(&self) -> &Registry {
         &self.shared.registry
+    }
+
+    /// Between the runs and the journal.
+    pub(crate) fn codecs(&self) -> &Codecs {
+        &self.shared.codecs
     }
 
     /// How the limited activity types stand.

@@ -4,12 +4,9 @@
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::model::{
-    ActivityId, ActivityType, AttemptToken, EventId, Failure, Payload, RunId, TaskToken, Timestamp, WorkflowId,
-    WorkflowType,
+    ActivityId, ActivityType, AttemptToken, EventId, Failure, FromPayload, Payload, RunId, TaskToken, Timestamp,
+    ToPayload, WorkflowId, WorkflowType,
 };
 
 use super::{CancelFlag, Canceled, SharedState};
@@ -157,8 +154,8 @@ impl ActivityContext {
     /// assert_eq!(import(cx, rows).now_or_never().expect("it waits for nothing")?, 3);
     /// # Ok::<(), Failure>(())
     /// ```
-    pub fn heartbeat<T: Serialize + ?Sized>(&self, details: &T) -> Result<(), Failure> {
-        let details = Payload::json(details).map_err(|error| {
+    pub fn heartbeat<T: ToPayload + ?Sized>(&self, details: &T) -> Result<(), Failure> {
+        let details = Payload::of(details).map_err(|error| {
             let message = format!("the heartbeat's details cannot be sent: {error}");
             Failure::non_retryable("InvalidHeartbeat", message)
         })?;
@@ -176,7 +173,7 @@ impl ActivityContext {
     ///
     /// # Errors
     /// A failure of type `InvalidHeartbeat` when they do not fit `T`.
-    pub fn heartbeat_details<T: DeserializeOwned>(&self) -> Result<Option<T>, Failure> {
+    pub fn heartbeat_details<T: FromPayload>(&self) -> Result<Option<T>, Failure> {
         let details = self.inner.info.heartbeat_details.as_ref();
         details.map(Payload::to).transpose().map_err(|error| {
             let message = format!("the details of the last heartbeat do not fit: {error}");
@@ -301,8 +298,8 @@ impl ActivityContextBuilder {
     ///
     /// # Errors
     /// When the details have no JSON form.
-    pub fn heartbeat_details<T: Serialize + ?Sized>(mut self, details: &T) -> Result<Self, Failure> {
-        self.info.heartbeat_details = Some(Payload::json(details)?);
+    pub fn heartbeat_details<T: ToPayload + ?Sized>(mut self, details: &T) -> Result<Self, Failure> {
+        self.info.heartbeat_details = Some(Payload::of(details)?);
         Ok(self)
     }
 

@@ -11,10 +11,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::model::{Failure, Payload};
+use crate::model::{Failure, FromPayload, Payload, ToPayload};
 
 use super::{Activity, ActivityContext, Execution, Workflow, WorkflowContext};
 
@@ -31,9 +29,9 @@ use super::{Activity, ActivityContext, Execution, Workflow, WorkflowContext};
 )]
 pub trait ActivityFunction<Marker>: Send + Sync + 'static {
     /// What it takes; `()` for a function without an input.
-    type Input: DeserializeOwned;
+    type Input: FromPayload;
     /// What it returns when it succeeds.
-    type Output: Serialize;
+    type Output: ToPayload;
 
     /// The function behind the trait that the engine runs.
     fn into_activity(self) -> Arc<dyn Activity>;
@@ -51,9 +49,9 @@ pub trait ActivityFunction<Marker>: Send + Sync + 'static {
 )]
 pub trait WorkflowFunction<Marker>: Send + Sync + 'static {
     /// What it takes; `()` for a function without an input.
-    type Input: DeserializeOwned;
+    type Input: FromPayload;
     /// What it returns when it succeeds.
-    type Output: Serialize;
+    type Output: ToPayload;
 
     /// The function behind the trait that the engine runs.
     fn into_workflow(self) -> Arc<dyn Workflow>;
@@ -76,8 +74,8 @@ impl<F, I, Fut, O, E> ActivityFunction<AsyncWithInput<I>> for F
 where
     F: Fn(ActivityContext, I) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<O, E>> + Send + 'static,
-    I: DeserializeOwned + 'static,
-    O: Serialize + 'static,
+    I: FromPayload + 'static,
+    O: ToPayload + 'static,
     E: Into<Failure> + 'static,
 {
     type Input = I;
@@ -95,7 +93,7 @@ impl<F, Fut, O, E> ActivityFunction<AsyncAlone> for F
 where
     F: Fn(ActivityContext) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<O, E>> + Send + 'static,
-    O: Serialize + 'static,
+    O: ToPayload + 'static,
     E: Into<Failure> + 'static,
 {
     type Input = ();
@@ -112,8 +110,8 @@ where
 impl<F, I, O, E> ActivityFunction<BlockingWithInput<I>> for F
 where
     F: Fn(ActivityContext, I) -> Result<O, E> + Send + Sync + 'static,
-    I: DeserializeOwned + 'static,
-    O: Serialize + 'static,
+    I: FromPayload + 'static,
+    O: ToPayload + 'static,
     E: Into<Failure> + 'static,
 {
     type Input = I;
@@ -129,7 +127,7 @@ where
 impl<F, O, E> ActivityFunction<BlockingAlone> for F
 where
     F: Fn(ActivityContext) -> Result<O, E> + Send + Sync + 'static,
-    O: Serialize + 'static,
+    O: ToPayload + 'static,
     E: Into<Failure> + 'static,
 {
     type Input = ();
@@ -146,8 +144,8 @@ impl<F, I, Fut, O, E> WorkflowFunction<AsyncWithInput<I>> for F
 where
     F: Fn(WorkflowContext, I) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<O, E>> + 'static,
-    I: DeserializeOwned + 'static,
-    O: Serialize + 'static,
+    I: FromPayload + 'static,
+    O: ToPayload + 'static,
     E: Into<Failure> + 'static,
 {
     type Input = I;
@@ -167,7 +165,7 @@ impl<F, Fut, O, E> WorkflowFunction<AsyncAlone> for F
 where
     F: Fn(WorkflowContext) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<O, E>> + 'static,
-    O: Serialize + 'static,
+    O: ToPayload + 'static,
     E: Into<Failure> + 'static,
 {
     type Input = ();
@@ -224,14 +222,14 @@ where
     }
 }
 
-fn read_input<I: DeserializeOwned>(input: &Payload) -> Result<I, Failure> {
+fn read_input<I: FromPayload>(input: &Payload) -> Result<I, Failure> {
     input.to().map_err(|error| {
         let message = format!("the input cannot be read as {}: {error}", type_name::<I>());
         Failure::non_retryable("InvalidInput", message)
     })
 }
 
-fn write_output<O: Serialize, E: Into<Failure>>(result: Result<O, E>) -> Result<Payload, Failure> {
+fn write_output<O: ToPayload, E: Into<Failure>>(result: Result<O, E>) -> Result<Payload, Failure> {
     encode(&result.map_err(Into::into)?).map_err(|error| {
         let message = format!("the output of type {} cannot be recorded: {error}", type_name::<O>());
         Failure::non_retryable("InvalidOutput", message)
@@ -239,8 +237,8 @@ fn write_output<O: Serialize, E: Into<Failure>>(result: Result<O, E>) -> Result<
 }
 
 /// The value as JSON; nothing at all for `()` and `None`, which read the same and cost no bytes.
-pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Payload, crate::model::PayloadError> {
-    let payload = Payload::json(value)?;
+pub(super) fn encode<T: ToPayload + ?Sized>(value: &T) -> Result<Payload, crate::model::PayloadError> {
+    let payload = Payload::of(value)?;
     let is_null = payload.data().as_ref() == b"null";
     Ok(if is_null { Payload::null() } else { payload })
 }

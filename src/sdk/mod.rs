@@ -8,6 +8,7 @@ mod attribute_tests;
 #[cfg(feature = "macros")]
 mod attributes;
 mod cancel;
+mod codec;
 mod context;
 mod definition;
 mod determinism;
@@ -22,6 +23,7 @@ pub use activity::{Activity, Execution};
 #[cfg(feature = "macros")]
 pub use attributes::{activity, workflow};
 pub use cancel::{CancelFlag, Canceled};
+pub use codec::{CodecContext, CodecError, PayloadCodec};
 pub use context::{ActivityContext, ActivityContextBuilder, ActivityInfo, HeartbeatSink, idempotency_key};
 pub use definition::{ActivityDefinition, CompensationDefinition, VerificationDefinition, WorkflowDefinition};
 pub use function::{ActivityFunction, WorkflowFunction};

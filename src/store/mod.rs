@@ -316,6 +316,14 @@ pub enum Error {
         /// What is wrong, and where.
         what: String,
     },
+    /// A run's data cannot be encoded or decoded: a key or a codec is missing. Nothing is damaged, and nothing is lost.
+    #[error("the data of run {run} is not at hand: {what}")]
+    Codec {
+        /// The run concerned.
+        run: RunId,
+        /// Why not.
+        what: String,
+    },
     /// No space left.
     #[error("no space left on the device: {0}")]
     Full(String),

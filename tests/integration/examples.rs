@@ -17,6 +17,9 @@ mod batch;
 #[path = "../../examples/cart_entity.rs"]
 #[allow(dead_code, reason = "its `main` only chooses the directory")]
 mod cart_entity;
+#[path = "../../examples/encrypted.rs"]
+#[allow(dead_code, reason = "its `main` only chooses the directory")]
+mod encrypted;
 #[path = "../../examples/order_approval.rs"]
 #[allow(dead_code, reason = "its `main` only chooses the directory")]
 mod order_approval;
@@ -98,4 +101,15 @@ fn a_cart_is_filled_and_paid_once() {
         assert_eq!(cart.items, ["a book", "a lamp"]);
         assert_eq!((cart.cents, spent), (6_500, 6_500));
     }
+}
+
+#[test]
+fn an_admission_goes_on_under_a_new_key_and_waits_without_the_old_one() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let (refused, result) = run(encrypted::run(directory.path())).unwrap();
+    assert!(
+        refused.contains("\"spring\"") && refused.contains("known: autumn"),
+        "{refused}"
+    );
+    assert_eq!(result, "bed 12 for Ada, seen by Dr. Blackwell: a broken arm");
 }

@@ -42,7 +42,7 @@ async fn a_signal_left_for_code_is_heard_by_the_next_engine() {
     assert!(offline.verify(&mut |_| {}).unwrap().problems.is_empty());
     let amends = engine(&store).await;
     let outcome = amends.find("w").await.unwrap().outcome().await.unwrap();
-    assert_eq!(outcome, Outcome::Completed(Payload::json("hello").unwrap()));
+    assert_eq!(outcome, Outcome::Completed(Payload::of("hello").unwrap()));
     amends.shutdown(std::time::Duration::from_secs(5)).await;
 }
 

@@ -125,7 +125,10 @@ fn a_compensation_that_fails_for_good_waits_for_a_person_and_holds_up_what_it_bu
 
 #[test]
 fn a_compensation_whose_input_cannot_be_made_waits_for_a_person_once() {
-    let mut run = Scenario::start([step("a"), step("b").input(Payload::from_parts("protobuf", vec![1]))]);
+    let mut run = Scenario::start([
+        step("a"),
+        step("b").input(Payload::from_parts("json/plain", vec![b'{'])),
+    ]);
     run.at(1).completes("a", []);
     run.at(2)
         .completes("b", [fail("Sorry")])

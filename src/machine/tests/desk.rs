@@ -112,7 +112,7 @@ fn a_compensation_without_input_is_decided_the_same_way() {
     let stuck = || {
         let mut run = Scenario::start([step("a")
             .undo_mapped()
-            .input(Payload::from_parts("binary/plain", vec![1]))]);
+            .input(Payload::from_parts("json/plain", vec![b'{']))]);
         run.completes("a", [fail("Sorry")]);
         run.expect_desk("a: CompensationInput (retry retry-with skip mark-done abandon)");
         run

@@ -57,7 +57,10 @@ impl Attendant {
             let Some(head) = store.find(id)? else {
                 return Ok(None);
             };
-            Ok(Some((head.run_id, load_state(&*store, head.run_id)?)))
+            Ok(Some((
+                head.run_id,
+                load_state(&self.shared.codecs, &*store, head.run_id)?,
+            )))
         };
         loop {
             match load().await {

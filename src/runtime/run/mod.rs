@@ -34,7 +34,7 @@ use super::commit_queue::Outbox;
 use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{Delivered, FromRun, Incarnation, Letter, RunNews};
-use super::recovery::{Draining, ParkedDecider, Rebuilt, turn_record};
+use super::recovery::{Draining, ParkedDecider, Rebuilt, UnwrittenTurn, turn_record};
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
 
@@ -217,12 +217,16 @@ impl RunActor {
     }
 
     fn commit(&mut self, ctx: &mut Context<Self>, turn: &Turn, answers: Vec<(Letter, Reply)>) {
-        let record = match turn_record(self.at.run_id, &self.state, turn) {
+        let record = match turn_record(&self.at.shared.codecs, self.at.run_id, &self.state, turn) {
             Ok(record) => record,
             Err(error) => {
                 tracing::error!(run_id = %self.at.run_id, %error, "a turn cannot be written");
                 let message = format!("a turn cannot be written: {error}");
-                return self.fail(ctx, ParkReason::BadCommand { message }, true);
+                // A codec may do better the next time.
+                let hopeless = !matches!(error, UnwrittenTurn::Codec(_));
+                let error = RequestError::Store(error.of_run(self.at.run_id));
+                refuse(answers.into_iter().map(|(letter, _)| letter), &error);
+                return self.fail(ctx, ParkReason::BadCommand { message }, hopeless);
             }
         };
         self.count_history(record.bytes.len());

@@ -11,10 +11,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use futures_util::future::FusedFuture;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::model::{ActivityId, ActivityOptions, ActivityType, Failure, IdError, Payload};
+use crate::model::{ActivityId, ActivityOptions, ActivityType, Failure, FromPayload, IdError, Payload, ToPayload};
 use crate::sdk::function::encode;
 use crate::sdk::metadata;
 
@@ -45,19 +43,19 @@ pub struct ActivityCall<O> {
 }
 
 impl<O> ActivityCall<O> {
-    pub(super) fn of_function<F: 'static, I: Serialize>(core: Rc<RefCell<Core>>, _function: F, input: &I) -> Self {
+    pub(super) fn of_function<F: 'static, I: ToPayload>(core: Rc<RefCell<Core>>, _function: F, input: &I) -> Self {
         let options = metadata::configured::<F>(ActivityOptions::default());
         let activity_type = metadata::activity_type::<F>()
             .map_err(|error| Failure::non_retryable("UnnamedFunction", error.to_string()));
         Self::prepare(core, activity_type, options, input)
     }
 
-    pub(super) fn by_name<I: Serialize + ?Sized>(core: Rc<RefCell<Core>>, activity_type: &str, input: &I) -> Self {
+    pub(super) fn by_name<I: ToPayload + ?Sized>(core: Rc<RefCell<Core>>, activity_type: &str, input: &I) -> Self {
         let activity_type = ActivityType::new(activity_type).map_err(|error| invalid_id(&error));
         Self::prepare(core, activity_type, ActivityOptions::default(), input)
     }
 
-    fn prepare<I: Serialize + ?Sized>(
+    fn prepare<I: ToPayload + ?Sized>(
         core: Rc<RefCell<Core>>,
         activity_type: Result<ActivityType, Failure>,
         options: ActivityOptions,
@@ -194,7 +192,7 @@ impl<O> ActivityCall<O> {
     option_setters!();
 }
 
-impl<O: DeserializeOwned> Future for ActivityCall<O> {
+impl<O: FromPayload> Future for ActivityCall<O> {
     type Output = Result<O, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -206,7 +204,7 @@ impl<O: DeserializeOwned> Future for ActivityCall<O> {
     }
 }
 
-impl<O: DeserializeOwned> FusedFuture for ActivityCall<O> {
+impl<O: FromPayload> FusedFuture for ActivityCall<O> {
     fn is_terminated(&self) -> bool {
         self.progress.is_done()
     }
@@ -224,7 +222,7 @@ impl<O> fmt::Debug for ActivityCall<O> {
     }
 }
 
-pub(super) fn read_output<O: DeserializeOwned>(result: &Payload) -> Result<O, Failure> {
+pub(super) fn read_output<O: FromPayload>(result: &Payload) -> Result<O, Failure> {
     result.to().map_err(|error| {
         let message = format!("the activity's result cannot be read as {}: {error}", type_name::<O>());
         Failure::non_retryable("InvalidOutput", message)

@@ -10,12 +10,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::FusedFuture;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::model::{
-    ActivityOptions, ActivityType, ChildSaga, Failure, Payload, PayloadError, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY,
-    StepKind, StepName, WorkflowId, WorkflowType, limits,
+    ActivityOptions, ActivityType, ChildSaga, Failure, FromPayload, Payload, PayloadError, SAGA_ACTIVITY,
+    SAGA_UNDO_ACTIVITY, StepKind, StepName, ToPayload, WorkflowId, WorkflowType, limits,
 };
 use crate::sdk::definition::{CompensationDefinition, StepDefinition};
 use crate::sdk::function::encode;
@@ -44,7 +42,7 @@ struct Child {
 }
 
 impl Child {
-    fn new<I: Serialize + ?Sized>(workflow_type: WorkflowType, input: &I) -> Result<Self, Failure> {
+    fn new<I: ToPayload + ?Sized>(workflow_type: WorkflowType, input: &I) -> Result<Self, Failure> {
         let input = encode(input)
             .map_err(|error| invalid_input(&format!("the input of child workflow {workflow_type}"), &error))?;
         Ok(Self { workflow_type, input })
@@ -56,7 +54,7 @@ impl Child {
             false => self.input.clone(),
         };
         let envelope = |input: &Payload| -> Result<Payload, PayloadError> {
-            Payload::json(&ChildSaga {
+            Payload::of(&ChildSaga {
                 workflow: self.workflow_type.to_string(),
                 id: id.map(WorkflowId::to_string),
                 input: input.to::<Box<serde_json::value::RawValue>>()?,
@@ -67,8 +65,8 @@ impl Child {
     }
 }
 
-impl<O: DeserializeOwned> ChildCall<O> {
-    pub(super) fn by_name<I: Serialize + ?Sized>(core: Rc<RefCell<Core>>, workflow_type: &str, input: &I) -> Self {
+impl<O: FromPayload> ChildCall<O> {
+    pub(super) fn by_name<I: ToPayload + ?Sized>(core: Rc<RefCell<Core>>, workflow_type: &str, input: &I) -> Self {
         let workflow_type = WorkflowType::new(workflow_type).map_err(|error| invalid_id(&error));
         Self::prepare(
             core,
@@ -76,7 +74,7 @@ impl<O: DeserializeOwned> ChildCall<O> {
         )
     }
 
-    pub(super) fn of_function<F: 'static, I: Serialize>(core: Rc<RefCell<Core>>, _function: F, input: &I) -> Self {
+    pub(super) fn of_function<F: 'static, I: ToPayload>(core: Rc<RefCell<Core>>, _function: F, input: &I) -> Self {
         let workflow_type = metadata::workflow_type::<F>().map_err(|error| unnamed(&error));
         Self::prepare(
             core,
@@ -162,7 +160,7 @@ fn child_options() -> ActivityOptions {
     }
 }
 
-impl<O: DeserializeOwned> Future for ChildCall<O> {
+impl<O: FromPayload> Future for ChildCall<O> {
     type Output = Result<O, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -170,7 +168,7 @@ impl<O: DeserializeOwned> Future for ChildCall<O> {
     }
 }
 
-impl<O: DeserializeOwned> FusedFuture for ChildCall<O> {
+impl<O: FromPayload> FusedFuture for ChildCall<O> {
     fn is_terminated(&self) -> bool {
         self.call.is_terminated()
     }

@@ -7,9 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use serde::Serialize;
-
-use crate::model::{Command, ExternalCancel, ExternalSignal, Failure, RunId, SignalName, WorkflowId};
+use crate::model::{Command, ExternalCancel, ExternalSignal, Failure, RunId, SignalName, ToPayload, WorkflowId};
 use crate::sdk::function::encode;
 
 use super::call::{Progress, invalid_id};
@@ -48,7 +46,7 @@ impl ExternalWorkflow {
     /// Resolves to a failure of type `ExternalWorkflowNotFound` when there is no open run with this id,
     /// `ExternalSignalRefused` when the run takes no more signals, `InvalidInput` when the data has no JSON form or is too
     /// large, or to a cancellation when this run is cancelled.
-    pub fn signal(&self, name: impl AsRef<str>, input: &(impl Serialize + ?Sized)) -> ExternalCall {
+    pub fn signal(&self, name: impl AsRef<str>, input: &(impl ToPayload + ?Sized)) -> ExternalCall {
         let command = self.workflow_id.clone().and_then(|workflow_id| {
             let name = SignalName::new(name).map_err(|error| invalid_id(&error))?;
             let input = encode(input)

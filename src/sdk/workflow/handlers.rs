@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{Either, FutureExt, select};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::model::{Failure, IdError, Payload, Query, QueryName, SignalName, UpdateName, UpdateRequest};
+use crate::model::{
+    Failure, FromPayload, IdError, Payload, Query, QueryName, SignalName, ToPayload, UpdateName, UpdateRequest,
+};
 use crate::sdk::function::encode;
 
 use super::call::invalid_id;
@@ -55,7 +55,7 @@ impl WorkflowContext {
     /// A failure of type `InvalidId` when no signal can have this name.
     pub fn on_signal<I, F>(&self, name: impl AsRef<str>, handler: F) -> Result<(), Failure>
     where
-        I: DeserializeOwned + 'static,
+        I: FromPayload + 'static,
         F: AsyncFn(I) + 'static,
     {
         let name = SignalName::new(name).map_err(|error| invalid_id(&error))?;
@@ -91,8 +91,8 @@ impl WorkflowContext {
     /// A failure of type `InvalidId` when no query can have this name.
     pub fn on_query<I, O, F>(&self, name: impl AsRef<str>, handler: F) -> Result<(), Failure>
     where
-        I: DeserializeOwned + 'static,
-        O: Serialize + 'static,
+        I: FromPayload + 'static,
+        O: ToPayload + 'static,
         F: Fn(I) -> O + 'static,
     {
         let name = query_name(name)?;
@@ -120,8 +120,8 @@ impl WorkflowContext {
     /// A failure of type `InvalidId` when no update can have this name.
     pub fn on_update<I, O, E, F>(&self, name: impl AsRef<str>, handler: F) -> Result<(), Failure>
     where
-        I: DeserializeOwned + 'static,
-        O: Serialize + 'static,
+        I: FromPayload + 'static,
+        O: ToPayload + 'static,
         E: Into<Failure> + 'static,
         F: AsyncFn(I) -> Result<O, E> + 'static,
     {
@@ -140,8 +140,8 @@ impl WorkflowContext {
         handler: F,
     ) -> Result<(), Failure>
     where
-        I: DeserializeOwned + 'static,
-        O: Serialize + 'static,
+        I: FromPayload + 'static,
+        O: ToPayload + 'static,
         E: Into<Failure> + 'static,
         F: AsyncFn(I) -> Result<O, E> + 'static,
         V: Fn(&I) -> Result<(), E> + 'static,
@@ -155,8 +155,8 @@ impl WorkflowContext {
 
     fn add_update<I, O, E, F>(&self, name: &str, validate: Option<Validator>, handler: F) -> Result<(), Failure>
     where
-        I: DeserializeOwned + 'static,
-        O: Serialize + 'static,
+        I: FromPayload + 'static,
+        O: ToPayload + 'static,
         E: Into<Failure> + 'static,
         F: AsyncFn(I) -> Result<O, E> + 'static,
     {
@@ -242,7 +242,7 @@ fn query_name(name: impl AsRef<str>) -> Result<QueryName, Failure> {
     QueryName::new(name).map_err(|error: IdError| invalid_id(&error))
 }
 
-fn read<I: DeserializeOwned>(what: &str, name: &str, input: &Payload) -> Result<I, Failure> {
+fn read<I: FromPayload>(what: &str, name: &str, input: &Payload) -> Result<I, Failure> {
     input.to().map_err(|error| {
         let message = format!(
             "the data of {what} {name:?} cannot be read as {}: {error}",
@@ -252,7 +252,7 @@ fn read<I: DeserializeOwned>(what: &str, name: &str, input: &Payload) -> Result<
     })
 }
 
-fn write<O: Serialize>(output: &O) -> Result<Payload, Failure> {
+fn write<O: ToPayload>(output: &O) -> Result<Payload, Failure> {
     encode(output)
         .and_then(|payload| payload.checked())
         .map_err(|error| Failure::non_retryable("InvalidOutput", invalid_input("the answer", &error).message))

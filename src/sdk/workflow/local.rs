@@ -10,10 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::FusedFuture;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::model::{ActivityOptions, ActivityType, Failure, Payload, RetryPolicy, limits};
+use crate::model::{ActivityOptions, ActivityType, Failure, FromPayload, Payload, RetryPolicy, ToPayload, limits};
 use crate::sdk::function::encode;
 use crate::sdk::metadata;
 
@@ -38,7 +36,7 @@ pub(super) struct LocalRequest {
 }
 
 impl<O> LocalActivityCall<O> {
-    pub(super) fn of_function<F: 'static, I: Serialize>(core: Rc<RefCell<Core>>, _function: F, input: &I) -> Self {
+    pub(super) fn of_function<F: 'static, I: ToPayload>(core: Rc<RefCell<Core>>, _function: F, input: &I) -> Self {
         let defaults = ActivityOptions {
             start_to_close: limits::LOCAL_ACTIVITY_START_TO_CLOSE_DEFAULT,
             ..ActivityOptions::default()
@@ -85,7 +83,7 @@ impl<O> LocalActivityCall<O> {
     }
 }
 
-impl<O: DeserializeOwned> Future for LocalActivityCall<O> {
+impl<O: FromPayload> Future for LocalActivityCall<O> {
     type Output = Result<O, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -97,7 +95,7 @@ impl<O: DeserializeOwned> Future for LocalActivityCall<O> {
     }
 }
 
-impl<O: DeserializeOwned> FusedFuture for LocalActivityCall<O> {
+impl<O: FromPayload> FusedFuture for LocalActivityCall<O> {
     fn is_terminated(&self) -> bool {
         self.progress.is_done()
     }

@@ -28,10 +28,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::model::{Failure, Payload, RunId, Timestamp, VersionMarker, WorkflowId, WorkflowType};
+use crate::model::{
+    Failure, FromPayload, Payload, RunId, Timestamp, ToPayload, VersionMarker, WorkflowId, WorkflowType,
+};
 
 use super::function::{ActivityFunction, encode};
 
@@ -180,8 +180,8 @@ impl WorkflowContext {
     pub fn activity<M, F>(&self, function: F, input: &F::Input) -> ActivityCall<F::Output>
     where
         F: ActivityFunction<M>,
-        F::Input: Serialize,
-        F::Output: DeserializeOwned,
+        F::Input: ToPayload,
+        F::Output: FromPayload,
     {
         ActivityCall::of_function(self.core.clone(), function, input)
     }
@@ -190,10 +190,10 @@ impl WorkflowContext {
     ///
     /// # Errors
     /// As [`activity`](Self::activity); also when the name cannot be one.
-    pub fn activity_by_name<O: DeserializeOwned>(
+    pub fn activity_by_name<O: FromPayload>(
         &self,
         activity_type: impl AsRef<str>,
-        input: &(impl Serialize + ?Sized),
+        input: &(impl ToPayload + ?Sized),
     ) -> ActivityCall<O> {
         ActivityCall::by_name(self.core.clone(), activity_type.as_ref(), input)
     }
@@ -219,8 +219,8 @@ impl WorkflowContext {
     pub fn local_activity<M, F>(&self, function: F, input: &F::Input) -> LocalActivityCall<F::Output>
     where
         F: ActivityFunction<M>,
-        F::Input: Serialize,
-        F::Output: DeserializeOwned,
+        F::Input: ToPayload,
+        F::Output: FromPayload,
     {
         LocalActivityCall::of_function(self.core.clone(), function, input)
     }
@@ -228,7 +228,7 @@ impl WorkflowContext {
     /// Receives the signals of this name, in the order of their arrival, also those that came before. Several receivers
     /// of a name share its signals: each is received once.
     #[must_use]
-    pub fn signal<T: DeserializeOwned>(&self, name: impl AsRef<str>) -> SignalReceiver<T> {
+    pub fn signal<T: FromPayload>(&self, name: impl AsRef<str>) -> SignalReceiver<T> {
         SignalReceiver::new(self.core.clone(), name.as_ref())
     }
 
@@ -237,7 +237,7 @@ impl WorkflowContext {
     /// # Errors
     /// A failure of type `InvalidInput` when the details have no JSON form or are larger than 2 MiB, or when the name is
     /// one of those that stand for versions (`core_patch`, `Version`).
-    pub fn record_marker(&self, name: impl Into<String>, details: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
+    pub fn record_marker(&self, name: impl Into<String>, details: &(impl ToPayload + ?Sized)) -> Result<(), Failure> {
         let (name, details) = (name.into(), encode(details));
         let details = details.map_err(|error| invalid_input("the marker's details", &error))?;
         if VersionMarker::is_reserved(&name) {

@@ -9,10 +9,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use futures_util::future::FusedFuture;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::model::{ActivityOptions, ActivityType, Failure, InFlight, OnAmbiguous, StepKind, StepName, Undo, Verdict};
+use crate::model::{
+    ActivityOptions, ActivityType, Failure, FromPayload, InFlight, OnAmbiguous, StepKind, StepName, ToPayload, Undo,
+    Verdict,
+};
 use crate::sdk::definition::{CompensationDefinition, StepDefinition, VerificationDefinition};
 use crate::sdk::function::{ActivityFunction, WorkflowFunction};
 use crate::sdk::{FunctionNameError, metadata};
@@ -64,8 +65,8 @@ impl Saga {
     pub fn run<M, F>(&self, function: F, input: &F::Input) -> StepCall<F::Input, F::Output>
     where
         F: ActivityFunction<M>,
-        F::Input: Serialize,
-        F::Output: DeserializeOwned,
+        F::Input: ToPayload,
+        F::Output: FromPayload,
     {
         self.step_of(StepKind::Compensatable, function, input)
     }
@@ -77,8 +78,8 @@ impl Saga {
     pub fn pivot<M, F>(&self, function: F, input: &F::Input) -> StepCall<F::Input, F::Output>
     where
         F: ActivityFunction<M>,
-        F::Input: Serialize,
-        F::Output: DeserializeOwned,
+        F::Input: ToPayload,
+        F::Output: FromPayload,
     {
         self.step_of(StepKind::Pivot, function, input)
     }
@@ -91,8 +92,8 @@ impl Saga {
     pub fn retriable<M, F>(&self, function: F, input: &F::Input) -> StepCall<F::Input, F::Output>
     where
         F: ActivityFunction<M>,
-        F::Input: Serialize,
-        F::Output: DeserializeOwned,
+        F::Input: ToPayload,
+        F::Output: FromPayload,
     {
         self.step_of(StepKind::Retriable, function, input)
     }
@@ -101,7 +102,7 @@ impl Saga {
     ///
     /// # Errors
     /// As [`run`](Self::run); also when the name cannot be one.
-    pub fn step_by_name<I: Serialize, O: DeserializeOwned>(
+    pub fn step_by_name<I: ToPayload, O: FromPayload>(
         &self,
         kind: StepKind,
         activity_type: impl AsRef<str>,
@@ -118,10 +119,10 @@ impl Saga {
     /// As [`run`](Self::run); also when the name cannot be one. A child that ended without having done anything (amended,
     /// failed or cancelled) is a failure of its step that needs no undoing; one that somebody terminated may have done
     /// anything, so that the step is undone.
-    pub fn child<O: DeserializeOwned>(
+    pub fn child<O: FromPayload>(
         &self,
         workflow_type: impl AsRef<str>,
-        input: &(impl Serialize + ?Sized),
+        input: &(impl ToPayload + ?Sized),
     ) -> ChildCall<O> {
         ChildCall::by_name(self.core.clone(), workflow_type.as_ref(), input)
     }
@@ -147,8 +148,8 @@ impl Saga {
     pub fn child_workflow<M, F>(&self, function: F, input: &F::Input) -> ChildCall<F::Output>
     where
         F: WorkflowFunction<M>,
-        F::Input: Serialize,
-        F::Output: DeserializeOwned,
+        F::Input: ToPayload,
+        F::Output: FromPayload,
     {
         ChildCall::of_function(self.core.clone(), function, input)
     }
@@ -231,7 +232,7 @@ impl Saga {
         LockCall::new(self.core.clone(), name.as_ref())
     }
 
-    fn step_of<F: 'static, I: Serialize, O>(&self, kind: StepKind, function: F, input: &I) -> StepCall<I, O> {
+    fn step_of<F: 'static, I: ToPayload, O>(&self, kind: StepKind, function: F, input: &I) -> StepCall<I, O> {
         let call = ActivityCall::of_function(self.core.clone(), function, input);
         StepCall::new(call, kind, metadata::as_step::<F>())
     }
@@ -400,7 +401,7 @@ impl<I, O> StepCall<I, O> {
     }
 }
 
-impl<I, O: DeserializeOwned> Future for StepCall<I, O> {
+impl<I, O: FromPayload> Future for StepCall<I, O> {
     type Output = Result<O, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -408,7 +409,7 @@ impl<I, O: DeserializeOwned> Future for StepCall<I, O> {
     }
 }
 
-impl<I, O: DeserializeOwned> FusedFuture for StepCall<I, O> {
+impl<I, O: FromPayload> FusedFuture for StepCall<I, O> {
     fn is_terminated(&self) -> bool {
         self.call.is_terminated()
     }

@@ -9,9 +9,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use serde::de::DeserializeOwned;
-
-use crate::model::{Failure, Payload, SignalName};
+use crate::model::{Failure, FromPayload, Payload, SignalName};
 
 use super::call::invalid_id;
 use super::core::{Core, Key};
@@ -57,7 +55,7 @@ impl<T> SignalReceiver<T> {
     /// A failure of type `InvalidInput` when the signal's data does not fit `T` (it is then consumed).
     pub fn try_recv(&self) -> Result<Option<T>, Failure>
     where
-        T: DeserializeOwned,
+        T: FromPayload,
     {
         let name = self.name.as_ref().map_err(Clone::clone)?;
         let taken = self.core.borrow_mut().take_signal(name);
@@ -91,7 +89,7 @@ pub struct SignalReceive<T> {
     value: PhantomData<fn() -> T>,
 }
 
-impl<T: DeserializeOwned> Future for SignalReceive<T> {
+impl<T: FromPayload> Future for SignalReceive<T> {
     type Output = Result<T, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -131,7 +129,7 @@ impl<T> fmt::Debug for SignalReceive<T> {
     }
 }
 
-fn read_signal<T: DeserializeOwned>(name: &SignalName, payload: &Payload) -> Result<T, Failure> {
+fn read_signal<T: FromPayload>(name: &SignalName, payload: &Payload) -> Result<T, Failure> {
     payload.to().map_err(|error| {
         let message = format!("signal {name} cannot be read as {}: {error}", type_name::<T>());
         Failure::non_retryable("InvalidInput", message)

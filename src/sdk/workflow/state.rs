@@ -4,10 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use crate::model::Failure;
+use crate::model::{Failure, FromPayload, ToPayload};
 
 use super::WorkflowContext;
 use super::condition::WaitCondition;
@@ -101,7 +98,7 @@ impl<S: 'static> WorkflowState<S> {
     /// As there.
     pub fn on_signal<I>(&self, name: impl AsRef<str>, handler: impl Fn(&mut S, I) + 'static) -> Result<(), Failure>
     where
-        I: DeserializeOwned + 'static,
+        I: FromPayload + 'static,
     {
         let this = self.clone();
         self.cx
@@ -114,8 +111,8 @@ impl<S: 'static> WorkflowState<S> {
     /// As there.
     pub fn on_query<I, O>(&self, name: impl AsRef<str>, handler: impl Fn(&S, I) -> O + 'static) -> Result<(), Failure>
     where
-        I: DeserializeOwned + 'static,
-        O: Serialize + 'static,
+        I: FromPayload + 'static,
+        O: ToPayload + 'static,
     {
         let this = self.clone();
         self.cx
@@ -132,8 +129,8 @@ impl<S: 'static> WorkflowState<S> {
         handler: impl Fn(&mut S, I) -> Result<O, E> + 'static,
     ) -> Result<(), Failure>
     where
-        I: DeserializeOwned + 'static,
-        O: Serialize + 'static,
+        I: FromPayload + 'static,
+        O: ToPayload + 'static,
         E: Into<Failure> + 'static,
     {
         let this = self.clone();
@@ -152,8 +149,8 @@ impl<S: 'static> WorkflowState<S> {
         handler: impl Fn(&mut S, I) -> Result<O, E> + 'static,
     ) -> Result<(), Failure>
     where
-        I: DeserializeOwned + 'static,
-        O: Serialize + 'static,
+        I: FromPayload + 'static,
+        O: ToPayload + 'static,
         E: Into<Failure> + 'static,
     {
         let (this, looked_at) = (self.clone(), self.clone());

@@ -240,12 +240,23 @@ fn options(options: &wire::ActivityOptions<'_>) -> Decoded<ActivityOptions> {
 }
 
 fn payload(payload: &wire::Payload<'_>) -> Payload {
-    let encoding = match payload.encoding {
+    let data = Bytes::copy_from_slice(payload.data.0);
+    let encoding = match &payload.encoding {
         wire::Encoding::Json => "json/plain",
         wire::Encoding::Null => "binary/null",
         wire::Encoding::Other(other) => other,
+        wire::Encoding::Full {
+            encoding,
+            metadata,
+            layers,
+        } => {
+            let plain = Payload::from_parts(encoding, data).with_layers(*layers);
+            return metadata.iter().fold(plain, |payload, (key, value)| {
+                payload.with_metadata(key, Bytes::copy_from_slice(value.0))
+            });
+        }
     };
-    Payload::from_parts(encoding, Bytes::copy_from_slice(payload.data.0))
+    Payload::from_parts(encoding, data)
 }
 
 fn chain(failure: wire::Failure<'_>) -> Decoded<Failure> {

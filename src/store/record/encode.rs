@@ -243,6 +243,14 @@ fn options(options: &ActivityOptions) -> wire::ActivityOptions<'_> {
 fn payload(payload: &Payload) -> wire::Payload<'_> {
     wire::Payload {
         encoding: match payload.encoding() {
+            encoding if payload.is_annotated() => wire::Encoding::Full {
+                encoding,
+                metadata: payload
+                    .all_metadata()
+                    .map(|(key, value)| (key, wire::Raw(value)))
+                    .collect(),
+                layers: payload.layers(),
+            },
             "json/plain" => wire::Encoding::Json,
             "binary/null" => wire::Encoding::Null,
             other => wire::Encoding::Other(other),

@@ -10,6 +10,9 @@ use proptest::prelude::*;
 
 use crate::model::*;
 
+/// An encoding that stands for users' data in a record's bytes.
+pub(super) const SECRET: &str = "binary/secret";
+
 fn text() -> BoxedStrategy<String> {
     prop_oneof![Just(String::new()), "[a-z]{1,12}", "\\PC{0,20}"].boxed()
 }
@@ -32,10 +35,12 @@ fn event_id() -> BoxedStrategy<EventId> {
 }
 
 fn payload() -> BoxedStrategy<Payload> {
-    let encoding = prop_oneof![Just("json/plain"), Just("binary/null"), Just("binary/plain"), Just("")];
-    (encoding, proptest::collection::vec(any::<u8>(), 0..40))
-        .prop_map(|(encoding, data)| Payload::from_parts(encoding, data))
-        .boxed()
+    let encoding = prop_oneof![Just("json/plain"), Just("binary/null"), Just(SECRET), Just("")];
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..40);
+    let plain = (encoding, bytes()).prop_map(|(encoding, data)| Payload::from_parts(encoding, data));
+    let annotated = (plain.clone(), text(), bytes(), any::<u8>())
+        .prop_map(|(payload, key, value, layers)| payload.with_metadata(&key, value).with_layers(layers));
+    prop_oneof![3 => plain, 1 => annotated].boxed()
 }
 
 fn retry_state() -> BoxedStrategy<RetryState> {

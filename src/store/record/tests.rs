@@ -2,6 +2,7 @@
 
 mod changes;
 mod message;
+mod visit;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -257,7 +258,10 @@ fn activity_events() -> Vec<EventAttributes> {
         },
         E::MarkerRecorded {
             name: text("version"),
-            details: Payload::json(&2).unwrap(),
+            details: Payload::json(&2)
+                .unwrap()
+                .with_metadata("key", vec![0, 255])
+                .with_layers(2),
         },
         E::VersionMarkerRecorded(VersionMarker::Patch {
             id: ChangeId::from_trusted("fraud check"),

@@ -72,6 +72,13 @@ pub(super) enum Encoding<'a> {
     Json,
     Null,
     Other(&'a str),
+    /// With metadata, or encoded by codecs.
+    Full {
+        encoding: &'a str,
+        #[serde(borrow)]
+        metadata: Vec<(&'a str, Raw<'a>)>,
+        layers: u8,
+    },
 }
 
 #[derive(Serialize, Deserialize)]

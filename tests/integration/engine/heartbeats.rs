@@ -30,6 +30,19 @@ pub(super) async fn until_pending(
     }
 }
 
+/// Looks again and again until the run has no activity that has not ended, after it had one.
+pub(super) async fn until_idle(amends: &Amends, id: &str) {
+    loop {
+        let events = amends.client().history(id).await.unwrap_or_default();
+        let ended =
+            |event: &amends::model::Event| matches!(event.attributes, EventAttributes::ActivityTaskCompleted { .. });
+        if events.iter().any(ended) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn until_heartbeat(amends: &Amends, id: &str, details: &Value) {
     until_pending(amends, id, |pending| {
         let said = pending.heartbeat.as_ref().map(|details| details.to::<Value>().unwrap());

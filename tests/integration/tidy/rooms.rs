@@ -34,15 +34,20 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// The first segment of a path, and the only places that may use it.
-const DOORS: [(&str, &[&str]); 17] = [
+const DOORS: [(&str, &[&str]); 20] = [
     ("actix", &["src/runtime/"]),
     ("actix_rt", &["src/runtime/"]),
     ("actix_web", &["src/server/"]),
     ("backoff", &["src/runtime/"]),
-    ("bincode", &["src/store/record"]),
+    ("aes_gcm", &["src/runtime/codecs/encryption.rs"]),
+    ("bincode", &["src/store/record", "src/model/payload/bincode.rs"]),
     ("cel", &["src/definition/"]),
     ("clap", &["src/server/", "src/main.rs"]),
     ("crc32c", &["src/store/"]),
+    (
+        "flate2",
+        &["src/runtime/codecs/compression.rs", "src/runtime/codecs/tests.rs"],
+    ),
     ("fs4", &["src/store/sled"]),
     ("getrandom", &["src/runtime/entropy.rs"]),
     (
@@ -53,6 +58,7 @@ const DOORS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("plotters", &["src/server/bench/plot.rs"]),
+    ("prost", &["src/model/payload/proto.rs"]),
     ("reqwest", &["src/runtime/http.rs", "src/runtime/http/"]),
     ("rustix", &["src/runtime/exec.rs", "src/server/bench/"]),
     ("sled", &["src/store/sled"]),

@@ -252,7 +252,7 @@ impl Core {
     /// A signal's data does not fit its handler: it is gone, and the history says so.
     pub(crate) fn note_unreadable(&mut self, signal: &SignalName, failure: &Failure) {
         let details = json!({"signal": signal.as_str(), "failure": failure.to_string()});
-        let details = Payload::json(&details).unwrap_or_else(|_| Payload::null());
+        let details = Payload::of(&details).unwrap_or_else(|_| Payload::null());
         self.record_marker("SignalNotRead".to_owned(), details);
     }
 

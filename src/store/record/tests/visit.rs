@@ -1,0 +1,44 @@
+//! That what encodes users' data finds all of it. Must not live here: the encoding (`runtime::codecs`).
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::super::{encode_turn, generate};
+use crate::model::*;
+
+/// Takes the data away.
+struct Forget;
+
+impl Visit for Forget {
+    type Error = std::convert::Infallible;
+
+    fn payload(&mut self, payload: &mut Payload) -> Result<(), Self::Error> {
+        *payload = Payload::null();
+        Ok(())
+    }
+
+    fn message(&mut self, _: &mut String) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    /// Whatever has users' data must be found by what encodes it.
+    #[test]
+    fn every_payload_of_a_turn_is_visited(turn in generate::turn()) {
+        let mut turn = turn;
+        turn.visit_data(&mut Forget).unwrap();
+        // Runs are found by their search attributes, which nothing encodes.
+        for event in &mut turn.events {
+            if let EventAttributes::WorkflowExecutionStarted(started) = &mut event.attributes {
+                Arc::make_mut(started).search_attributes.clear();
+            }
+        }
+        let record = encode_turn(&turn).unwrap();
+        let secret = generate::SECRET.as_bytes();
+        prop_assert!(!record.windows(secret.len()).any(|bytes| bytes == secret), "{turn:#?}");
+    }
+}
