@@ -85,6 +85,20 @@ pub const SHARD_REQUESTS_MAX: usize = 4_096;
 /// hundreds of turns.
 pub const SHARD_STARTS_PER_ROUND: usize = 32;
 
+/// Runs that are due, and that a shard wakes in one of its rounds: as many as it begins.
+pub const SHARD_WAKES_PER_ROUND: usize = 32;
+
+/// Turns of one shard under way to the disk from which on it wakes no more runs that are due: what is live waits for the disk,
+/// and more would only wait with it, in memory.
+pub const SHARD_TURNS_FULL: usize = 512;
+
+/// Live runs of one shard from which on those that are woken because they are due, thousands of them after a start, have the
+/// idle ones passivated at once and not in their time: some 40 MiB.
+pub const SHARD_LIVE_RECOVERING: usize = 2_048;
+
+/// The same for runs that begin: they may be spoken to again soon, but not at any price. Some 300 MiB.
+pub const SHARD_LIVE_FULL: usize = 16_384;
+
 /// Attempts of one shard that may wait for a thread before the shard begins no more runs: work for some hundredths of a second.
 pub const SHARD_BACKLOG_MAX: usize = 1_024;
 

@@ -11,11 +11,11 @@ use backoff::backoff::Backoff;
 use bytes::Bytes;
 
 use crate::model::DefinitionDigest;
-use crate::store::{CommitBatch, Epoch, Error, RunHead, TurnRecord};
+use crate::store::{CommitBatch, Epoch, Error, RunWake, TurnRecord};
 
 use super::attempt::panic_message;
 use super::commit_queue::{CommitQueue, Weigh};
-use super::messages::{Abandon, Committed, Recover, StoreFailed};
+use super::messages::{Abandon, Committed, NotCommitted, Recover, StoreFailed};
 use super::run::RunActor;
 use super::shard::ShardActor;
 use super::shared::shard_of;
@@ -155,7 +155,10 @@ impl JournalWriter {
                 tracing::error!(%error, "a turn was refused");
             }
         }
-        waiting.into_iter().flatten().for_each(|run| run.do_send(Abandon));
+        for (shard, runs) in self.shards.iter().zip(waiting) {
+            shard.do_send(NotCommitted(runs.len()));
+            runs.into_iter().for_each(|run| run.do_send(Abandon));
+        }
     }
 
     /// Nothing may be assumed about the last batch. Everybody forgets what was in memory; the store is opened again, with
@@ -182,9 +185,9 @@ impl JournalWriter {
                 return Flow::Stop;
             }
             match self.store.reopen() {
-                Ok((epoch, open_runs)) => {
-                    tracing::info!(runs = open_runs.len(), "the store is open again");
-                    send_recover(&self.shards, epoch, open_runs);
+                Ok((epoch, wakes)) => {
+                    tracing::info!(runs = wakes.len(), "the store is open again");
+                    send_recover(&self.shards, epoch, wakes);
                     return Flow::GoOn;
                 }
                 Err(error) => {
@@ -204,15 +207,15 @@ impl Weigh for CommitJob {
 }
 
 /// Tells each shard which of these open runs are its own.
-pub(super) fn send_recover(shards: &[Addr<ShardActor>], epoch: Epoch, open_runs: Vec<RunHead>) {
-    let mut parts: Vec<Vec<RunHead>> = shards.iter().map(|_| Vec::new()).collect();
-    for head in open_runs {
-        let shard = shard_of(&head.workflow_id, shards.len());
+pub(super) fn send_recover(shards: &[Addr<ShardActor>], epoch: Epoch, wakes: Vec<RunWake>) {
+    let mut parts: Vec<Vec<RunWake>> = shards.iter().map(|_| Vec::new()).collect();
+    for wake in wakes {
+        let shard = shard_of(&wake.workflow_id, shards.len());
         if let Some(part) = parts.get_mut(shard) {
-            part.push(head);
+            part.push(wake);
         }
     }
-    for (shard, open_runs) in shards.iter().zip(parts) {
-        shard.do_send(Recover { epoch, open_runs });
+    for (shard, wakes) in shards.iter().zip(parts) {
+        shard.do_send(Recover { epoch, wakes });
     }
 }

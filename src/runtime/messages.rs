@@ -265,21 +265,26 @@ pub(super) enum RunNews {
 #[rtype(result = "()")]
 pub(super) struct Committed(pub(super) Vec<Addr<RunActor>>);
 
+/// Journal to shard: so many of its turns came back.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct NotCommitted(pub(super) usize);
+
 /// Journal to shard: the store failed. Forget everything in memory; a [`Recover`] follows when it is open again.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct StoreFailed(pub(super) store::Error);
 
-/// Engine or journal to shard: the store is open; begin with these open runs of yours.
+/// Engine or journal to shard: the store is open; these open runs of yours are to be looked at in time.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Recover {
     /// Of this opening.
     pub(super) epoch: store::Epoch,
-    pub(super) open_runs: Vec<store::RunHead>,
+    pub(super) wakes: Vec<store::RunWake>,
 }
 
-/// Shard to itself, or an attempt to it: runs that wait for their beginning may begin now.
+/// Shard to itself, or an attempt to it: runs that wait for their beginning may begin now, and those that are due be woken.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct BeginMore;

@@ -7,6 +7,7 @@ use crate::model::Input;
 use super::super::messages::{Ask, Letter, StartWith};
 use super::super::recovery::begin;
 use super::ShardActor;
+use super::passive::LookedUp;
 
 impl Handler<Ask> for ShardActor {
     type Result = ();
@@ -43,15 +44,13 @@ impl Handler<StartWith> for ShardActor {
         if let Some(refusal) = self.refusal() {
             return then.answer(Err(refusal));
         }
-        if let Some(entry) = self.entries.get_mut(&workflow_id) {
-            entry.watchers.retain(|watcher| !watcher.is_closed());
-            entry.watchers.push(watch);
-            return self.hand_over(&workflow_id, then, ctx);
-        }
-        let closed = self.shared.store.get().and_then(|store| store.find(&workflow_id));
-        let new = match closed {
-            Ok(None) => begin(&self.shared, &start),
-            Ok(Some(head)) => return then.answer(self.started_before(head, start.request_id.as_ref())),
+        let new = match self.look_up(&workflow_id, None) {
+            Ok(LookedUp::Open) => {
+                self.add_watcher(&workflow_id, watch);
+                return self.hand_over(&workflow_id, then, ctx);
+            }
+            Ok(LookedUp::Unknown) => begin(&self.shared, &start),
+            Ok(LookedUp::Ended(head)) => return then.answer(self.started_before(head, start.request_id.as_ref())),
             Err(error) => Err(error),
         };
         match new {

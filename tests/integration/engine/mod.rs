@@ -19,6 +19,7 @@ mod locks;
 mod messages;
 mod messages_every_turn;
 mod overload;
+mod passive;
 mod pause;
 #[cfg(unix)]
 mod programs;
