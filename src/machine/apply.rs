@@ -104,12 +104,12 @@ impl RunState {
                 self.task_due = true;
             }
             E::WorkflowExecutionPaused { reason, identity } => {
-                self.paused = Some(Pause {
+                self.paused = Some(Box::new(Pause {
                     since: event.time,
                     turn: self.turns + 1,
                     reason: reason.clone(),
                     identity: identity.clone(),
-                });
+                }));
             }
             E::WorkflowExecutionUnpaused { .. } => self.end_pause(),
             E::TimerStarted { timer_id, fire_at } => {
@@ -190,7 +190,7 @@ impl RunState {
                     last_started: 0,
                 };
                 self.note_escalation(&attributes.role);
-                self.activities.insert(event.id, activity);
+                self.activities.insert(event.id, Box::new(activity));
             }
             E::ActivityTaskStarted { scheduled, attempt, .. } => {
                 self.pending(*scheduled)?.last_started = *attempt;
@@ -330,6 +330,6 @@ impl RunState {
         }
         // What the machine does of its own accord does not concern the decider, but by what comes of it.
         self.task_due |= activity.attributes.is_of_the_code();
-        Ok(activity)
+        Ok(*activity)
     }
 }

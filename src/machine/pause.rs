@@ -71,14 +71,14 @@ impl RunState {
     /// Since when the run stands still, if somebody wanted it to.
     #[must_use]
     pub fn paused(&self) -> Option<&Pause> {
-        self.paused.as_ref()
+        self.paused.as_deref()
     }
 
     /// Whether an attempt that nobody has begun is not begun either as long as the run is paused: it was due later, or came
     /// about or was let go since. That is asked of turns, because the changes of a turn are folded before its events.
     pub(super) fn is_kept_back(&self, activity: &PendingActivity) -> bool {
         let kept_back = |pause: &Pause| activity.since_turn >= pause.turn || activity.due > pause.since;
-        self.paused.as_ref().is_some_and(kept_back)
+        self.paused.as_deref().is_some_and(kept_back)
     }
 
     /// What was kept back is let go.

@@ -25,9 +25,10 @@ pub struct RunState {
     pub(super) events: u64,
     pub(super) phase: Phase,
     pub(super) parked: Option<ParkReason>,
-    pub(super) paused: Option<Pause>,
+    pub(super) paused: Option<Box<Pause>>,
     pub(super) cancel_requested: Option<String>,
-    pub(super) activities: BTreeMap<EventId, PendingActivity>,
+    // Boxed, as the steps are: a tree's nodes have room for eleven, and most runs have one at a time.
+    pub(super) activities: BTreeMap<EventId, Box<PendingActivity>>,
     pub(super) timers: BTreeMap<TimerId, PendingTimer>,
     pub(super) signal_requests: BTreeSet<RequestId>,
     pub(super) saga: SagaLedger,
@@ -134,7 +135,7 @@ impl RunState {
 
     /// The activities that have not ended, in the order of their scheduling.
     pub fn activities(&self) -> impl Iterator<Item = &PendingActivity> {
-        self.activities.values()
+        self.activities.values().map(Box::as_ref)
     }
 
     /// The timers that have not fired, by name.
@@ -227,7 +228,7 @@ impl RunState {
         // A clock that was set back must not hold up what the last turn found due.
         let now = now.max(self.last_time);
         let open = !self.is_closed();
-        self.activities.values().filter(move |activity| {
+        self.activities().filter(move |activity| {
             let nobody_has_it = !activity.is_suspended()
                 && activity.held.is_none()
                 && !self.is_kept_back(activity)
@@ -267,7 +268,7 @@ impl RunState {
         }
         let now = now.max(self.last_time);
         let timers = self.timers.values().map(|timer| timer.fire_at);
-        let waiting = self.activities.values().filter(|activity| !activity.is_suspended());
+        let waiting = self.activities().filter(|activity| !activity.is_suspended());
         let activities = waiting.flat_map(|activity| {
             let retry = (activity.due > now).then_some(activity.due);
             let attempt = activity.attempt_deadline().map(|(deadline, _)| deadline);
@@ -294,7 +295,7 @@ impl RunState {
         if self.is_closed() {
             return None;
         }
-        let held = self.activities.values().any(|activity| activity.held.is_some());
+        let held = self.activities().any(|activity| activity.held.is_some());
         // Locks are granted from memory: it has to know of all that are held before it grants any.
         let locks = self
             .locks

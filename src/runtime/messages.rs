@@ -139,6 +139,11 @@ impl Letter {
         }
     }
 
+    /// Whether somebody waits for its answer.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.reply.is_some() || self.admission.is_some() || self.question.is_some()
+    }
+
     pub(super) fn answer(self, answer: Result<Delivered, RequestError>) {
         let Letter {
             reply,

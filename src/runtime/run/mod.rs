@@ -197,7 +197,12 @@ impl RunActor {
         if let Some(reason) = decision.task_failure.filter(|_| !draining) {
             self.task_failed(reason);
         }
-        let answers = letters.into_iter().zip(decision.replies).collect();
+        let replies = letters.drain(..).zip(decision.replies);
+        let answers = replies.filter(|(letter, _)| letter.is_awaited()).collect();
+        if self.inbox.is_empty() {
+            // With its room, for the next turn.
+            self.inbox = letters;
+        }
         match decision.turn {
             Some(turn) => self.commit(ctx, &turn, answers),
             None => self.answer(answers),
