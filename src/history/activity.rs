@@ -45,13 +45,17 @@ pub(super) fn options(options: &ActivityOptions) -> Value {
         "scheduleToStartTimeout": value::limit(options.schedule_to_start),
         "startToCloseTimeout": value::duration(options.start_to_close),
         "heartbeatTimeout": value::limit(options.heartbeat),
-        "retryPolicy": {
-            "initialInterval": value::duration(retry.initial_interval),
-            "backoffCoefficient": retry.backoff_coefficient,
-            "maximumInterval": retry.maximum_interval.map(value::duration),
-            "maximumAttempts": retry.maximum_attempts,
-            "nonRetryableErrorTypes": retry.non_retryable_types,
-        },
+        "retryPolicy": retry_policy(retry),
+    })
+}
+
+pub(super) fn retry_policy(retry: &RetryPolicy) -> Value {
+    json!({
+        "initialInterval": value::duration(retry.initial_interval),
+        "backoffCoefficient": retry.backoff_coefficient,
+        "maximumInterval": retry.maximum_interval.map(value::duration),
+        "maximumAttempts": retry.maximum_attempts,
+        "nonRetryableErrorTypes": retry.non_retryable_types,
     })
 }
 
@@ -72,7 +76,7 @@ pub(super) fn read_options(fields: &Fields<'_>) -> Result<ActivityOptions, Histo
     })
 }
 
-fn read_retry_policy(fields: &Fields<'_>) -> Result<RetryPolicy, HistoryError> {
+pub(super) fn read_retry_policy(fields: &Fields<'_>) -> Result<RetryPolicy, HistoryError> {
     let default = RetryPolicy::default();
     let types = fields.list("nonRetryableErrorTypes")?.iter();
     Ok(RetryPolicy {

@@ -30,6 +30,9 @@ pub(super) fn read(
             failure: read_failure(fields)?,
             amended,
         },
+        "WORKFLOW_EXECUTION_CONTINUED_AS_NEW" => {
+            E::WorkflowExecutionContinuedAsNew(Box::new(started::read_continued(fields)?))
+        }
         "WORKFLOW_EXECUTION_TIMED_OUT" => E::WorkflowExecutionTimedOut { amended },
         "WORKFLOW_EXECUTION_CANCELED" => E::WorkflowExecutionCanceled {
             failure: read_canceled(fields)?,

@@ -15,6 +15,7 @@
 
 mod activity;
 mod base64;
+mod chain;
 mod events;
 mod failure;
 mod fields;

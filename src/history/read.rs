@@ -28,7 +28,28 @@ pub(super) struct Reader {
     events: Vec<Event>,
     last: u64,
     scheduled: Option<u64>,
-    begun: Option<(u64, Timestamp)>,
+    begun: Option<Begun>,
+}
+
+/// A task that a worker has begun with.
+struct Begun {
+    id: u64,
+    time: Timestamp,
+    history_bytes: u64,
+    continue_as_new_suggested: bool,
+}
+
+impl Begun {
+    fn read(id: u64, time: Timestamp, fields: &Fields<'_>) -> Result<Self, HistoryError> {
+        let attributes = fields.object("workflowTaskStartedEventAttributes")?;
+        let told = |read: fn(&Fields<'_>) -> Result<u64, HistoryError>| attributes.as_ref().map(read).transpose();
+        Ok(Self {
+            id,
+            time,
+            history_bytes: told(|fields| fields.number("historySizeBytes"))?.unwrap_or_default(),
+            continue_as_new_suggested: told(|fields| fields.flag("suggestContinueAsNew").map(u64::from))? == Some(1),
+        })
+    }
 }
 
 impl Reader {
@@ -56,7 +77,7 @@ impl Reader {
         let kind = fields.word("eventType", "EVENT_TYPE")?;
         match kind.as_str() {
             "WORKFLOW_TASK_SCHEDULED" => self.scheduled = Some(id),
-            "WORKFLOW_TASK_STARTED" => self.begun = Some((id, time)),
+            "WORKFLOW_TASK_STARTED" => self.begun = Some(Begun::read(id, time, &fields)?),
             "WORKFLOW_TASK_COMPLETED" => self.task(id, &fields)?,
             _ if WITHOUT_MEANING.contains(&kind.as_str()) => {}
             _ => self.fact(id, time, &kind, &fields)?,
@@ -65,7 +86,7 @@ impl Reader {
     }
 
     fn task(&mut self, completed: u64, fields: &Fields<'_>) -> Result<(), HistoryError> {
-        let (Some(scheduled), Some((begun, time))) = (self.scheduled.take(), self.begun.take()) else {
+        let (Some(scheduled), Some(begun)) = (self.scheduled.take(), self.begun.take()) else {
             return Err(fields.error("WorkflowTaskCompleted without WorkflowTaskScheduled and WorkflowTaskStarted"));
         };
         let attributes = fields.object("workflowTaskCompletedEventAttributes")?;
@@ -73,12 +94,14 @@ impl Reader {
         self.events.push(Event {
             id: self.refs.next(),
             // What the worker took for the time of its turn.
-            time,
+            time: begun.time,
             attributes: EventAttributes::WorkflowTask(WorkflowTask {
                 identity: identity.unwrap_or_default(),
+                history_bytes: begun.history_bytes,
+                continue_as_new_suggested: begun.continue_as_new_suggested,
             }),
         });
-        self.refs.take_turn([scheduled, begun, completed]);
+        self.refs.take_turn([scheduled, begun.id, completed]);
         Ok(())
     }
 

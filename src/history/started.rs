@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::model::{
-    AutomaticDecision, ChoiceKind, DefinitionDigest, Escalation, ParentRun, Payload, RunId, RunStarted, SagaOptions,
-    WorkflowId,
+    AutomaticDecision, ChoiceKind, ContinuedAsNew, DefinitionDigest, Escalation, ParentRun, Payload, RunId, RunStarted,
+    SagaOptions, WorkflowId,
 };
 
 use super::HistoryError;
 use super::activity::{OURS, options, ours, read_options};
+use super::chain;
 use super::fields::Fields;
 use super::value::{self, put};
 
@@ -22,12 +23,16 @@ pub(super) fn started(started: &RunStarted, task_queue: &Value) -> Value {
         "definition": started.definition.map(|digest| digest.to_string()),
         "requestId": started.request_id.as_ref().map(|id| id.as_str()),
         "saga": started.saga.as_deref().map(saga),
+        "chain": started.chain.as_deref().map(chain::ours),
     });
-    let has_ours = started.definition.is_some() || started.request_id.is_some() || started.saga.is_some();
+    let has_ours = started.definition.is_some()
+        || started.request_id.is_some()
+        || started.saga.is_some()
+        || started.chain.is_some();
     let header = has_ours.then(|| json!({"fields": {OURS: value::enclosed(of_ours)}}));
     let attributes = started.search_attributes.iter();
     let indexed: Map<String, Value> = attributes.map(|(key, of)| (key.clone(), value::payload(of))).collect();
-    json!({
+    let mut value = json!({
         "workflowType": {"name": started.workflow_type.as_str()},
         "workflowId": started.workflow_id.as_str(),
         "taskQueue": task_queue,
@@ -45,6 +50,19 @@ pub(super) fn started(started: &RunStarted, task_queue: &Value) -> Value {
         })),
         "searchAttributes": (!indexed.is_empty()).then(|| json!({"indexedFields": indexed})),
         "header": header,
+    });
+    if let Some(chain) = &started.chain {
+        chain::put_into(&mut value, chain);
+    }
+    value
+}
+
+pub(super) fn read_continued(fields: &Fields<'_>) -> Result<ContinuedAsNew, HistoryError> {
+    Ok(ContinuedAsNew {
+        new_run_id: run_id(fields, "newExecutionRunId")?.unwrap_or(RunId::NIL),
+        workflow_type: fields.needed("workflowType")?.id("name")?,
+        input: fields.payloads("input")?,
+        run_timeout: fields.limit("workflowRunTimeout")?,
     })
 }
 
@@ -70,6 +88,7 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<RunStarted, HistoryError> {
             .map(|parent| read_parent(&parent))
             .transpose()?,
         search_attributes: read_attributes(fields)?,
+        chain: chain::read(fields, &of_ours)?.map(Box::new),
     })
 }
 

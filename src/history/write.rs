@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::model::{
     ActivityScheduled, Event, EventAttributes, EventId, LocalActivityEnded, RunId, VersionMarker, WorkflowId,
+    WorkflowTask,
 };
 
 use super::activity::{self, OURS};
@@ -36,7 +37,7 @@ impl Writer {
 
     pub(super) fn event(&mut self, event: &Event) {
         match &event.attributes {
-            EventAttributes::WorkflowTask(task) => self.task(event, &task.identity),
+            EventAttributes::WorkflowTask(task) => self.task(event, task),
             attributes => {
                 self.note(event);
                 let (kind, attributes) = self.attributes(event, attributes);
@@ -65,11 +66,16 @@ impl Writer {
     }
 
     /// A turn stands for three events.
-    fn task(&mut self, event: &Event, identity: &str) {
+    fn task(&mut self, event: &Event, task: &WorkflowTask) {
+        let identity = &task.identity;
         let (scheduled, begun, completed) = (event.id.0, event.id.0 + 1, event.id.0 + 2);
         let attributes = json!({"taskQueue": task_queue(), "startToCloseTimeout": "10s", "attempt": 1});
         self.push(scheduled, event, "WorkflowTaskScheduled", attributes);
-        let attributes = json!({"scheduledEventId": scheduled.to_string(), "identity": identity});
+        let attributes = json!({
+            "scheduledEventId": scheduled.to_string(), "identity": identity,
+            "historySizeBytes": (task.history_bytes > 0).then(|| task.history_bytes.to_string()),
+            "suggestContinueAsNew": task.continue_as_new_suggested.then_some(true),
+        });
         self.push(begun, event, "WorkflowTaskStarted", attributes);
         let attributes = json!({
             "scheduledEventId": scheduled.to_string(), "startedEventId": begun.to_string(), "identity": identity,
@@ -108,6 +114,12 @@ impl Writer {
             E::WorkflowExecutionCompleted { result } => self.of_a_task(json!({"result": value::payloads(result)})),
             E::WorkflowExecutionFailed { failure, .. } => self.of_a_task(json!({
                 "failure": failure::failure(failure), "retryState": "RETRY_STATE_RETRY_POLICY_NOT_SET",
+            })),
+            E::WorkflowExecutionContinuedAsNew(next) => self.of_a_task(json!({
+                "newExecutionRunId": next.new_run_id.to_string(), "input": value::arguments(&next.input),
+                "workflowType": {"name": next.workflow_type.as_str()}, "taskQueue": task_queue(),
+                "workflowRunTimeout": value::limit(next.run_timeout), "workflowTaskTimeout": "10s",
+                "initiator": "CONTINUE_AS_NEW_INITIATOR_WORKFLOW",
             })),
             E::WorkflowExecutionTimedOut { .. } => json!({"retryState": "RETRY_STATE_TIMEOUT"}),
             E::WorkflowExecutionCanceled { failure, .. } => {

@@ -30,7 +30,8 @@ pub struct RunState {
     // Boxed, as the steps are: a tree's nodes have room for eleven, and most runs have one at a time.
     pub(super) activities: BTreeMap<EventId, Box<PendingActivity>>,
     pub(super) timers: BTreeMap<TimerId, PendingTimer>,
-    pub(super) signal_requests: BTreeSet<RequestId>,
+    /// Deduplication keys of signals, the chain's earlier ones included, with their places in the order of all.
+    pub(super) signal_requests: BTreeMap<RequestId, u64>,
     pub(super) saga: SagaLedger,
     /// What needs a person, by the scheduling event of the step concerned (`None`: the saga as a whole).
     pub(super) stuck: BTreeMap<Option<EventId>, StuckItem>,
@@ -57,6 +58,12 @@ pub struct RunState {
     pub(super) externals: BTreeMap<EventId, PendingExternal>,
     /// The run whose steps this one undoes.
     pub(super) adopted_from: Option<RunId>,
+    /// When the run is first decided about, unless that has begun.
+    pub(super) backoff_until: Option<Timestamp>,
+    /// The run that follows this one, which has ended.
+    pub(super) next_run: Option<RunId>,
+    /// Of its journal, as far as anybody said; not folded.
+    pub(super) history_bytes: u64,
     pub(super) task_due: bool,
     pub(super) since_task: Vec<Event>,
 }
@@ -80,6 +87,12 @@ impl RunState {
     #[must_use]
     pub fn started(&self) -> Option<&RunStarted> {
         self.started.as_deref()
+    }
+
+    /// This execution; `None` before its first event.
+    #[must_use]
+    pub fn run_id(&self) -> Option<RunId> {
+        Some(self.started.as_ref()?.run_id)
     }
 
     /// The time of the run's first event.
@@ -196,10 +209,11 @@ impl RunState {
         self.started.as_ref()?.saga.as_deref()
     }
 
-    /// Whether the decider has something to look at, and may.
+    /// Whether the decider has something to look at at this time, and may.
     #[must_use]
-    pub fn task_due(&self) -> bool {
-        self.task_due && self.phase == Phase::Running && self.paused.is_none()
+    pub fn task_due(&self, now: Timestamp) -> bool {
+        let may_begin = self.paused.is_none() && self.backoff_until.is_none_or(|until| until <= now);
+        self.task_due && self.phase == Phase::Running && may_begin
     }
 
     /// How the run stands.
@@ -282,6 +296,10 @@ impl RunState {
             .chain(waits)
             .chain(locks)
             .chain(self.run_deadline())
+            .chain(
+                self.backoff_until
+                    .filter(|until| *until > now && self.phase == Phase::Running),
+            )
             .chain(self.unwind_deadline())
             .chain(self.desk_wake())
             .min()
@@ -302,19 +320,24 @@ impl RunState {
             .values()
             .any(|lock| !matches!(lock.state, LockState::Refused(_)));
         let owes = held || locks || !self.externals.is_empty() || self.local_activities().next().is_some();
-        if self.parked.is_some() || self.task_due() || owes || self.attempts_due(now).next().is_some() {
+        if self.parked.is_some() || self.task_due(now) || owes || self.attempts_due(now).next().is_some() {
             return Some(Timestamp::EPOCH);
         }
         self.next_wake(now)
     }
 
-    /// When the run's time is up; `None` without a limit, and once a saga can only go forward or is going back already.
+    /// When the run's time is up, or that of its whole chain; `None` without a limit, and once a saga can only go forward or is going back already.
     #[must_use]
     pub fn run_deadline(&self) -> Option<Timestamp> {
         if self.phase != Phase::Running || self.saga.is_past_pivot() {
             return None;
         }
-        let limit = self.started.as_ref()?.run_timeout?;
-        Some(self.started_at.after(limit))
+        let started = self.started.as_ref()?;
+        let chain = started.chain.as_deref();
+        // A run's own time begins when its delay is over.
+        let from = chain.map_or(self.started_at, |chain| self.started_at.after(chain.backoff));
+        let own = started.run_timeout.map(|limit| from.after(limit));
+        let whole = chain.and_then(|chain| chain.expires_at);
+        own.into_iter().chain(whole).min()
     }
 }

@@ -27,6 +27,19 @@ pub const HISTORY_EVENTS_MAX: u64 = 51_200;
 /// Events of one run from which on a warning is logged once.
 pub const HISTORY_EVENTS_WARN: u64 = 10_240;
 
+/// Events of one run from which on its code is told to continue as a new run; Temporal's number. Enforced by nobody.
+pub const HISTORY_EVENTS_SUGGEST: u64 = 4_096;
+
+/// Bytes of one run's history from which on its code is told so; Temporal's number. Enforced by nobody.
+pub const HISTORY_BYTES_SUGGEST: u64 = 4 * 1024 * 1024;
+
+/// Signals that a run may hand on to the one that follows it: they are one turn. Enforced by `sdk`.
+pub const SIGNALS_CARRIED_MAX: usize = 2_000;
+
+/// Deduplication keys that a run is given by the one before it, of signals and of updates each: a sender repeats itself within
+/// moments, so the latest do, and a chain may be endless. Enforced by `machine`.
+pub const REQUESTS_CARRIED_MAX: usize = 1_000;
+
 /// Bytes of one run's history. Temporal's limit. Enforced by `runtime`.
 pub const HISTORY_BYTES_MAX: u64 = 50 * 1024 * 1024;
 
@@ -43,6 +56,9 @@ pub const UPDATES_MAX: usize = 2_000;
 /// Runs replayed at once in one engine to answer queries about runs that are not in memory. Each takes a thread of the
 /// blocking pool and the run's whole history. Enforced by `runtime`.
 pub const QUERY_REPLAYS_MAX: usize = 4;
+
+/// A turn that takes longer is logged: its code holds up all runs of its shard. Enforced by `runtime`.
+pub const TURN_SLOW: Duration = Duration::from_secs(1);
 
 /// Steps of one saga definition: every step may be pending at once.
 pub const STEPS_MAX: usize = 1_000;

@@ -28,6 +28,8 @@ pub(super) struct CommitJob {
     /// Under which opening of the store its run was made live.
     pub(super) epoch: Epoch,
     pub(super) record: TurnRecord,
+    /// The first turn of the run that follows, when the turn ends its run: both become durable, or none.
+    pub(super) successor: Option<TurnRecord>,
     /// With a run's first turn: the definition that it follows.
     pub(super) definition: Option<(DefinitionDigest, Bytes)>,
 }
@@ -95,6 +97,7 @@ impl JournalWriter {
                 batch.definitions.push((digest, bytes));
             }
             batch.turns.push(job.record);
+            batch.turns.extend(job.successor);
             if let Some(waiting) = waiting.get_mut(job.shard) {
                 waiting.push(job.run);
             }
@@ -143,9 +146,15 @@ impl JournalWriter {
             definitions: batch.definitions,
         };
         let definitions_kept = self.try_commit(&definitions);
-        for record in batch.turns {
+        let mut turns = batch.turns.into_iter().peekable();
+        while let Some(record) = turns.next() {
+            let mut single = vec![record];
+            // A run and the one that follows it stay together.
+            let closes = single.first().is_some_and(|record| record.status.is_closed());
+            let follows = |next: &TurnRecord| closes && next.opens.is_some();
+            single.extend(turns.next_if(follows));
             let single = CommitBatch {
-                turns: vec![record],
+                turns: single,
                 definitions: Vec::new(),
             };
             // Whatever comes of it is seen when the run is rebuilt; a failed store is noticed with the next batch.
@@ -202,7 +211,9 @@ impl JournalWriter {
 impl Weigh for CommitJob {
     fn bytes(&self) -> usize {
         let definition = self.definition.as_ref().map_or(0, |(_, bytes)| bytes.len());
-        self.record.bytes.len().saturating_add(definition)
+        let successor = self.successor.as_ref().map_or(0, |record| record.bytes.len());
+        let turns = self.record.bytes.len().saturating_add(successor);
+        turns.saturating_add(definition)
     }
 }
 

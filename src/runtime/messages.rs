@@ -37,8 +37,24 @@ pub(crate) struct Admission {
     pub(super) _busy: BusyGuard,
 }
 
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    /// The run of its chain that follows.
+    pub(crate) next: Option<RunId>,
+}
+
 /// What a watcher hears: how the run ended, or why that cannot be known.
-pub(crate) type Watched = Result<Outcome, RequestError>;
+pub(crate) type Watched = Result<Ended, RequestError>;
+
+/// A run that follows one that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Following {
+    pub(super) run_id: RunId,
+    /// When it must be looked at.
+    pub(super) wake: Option<Timestamp>,
+}
 
 /// Caller to shard: begin a run.
 #[derive(Message)]
@@ -249,7 +265,7 @@ pub(super) enum RunNews {
     /// It wants to be woken then.
     Wake(Option<Timestamp>),
     /// It has ended, durably; its actor answers what is still on its way and ends with the shard's hold on it.
-    Closed(Outcome),
+    Closed { ended: Ended, following: Option<Following> },
     /// It has nothing to do; its actor is gone.
     Idle,
     /// It has something to do.

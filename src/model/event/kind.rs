@@ -24,6 +24,7 @@ impl EventAttributes {
                 | E::WorkflowExecutionTimedOut { .. }
                 | E::WorkflowExecutionCanceled { .. }
                 | E::WorkflowExecutionTerminated { .. }
+                | E::WorkflowExecutionContinuedAsNew(_)
         )
     }
 
@@ -38,6 +39,7 @@ impl EventAttributes {
             E::WorkflowExecutionTimedOut { .. } => "WorkflowExecutionTimedOut",
             E::WorkflowExecutionCanceled { .. } => "WorkflowExecutionCanceled",
             E::WorkflowExecutionTerminated { .. } => "WorkflowExecutionTerminated",
+            E::WorkflowExecutionContinuedAsNew(_) => "WorkflowExecutionContinuedAsNew",
             E::WorkflowExecutionCancelRequested { .. } => "WorkflowExecutionCancelRequested",
             E::WorkflowExecutionPaused { .. } => "WorkflowExecutionPaused",
             E::WorkflowExecutionUnpaused { .. } => "WorkflowExecutionUnpaused",

@@ -9,18 +9,20 @@ use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
 use tokio::sync::oneshot;
 
 use crate::machine::Rejection;
-use crate::model::{Input, RunId, StartRun, Timestamp, WorkflowId};
-use crate::store::{Epoch, Error, RunHead};
+use crate::model::{IdConflictPolicy, Input, RunId, StartRun, Timestamp, WorkflowId};
+use crate::store::{Epoch, Error};
 
 mod asking;
 mod clockwork;
 mod entry;
 mod letters;
+mod opening;
 mod passive;
 mod presence;
 mod starts;
 
 use self::entry::{Entry, Presence};
+use self::opening::Opening;
 use self::passive::LookedUp;
 pub(super) use self::starts::Backlog;
 use self::starts::Starts;
@@ -31,7 +33,7 @@ use super::messages::{
     Committed, Deliver, Durable, FromRun, Letter, NotCommitted, Recover, RunNews, Start, Stop, StoreFailed, Sweep,
     Take, Tick, Watch, Watched,
 };
-use super::recovery::{Rebuilt, begin, rebuild};
+use super::recovery::Rebuilt;
 use super::shared::Shared;
 use super::timers::TimerQueue;
 
@@ -94,37 +96,37 @@ impl ShardActor {
 
     fn begin(&mut self, start: Start, ctx: &mut Context<Self>) {
         let Start {
-            start,
+            mut start,
             reply,
             watch,
             admission,
         } = start;
         let workflow_id = start.workflow_id.clone();
-        let request_id = start.request_id.clone();
         let letter = |start: Box<StartRun>| Letter {
             reply: Some(reply),
             admission: Some(admission),
             ..Letter::internal(Input::Start(start))
         };
-        let new = match self.look_up(&workflow_id, None) {
+        let opening = match self.look_up(&workflow_id, None) {
             Ok(LookedUp::Open) => {
-                // The run itself knows whether this is the same request again.
-                self.add_watcher(&workflow_id, watch);
+                // The run itself knows whether this is the same request again, and what it means if not. Who begins another
+                // run in its place does not wait for this one.
+                if start.ids.conflict != IdConflictPolicy::TerminateExisting {
+                    self.add_watcher(&workflow_id, watch);
+                }
                 return self.hand_over(&workflow_id, letter(start), ctx);
             }
-            Ok(LookedUp::Unknown) => begin(&self.shared, &start),
-            Ok(LookedUp::Ended(head)) => {
-                let answer = self.started_before(head, request_id.as_ref());
-                return letter(start).answer(answer);
-            }
-            Err(error) => Err(error),
+            Ok(LookedUp::Ended(last)) => self.opening(&mut start, Some(last)),
+            Ok(LookedUp::Unknown) => self.opening(&mut start, None),
+            Err(error) => Err(error.into()),
         };
-        match new {
-            Ok(new) => {
+        match opening {
+            Ok(Opening::New(new)) => {
                 let run_id = start.run_id;
-                self.open(&workflow_id, run_id, new, vec![letter(start)], watch, ctx);
+                self.open(&workflow_id, run_id, *new, vec![letter(start)], watch, ctx);
             }
-            Err(error) => letter(start).answer(Err(error.into())),
+            Ok(Opening::Known(delivered)) => letter(start).answer(Ok(delivered)),
+            Err(error) => letter(start).answer(Err(error)),
         }
     }
 
@@ -174,29 +176,6 @@ impl ShardActor {
         }
     }
 
-    /// The answer to the start of a run that has ended: yes to the same request, no to any other.
-    fn started_before(
-        &self,
-        head: RunHead,
-        request_id: Option<&crate::model::RequestId>,
-    ) -> Result<super::messages::Delivered, RequestError> {
-        if request_id.is_some() {
-            let closed = rebuild(&self.shared, head.run_id)?;
-            if closed.state.started().and_then(|started| started.request_id.as_ref()) == request_id {
-                return Ok(super::messages::Delivered {
-                    run_id: head.run_id,
-                    duplicate: true,
-                    stop_asked: false,
-                });
-            }
-        }
-        Err(RequestError::AlreadyStarted {
-            workflow_id: head.workflow_id,
-            run_id: head.run_id,
-            status: head.status,
-        })
-    }
-
     fn hear(&mut self, from: FromRun, ctx: &mut Context<Self>) {
         let FromRun {
             workflow_id,
@@ -208,6 +187,15 @@ impl ShardActor {
             .get_mut(&workflow_id)
             .filter(|entry| entry.incarnation == incarnation)
         else {
+            // Somebody asked for the run that follows before this was said: it has its entry.
+            if let RunNews::Closed {
+                following: Some(following),
+                ..
+            } = news
+                && self.knows_open(&workflow_id, following.run_id)
+            {
+                self.hand_over(&workflow_id, Letter::internal(Input::Wake), ctx);
+            }
             return;
         };
         match news {
@@ -216,9 +204,9 @@ impl ShardActor {
                 self.set_alarm(ctx);
             }
             RunNews::Wake(None) => self.timers.remove(&workflow_id),
-            RunNews::Closed(outcome) => {
+            RunNews::Closed { ended, following } => {
                 for watcher in entry.watchers.drain(..) {
-                    let _ = watcher.send(Ok(outcome.clone()));
+                    let _ = watcher.send(Ok(ended.clone()));
                 }
                 // The run answers what was on its way to it: a repeated start is still the same request.
                 let letters = entry.take_letters();
@@ -228,6 +216,9 @@ impl ShardActor {
                 self.entries.remove(&workflow_id);
                 self.live.remove(&workflow_id);
                 self.timers.remove(&workflow_id);
+                if let Some(following) = following {
+                    self.follow(&workflow_id, following, ctx);
+                }
             }
             RunNews::Idle => {
                 entry.restarts = None;

@@ -4,6 +4,7 @@
 use crate::model::{RunId, WorkflowId};
 use crate::store::{Error, RunHead};
 
+use super::super::messages::Take;
 use super::ShardActor;
 use super::entry::{Entry, Presence};
 
@@ -35,10 +36,28 @@ impl ShardActor {
             None => LookedUp::Unknown,
             Some(head) if head.status.is_closed() => LookedUp::Ended(head),
             Some(head) => {
+                self.supersede(workflow_id, head.run_id);
                 self.entry_of(workflow_id, head.run_id);
                 LookedUp::Open
             }
         })
+    }
+
+    /// This run is open: whichever else has its id's entry has ended, durably, and its actor has just not said so yet. Who
+    /// waits for that one looks into the store.
+    fn supersede(&mut self, workflow_id: &WorkflowId, run_id: RunId) {
+        if self.entries.get(workflow_id).is_none_or(|entry| entry.run_id == run_id) {
+            return;
+        }
+        let Some(mut ended) = self.entries.remove(workflow_id) else {
+            return;
+        };
+        let letters = ended.take_letters();
+        if let Presence::Live(actor) | Presence::Passivating(actor, _) = &ended.actor {
+            letters.into_iter().for_each(|letter| actor.do_send(Take(letter)));
+        }
+        self.live.remove(workflow_id);
+        self.timers.remove(workflow_id);
     }
 
     /// Whether this very run is open. One that cannot be looked for is not, to whoever only has news for it.

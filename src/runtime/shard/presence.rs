@@ -11,13 +11,13 @@ use crate::store::{Epoch, Error, RunWake};
 
 use super::super::attempt::panic_message;
 use super::super::error::RequestError;
-use super::super::messages::{Abandon, Incarnation, Letter, Take};
+use super::super::messages::{Abandon, Following, Incarnation, Letter, Take};
 use super::super::recovery::{Rebuilt, rebuild};
 use super::super::run::{RunActor, RunAddress, refuse};
 use super::super::shared::Shared;
 use super::super::timers::TimerQueue;
 use super::ShardActor;
-use super::entry::{Presence, Restarts};
+use super::entry::{Entry, Presence, Restarts};
 
 impl ShardActor {
     pub(super) fn spawn(
@@ -156,6 +156,21 @@ impl ShardActor {
         let at = self.shared.clock.now().after(delay);
         self.timers.set(workflow_id, entry.run_id, at);
         self.set_alarm(ctx);
+    }
+
+    /// A run that follows one that has just ended: made live from its journal when it must be looked at.
+    pub(super) fn follow(&mut self, workflow_id: &WorkflowId, following: Following, ctx: &mut Context<Self>) {
+        let Following { run_id, wake } = following;
+        self.entries
+            .insert(workflow_id.clone(), Entry::new(run_id, Presence::Passive));
+        match wake {
+            Some(wake) if wake <= self.shared.clock.now() => self.activate(workflow_id, Vec::new(), None, ctx),
+            Some(wake) => {
+                self.timers.set(workflow_id, run_id, wake);
+                self.set_alarm(ctx);
+            }
+            None => {}
+        }
     }
 
     pub(super) fn forget_everything(&mut self, error: Error) {

@@ -4,6 +4,7 @@
 mod activities;
 mod amends_first;
 mod async_completion;
+mod chain;
 mod children;
 mod children_change;
 mod code_sagas;
@@ -24,5 +25,6 @@ mod pause;
 #[cfg(unix)]
 mod programs;
 mod requests;
+mod several_runs;
 mod sizes;
 mod time;
