@@ -75,7 +75,13 @@ fn a_turn_is_three_events_that_refer_to_each_other() {
     let identity = "shop 1.2.3".to_owned();
     let history = [
         every_kind().remove(0),
-        event(2, EventAttributes::WorkflowTask(WorkflowTask { identity })),
+        event(
+            2,
+            EventAttributes::WorkflowTask(WorkflowTask {
+                identity,
+                ..WorkflowTask::default()
+            }),
+        ),
         event(
             5,
             EventAttributes::TimerStarted {
