@@ -12,6 +12,8 @@ pub mod model;
 pub mod replay;
 #[cfg(feature = "runtime")]
 pub mod runtime;
+#[cfg(feature = "schedules")]
+pub mod schedule;
 pub mod sdk;
 #[cfg(feature = "server")]
 pub mod server;

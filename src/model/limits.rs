@@ -188,3 +188,10 @@ pub const SEARCH_ATTRIBUTES_MAX: usize = 100;
 /// Elements of a `foreach` step that are worked on at once when it does not say otherwise: a long list must not flood a
 /// participant. Enforced by `definition`.
 pub const FOREACH_CONCURRENCY_DEFAULT: u32 = 16;
+
+/// Years that are searched for the next date of a calendar: a leap day may come only after eight, one that is a certain day of the
+/// week only after forty. Enforced by `schedule`.
+pub const SCHEDULE_YEARS_AHEAD: i16 = 60;
+
+/// Excluded times in a row after which a schedule counts as one without times. Enforced by `schedule`.
+pub const SCHEDULE_EXCLUSIONS_MAX: usize = 10_000;

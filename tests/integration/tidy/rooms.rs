@@ -11,6 +11,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("history", &["model"]),
     ("machine", &["model", "definition"]),
     ("store", &["model"]),
+    ("schedule", &["model"]),
     ("sdk", &["model"]),
     ("replay", &["model", "history", "machine", "sdk"]),
     ("runtime", &["model", "definition", "machine", "store", "sdk", "replay"]),
@@ -34,7 +35,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
 ];
 
 /// The first segment of a path, and the only places that may use it.
-const DOORS: [(&str, &[&str]); 20] = [
+const DOORS: [(&str, &[&str]); 21] = [
     ("actix", &["src/runtime/"]),
     ("actix_rt", &["src/runtime/"]),
     ("actix_web", &["src/server/"]),
@@ -50,6 +51,7 @@ const DOORS: [(&str, &[&str]); 20] = [
     ),
     ("fs4", &["src/store/sled"]),
     ("getrandom", &["src/runtime/entropy.rs"]),
+    ("jiff", &["src/schedule/times.rs", "src/schedule/tests.rs"]),
     (
         "jsonschema",
         &[

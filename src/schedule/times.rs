@@ -1,0 +1,163 @@
+//! The times of a specification, one after the other. The only place that names jiff, for time zones. Must not live here: what
+//! time it is.
+//!
+//! Names and rules of time zones are those of the database that jiff brings along, not the machine's: all machines compute the
+//! same times.
+
+use std::time::Duration;
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+
+use crate::model::{Timestamp, limits};
+
+use super::calendar::Calendar;
+use super::spec::{Interval, ScheduleSpec, SpecError};
+
+const SECOND: i64 = 1_000_000;
+
+/// A specification that was checked, with its time zone.
+#[derive(Clone, Debug)]
+pub struct Times {
+    spec: ScheduleSpec,
+    zone: TimeZone,
+}
+
+impl ScheduleSpec {
+    /// The times that it stands for.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn times(&self) -> Result<Times, SpecError> {
+        self.calendars
+            .iter()
+            .chain(&self.exclude)
+            .try_for_each(Calendar::check)?;
+        for &Interval { every, phase } in &self.intervals {
+            if every < Duration::from_secs(1) || phase >= every {
+                return Err(SpecError::Interval { every, phase });
+            }
+        }
+        let zone = match &self.time_zone {
+            None => TimeZone::UTC,
+            Some(name) => TimeZone::get(name).map_err(|_| SpecError::TimeZone(name.clone()))?,
+        };
+        let spec = self.clone();
+        Ok(Times { spec, zone })
+    }
+}
+
+impl Times {
+    /// The first time after this one, without jitter. `None`: never again (as far as amends looks: some 60 years).
+    #[must_use]
+    pub fn after(&self, time: Timestamp) -> Option<Timestamp> {
+        let before_start = |start: Timestamp| Timestamp::from_micros(start.as_micros().saturating_sub(1));
+        let mut time = self.spec.start_at.map_or(time, |start| time.max(before_start(start)));
+        for _ in 0..limits::SCHEDULE_EXCLUSIONS_MAX {
+            let calendars = self
+                .spec
+                .calendars
+                .iter()
+                .filter_map(|calendar| self.of_calendar(calendar, time));
+            let intervals = self
+                .spec
+                .intervals
+                .iter()
+                .filter_map(|interval| of_interval(interval, time));
+            let next = calendars.chain(intervals).min()?;
+            if self.spec.end_at.is_some_and(|end| next > end) {
+                return None;
+            }
+            if !self.is_excluded(next) {
+                return Some(next);
+            }
+            time = next;
+        }
+        None
+    }
+
+    /// When the action of this time really happens: the same for the same schedule (`seed`) and time, always.
+    #[must_use]
+    pub fn with_jitter(&self, time: Timestamp, seed: &str) -> Timestamp {
+        let jitter = match self.after(time) {
+            Some(next) => self.spec.jitter.min(next.since(time)),
+            None => self.spec.jitter,
+        };
+        let micros = u64::try_from(jitter.as_micros()).unwrap_or(u64::MAX);
+        if micros == 0 {
+            return time;
+        }
+        time.after(Duration::from_micros(mixed(seed, time) % micros))
+    }
+
+    fn is_excluded(&self, time: Timestamp) -> bool {
+        let before = Timestamp::from_micros(time.as_micros() - 1);
+        let mut exclude = self.spec.exclude.iter();
+        exclude.any(|calendar| self.of_calendar(calendar, before) == Some(time))
+    }
+
+    fn of_calendar(&self, calendar: &Calendar, after: Timestamp) -> Option<Timestamp> {
+        let whole = after.as_micros().div_euclid(SECOND);
+        let local = self.zone.to_datetime(jiff::Timestamp::from_second(whole).ok()?);
+        let mut from = local;
+        loop {
+            let found = next_on_the_wall(calendar, from)?;
+            let ambiguous = self.zone.to_ambiguous_timestamp(found);
+            // What the clocks skip does not happen; what they repeat happens the first time.
+            let offset = match ambiguous.offset() {
+                AmbiguousOffset::Unambiguous { offset } => Some(offset),
+                AmbiguousOffset::Fold { before, .. } => Some(before),
+                AmbiguousOffset::Gap { .. } => None,
+            };
+            let time = offset.and_then(|offset| offset.to_timestamp(found).ok());
+            let time = time.map(|time| Timestamp::from_micros(time.as_microsecond()));
+            match time.filter(|time| *time > after) {
+                Some(time) => return Some(time),
+                None => from = found.checked_add(jiff::SignedDuration::from_secs(1)).ok()?,
+            }
+        }
+    }
+}
+
+/// The first date and time of the calendar that is not before this one.
+fn next_on_the_wall(calendar: &Calendar, from: DateTime) -> Option<DateTime> {
+    let mut date = from.date();
+    let last_year = date.year().saturating_add(limits::SCHEDULE_YEARS_AHEAD);
+    let mut time = (from.hour(), from.minute(), from.second());
+    while date.year() <= last_year {
+        let next_date = if !calendar.has_year(date.year()) {
+            Date::new(date.year().checked_add(1)?, 1, 1).ok()?
+        } else if !calendar.has_month(date.month()) {
+            date.last_of_month().tomorrow().ok()?
+        } else {
+            let day_of_week = date.weekday().to_sunday_zero_offset();
+            if calendar.has_day(date.day(), day_of_week)
+                && let Some((hour, minute, second)) = calendar.time_from(time)
+            {
+                return Some(date.at(hour, minute, second, 0));
+            }
+            date.tomorrow().ok()?
+        };
+        date = next_date;
+        time = (0, 0, 0);
+    }
+    None
+}
+
+fn of_interval(interval: &Interval, after: Timestamp) -> Option<Timestamp> {
+    let micros = |duration: Duration| i64::try_from(duration.as_micros()).ok();
+    let (every, phase) = (micros(interval.every)?, micros(interval.phase)?);
+    let passed = after.as_micros().checked_sub(phase)?.div_euclid(every);
+    let next = passed.checked_add(1)?.checked_mul(every)?.checked_add(phase)?;
+    Some(Timestamp::from_micros(next))
+}
+
+/// A number that looks like any other, and is always the same (FNV-1a, mixed once more).
+fn mixed(seed: &str, time: Timestamp) -> u64 {
+    let bytes = seed.bytes().chain(time.as_micros().to_le_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^ (hash >> 33)
+}
