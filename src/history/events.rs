@@ -8,6 +8,7 @@ use crate::model::{
 };
 
 use super::activity;
+use super::attribute;
 use super::fields::Fields;
 use super::refs::Refs;
 use super::{AMENDED, HistoryError, LOCAL_MARKER, failure, ours, started, value};
@@ -175,6 +176,12 @@ fn read_message(kind: &str, fields: &Fields<'_>, refs: &Refs) -> Result<Option<E
                     None => Ok(outcome.payloads("success")?),
                 },
             }))
+        }
+        "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES" => {
+            E::UpsertWorkflowSearchAttributes(Box::new(attribute::read_changes(fields, "searchAttributes")?))
+        }
+        "WORKFLOW_PROPERTIES_MODIFIED" => {
+            E::WorkflowPropertiesModified(Box::new(attribute::read_memo_changes(fields, "upsertedMemo")?))
         }
         "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED" => {
             let execution = fields.needed("workflowExecution")?;

@@ -14,6 +14,7 @@
 //! Attempts in progress are not in a history, here as there.
 
 mod activity;
+mod attribute;
 mod base64;
 mod chain;
 mod events;

@@ -1,16 +1,15 @@
 //! The first event, both ways. Must not live here: any other event.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::model::{
-    AutomaticDecision, ChoiceKind, ContinuedAsNew, DefinitionDigest, Escalation, ParentRun, Payload, RunId, RunStarted,
+    AutomaticDecision, ChoiceKind, ContinuedAsNew, DefinitionDigest, Escalation, ParentRun, RunId, RunStarted,
     SagaOptions, WorkflowId,
 };
 
 use super::HistoryError;
 use super::activity::{OURS, options, ours, read_options};
+use super::attribute;
 use super::chain;
 use super::fields::Fields;
 use super::value::{self, put};
@@ -30,8 +29,6 @@ pub(super) fn started(started: &RunStarted, task_queue: &Value) -> Value {
         || started.saga.is_some()
         || started.chain.is_some();
     let header = has_ours.then(|| json!({"fields": {OURS: value::enclosed(of_ours)}}));
-    let attributes = started.search_attributes.iter();
-    let indexed: Map<String, Value> = attributes.map(|(key, of)| (key.clone(), value::payload(of))).collect();
     let mut value = json!({
         "workflowType": {"name": started.workflow_type.as_str()},
         "workflowId": started.workflow_id.as_str(),
@@ -48,7 +45,8 @@ pub(super) fn started(started: &RunStarted, task_queue: &Value) -> Value {
         "parentWorkflowExecution": started.parent.as_ref().map(|parent| json!({
             "workflowId": parent.workflow_id.as_str(), "runId": parent.run_id.to_string(),
         })),
-        "searchAttributes": (!indexed.is_empty()).then(|| json!({"indexedFields": indexed})),
+        "searchAttributes": attribute::attributes(&started.search_attributes),
+        "memo": attribute::memo(&started.memo),
         "header": header,
     });
     if let Some(chain) = &started.chain {
@@ -87,7 +85,8 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<RunStarted, HistoryError> {
             .object("parentWorkflowExecution")?
             .map(|parent| read_parent(&parent))
             .transpose()?,
-        search_attributes: read_attributes(fields)?,
+        search_attributes: attribute::read_attributes(fields, "searchAttributes")?,
+        memo: attribute::read_memo(fields, "memo")?,
         chain: chain::read(fields, &of_ours)?.map(Box::new),
     })
 }
@@ -108,21 +107,6 @@ fn read_parent(fields: &Fields<'_>) -> Result<ParentRun, HistoryError> {
         workflow_id: fields.id("workflowId")?,
         run_id: run_id(fields, "runId")?.unwrap_or(RunId::NIL),
     })
-}
-
-fn read_attributes(fields: &Fields<'_>) -> Result<BTreeMap<String, Payload>, HistoryError> {
-    let mut attributes = BTreeMap::new();
-    let Some(indexed) = fields
-        .object("searchAttributes")?
-        .map(|all| all.object("indexedFields"))
-        .transpose()?
-    else {
-        return Ok(attributes);
-    };
-    for (key, of) in indexed.iter().flat_map(Fields::entries) {
-        attributes.insert(key.clone(), value::read_payload(&Fields::of(of, fields.event())?)?);
-    }
-    Ok(attributes)
 }
 
 fn digest(fields: &Fields<'_>) -> Result<Option<DefinitionDigest>, HistoryError> {

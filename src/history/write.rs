@@ -11,6 +11,7 @@ use crate::model::{
 };
 
 use super::activity::{self, OURS};
+use super::attribute;
 use super::value::{self, put};
 use super::{AMENDED, LOCAL_MARKER, failure, ours, started};
 
@@ -235,6 +236,12 @@ impl Writer {
                     Err(failure) => json!({"failure": failure::failure(failure)}),
                 },
             }),
+            E::UpsertWorkflowSearchAttributes(changes) => {
+                self.of_a_task(json!({"searchAttributes": attribute::changes(changes)}))
+            }
+            E::WorkflowPropertiesModified(changes) => {
+                self.of_a_task(json!({"upsertedMemo": attribute::memo_changes(changes)}))
+            }
             E::SignalExternalWorkflowExecutionInitiated(signal) => self.of_a_task(json!({
                 "workflowExecution": execution(&signal.workflow_id, signal.run_id),
                 "signalName": signal.name.as_str(), "input": value::arguments(&signal.input),

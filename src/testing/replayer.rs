@@ -195,6 +195,7 @@ mod tests {
             saga: None,
             parent: None,
             search_attributes: Default::default(),
+            memo: Default::default(),
             chain: None,
         };
         let event = |id, attributes| Event {

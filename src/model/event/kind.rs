@@ -56,6 +56,8 @@ impl EventAttributes {
             E::TimerFired { .. } => "TimerFired",
             E::TimerCanceled { .. } => "TimerCanceled",
             E::MarkerRecorded { .. } | E::VersionMarkerRecorded(_) => "MarkerRecorded",
+            E::UpsertWorkflowSearchAttributes(_) => "UpsertWorkflowSearchAttributes",
+            E::WorkflowPropertiesModified(_) => "WorkflowPropertiesModified",
             E::LocalActivityEnded(_) => "LocalActivityEnded",
             E::WorkflowExecutionUpdateAccepted(_) => "WorkflowExecutionUpdateAccepted",
             E::WorkflowExecutionUpdateCompleted(_) => "WorkflowExecutionUpdateCompleted",

@@ -4,6 +4,7 @@
 mod activities;
 mod amends_first;
 mod async_completion;
+mod attributes;
 mod chain;
 mod children;
 mod children_change;
@@ -24,6 +25,7 @@ mod passive;
 mod pause;
 #[cfg(unix)]
 mod programs;
+mod queries;
 mod requests;
 mod several_runs;
 mod sizes;

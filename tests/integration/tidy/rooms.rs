@@ -5,17 +5,29 @@ use super::Problem;
 use super::source::{Source, starts_path};
 
 /// Each room with the rooms it may import. Itself, always. The test kit and test code import what they test.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("definition", &["model"]),
     ("history", &["model"]),
     ("machine", &["model", "definition"]),
-    ("store", &["model"]),
+    ("visibility", &["model"]),
+    ("store", &["model", "visibility"]),
     ("schedule", &["model"]),
     ("sdk", &["model"]),
     ("replay", &["model", "history", "machine", "sdk"]),
     ("runtime", &["model", "definition", "machine", "store", "sdk", "replay"]),
-    ("engine", &["model", "definition", "machine", "store", "sdk", "runtime"]),
+    (
+        "engine",
+        &[
+            "model",
+            "definition",
+            "machine",
+            "store",
+            "sdk",
+            "runtime",
+            "visibility",
+        ],
+    ),
     ("config", &["model", "engine"]),
     ("server", &["model", "history", "engine", "config"]),
     (
@@ -29,6 +41,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "sdk",
             "replay",
             "runtime",
+            "visibility",
         ],
     ),
     ("main.rs", &["server", "config"]),
