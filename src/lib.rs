@@ -6,6 +6,7 @@
 pub mod definition;
 #[cfg(feature = "runtime")]
 pub mod engine;
+pub mod history;
 pub mod machine;
 pub mod model;
 pub mod replay;
@@ -76,7 +77,7 @@ extern crate self as amends;
 struct DocumentedSagas;
 
 /// The same for the page on determinism and versions.
-#[cfg(all(doctest, feature = "macros"))]
+#[cfg(all(doctest, feature = "macros", feature = "testing"))]
 #[doc = include_str!("../docs/determinism.md")]
 struct DocumentedDeterminism;
 

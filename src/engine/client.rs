@@ -271,7 +271,7 @@ impl Client {
         Ok(self.engine.runtime().store()?.stats())
     }
 
-    async fn deliver(&self, workflow_id: &str, run_id: Option<RunId>, input: Input) -> Result<(), Error> {
+    pub(super) async fn deliver(&self, workflow_id: &str, run_id: Option<RunId>, input: Input) -> Result<(), Error> {
         let workflow_id = WorkflowId::new(workflow_id)?;
         self.gateway().deliver(workflow_id, run_id, input).await?;
         Ok(())

@@ -330,7 +330,7 @@ impl Offline {
         Ok(turns)
     }
 
-    fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {
+    pub(super) fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {
         let workflow_id = WorkflowId::new(workflow_id)?;
         let now = SystemClock.now();
         Ok(deliver_offline(&*self.store, &self.codecs, &workflow_id, input, now)?)

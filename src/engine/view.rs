@@ -4,7 +4,7 @@ mod child;
 mod course;
 mod step;
 
-use crate::machine::{LockState, PendingActivity, Phase, RunState, Stuck};
+use crate::machine::{LockState, Pause, PendingActivity, Phase, RunState, Stuck};
 use crate::model::{
     ActivityId, ActivityRole, ActivityType, DefinitionDigest, EventId, Failure, HoldReason, Initiator, LockName, Memo,
     Outcome, ParentRun, ParkReason, Payload, RunId, RunStatus, SagaOptions, SearchAttributes, StepName, TaskQueue,
@@ -60,6 +60,8 @@ pub struct RunDescription {
     pub outcome: Option<Outcome>,
     /// Why it was set aside, if it was.
     pub parked: Option<ParkReason>,
+    /// Since when it stands still, and by whose word, if it does.
+    pub paused: Option<Pause>,
     /// The failure after which it can go neither forward nor back, if there was one.
     pub halted: Option<Failure>,
     /// Why somebody asked it to end, if somebody did.
@@ -212,6 +214,7 @@ impl RunDescription {
             input: started.map(|started| started.input.clone()).unwrap_or_default(),
             outcome: state.outcome().cloned(),
             parked: state.parked().cloned(),
+            paused: state.paused().cloned(),
             halted: match state.phase() {
                 Phase::Halted(failure) => Some(failure.clone()),
                 _ => None,
@@ -231,15 +234,16 @@ impl RunDescription {
         }
     }
 
-    /// What a person has to look at before a stuck or parked run can go on, one line each.
+    /// What a person has to look at before a paused, stuck or parked run can go on, one line each.
     #[must_use]
     pub fn waits_for(&self) -> Vec<String> {
+        let paused = self.paused.iter().map(ToString::to_string);
         let parked = self.parked.iter().map(ToString::to_string);
         let stuck = self.stuck.iter().map(|stuck| {
             let step = stuck.step.as_ref().map(|step| format!("step {step}: "));
             format!("{}{}: {}", step.unwrap_or_default(), stuck.reason, stuck.failure)
         });
-        parked.chain(stuck).collect()
+        paused.chain(parked).chain(stuck).collect()
     }
 
     /// A step by its name.

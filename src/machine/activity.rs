@@ -236,7 +236,8 @@ impl TurnBuilder<'_> {
         let unanswered = unanswered.is_some_and(|item| item.reason == StuckReason::Ambiguous);
         let unanswered = unanswered || activity.ambiguous.is_some();
         let waits_for_person = activity.stuck && goes_back && !unanswered;
-        let attempt = match activity.is_kept_back() || activity.due > self.now || self.is_new(scheduled) {
+        let kept_back = activity.is_kept_back() || self.state.is_kept_back(activity);
+        let attempt = match kept_back || activity.due > self.now || self.is_new(scheduled) {
             true => CurrentAttempt::Waiting,
             false => CurrentAttempt::Running,
         };
@@ -285,6 +286,7 @@ impl TurnBuilder<'_> {
         let retried_now = |change: &PendingChange| matches!(change, PendingChange::RetryScheduled { scheduled: of, .. } if *of == scheduled);
         self.began_in_this_turn(scheduled)
             || self.changes().iter().any(retried_now)
+            || self.is_let_go_now(scheduled)
             || self.decided_now().any(|step| self.is_of_step(scheduled, step))
     }
 

@@ -10,6 +10,7 @@ use crate::model::{
 };
 
 use super::ledger::says_not_applied;
+use super::pause::Pause;
 use super::pending::{PendingActivity, PendingTimer};
 use super::report::HandedOver;
 use super::state::{Phase, RunState};
@@ -109,6 +110,15 @@ impl RunState {
                 self.backoff_until = None;
                 self.task_due = true;
             }
+            E::WorkflowExecutionPaused { reason, identity } => {
+                self.paused = Some(Box::new(Pause {
+                    since: event.time,
+                    turn: self.turns + 1,
+                    reason: reason.clone(),
+                    identity: identity.clone(),
+                }));
+            }
+            E::WorkflowExecutionUnpaused { .. } => self.end_pause(),
             E::TimerStarted { timer_id, fire_at } => {
                 let timer = PendingTimer {
                     started: event.id,
@@ -181,6 +191,7 @@ impl RunState {
                     cancel_requested: false,
                     stuck: false,
                     held: None,
+                    since_turn: self.turns + 1,
                     heartbeat: None,
                     handed_over: None,
                     ambiguous: None,
@@ -248,6 +259,7 @@ impl RunState {
         self.phase = Phase::Closed(outcome);
         self.backoff_until = None;
         self.parked = None;
+        self.paused = None;
         self.task_due = false;
         self.since_task = Vec::new();
         self.activities.clear();
@@ -271,7 +283,9 @@ impl RunState {
                 failure,
                 due,
             } => {
+                let turn = self.turns + 1;
                 let activity = self.pending(*scheduled)?;
+                activity.since_turn = turn;
                 activity.attempt = failed_attempt.saturating_add(1);
                 activity.may_have_applied |= !says_not_applied(failure);
                 activity.last_failure = Some(failure.clone());
@@ -279,7 +293,12 @@ impl RunState {
                 activity.held = None;
             }
             PendingChange::Held { scheduled, why } => self.pending(*scheduled)?.held = Some(*why),
-            PendingChange::Released { scheduled } => self.pending(*scheduled)?.held = None,
+            PendingChange::Released { scheduled } => {
+                let turn = self.turns + 1;
+                let activity = self.pending(*scheduled)?;
+                activity.held = None;
+                activity.since_turn = turn;
+            }
             PendingChange::Heartbeat { scheduled, at, details } => {
                 let activity = self.pending(*scheduled)?;
                 activity.heartbeat = Some(details.clone());

@@ -32,6 +32,8 @@ pub struct PendingActivity {
     pub stuck: bool,
     /// Its next attempt is due, but is not handed out, and why not.
     pub held: Option<HoldReason>,
+    /// The turn in which its current attempt came about, or was let go the last time.
+    pub(super) since_turn: u64,
     /// How far its attempts have come, by the last heartbeat that was recorded.
     pub heartbeat: Option<Payload>,
     /// Its attempt that somebody else completes, the current one or an earlier one.

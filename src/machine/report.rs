@@ -49,7 +49,7 @@ impl TurnBuilder<'_> {
             ReportedAttempt::Activity(_) => true,
         };
         let is_out = |activity: &&PendingActivity| {
-            let is_due = activity.due <= self.now && activity.held.is_none();
+            let is_due = activity.due <= self.now && activity.held.is_none() && !self.state.is_kept_back(activity);
             is_due && !activity.is_suspended() && !self.is_new(activity.scheduled)
         };
         let activity = activity.filter(of_current).filter(is_out);

@@ -13,6 +13,7 @@ use crate::model::{
 use super::child::Children;
 use super::external::PendingExternal;
 use super::ledger::{SagaLedger, StepRecord};
+use super::pause::Pause;
 use super::pending::{LockState, PendingActivity, PendingTimer, PendingWait, Rollback, RunLock, StuckItem};
 use super::update::UpdateRecord;
 
@@ -26,6 +27,7 @@ pub struct RunState {
     pub(super) events: u64,
     pub(super) phase: Phase,
     pub(super) parked: Option<ParkReason>,
+    pub(super) paused: Option<Box<Pause>>,
     pub(super) cancel_requested: Option<String>,
     // Boxed, as the steps are: a tree's nodes have room for eleven, and most runs have one at a time.
     pub(super) activities: BTreeMap<EventId, Box<PendingActivity>>,
@@ -232,10 +234,10 @@ impl RunState {
         named.or_else(|| self.started.as_ref()?.task_queue.as_ref())
     }
 
-    /// Whether the decider has something to look at at this time.
+    /// Whether the decider has something to look at at this time, and may.
     #[must_use]
     pub fn task_due(&self, now: Timestamp) -> bool {
-        let may_begin = self.backoff_until.is_none_or(|until| until <= now);
+        let may_begin = self.paused.is_none() && self.backoff_until.is_none_or(|until| until <= now);
         self.task_due && self.phase == Phase::Running && may_begin
     }
 
@@ -244,6 +246,9 @@ impl RunState {
     pub fn status(&self) -> RunStatus {
         if let Phase::Closed(outcome) = &self.phase {
             return outcome.status();
+        }
+        if self.paused.is_some() {
+            return RunStatus::Paused;
         }
         if self.parked.is_some() {
             return RunStatus::Parked;
@@ -263,7 +268,10 @@ impl RunState {
         let now = now.max(self.last_time);
         let open = !self.is_closed();
         self.activities().filter(move |activity| {
-            let nobody_has_it = !activity.is_suspended() && activity.held.is_none() && !activity.is_handed_over();
+            let nobody_has_it = !activity.is_suspended()
+                && activity.held.is_none()
+                && !self.is_kept_back(activity)
+                && !activity.is_handed_over();
             open && nobody_has_it && activity.due <= now
         })
     }
@@ -294,7 +302,7 @@ impl RunState {
     /// Effect: when the machine wants to be woken: the earliest timer, retry, or anything else that time brings.
     #[must_use]
     pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
-        if self.is_closed() {
+        if self.is_closed() || self.paused.is_some() {
             return None;
         }
         let now = now.max(self.last_time);

@@ -16,6 +16,9 @@ use super::turn::TurnBuilder;
 impl TurnBuilder<'_> {
     /// Lets the decider look at what is new and the saga go on, until neither has anything to do.
     pub(super) fn run_to_rest(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
+        if self.state.paused.is_some() {
+            return Ok(());
+        }
         for _ in 0..limits::TASKS_PER_TURN_MAX {
             let decided = self.run_tasks(decider);
             self.advance(&*decider);

@@ -8,7 +8,7 @@ use super::turn::{Reply, TurnBuilder};
 
 impl TurnBuilder<'_> {
     pub(super) fn wake(&mut self, decider: &dyn Decider) -> Reply {
-        if self.state.is_closed() {
+        if self.state.is_closed() || self.state.paused.is_some() {
             return Reply::Duplicate;
         }
         if self.state.run_deadline().is_some_and(|deadline| deadline <= self.now) {
@@ -49,7 +49,8 @@ impl TurnBuilder<'_> {
         for scheduled in overdue {
             let mut failure = Failure::timeout(TimeoutKind::ScheduleToClose);
             let activity = self.state.activities.get(&scheduled);
-            let attempt = match activity.is_some_and(|activity| activity.is_kept_back()) {
+            let kept_back = activity.is_some_and(|activity| activity.is_kept_back());
+            let attempt = match kept_back || self.is_let_go_now(scheduled) {
                 true => CurrentAttempt::Waiting,
                 false => CurrentAttempt::Running,
             };

@@ -106,6 +106,9 @@ pub enum Rejection {
     /// The run is going back, or waits for a person: it takes no updates.
     #[error("the run does not go forward any more; it takes no updates")]
     NotGoingForward,
+    /// The run stands still: it takes no updates.
+    #[error("the run is paused, and takes no updates until it is unpaused")]
+    Paused,
     /// The run begins later: it follows a run that failed, or has a schedule.
     #[error("the run begins at {at}; it takes no updates before that")]
     NotBegun {
@@ -240,6 +243,8 @@ impl TurnBuilder<'_> {
             Input::ChildStarted { initiated, outcome } => self.child_started(initiated, outcome),
             Input::ChildEnded { initiated, end } => self.child_ended(initiated, end),
             Input::RequestCancel { reason, identity } => self.request_cancel(reason, identity),
+            Input::Pause { reason, identity } => self.pause(reason, identity),
+            Input::Unpause { reason, identity } => Ok(self.unpause(reason, identity, decider)),
             Input::Terminate { reason, identity } => Ok(self.terminate(reason, identity)),
             Input::Decide(decision) => self.decide_stuck(*decision, decider),
             Input::LockGranted { lock } => Ok(self.lock_granted(&lock)),

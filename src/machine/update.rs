@@ -75,6 +75,9 @@ impl TurnBuilder<'_> {
         if self.state.phase != Phase::Running {
             return Err(Rejection::NotGoingForward);
         }
+        if self.state.paused.is_some() {
+            return Err(Rejection::Paused);
+        }
         if let Some(at) = self.state.backoff_until.filter(|_| !self.state.is_delayed_start())
             && at > self.now
         {

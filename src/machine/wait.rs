@@ -26,6 +26,9 @@ impl TurnBuilder<'_> {
 
     /// Gives every signal that a step waits for to the step that has waited longest.
     pub(super) fn serve_waits(&mut self) {
+        if self.state.paused.is_some() {
+            return;
+        }
         while let Some((started, signal)) = self.served_next() {
             let result = WaitResult::Signaled(signal);
             self.emit(EventAttributes::SagaWaitEnded { started, result });

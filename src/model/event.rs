@@ -1,6 +1,8 @@
 //! Facts, past tense, journaled, never edited: Temporal's history events, and a few of ours for sagas. Must not live
 //! here: their wire form (`store::record`) or their meaning for a run's state (`machine`).
 
+mod kind;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +70,20 @@ pub enum EventAttributes {
     WorkflowExecutionContinuedAsNew(Box<ContinuedAsNew>),
     /// Somebody asked the run to end.
     WorkflowExecutionCancelRequested {
+        /// Why.
+        reason: String,
+        /// Who.
+        identity: String,
+    },
+    /// Somebody wants the run to stand still.
+    WorkflowExecutionPaused {
+        /// Why.
+        reason: String,
+        /// Who.
+        identity: String,
+    },
+    /// The run goes on.
+    WorkflowExecutionUnpaused {
         /// Why.
         reason: String,
         /// Who.
@@ -348,86 +364,5 @@ impl ActivityScheduled {
     #[must_use]
     pub fn is_of_the_code(&self) -> bool {
         matches!(self.role, ActivityRole::Plain | ActivityRole::Step(_))
-    }
-}
-
-impl EventAttributes {
-    /// How many ids the event takes.
-    #[must_use]
-    pub fn ids(&self) -> u64 {
-        match self {
-            EventAttributes::WorkflowTask(_) => TURN_EVENT_IDS,
-            _ => 1,
-        }
-    }
-
-    /// Whether the event ends the run.
-    #[must_use]
-    pub fn closes(&self) -> bool {
-        use EventAttributes as E;
-        matches!(
-            self,
-            E::WorkflowExecutionCompleted { .. }
-                | E::WorkflowExecutionFailed { .. }
-                | E::WorkflowExecutionTimedOut { .. }
-                | E::WorkflowExecutionCanceled { .. }
-                | E::WorkflowExecutionTerminated { .. }
-                | E::WorkflowExecutionContinuedAsNew(_)
-        )
-    }
-
-    /// The event's type, in Temporal's name for it.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        use EventAttributes as E;
-        match self {
-            E::WorkflowExecutionStarted(_) => "WorkflowExecutionStarted",
-            E::WorkflowExecutionCompleted { .. } => "WorkflowExecutionCompleted",
-            E::WorkflowExecutionFailed { .. } => "WorkflowExecutionFailed",
-            E::WorkflowExecutionTimedOut { .. } => "WorkflowExecutionTimedOut",
-            E::WorkflowExecutionCanceled { .. } => "WorkflowExecutionCanceled",
-            E::WorkflowExecutionTerminated { .. } => "WorkflowExecutionTerminated",
-            E::WorkflowExecutionContinuedAsNew(_) => "WorkflowExecutionContinuedAsNew",
-            E::WorkflowExecutionCancelRequested { .. } => "WorkflowExecutionCancelRequested",
-            E::WorkflowExecutionSignaled(_) => "WorkflowExecutionSignaled",
-            E::WorkflowTask(_) => "WorkflowTaskCompleted",
-            E::ActivityTaskScheduled(_) => "ActivityTaskScheduled",
-            E::ActivityTaskStarted { .. } => "ActivityTaskStarted",
-            E::ActivityTaskCompleted { .. } => "ActivityTaskCompleted",
-            E::ActivityTaskFailed { .. } => "ActivityTaskFailed",
-            E::ActivityTaskTimedOut { .. } => "ActivityTaskTimedOut",
-            E::ActivityTaskCancelRequested { .. } => "ActivityTaskCancelRequested",
-            E::ActivityTaskCanceled { .. } => "ActivityTaskCanceled",
-            E::TimerStarted { .. } => "TimerStarted",
-            E::TimerFired { .. } => "TimerFired",
-            E::TimerCanceled { .. } => "TimerCanceled",
-            E::MarkerRecorded { .. } | E::VersionMarkerRecorded(_) => "MarkerRecorded",
-            E::UpsertWorkflowSearchAttributes(_) => "UpsertWorkflowSearchAttributes",
-            E::WorkflowPropertiesModified(_) => "WorkflowPropertiesModified",
-            E::LocalActivityEnded(_) => "LocalActivityEnded",
-            E::WorkflowExecutionUpdateAccepted(_) => "WorkflowExecutionUpdateAccepted",
-            E::WorkflowExecutionUpdateCompleted(_) => "WorkflowExecutionUpdateCompleted",
-            E::SignalExternalWorkflowExecutionInitiated(_) => "SignalExternalWorkflowExecutionInitiated",
-            E::SignalExternalWorkflowExecutionFailed { .. } => "SignalExternalWorkflowExecutionFailed",
-            E::ExternalWorkflowExecutionSignaled { .. } => "ExternalWorkflowExecutionSignaled",
-            E::RequestCancelExternalWorkflowExecutionInitiated(_) => "RequestCancelExternalWorkflowExecutionInitiated",
-            E::RequestCancelExternalWorkflowExecutionFailed { .. } => "RequestCancelExternalWorkflowExecutionFailed",
-            E::ExternalWorkflowExecutionCancelRequested { .. } => "ExternalWorkflowExecutionCancelRequested",
-            E::Child(event) => event.kind(),
-            E::SagaUnwindStarted(_) => "SagaUnwindStarted",
-            E::SagaStuck(_) => "SagaStuck",
-            E::SagaDecided(_) => "SagaDecided",
-            E::SagaStepAmbiguous(_) => "SagaStepAmbiguous",
-            E::SagaStepResolved { .. } => "SagaStepResolved",
-            E::SagaRollbackStarted { .. } => "SagaRollbackStarted",
-            E::SagaRollbackCompleted { .. } => "SagaRollbackCompleted",
-            E::SagaWaitStarted(_) => "SagaWaitStarted",
-            E::SagaWaitEnded { .. } => "SagaWaitEnded",
-            E::SagaStepSkipped(_) => "SagaStepSkipped",
-            E::SagaLockRequested { .. } => "SagaLockRequested",
-            E::SagaLockAcquired { .. } => "SagaLockAcquired",
-            E::SagaLockRefused { .. } => "SagaLockRefused",
-            E::SagaAdopted(_) => "SagaAdopted",
-        }
     }
 }

@@ -59,6 +59,20 @@ pub enum Input {
         /// Who asks.
         identity: String,
     },
+    /// Let the run stand still.
+    Pause {
+        /// Why.
+        reason: String,
+        /// Who wants it.
+        identity: String,
+    },
+    /// Let the run go on.
+    Unpause {
+        /// Why.
+        reason: String,
+        /// Who wants it.
+        identity: String,
+    },
     /// End the run at once, undoing nothing.
     Terminate {
         /// Why.

@@ -17,6 +17,8 @@ pub enum RunStatus {
     /// Set aside because its code cannot go on (nondeterminism, a panic, an unknown workflow type); tried again when the
     /// engine starts with other code.
     Parked,
+    /// Standing still, because a person wants it so.
+    Paused,
     /// Ended with a result.
     Completed,
     /// Ended without a result, and everything that may have had an effect was compensated.
@@ -38,7 +40,7 @@ impl RunStatus {
     #[must_use]
     pub fn is_closed(self) -> bool {
         use RunStatus as S;
-        !matches!(self, S::Running | S::Unwinding | S::Stuck | S::Parked)
+        !matches!(self, S::Running | S::Unwinding | S::Stuck | S::Parked | S::Paused)
     }
 
     /// The status as one word.
@@ -49,6 +51,7 @@ impl RunStatus {
             RunStatus::Unwinding => "unwinding",
             RunStatus::Stuck => "stuck",
             RunStatus::Parked => "parked",
+            RunStatus::Paused => "paused",
             RunStatus::Completed => "completed",
             RunStatus::Amended => "amended",
             RunStatus::Failed => "failed",
@@ -73,11 +76,12 @@ impl RunStatus {
     }
 
     /// Every status, open ones first.
-    pub const ALL: [RunStatus; 11] = [
+    pub const ALL: [RunStatus; 12] = [
         RunStatus::Running,
         RunStatus::Unwinding,
         RunStatus::Stuck,
         RunStatus::Parked,
+        RunStatus::Paused,
         RunStatus::Completed,
         RunStatus::Amended,
         RunStatus::Failed,

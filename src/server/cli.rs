@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use super::bench;
-use super::commands::{activity, check, decide, deliver, history, list, participants, query, run, show, verify};
+use super::commands::{activity, check, decide, deliver, history, list, participants, pause, query, run, show, verify};
 use super::console::{Console, Format};
 use super::demo;
 use super::exit::{Exit, Refusal};
@@ -39,6 +39,8 @@ enum Command {
     Signal(deliver::SignalArgs),
     Cancel(deliver::CancelArgs),
     Terminate(deliver::TerminateArgs),
+    Pause(pause::PauseArgs),
+    Unpause(pause::UnpauseArgs),
     Decide(decide::DecideArgs),
     Complete(activity::CompleteArgs),
     Fail(activity::FailArgs),
@@ -87,6 +89,8 @@ impl Command {
             Command::Signal(args) => args.output.format(),
             Command::Cancel(args) => args.output.format(),
             Command::Terminate(args) => args.output.format(),
+            Command::Pause(args) => args.output.format(),
+            Command::Unpause(args) => args.output.format(),
             Command::Decide(args) => args.format.format(),
             Command::Complete(args) => args.output.format(),
             Command::Fail(args) => args.output.format(),
@@ -109,6 +113,8 @@ impl Command {
             Command::Signal(args) => deliver::signal(args, console),
             Command::Cancel(args) => deliver::cancel(&args, console),
             Command::Terminate(args) => deliver::terminate(&args, console),
+            Command::Pause(args) => pause::pause(&args, console),
+            Command::Unpause(args) => pause::unpause(&args, console),
             Command::Decide(args) => decide::run(&args, console),
             Command::Complete(args) => activity::complete(&args, console),
             Command::Fail(args) => activity::fail(&args, console),

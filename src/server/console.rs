@@ -48,7 +48,7 @@ pub(crate) const FAINT: Style = Style::new().dimmed();
 pub(crate) fn style_of(status: RunStatus) -> Style {
     match status {
         RunStatus::Completed => GOOD,
-        RunStatus::Amended | RunStatus::Unwinding => WARN,
+        RunStatus::Amended | RunStatus::Unwinding | RunStatus::Paused => WARN,
         RunStatus::Running => STRONG,
         _ => BAD,
     }

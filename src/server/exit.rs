@@ -39,7 +39,7 @@ impl Exit {
         match status {
             RunStatus::Completed => Exit::Done,
             RunStatus::Amended => Exit::Amended,
-            RunStatus::Stuck | RunStatus::Parked => Exit::Stuck,
+            RunStatus::Stuck | RunStatus::Parked | RunStatus::Paused => Exit::Stuck,
             RunStatus::Running
             | RunStatus::Unwinding
             | RunStatus::Failed

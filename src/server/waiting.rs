@@ -41,6 +41,8 @@ pub(super) async fn until_it_ends<O>(run: &RunHandle<O>, mut look: impl FnMut(&R
             RunStatus::Stuck if description.pending.iter().all(|activity| activity.stuck) => 0,
             RunStatus::Stuck => STUCK_LOOKS_MAX,
             RunStatus::Parked => PARKED_LOOKS_MAX,
+            // Attempts that were under way may still end; nothing else happens before somebody unpauses it.
+            RunStatus::Paused => 0,
             _ => {
                 waits = 0;
                 continue;

@@ -4,8 +4,10 @@
 #[cfg(feature = "runtime")]
 mod clock;
 mod faulty_store;
+mod replayer;
 pub mod store_conformance;
 
 #[cfg(feature = "runtime")]
 pub use clock::VirtualClock;
 pub use faulty_store::{CommitFault, StoreFaults};
+pub use replayer::{ReplayError, Replayer};

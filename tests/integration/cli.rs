@@ -6,6 +6,7 @@ mod bench;
 mod decisions;
 mod finding;
 mod graphs;
+mod histories;
 mod mistakes;
 mod queries;
 mod runs;

@@ -140,7 +140,9 @@ impl RunState {
 
     /// Another attempt, with a retry policy that begins anew; the attempts before it stay what they were.
     fn retry_afresh(&mut self, event: &Event, scheduled: EventId) -> Result<(), ApplyError> {
+        let turn = self.turns + 1;
         let activity = self.pending(scheduled)?;
+        activity.since_turn = turn;
         activity.stuck = false;
         activity.held = None;
         activity.ambiguous = None;

@@ -22,6 +22,7 @@ mod messages;
 mod oracle;
 mod parking;
 mod partial;
+mod pause;
 mod pivot;
 mod plan;
 mod properties;

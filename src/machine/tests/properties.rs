@@ -107,6 +107,8 @@ fn any_interlude() -> impl Strategy<Value = Interlude> {
         2 => Just(Interlude::Crash),
         1 => Just(Interlude::Park),
         1 => Just(Interlude::Unpark),
+        1 => Just(Interlude::Pause),
+        2 => Just(Interlude::Unpause),
     ]
 }
 

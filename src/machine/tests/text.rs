@@ -108,6 +108,9 @@ fn details(attributes: &EventAttributes, names: &Names) -> String {
         E::WorkflowExecutionTerminated { reason, .. } | E::WorkflowExecutionCancelRequested { reason, .. } => {
             reason.clone()
         }
+        E::WorkflowExecutionPaused { reason, identity } | E::WorkflowExecutionUnpaused { reason, identity } => {
+            format!("{reason} by {identity}")
+        }
         E::WorkflowExecutionSignaled(signal) => format!("{} {:?}", signal.name, signal.input),
         E::WorkflowExecutionContinuedAsNew(next) => format!("{} {:?}", next.workflow_type, next.input),
         E::WorkflowTask(_) => String::new(),

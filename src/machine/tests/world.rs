@@ -50,6 +50,8 @@ pub(super) enum Interlude {
     Crash,
     Park,
     Unpark,
+    Pause,
+    Unpause,
 }
 
 /// The run and its world.
@@ -96,6 +98,14 @@ impl<'a> World<'a> {
             Interlude::Park => self
                 .journal
                 .extend(park(&mut self.state, Some(ParkReason::ForeignFuture), self.now)),
+            Interlude::Pause => inputs.push(Input::Pause {
+                reason: String::new(),
+                identity: String::new(),
+            }),
+            Interlude::Unpause => inputs.push(Input::Unpause {
+                reason: String::new(),
+                identity: String::new(),
+            }),
             Interlude::Unpark => self.journal.extend(park(&mut self.state, None, self.now)),
         }
         if !matches!(interlude, Interlude::Crash) {
@@ -256,6 +266,7 @@ impl<'a> World<'a> {
     /// From here on all goes well: the run must come to its end, or wait for a person, and never spin.
     pub(super) fn calms_down(&mut self) {
         self.happens(&Interlude::Unpark, &[], false);
+        self.happens(&Interlude::Unpause, &[], false);
         for _ in 0..500 {
             if self.state.is_closed() {
                 return;

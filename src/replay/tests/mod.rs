@@ -27,6 +27,7 @@ use std::time::Duration;
 use futures_util::future::{Either, join, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use crate::history::{from_temporal_json, to_temporal_json};
 use crate::model::{Failure, FailureKind, ParkReason, Undo, limits};
 use crate::replay::replay_history;
 use crate::sdk::{ActivityContext, WorkflowContext, WorkflowFunction};
@@ -45,9 +46,13 @@ async fn undo_double(_cx: ActivityContext, _undo: Undo<u32, u32>) -> Result<(), 
     Ok(())
 }
 
-/// Whatever was decided must be decided again, from any prefix that a crash could have left.
+/// Whatever was decided must be decided again, from any prefix that a crash could have left; also when the history has been
+/// written to a file in between.
 fn replays<M>(mini: &Mini, function: impl WorkflowFunction<M>) -> Result<(), ParkReason> {
-    replay_history(&registry_with(function), &mini.history)
+    let text = to_temporal_json(&mini.history).to_string();
+    let read = from_temporal_json(&text).expect("what was written is a history");
+    assert_eq!(read, mini.history);
+    replay_history(&registry_with(function), &read)
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::history::{from_temporal_json, to_temporal_json};
 use crate::machine::{Decider, LockState, NoDecider, Reply, RunState, Successor, decide};
 use crate::model::{
     AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, IdPolicies, Input, LocalActivity, LockName, Outcome,
@@ -228,7 +229,10 @@ impl World {
     pub(super) fn finish(mut self) -> (Outcome, Vec<String>) {
         for _ in 0..200 {
             if let Some(outcome) = self.state.outcome().cloned() {
-                replay_history(&self.registry, &self.history()).unwrap();
+                let text = to_temporal_json(&self.history()).to_string();
+                let read = from_temporal_json(&text).unwrap();
+                assert_eq!(read, self.history(), "a history that was written to a file is the same");
+                replay_history(&self.registry, &read).unwrap();
                 return (outcome, self.ran);
             }
             self.step();

@@ -1,8 +1,12 @@
 //! `amends history`. Must not live here: anything that executes runs.
 
-use clap::Args;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
 
 use crate::engine::Offline;
+use crate::history::{from_temporal_json, to_temporal_json};
+use crate::model::Event;
 use crate::server::console::{Console, FAINT, OutputArgs};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
@@ -11,20 +15,37 @@ use crate::server::input::DataArgs;
 /// Print everything that happened to one run: amends history order-42 --data DIR
 ///
 /// One line per event: its id, its time, its type (Temporal's names, and a few of ours) and what matters about it; with
-/// --json all of it. Reads the data directory and executes nothing.
+/// --json all of it. With --output temporal-json it is one document that Temporal's tools and replay tests read; --file
+/// shows such a document again. Reads the data directory and executes nothing.
 #[derive(Args)]
 pub(crate) struct HistoryArgs {
     /// The workflow id (its newest run), or a run id
-    #[arg(value_name = "ID")]
-    id: String,
+    #[arg(value_name = "ID", required_unless_present = "file")]
+    id: Option<String>,
+    /// Show the history in this file instead, as `temporal workflow show --output json` writes it
+    #[arg(long, value_name = "FILE", conflicts_with = "id")]
+    file: Option<PathBuf>,
+    /// Write the history as one document in the form of other tools
+    #[arg(long = "output", value_name = "FORM", conflicts_with = "json")]
+    form: Option<Form>,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    /// As `temporal workflow show --output json` writes it
+    TemporalJson,
+}
+
 pub(crate) fn run(args: &HistoryArgs, console: &Console) -> Result<Exit, Refusal> {
-    let events = Offline::open(&args.data.data)?.history(&args.id)?;
+    let events = events(args)?;
+    if let Some(Form::TemporalJson) = args.form {
+        console.line(format!("{:#}", to_temporal_json(&events)));
+        return Ok(Exit::Done);
+    }
     for event in &events {
         if console.is_gone() {
             break;
@@ -39,4 +60,14 @@ pub(crate) fn run(args: &HistoryArgs, console: &Console) -> Result<Exit, Refusal
         console.line(format!("{id}  {time}  {kind:<32}  {text}").trim_end());
     }
     Ok(Exit::Done)
+}
+
+fn events(args: &HistoryArgs) -> Result<Vec<Event>, Refusal> {
+    let Some(file) = &args.file else {
+        let id = args.id.as_deref().unwrap_or_default();
+        return Ok(Offline::open(&args.data.data)?.history(id)?);
+    };
+    let refused = |error: &dyn std::fmt::Display| Refusal::usage(format!("{}: {error}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| refused(&error))?;
+    from_temporal_json(&text).map_err(|error| refused(&error))
 }

@@ -32,7 +32,7 @@ pub(crate) struct ListArgs {
     /// The page that this token leads to: the one before said it
     #[arg(long, value_name = "TOKEN", conflicts_with = "before")]
     page: Option<String>,
-    /// Only runs with this status (running, unwinding, stuck, parked, completed, amended, failed, canceled, terminated,
+    /// Only runs with this status (running, unwinding, stuck, parked, paused, completed, amended, failed, canceled, terminated,
     /// timed-out), or several: stuck,parked
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
     status: Vec<RunStatus>,
@@ -117,9 +117,13 @@ pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
         }
         console.line(line);
         if let Some(found) = waiting(&offline, run)? {
+            let paused = found.paused.iter().map(ToString::to_string);
             let parked = found.parked.iter().map(|reason| format!("parked: {reason}"));
             let stuck = found.stuck.iter().map(|stuck| desk::summary(stuck, now));
-            parked.chain(stuck).for_each(|what| console.line(format!("  {what}")));
+            paused
+                .chain(parked)
+                .chain(stuck)
+                .for_each(|what| console.line(format!("  {what}")));
         }
     }
     if let Some(next) = next {
@@ -154,7 +158,9 @@ fn count(count: &RunCount, console: &Console) {
 /// The run step by step, if it waits for a person.
 fn waiting(offline: &Offline, run: &RunHead) -> Result<Option<RunDescription>, Refusal> {
     match run.status {
-        RunStatus::Stuck | RunStatus::Parked => Ok(Some(offline.describe(&run.run_id.to_string())?)),
+        RunStatus::Stuck | RunStatus::Parked | RunStatus::Paused => {
+            Ok(Some(offline.describe(&run.run_id.to_string())?))
+        }
         _ => Ok(None),
     }
 }

@@ -7,6 +7,7 @@ pub(super) mod deliver;
 pub(super) mod history;
 pub(super) mod list;
 pub(super) mod participants;
+pub(super) mod pause;
 pub(super) mod query;
 pub(super) mod run;
 pub(super) mod show;

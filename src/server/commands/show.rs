@@ -10,7 +10,7 @@ use crate::engine::{
 };
 use crate::model::{HoldReason, Outcome, ParkReason, Timestamp, UnwindCause};
 use crate::server::commands::check::graph;
-use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, style_of};
+use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, WARN, style_of};
 use crate::server::desk::{Desk, painted};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
@@ -52,6 +52,9 @@ fn print(run: &RunDescription, args: &ShowArgs, console: &Console) {
     let status = console.paint(style_of(run.status), run.status.as_str());
     console.line(format!("{}  {status}", console.paint(STRONG, run.workflow_id.as_str())));
     facts(run, now, console);
+    if let Some(pause) = &run.paused {
+        console.line(console.paint(WARN, &pause.to_string()));
+    }
     if let Some(reason) = &run.parked {
         parked(reason, console);
     }

@@ -50,6 +50,8 @@ fn attributes(attributes: &EventAttributes) -> Value {
         }
         E::WorkflowExecutionTimedOut { amended } => json!({"amended": amended}),
         E::WorkflowExecutionTerminated { reason, identity }
+        | E::WorkflowExecutionPaused { reason, identity }
+        | E::WorkflowExecutionUnpaused { reason, identity }
         | E::WorkflowExecutionCancelRequested { reason, identity } => json!({"reason": reason, "identity": identity}),
         E::WorkflowExecutionSignaled(signal) => json!({
             "name": signal.name.as_str(), "input": payload(&signal.input),
@@ -144,6 +146,8 @@ pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
         }
         E::WorkflowExecutionTimedOut { amended } => amended_text(*amended).trim_end_matches(": ").to_owned(),
         E::WorkflowExecutionTerminated { reason, identity }
+        | E::WorkflowExecutionPaused { reason, identity }
+        | E::WorkflowExecutionUnpaused { reason, identity }
         | E::WorkflowExecutionCancelRequested { reason, identity } => format!("{reason} (by {identity})"),
         E::WorkflowExecutionSignaled(signal) => format!("{} {:?}", signal.name, signal.input),
         E::WorkflowExecutionContinuedAsNew(next) => {

@@ -40,6 +40,9 @@ pub(in crate::server) fn description(run: &RunDescription) -> Value {
         "input": payload(&run.input),
         "outcome": run.outcome.as_ref().map(outcome),
         "cancel_requested": run.cancel_requested,
+        "paused": run.paused.as_ref().map(|pause| json!({
+            "since": time(pause.since), "reason": pause.reason, "by": pause.identity,
+        })),
         "parked": run.parked.as_ref().map(parked),
         "halted": run.halted.as_ref().map(failure),
         "waits_for": run.waits_for(),

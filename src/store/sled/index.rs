@@ -41,6 +41,7 @@ pub(super) fn status_code(status: RunStatus) -> u8 {
         RunStatus::Terminated => 9,
         RunStatus::TimedOut => 10,
         RunStatus::ContinuedAsNew => 11,
+        RunStatus::Paused => 12,
     }
 }
 

@@ -24,6 +24,7 @@ mod messages;
 mod messages_every_turn;
 mod overload;
 mod passive;
+mod pause;
 #[cfg(unix)]
 mod programs;
 mod queries;

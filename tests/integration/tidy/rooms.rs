@@ -5,15 +5,16 @@ use super::Problem;
 use super::source::{Source, starts_path};
 
 /// Each room with the rooms it may import. Itself, always. The test kit and test code import what they test.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("definition", &["model"]),
+    ("history", &["model"]),
     ("machine", &["model", "definition"]),
     ("visibility", &["model"]),
     ("store", &["model", "visibility"]),
     ("schedule", &["model"]),
     ("sdk", &["model"]),
-    ("replay", &["model", "machine", "sdk"]),
+    ("replay", &["model", "history", "machine", "sdk"]),
     ("runtime", &["model", "definition", "machine", "store", "sdk", "replay"]),
     (
         "engine",
@@ -28,12 +29,13 @@ const ROOMS: [(&str, &[&str]); 14] = [
         ],
     ),
     ("config", &["model", "engine"]),
-    ("server", &["model", "engine", "config"]),
+    ("server", &["model", "history", "engine", "config"]),
     (
         "testing",
         &[
             "model",
             "definition",
+            "history",
             "machine",
             "store",
             "sdk",

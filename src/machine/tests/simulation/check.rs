@@ -3,6 +3,7 @@
 
 use super::participants::Effect;
 use super::world::World;
+use crate::history::{from_temporal_json, to_temporal_json};
 use crate::machine::tests::oracle::Oracle;
 use crate::machine::{Reply, RunState};
 use crate::model::*;
@@ -12,6 +13,13 @@ impl World<'_> {
     pub(super) fn check(&mut self) {
         let state = RunState::fold(&self.journal).expect("what is durable can be read");
         let oracle = Oracle::read(&self.journal);
+        let history: Vec<Event> = self.journal.iter().flat_map(|turn| turn.events.clone()).collect();
+        let written = to_temporal_json(&history).to_string();
+        assert_eq!(
+            from_temporal_json(&written).unwrap(),
+            history,
+            "written and read again\n{oracle}"
+        );
         oracle.check_timers();
         // Who may be late is not asked: what left counts, whether or not it arrived.
         let has_left = |scheduled| {

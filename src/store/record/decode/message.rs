@@ -68,5 +68,13 @@ pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes>
         W::CancelRequested { initiated } => E::ExternalWorkflowExecutionCancelRequested {
             initiated: EventId(initiated),
         },
+        W::Paused { reason, identity } => E::WorkflowExecutionPaused {
+            reason: reason.to_owned(),
+            identity: identity.to_owned(),
+        },
+        W::Unpaused { reason, identity } => E::WorkflowExecutionUnpaused {
+            reason: reason.to_owned(),
+            identity: identity.to_owned(),
+        },
     })
 }

@@ -41,6 +41,8 @@ pub(super) fn attributes(attributes: &EventAttributes) -> wire::Message<'_> {
             failure: chain(failure),
         },
         E::ExternalWorkflowExecutionCancelRequested { initiated } => W::CancelRequested { initiated: initiated.0 },
+        E::WorkflowExecutionPaused { reason, identity } => W::Paused { reason, identity },
+        E::WorkflowExecutionUnpaused { reason, identity } => W::Unpaused { reason, identity },
         other => unreachable!("{} is written by the caller", other.kind()),
     }
 }

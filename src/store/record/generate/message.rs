@@ -53,6 +53,8 @@ pub(super) fn message_events() -> BoxedStrategy<EventAttributes> {
         (event_id(), failure())
             .prop_map(|(initiated, failure)| E::RequestCancelExternalWorkflowExecutionFailed { initiated, failure }),
         event_id().prop_map(|initiated| E::ExternalWorkflowExecutionCancelRequested { initiated }),
+        (text(), text()).prop_map(|(reason, identity)| E::WorkflowExecutionPaused { reason, identity }),
+        (text(), text()).prop_map(|(reason, identity)| E::WorkflowExecutionUnpaused { reason, identity }),
     ]
     .boxed()
 }

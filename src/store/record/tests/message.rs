@@ -47,5 +47,13 @@ pub(super) fn message_events() -> Vec<EventAttributes> {
             failure: failure(),
         },
         E::ExternalWorkflowExecutionCancelRequested { initiated },
+        E::WorkflowExecutionPaused {
+            reason: "the bank is down".to_owned(),
+            identity: "ada".to_owned(),
+        },
+        E::WorkflowExecutionUnpaused {
+            reason: "it is back".to_owned(),
+            identity: "ada".to_owned(),
+        },
     ]
 }

@@ -47,4 +47,12 @@ pub(in crate::store::record) enum Message<'a> {
     CancelRequested {
         initiated: u64,
     },
+    Paused {
+        reason: &'a str,
+        identity: &'a str,
+    },
+    Unpaused {
+        reason: &'a str,
+        identity: &'a str,
+    },
 }

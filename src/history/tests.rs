@@ -1,0 +1,145 @@
+//! What is written is read again, and histories of Temporal's own tools are understood.
+
+mod temporal;
+
+use serde_json::{Value, json};
+
+use crate::model::*;
+use crate::store::record::decode_turn;
+
+use super::*;
+
+const GOLDEN: &[u8] = include_bytes!("../../tests/golden/turn-v1.bin");
+
+fn event(id: u64, attributes: EventAttributes) -> Event {
+    let time = Timestamp::from_micros(1_700_000_000_123_456);
+    let id = EventId(id);
+    Event { id, time, attributes }
+}
+
+/// Every kind of event that the journal has, behind enough others for what they refer to.
+fn every_kind() -> Vec<Event> {
+    let mut kinds = decode_turn(GOLDEN).unwrap().events.into_iter();
+    let mut history = vec![event(1, kinds.next().unwrap().attributes)];
+    for id in 2..100 {
+        let name = format!("filler {id}");
+        let details = Payload::from_parts("binary/custom", vec![0, 255]);
+        history.push(event(id, EventAttributes::MarkerRecorded { name, details }));
+    }
+    let mut next = 100;
+    for kind in kinds {
+        let ids = kind.attributes.ids();
+        history.push(event(next, kind.attributes));
+        next += ids;
+    }
+    history
+}
+
+#[test]
+fn every_kind_of_event_survives() {
+    let history = every_kind();
+    let json = to_temporal_json(&history);
+    let read = from_temporal_json(&json.to_string()).unwrap();
+    for (read, written) in read.iter().zip(&history) {
+        assert_eq!(read, written);
+    }
+    assert_eq!(read.len(), history.len());
+}
+
+/// No tool takes an event whose type is not one of Temporal's, or a field without a value.
+#[test]
+fn only_types_of_temporal_are_written_and_ids_are_dense() {
+    let json = to_temporal_json(&every_kind());
+    let events = json["events"].as_array().unwrap();
+    for (place, event) in (1..).zip(events) {
+        assert_eq!(event["eventId"], json!(format!("{place}")));
+        let kind = event["eventType"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("EVENT_TYPE_")
+            .unwrap();
+        assert!(!kind.contains("SAGA") && !kind.contains("LOCAL"), "{kind}");
+        let attributes = event
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| key.ends_with("EventAttributes"));
+        assert_eq!(attributes.count(), 1, "{event}");
+        assert!(!event.to_string().contains("null"), "{event}");
+        assert!(!event["taskId"].as_str().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_turn_is_three_events_that_refer_to_each_other() {
+    let identity = "shop 1.2.3".to_owned();
+    let history = [
+        every_kind().remove(0),
+        event(
+            2,
+            EventAttributes::WorkflowTask(WorkflowTask {
+                identity,
+                ..WorkflowTask::default()
+            }),
+        ),
+        event(
+            5,
+            EventAttributes::TimerStarted {
+                timer_id: TimerId::new("1").unwrap(),
+                fire_at: Timestamp::from_micros(1_700_000_010_123_456),
+            },
+        ),
+    ];
+    let json = to_temporal_json(&history);
+    let told = |at: usize, name: &str| json["events"][at][format!("{name}EventAttributes")].clone();
+    let queue = json!({"name": "amends", "kind": "TASK_QUEUE_KIND_NORMAL"});
+    assert_eq!(
+        told(1, "workflowTaskScheduled"),
+        json!({"taskQueue": queue, "startToCloseTimeout": "10s", "attempt": 1})
+    );
+    assert_eq!(
+        told(2, "workflowTaskStarted"),
+        json!({"scheduledEventId": "2", "identity": "shop 1.2.3"})
+    );
+    assert_eq!(
+        told(3, "workflowTaskCompleted"),
+        json!({"scheduledEventId": "2", "startedEventId": "3", "identity": "shop 1.2.3"})
+    );
+    assert_eq!(
+        told(4, "timerStarted"),
+        json!({"timerId": "1", "startToFireTimeout": "10s", "workflowTaskCompletedEventId": "4"})
+    );
+    assert_eq!(from_temporal_json(&json.to_string()).unwrap(), history);
+}
+
+#[test]
+fn what_sagas_have_is_a_marker_and_a_header() {
+    let json = to_temporal_json(&every_kind());
+    let marker = |name: &str| -> Value {
+        let is_it = |event: &&Value| event["markerRecordedEventAttributes"]["markerName"] == name;
+        let found = json["events"].as_array().unwrap().iter().find(is_it).unwrap();
+        let payload = &found["markerRecordedEventAttributes"]["details"]["amends"]["payloads"][0];
+        assert_eq!(payload["metadata"]["encoding"], "anNvbi9wbGFpbg==", "json/plain");
+        serde_json::from_slice(&base64::decode(payload["data"].as_str().unwrap()).unwrap()).unwrap()
+    };
+    assert_eq!(
+        marker("SagaDecided"),
+        json!({"step": 5, "choice": "mark-done", "by": "ada", "reason": "refunded by hand", "requestId": "decision-1",
+            "automatic": false, "data": {"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "Mw=="}})
+    );
+    assert_eq!(marker("SagaLockRequested")["lock"], "order:42");
+    let scheduled = "activityTaskScheduledEventAttributes";
+    let events = json["events"].as_array().unwrap();
+    let step = events.iter().find(|event| event.get(scheduled).is_some()).unwrap();
+    assert!(step[scheduled]["header"]["fields"]["amends"].is_object(), "{step}");
+    assert_eq!(step[scheduled]["retryPolicy"]["initialInterval"], "0.250s");
+    let summary = |kind: &str| {
+        let found = events.iter().find(|event| event["eventType"] == kind).unwrap();
+        found["userMetadata"]["summary"]["data"].clone()
+    };
+    assert_eq!(
+        summary("EVENT_TYPE_WORKFLOW_EXECUTION_FAILED"),
+        json!(base64::encode(b"\"amended\""))
+    );
+    assert_eq!(summary("EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT"), Value::Null);
+}

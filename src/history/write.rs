@@ -1,0 +1,339 @@
+//! A history of ours as Temporal's tools have it. Lives here: each event's type and attributes. Must not live here: reading
+//! them back (`read`), what Temporal does not have (`ours`).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::model::{
+    ActivityScheduled, Event, EventAttributes, EventId, LocalActivityEnded, RunId, VersionMarker, WorkflowId,
+    WorkflowTask,
+};
+
+use super::activity::{self, OURS};
+use super::attribute;
+use super::value::{self, put};
+use super::{AMENDED, LOCAL_MARKER, failure, ours, started};
+
+/// The queue that tools see where we name none.
+const TASK_QUEUE: &str = "amends";
+
+/// Writes event by event; some tell of those before them.
+#[derive(Default)]
+pub(super) struct Writer {
+    events: Vec<Value>,
+    /// The event that ended the last turn.
+    task_completed: u64,
+    /// Whom messages to other runs are for.
+    targets: BTreeMap<EventId, (WorkflowId, Option<RunId>)>,
+    cancels: BTreeMap<EventId, u64>,
+}
+
+impl Writer {
+    pub(super) fn finish(self) -> Value {
+        let mut history = json!({"events": self.events});
+        value::without_nulls(&mut history);
+        history
+    }
+
+    pub(super) fn event(&mut self, event: &Event) {
+        match &event.attributes {
+            EventAttributes::WorkflowTask(task) => self.task(event, task),
+            attributes => {
+                self.note(event);
+                let (kind, attributes) = self.attributes(event, attributes);
+                self.push(event.id.0, event, kind, attributes);
+                if is_amended(&event.attributes)
+                    && let Some(last) = self.events.last_mut()
+                {
+                    let summary = value::enclosed(json!(AMENDED));
+                    put(last, "userMetadata", json!({"summary": summary}));
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, id: u64, event: &Event, kind: &str, attributes: Value) {
+        let words: String = value::read_word(kind, "EVENT_TYPE");
+        let mut field: String = kind.chars().take(1).flat_map(char::to_lowercase).collect();
+        field.extend(kind.chars().skip(1));
+        self.events.push(json!({
+            "eventId": id.to_string(),
+            "eventTime": value::time(event.time),
+            "eventType": format!("EVENT_TYPE_{words}"),
+            "taskId": id.to_string(),
+            format!("{field}EventAttributes"): attributes,
+        }));
+    }
+
+    /// A turn stands for three events.
+    fn task(&mut self, event: &Event, task: &WorkflowTask) {
+        let identity = &task.identity;
+        let (scheduled, begun, completed) = (event.id.0, event.id.0 + 1, event.id.0 + 2);
+        let attributes = json!({"taskQueue": task_queue(), "startToCloseTimeout": "10s", "attempt": 1});
+        self.push(scheduled, event, "WorkflowTaskScheduled", attributes);
+        let attributes = json!({
+            "scheduledEventId": scheduled.to_string(), "identity": identity,
+            "historySizeBytes": (task.history_bytes > 0).then(|| task.history_bytes.to_string()),
+            "suggestContinueAsNew": task.continue_as_new_suggested.then_some(true),
+        });
+        self.push(begun, event, "WorkflowTaskStarted", attributes);
+        let attributes = json!({
+            "scheduledEventId": scheduled.to_string(), "startedEventId": begun.to_string(), "identity": identity,
+        });
+        self.push(completed, event, "WorkflowTaskCompleted", attributes);
+        self.task_completed = completed;
+    }
+
+    fn note(&mut self, event: &Event) {
+        use EventAttributes as E;
+        match &event.attributes {
+            E::SignalExternalWorkflowExecutionInitiated(signal) => {
+                self.targets
+                    .insert(event.id, (signal.workflow_id.clone(), signal.run_id));
+            }
+            E::RequestCancelExternalWorkflowExecutionInitiated(cancel) => {
+                self.targets
+                    .insert(event.id, (cancel.workflow_id.clone(), cancel.run_id));
+            }
+            E::ActivityTaskCancelRequested { scheduled } => {
+                self.cancels.insert(*scheduled, event.id.0);
+            }
+            _ => {}
+        }
+    }
+
+    /// The event's type and attributes.
+    fn attributes(&self, event: &Event, attributes: &EventAttributes) -> (&'static str, Value) {
+        use EventAttributes as E;
+        if let Some(details) = ours::details(attributes) {
+            let details = json!({OURS: {"payloads": [value::enclosed(details)]}});
+            return ("MarkerRecorded", self.marker(attributes.kind(), &details));
+        }
+        let value = match attributes {
+            E::WorkflowExecutionStarted(started) => started::started(started, &task_queue()),
+            E::WorkflowExecutionCompleted { result } => self.of_a_task(json!({"result": value::payloads(result)})),
+            E::WorkflowExecutionFailed { failure, .. } => self.of_a_task(json!({
+                "failure": failure::failure(failure), "retryState": "RETRY_STATE_RETRY_POLICY_NOT_SET",
+            })),
+            E::WorkflowExecutionContinuedAsNew(next) => self.of_a_task(json!({
+                "newExecutionRunId": next.new_run_id.to_string(), "input": value::arguments(&next.input),
+                "workflowType": {"name": next.workflow_type.as_str()}, "taskQueue": task_queue(),
+                "workflowRunTimeout": value::limit(next.run_timeout), "workflowTaskTimeout": "10s",
+                "initiator": "CONTINUE_AS_NEW_INITIATOR_WORKFLOW",
+            })),
+            E::WorkflowExecutionTimedOut { .. } => json!({"retryState": "RETRY_STATE_TIMEOUT"}),
+            E::WorkflowExecutionCanceled { failure, .. } => {
+                let details = value::enclosed(failure::failure(failure));
+                self.of_a_task(json!({"details": {"payloads": [details]}}))
+            }
+            E::WorkflowExecutionTerminated { reason, identity } => json!({"reason": reason, "identity": identity}),
+            E::WorkflowExecutionPaused { reason, identity } | E::WorkflowExecutionUnpaused { reason, identity } => {
+                json!({"reason": reason, "identity": identity})
+            }
+            E::WorkflowExecutionCancelRequested { reason, identity } => json!({"cause": reason, "identity": identity}),
+            E::WorkflowExecutionSignaled(signal) => json!({
+                "signalName": signal.name.as_str(), "input": value::arguments(&signal.input),
+                "identity": signal.identity, "requestId": signal.request_id.as_ref().map(|id| id.as_str()),
+            }),
+            E::TimerStarted { timer_id, fire_at } => self.of_a_task(json!({
+                "timerId": timer_id.as_str(), "startToFireTimeout": value::duration(fire_at.since(event.time)),
+            })),
+            E::TimerFired { timer_id, started } => {
+                json!({"timerId": timer_id.as_str(), "startedEventId": started.0.to_string()})
+            }
+            E::TimerCanceled { timer_id, started } => self.of_a_task(json!({
+                "timerId": timer_id.as_str(), "startedEventId": started.0.to_string(),
+            })),
+            E::MarkerRecorded { name, details } => self.marker(name, &json!({"details": value::payloads(details)})),
+            E::VersionMarkerRecorded(marker) => self.marker(marker.name(), &version_details(marker)),
+            E::LocalActivityEnded(ended) => return ("MarkerRecorded", local(ended)),
+            _ => return (attributes.kind(), self.activity_or_message(attributes)),
+        };
+        (attributes.kind(), value)
+    }
+
+    fn activity_or_message(&self, attributes: &EventAttributes) -> Value {
+        use EventAttributes as E;
+        match attributes {
+            E::ActivityTaskScheduled(scheduled) => self.scheduled(scheduled),
+            E::ActivityTaskStarted {
+                scheduled,
+                attempt,
+                last_failure,
+            } => json!({
+                "scheduledEventId": scheduled.0.to_string(), "attempt": attempt,
+                "lastFailure": last_failure.as_ref().map(failure::failure),
+            }),
+            E::ActivityTaskCompleted {
+                scheduled,
+                started,
+                result,
+            } => json!({
+                "result": value::payloads(result), "scheduledEventId": scheduled.0.to_string(),
+                "startedEventId": started.0.to_string(),
+            }),
+            E::ActivityTaskFailed {
+                scheduled,
+                started,
+                failure,
+                retry_state,
+            } => json!({
+                "failure": failure::failure(failure), "scheduledEventId": scheduled.0.to_string(),
+                "startedEventId": started.0.to_string(), "retryState": failure::retry_state(*retry_state),
+            }),
+            E::ActivityTaskTimedOut {
+                scheduled,
+                started,
+                failure,
+                retry_state,
+            } => json!({
+                "failure": failure::failure(failure), "scheduledEventId": scheduled.0.to_string(),
+                "startedEventId": started.map(|id| id.0.to_string()), "retryState": failure::retry_state(*retry_state),
+            }),
+            E::ActivityTaskCancelRequested { scheduled } => {
+                self.of_a_task(json!({"scheduledEventId": scheduled.0.to_string()}))
+            }
+            E::ActivityTaskCanceled { scheduled, started } => json!({
+                "latestCancelRequestedEventId": self.cancels.get(scheduled).map(u64::to_string),
+                "scheduledEventId": scheduled.0.to_string(), "startedEventId": started.map(|id| id.0.to_string()),
+            }),
+            _ => self.message(attributes),
+        }
+    }
+
+    fn scheduled(&self, scheduled: &ActivityScheduled) -> Value {
+        let mut value = activity::options(&scheduled.options);
+        put(&mut value, "activityId", scheduled.activity_id.as_str());
+        put(
+            &mut value,
+            "activityType",
+            json!({"name": scheduled.activity_type.as_str()}),
+        );
+        put(&mut value, "taskQueue", task_queue());
+        put(&mut value, "input", value::arguments(&scheduled.input));
+        put(&mut value, "header", activity::header(&scheduled.role));
+        self.of_a_task(value)
+    }
+
+    fn message(&self, attributes: &EventAttributes) -> Value {
+        use EventAttributes as E;
+        match attributes {
+            E::WorkflowExecutionUpdateAccepted(update) => json!({
+                "protocolInstanceId": update.update_id.as_str(),
+                "acceptedRequestMessageId": format!("{}/request", update.update_id),
+                "acceptedRequestSequencingEventId": self.task_completed.saturating_sub(2).to_string(),
+                "acceptedRequest": {
+                    "meta": {"updateId": update.update_id.as_str(), "identity": update.identity},
+                    "input": {"name": update.name.as_str(), "args": value::arguments(&update.input)},
+                },
+            }),
+            E::WorkflowExecutionUpdateCompleted(completed) => json!({
+                "meta": {"updateId": completed.update_id.as_str()},
+                "acceptedEventId": completed.accepted.0.to_string(),
+                "outcome": match &completed.outcome {
+                    Ok(result) => json!({"success": value::payloads(result)}),
+                    Err(failure) => json!({"failure": failure::failure(failure)}),
+                },
+            }),
+            E::UpsertWorkflowSearchAttributes(changes) => {
+                self.of_a_task(json!({"searchAttributes": attribute::changes(changes)}))
+            }
+            E::WorkflowPropertiesModified(changes) => {
+                self.of_a_task(json!({"upsertedMemo": attribute::memo_changes(changes)}))
+            }
+            E::SignalExternalWorkflowExecutionInitiated(signal) => self.of_a_task(json!({
+                "workflowExecution": execution(&signal.workflow_id, signal.run_id),
+                "signalName": signal.name.as_str(), "input": value::arguments(&signal.input),
+            })),
+            E::RequestCancelExternalWorkflowExecutionInitiated(cancel) => self.of_a_task(json!({
+                "workflowExecution": execution(&cancel.workflow_id, cancel.run_id), "reason": cancel.reason,
+            })),
+            E::SignalExternalWorkflowExecutionFailed { initiated, failure }
+            | E::RequestCancelExternalWorkflowExecutionFailed { initiated, failure } => {
+                let prefix = match attributes {
+                    E::SignalExternalWorkflowExecutionFailed { .. } => "SIGNAL",
+                    _ => "CANCEL",
+                };
+                let mut value = self.about(*initiated);
+                let cause = "EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND";
+                put(&mut value, "cause", format!("{prefix}_{cause}"));
+                let mut told = failure::failure(failure);
+                value::without_nulls(&mut told);
+                // The only field that can hold why.
+                put(&mut value, "control", told.to_string());
+                self.of_a_task(value)
+            }
+            E::ExternalWorkflowExecutionSignaled { initiated }
+            | E::ExternalWorkflowExecutionCancelRequested { initiated } => self.about(*initiated),
+            // Every event is either in one of the lists before, or one of ours.
+            _ => json!({}),
+        }
+    }
+
+    /// About a message to another run.
+    fn about(&self, initiated: EventId) -> Value {
+        let target = self.targets.get(&initiated);
+        json!({
+            "initiatedEventId": initiated.0.to_string(),
+            "workflowExecution": target.map(|(workflow_id, run_id)| execution(workflow_id, *run_id)),
+        })
+    }
+
+    fn marker(&self, name: &str, details: &Value) -> Value {
+        self.of_a_task(json!({"markerName": name, "details": details}))
+    }
+
+    fn of_a_task(&self, mut value: Value) -> Value {
+        put(
+            &mut value,
+            "workflowTaskCompletedEventId",
+            self.task_completed.to_string(),
+        );
+        value
+    }
+}
+
+fn is_amended(attributes: &EventAttributes) -> bool {
+    use EventAttributes as E;
+    matches!(
+        attributes,
+        E::WorkflowExecutionFailed { amended: true, .. }
+            | E::WorkflowExecutionCanceled { amended: true, .. }
+            | E::WorkflowExecutionTimedOut { amended: true }
+    )
+}
+
+fn task_queue() -> Value {
+    json!({"name": TASK_QUEUE, "kind": "TASK_QUEUE_KIND_NORMAL"})
+}
+
+fn execution(workflow_id: &WorkflowId, run_id: Option<RunId>) -> Value {
+    json!({"workflowId": workflow_id.as_str(), "runId": run_id.map(|run_id| run_id.to_string())})
+}
+
+/// As Temporal's SDKs write them.
+fn version_details(marker: &VersionMarker) -> Value {
+    let one = |of: Value| json!({"payloads": [value::enclosed(of)]});
+    let id = marker.id().as_str();
+    match marker {
+        VersionMarker::Patch { deprecated, .. } => {
+            json!({"patch-data": one(json!({"id": id, "deprecated": deprecated}))})
+        }
+        VersionMarker::Version { version, .. } => json!({"change-id": one(json!(id)), "version": one(json!(version))}),
+    }
+}
+
+/// As Temporal's Rust core writes it, but before the turn that heard of it: so it belongs to no turn.
+fn local(ended: &LocalActivityEnded) -> Value {
+    let data =
+        json!({"seq": ended.seq, "activity_id": ended.seq.to_string(), "activity_type": ended.activity_type.as_str()});
+    let (result, failure) = match &ended.outcome {
+        Ok(result) => (Some(value::payloads(result)), None),
+        Err(failure) => (None, Some(failure::failure(failure))),
+    };
+    json!({
+        "markerName": LOCAL_MARKER, "failure": failure,
+        "details": {"data": {"payloads": [value::enclosed(data)]}, "result": result},
+    })
+}
