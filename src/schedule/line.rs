@@ -38,6 +38,8 @@ pub struct Due {
     pub workflow_id: String,
     /// What to do when another one is running.
     pub overlap: OverlapPolicy,
+    /// The times ask for it, not a person.
+    pub by_times: bool,
 }
 
 /// The run that others wait for.
@@ -104,6 +106,17 @@ impl Line {
             P::Skip | P::BufferOne | P::BufferAll | P::AllowAll => self.skipped += 1,
         }
         Vec::new()
+    }
+
+    /// Whether one that is due now would change nothing but the count of those left out.
+    pub(super) fn is_deaf_to(&self, overlap: OverlapPolicy) -> bool {
+        let running = self.running.is_some();
+        match overlap {
+            OverlapPolicy::Skip => running,
+            OverlapPolicy::BufferOne => running && !self.waiting.is_empty(),
+            OverlapPolicy::BufferAll => running && self.waiting.len() >= limits::SCHEDULE_BUFFER_MAX,
+            OverlapPolicy::CancelOther | OverlapPolicy::TerminateOther | OverlapPolicy::AllowAll => false,
+        }
     }
 
     /// The run that others wait for has ended.

@@ -152,13 +152,11 @@ impl ScheduleState {
                 self.missed += 1;
                 continue;
             }
-            if let Some(remaining) = &mut self.schedule.remaining {
-                *remaining -= 1;
-            }
             let due = Due {
                 nominal,
                 workflow_id: self.named(nominal),
                 overlap: self.schedule.overlap,
+                by_times: true,
             };
             let arrived = self.line.arrive(due);
             steps.extend(self.noted(arrived, now));
@@ -167,13 +165,22 @@ impl ScheduleState {
     }
 
     /// A watched run has ended.
-    pub fn ended(&mut self, workflow_id: &str, how: Ended, now: Timestamp) -> Vec<Step> {
+    ///
+    /// # Errors
+    /// As for [`advance`](Self::advance).
+    pub fn ended(&mut self, workflow_id: &str, how: Ended, now: Timestamp) -> Result<Vec<Step>, SpecError> {
+        // What was due while it was running comes first. Of more than can be looked at all are left out.
+        let mut steps = self.advance(now)?;
+        if self.line.is_deaf_to(self.schedule.overlap) {
+            self.dealt_with = self.dealt_with.max(now);
+        }
         if how == Ended::Failed && self.schedule.pause_on_failure && !self.schedule.paused {
             self.schedule.paused = true;
             self.schedule.note = format!("paused because the run {workflow_id:?} failed");
         }
-        let steps = self.line.ended(workflow_id);
-        self.noted(steps, now)
+        let next = self.line.ended(workflow_id);
+        steps.extend(self.noted(next, now));
+        Ok(steps)
     }
 
     /// Somebody wants a run now, paused or not; it does not count as one of a limited number.
@@ -235,10 +242,12 @@ impl ScheduleState {
         Ok(())
     }
 
-    /// When [`advance`](Self::advance) is to be called next. `None`: not before somebody does something.
+    /// When [`advance`](Self::advance) is to be called next. `None`: not before somebody does something, or the run that others
+    /// wait for has ended.
     #[must_use]
     pub fn wake(&self) -> Option<Timestamp> {
-        if self.schedule.paused || self.schedule.remaining == Some(0) {
+        let nobody_wants = self.schedule.paused || self.schedule.remaining == Some(0);
+        if nobody_wants || self.line.is_deaf_to(self.schedule.overlap) {
             return None;
         }
         let times = self.schedule.spec.times().ok()?;
@@ -277,6 +286,7 @@ impl ScheduleState {
             nominal,
             workflow_id: format!("{}-{number}", self.named(nominal)),
             overlap,
+            by_times: false,
         };
         let steps = self.line.arrive(due);
         self.noted(steps, now)
@@ -286,6 +296,9 @@ impl ScheduleState {
         for step in &steps {
             if let Step::Start { due, .. } = step {
                 self.started += 1;
+                if let Some(remaining) = self.schedule.remaining.as_mut().filter(|_| due.by_times) {
+                    *remaining = remaining.saturating_sub(1);
+                }
                 self.recent.push_back(RecentAction {
                     nominal: due.nominal,
                     started_at: now,
