@@ -29,8 +29,8 @@ pub use engine::{
 #[cfg(feature = "bincode")]
 pub use model::Bincode;
 pub use model::{
-    ActivityLimits, ActivityOptions, Breaker, DEFAULT_VERSION, Failure, Outcome, Payload, Raw, RetryPolicy, RunStatus,
-    TaskToken, TaskTokenError, Timestamp, Undo, Verdict,
+    ActivityLimits, ActivityOptions, Breaker, DEFAULT_VERSION, Failure, IdConflictPolicy, IdReusePolicy, Outcome,
+    Payload, Raw, RetryPolicy, RunStatus, TaskToken, TaskTokenError, Timestamp, Undo, Verdict,
 };
 #[cfg(feature = "prost")]
 pub use model::{Proto, ProtoJson};
@@ -75,6 +75,11 @@ struct DocumentedSagas;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/determinism.md")]
 struct DocumentedDeterminism;
+
+/// The same for the page on the life of a run.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/life-of-a-run.md")]
+struct DocumentedLifeOfARun;
 
 /// The same for the page on data.
 #[cfg(all(doctest, feature = "macros", feature = "encryption", feature = "compression"))]

@@ -65,6 +65,8 @@ fn start(number: u64, input: u64) -> StartRun {
         saga: None,
         parent: None,
         search_attributes: std::collections::BTreeMap::new(),
+        ids: Default::default(),
+        chain: None,
         adopted: None,
     }
 }

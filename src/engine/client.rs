@@ -75,8 +75,15 @@ impl Client {
     /// # Errors
     /// When there is none, or the store cannot be read.
     pub async fn history(&self, workflow_id: &str) -> Result<Vec<Event>, Error> {
-        let head = self.head(workflow_id)?;
-        let turns = self.turns(head.run_id)?;
+        self.history_of(self.head(workflow_id)?.run_id).await
+    }
+
+    /// The history of one run.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be read.
+    pub async fn history_of(&self, run_id: RunId) -> Result<Vec<Event>, Error> {
+        let turns = self.turns(run_id)?;
         Ok(turns.into_iter().flat_map(|turn| turn.events).collect())
     }
 
@@ -100,13 +107,36 @@ impl Client {
         input: &T,
         options: SignalOptions,
     ) -> Result<(), Error> {
-        let signal = Input::Signal {
+        let signal = self.signal_input(name, input, options.request_id)?;
+        self.deliver(workflow_id, options.run_id, signal).await
+    }
+
+    pub(super) fn signal_input<T: ToPayload + ?Sized>(
+        &self,
+        name: &str,
+        input: &T,
+        request_id: Option<String>,
+    ) -> Result<Input, Error> {
+        Ok(Input::Signal {
             name: SignalName::new(name)?,
             input: Payload::of(input)?,
-            request_id: options.request_id.map(RequestId::new).transpose()?,
+            request_id: request_id.map(RequestId::new).transpose()?,
             identity: self.engine.identity(),
-        };
-        self.deliver(workflow_id, options.run_id, signal).await
+        })
+    }
+
+    pub(super) fn cancel_input(&self, reason: &str) -> Input {
+        Input::RequestCancel {
+            reason: reason.to_owned(),
+            identity: self.engine.identity(),
+        }
+    }
+
+    pub(super) fn terminate_input(&self, reason: &str) -> Input {
+        Input::Terminate {
+            reason: reason.to_owned(),
+            identity: self.engine.identity(),
+        }
     }
 
     /// Asks the open run with this id to end, undoing what it did.
@@ -114,11 +144,7 @@ impl Client {
     /// # Errors
     /// When there is no open run, or its saga has reached its pivot.
     pub async fn cancel(&self, workflow_id: &str, reason: &str) -> Result<(), Error> {
-        let cancel = Input::RequestCancel {
-            reason: reason.to_owned(),
-            identity: self.engine.identity(),
-        };
-        self.deliver(workflow_id, None, cancel).await
+        self.deliver(workflow_id, None, self.cancel_input(reason)).await
     }
 
     /// Ends the open run with this id at once, undoing nothing.
@@ -126,11 +152,7 @@ impl Client {
     /// # Errors
     /// When there is no open run.
     pub async fn terminate(&self, workflow_id: &str, reason: &str) -> Result<(), Error> {
-        let terminate = Input::Terminate {
-            reason: reason.to_owned(),
-            identity: self.engine.identity(),
-        };
-        self.deliver(workflow_id, None, terminate).await
+        self.deliver(workflow_id, None, self.terminate_input(reason)).await
     }
 
     /// Decides how the stuck saga of the open run with this id goes on. It is durable when this returns.

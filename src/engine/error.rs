@@ -2,7 +2,7 @@
 //! users' code (those are `Failure`s).
 
 use crate::definition::{DefinitionError, StartError};
-use crate::machine::{QueryError, Rejection};
+use crate::machine::{CronError, QueryError, Rejection};
 use crate::model::{ChoiceKind, IdError, PayloadError, RunId, RunStatus, TaskTokenError, UpdateId, WorkflowId, limits};
 use crate::runtime::RequestError;
 use crate::sdk::RegistryError;
@@ -53,6 +53,9 @@ pub enum Error {
     /// There is no such run.
     #[error("workflow {0} not found")]
     NotFound(WorkflowId),
+    /// There is no run with this run id.
+    #[error("run {0} not found")]
+    RunNotFound(RunId),
     /// A text is no task token.
     #[error(transparent)]
     TaskToken(#[from] TaskTokenError),
@@ -76,6 +79,16 @@ pub enum Error {
     /// The input, or a search attribute made of it, does not fit the saga's definition.
     #[error(transparent)]
     Input(#[from] StartError),
+    /// A text is no cron schedule.
+    #[error(transparent)]
+    Cron(#[from] CronError),
+    /// A start has a delay and a schedule.
+    #[error("a run with a cron schedule begins when that is due: it cannot have a start delay, too")]
+    DelayedSchedule,
+    /// The times of a schedule are wrong.
+    #[cfg(feature = "schedules")]
+    #[error(transparent)]
+    Schedule(#[from] crate::schedule::SpecError),
     /// A query has no answer.
     #[error(transparent)]
     Query(QueryError),
@@ -118,7 +131,7 @@ impl Error {
             Error::File { .. } => 5,
             Error::UnknownWorkflow { .. } => 6,
             Error::AlreadyStarted { .. } => 7,
-            Error::NotFound(_) => 8,
+            Error::NotFound(_) | Error::RunNotFound(_) => 8,
             Error::Rejected(Rejection::NotStuck) => 13,
             Error::Rejected(Rejection::StepNotStuck { .. }) => 14,
             Error::Rejected(Rejection::WhichStep { .. }) => 15,
@@ -126,6 +139,9 @@ impl Error {
             Error::Unexplained { .. } => 17,
             Error::TooManySearchAttributes => 18,
             Error::Input(_) => 19,
+            Error::Cron(_) | Error::DelayedSchedule => 45,
+            #[cfg(feature = "schedules")]
+            Error::Schedule(_) => 41,
             Error::Query(_) => 26,
             Error::UnknownUpdate(_) => 27,
             Error::Rejected(Rejection::TooManyUpdatesInFlight | Rejection::TooManyUpdates) => 28,

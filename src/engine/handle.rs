@@ -6,18 +6,21 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::model::{Failure, FromPayload, Outcome, RunId, ToPayload, WorkflowId};
-use crate::runtime::Watched;
+use crate::model::{Failure, FromPayload, Input, Outcome, RunId, ToPayload, WorkflowId};
+use crate::runtime::{Delivered, Watched};
 
-use super::{Amends, Client, Decision, Error, RunDescription, SagaView, SignalOptions};
+use super::{Amends, Client, Decision, Error, RunDescription, SagaView};
 
-/// One run, and the type of its result.
+/// A run, with those that follow it in its chain, and the type of their result. What is asked of it and said to it is for the
+/// newest of them.
 pub struct RunHandle<O> {
     engine: Amends,
     workflow_id: WorkflowId,
     run_id: RunId,
     /// Armed when the run was started, so that waiting for the result costs no further request.
     watch: Mutex<Option<oneshot::Receiver<Watched>>>,
+    /// The newest run of the chain that was met.
+    newest: Mutex<RunId>,
     output: PhantomData<fn() -> O>,
 }
 
@@ -43,6 +46,12 @@ pub enum ResultError {
     /// Its time was up.
     #[error("the run's time was up")]
     TimedOut,
+    /// Another run followed, which nothing is known of: it was deleted.
+    #[error("the run continued as run {new_run_id}")]
+    ContinuedAsNew {
+        /// That run.
+        new_run_id: RunId,
+    },
     /// The result cannot be had, or does not fit the type.
     #[error(transparent)]
     Engine(#[from] Error),
@@ -60,6 +69,7 @@ impl<O> RunHandle<O> {
             workflow_id,
             run_id,
             watch: Mutex::new(watch),
+            newest: Mutex::new(run_id),
             output: PhantomData,
         }
     }
@@ -70,31 +80,75 @@ impl<O> RunHandle<O> {
         &self.workflow_id
     }
 
-    /// The execution.
+    /// The execution that it was made for.
     #[must_use]
     pub fn run_id(&self) -> RunId {
         self.run_id
     }
 
-    /// Waits until the run has ended.
+    /// Waits until the run has ended, and every run that follows it in its chain: how the last one did.
     ///
     /// # Errors
     /// When the store cannot be read, or the engine stops before the run ends.
     pub async fn outcome(&self) -> Result<Outcome, Error> {
-        let armed = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
         let gateway = self.engine.runtime().gateway();
-        Ok(gateway.outcome(&self.workflow_id, self.run_id, armed).await?)
+        let (_, outcome) = gateway.outcome(&self.workflow_id, self.run_id, self.armed()).await?;
+        Ok(outcome)
     }
 
-    /// How the run stands, step by step.
+    /// Waits until this very run has ended: [`Outcome::ContinuedAsNew`] when its code continued as a new run.
+    ///
+    /// # Errors
+    /// As for [`RunHandle::outcome`].
+    pub async fn run_outcome(&self) -> Result<Outcome, Error> {
+        let gateway = self.engine.runtime().gateway();
+        let ended = gateway.run_outcome(&self.workflow_id, self.run_id, self.armed());
+        Ok(ended.await?.outcome)
+    }
+
+    fn armed(&self) -> Option<oneshot::Receiver<Watched>> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The newest run of the chain that this run is a part of.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn newest_run_id(&self) -> Result<RunId, Error> {
+        let newest = self.engine.runtime().gateway().newest_of_chain(self.newest())?;
+        self.met(newest);
+        Ok(newest)
+    }
+
+    /// The newest run of the chain that this handle has met.
+    fn newest(&self) -> RunId {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn met(&self, run_id: RunId) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        *newest = (*newest).max(run_id);
+    }
+
+    /// Hands an input to the open run of the chain.
+    pub(super) async fn deliver(&self, input: Input) -> Result<Delivered, Error> {
+        let gateway = self.engine.runtime().gateway();
+        let delivered = gateway
+            .deliver_to_chain(&self.workflow_id, self.newest(), input)
+            .await?;
+        self.met(delivered.run_id);
+        Ok(delivered)
+    }
+
+    /// How the newest run of the chain stands, step by step.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn describe(&self) -> Result<RunDescription, Error> {
-        self.client().describe_run(self.run_id).await
+        self.client().describe_run(self.newest_run_id().await?).await
     }
 
-    /// The run's saga: what became of every step, what is stuck, and who decided what.
+    /// That run's saga: what became of every step, what is stuck, and who decided what.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -107,8 +161,9 @@ impl<O> RunHandle<O> {
     /// # Errors
     /// As for [`Client::decide`].
     pub async fn decide(&self, decision: Decision) -> Result<(), Error> {
+        let newest = self.newest_run_id().await?;
         self.client()
-            .decide_run(self.workflow_id.as_str(), Some(self.run_id), decision)
+            .decide_run(self.workflow_id.as_str(), Some(newest), decision)
             .await
     }
 
@@ -117,13 +172,8 @@ impl<O> RunHandle<O> {
     /// # Errors
     /// When the run has ended, or the signal cannot be made durable.
     pub async fn signal<T: ToPayload + ?Sized>(&self, name: &str, input: &T) -> Result<(), Error> {
-        let options = SignalOptions {
-            run_id: Some(self.run_id),
-            ..SignalOptions::default()
-        };
-        self.client()
-            .signal_with(self.workflow_id.as_str(), name, input, options)
-            .await
+        let signal = self.client().signal_input(name, input, None)?;
+        self.deliver(signal).await.map(drop)
     }
 
     /// Asks the run to end, undoing what it did.
@@ -131,7 +181,7 @@ impl<O> RunHandle<O> {
     /// # Errors
     /// When the run has ended, or its saga has reached its pivot.
     pub async fn cancel(&self, reason: &str) -> Result<(), Error> {
-        self.client().cancel(self.workflow_id.as_str(), reason).await
+        self.deliver(self.client().cancel_input(reason)).await.map(drop)
     }
 
     /// Ends the run at once, undoing nothing.
@@ -139,7 +189,7 @@ impl<O> RunHandle<O> {
     /// # Errors
     /// When the run has ended.
     pub async fn terminate(&self, reason: &str) -> Result<(), Error> {
-        self.client().terminate(self.workflow_id.as_str(), reason).await
+        self.deliver(self.client().terminate_input(reason)).await.map(drop)
     }
 
     pub(super) fn engine(&self) -> &Amends {
@@ -164,6 +214,7 @@ impl<O: FromPayload> RunHandle<O> {
             Outcome::Canceled(failure) => Err(ResultError::Canceled(failure)),
             Outcome::Terminated { reason } => Err(ResultError::Terminated { reason }),
             Outcome::TimedOut => Err(ResultError::TimedOut),
+            Outcome::ContinuedAsNew { new_run_id } => Err(ResultError::ContinuedAsNew { new_run_id }),
         }
     }
 }

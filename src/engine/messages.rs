@@ -115,8 +115,12 @@ impl Amends {
     ) -> Result<UpdateHandle<R>, UpdateError> {
         let update_id = request.update_id.clone();
         let gateway = self.runtime().gateway();
-        let asked = gateway.deliver(workflow_id.clone(), run_id, Input::Update(Box::new(request)));
-        let run_id = match asked.await {
+        let request = Input::Update(Box::new(request));
+        let asked = match run_id {
+            Some(run_id) => gateway.deliver_to_chain(&workflow_id, run_id, request).await,
+            None => gateway.deliver(workflow_id.clone(), None, request).await,
+        };
+        let run_id = match asked {
             Ok(delivered) => Some(delivered.run_id),
             // It may have been accepted before the run ended.
             Err(closed @ RequestError::Rejected(Rejection::Closed)) => {
@@ -158,7 +162,8 @@ impl<O> RunHandle<O> {
         R: FromPayload,
     {
         let (engine, workflow_id) = (self.engine(), self.workflow_id());
-        engine.query(workflow_id, Some(self.run_id()), name, input).await
+        let newest = self.newest_run_id().await?;
+        engine.query(workflow_id, Some(newest), name, input).await
     }
 
     /// Asks for an update, and waits for its result.

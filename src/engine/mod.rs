@@ -12,6 +12,8 @@ mod locks;
 mod messages;
 mod offline;
 mod sagas;
+#[cfg(feature = "schedules")]
+mod schedules;
 mod starter;
 mod view;
 
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::definition::{Catalog, SagaDefinition};
-use crate::model::{WorkflowId, WorkflowType};
+use crate::model::{RunId, WorkflowId, WorkflowType};
 use crate::runtime::Runtime;
 use crate::sdk::{WorkflowDefinition, WorkflowFunction};
 
@@ -33,6 +35,8 @@ pub use locks::LockPlace;
 pub use messages::{UpdateError, UpdateHandle, UpdateOptions};
 pub use offline::{Offline, OfflineActivity};
 pub use sagas::{activities_of, check_saga, saga_files};
+#[cfg(feature = "schedules")]
+pub use schedules::{ScheduleAction, ScheduleDescription, Schedules};
 pub use starter::Starter;
 pub use view::{
     ActivityPurpose, ActivityView, CourseState, CourseView, DecisionView, LockView, RunDescription, SagaView, StepView,
@@ -121,6 +125,16 @@ impl Amends {
         let workflow_id = WorkflowId::new(workflow_id)?;
         let head = self.inner.runtime.store()?.find(&workflow_id)?;
         let head = head.ok_or(Error::NotFound(workflow_id))?;
+        Ok(RunHandle::new(self.clone(), head.workflow_id, head.run_id, None))
+    }
+
+    /// A handle on one run, and on those that follow it in its chain.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be read.
+    pub async fn find_run(&self, run_id: RunId) -> Result<RunHandle<serde_json::Value>, Error> {
+        let head = self.inner.runtime.store()?.head(run_id)?;
+        let head = head.ok_or(Error::RunNotFound(run_id))?;
         Ok(RunHandle::new(self.clone(), head.workflow_id, head.run_id, None))
     }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use crate::machine::CronSchedule;
 use crate::model::{
-    Payload, RequestId, RunId, SagaOptions, StartRun, ToPayload, WorkflowId, WorkflowType, check_id, limits,
+    IdConflictPolicy, IdPolicies, IdReusePolicy, Payload, RequestId, RetryPolicy, RunChain, RunId, SagaOptions,
+    StartRun, ToPayload, WorkflowId, WorkflowType, check_id, limits,
 };
 use crate::runtime::Entropy;
 
@@ -22,6 +24,8 @@ pub struct Starter<I, O> {
     saga_options: Option<SagaOptions>,
     unwind_timeout: Option<Duration>,
     search_attributes: BTreeMap<String, Payload>,
+    ids: IdPolicies,
+    chain: RunChain,
     types: PhantomData<fn(I) -> O>,
 }
 
@@ -36,11 +40,14 @@ impl<I, O> Starter<I, O> {
             saga_options: None,
             unwind_timeout: None,
             search_attributes: BTreeMap::new(),
+            ids: IdPolicies::default(),
+            chain: RunChain::default(),
             types: PhantomData,
         }
     }
 
-    /// The caller's name for this run, under which it is started once and never again. Made up when not given.
+    /// The caller's name for this run, under which it is started once and never again, unless
+    /// [`id_reuse_policy`](Self::id_reuse_policy) says otherwise. Made up when not given.
     pub fn id(mut self, workflow_id: impl Into<String>) -> Self {
         self.id = Some(workflow_id.into());
         self
@@ -53,9 +60,55 @@ impl<I, O> Starter<I, O> {
         self
     }
 
+    /// Whether the run may begin when the last run with its workflow id has ended. By default it may not.
+    pub fn id_reuse_policy(mut self, policy: IdReusePolicy) -> Self {
+        self.ids.reuse = policy;
+        self
+    }
+
+    /// What happens when a run with its workflow id is open. By default the start is refused.
+    pub fn id_conflict_policy(mut self, policy: IdConflictPolicy) -> Self {
+        self.ids.conflict = policy;
+        self
+    }
+
     /// How long the run may take; then it ends, undoing its saga steps. No limit when not given.
     pub fn run_timeout(mut self, timeout: Duration) -> Self {
         self.run_timeout = Some(timeout);
+        self
+    }
+
+    /// How long the run may take together with all runs that follow it in its chain: those that its code continues as, and its
+    /// retries. Then the open one ends, as by [`run_timeout`](Self::run_timeout), and none follows. No limit when not given.
+    pub fn execution_timeout(mut self, timeout: Duration) -> Self {
+        self.chain.execution_timeout = Some(timeout);
+        self
+    }
+
+    /// Has a run that fails, or whose time is up, followed by another one with the same input, after its saga was undone. A run
+    /// that was cancelled, or leaves something undone by somebody's decision, is not followed. Not at all when not given.
+    ///
+    /// Try activities again instead where you can: they have retry policies of their own, and no saga is undone for them.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.chain.retry = Some(policy);
+        self
+    }
+
+    /// Has the run begin when this schedule is due, and another one follow at its next time whenever one has ended, however it
+    /// ended, until somebody cancels or terminates it. Five fields, in UTC: minute, hour, day of month, month, day of week; or
+    /// `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. A run that takes longer than to the next time misses that one.
+    ///
+    /// [`result`](RunHandle::result) waits for the end of the whole chain; each run has the result of the last one that
+    /// completed ([`WorkflowContext::last_result`](crate::WorkflowContext::last_result)).
+    pub fn cron_schedule(mut self, schedule: impl Into<String>) -> Self {
+        self.chain.cron = Some(schedule.into());
+        self
+    }
+
+    /// Has the run begin so much later: it is there, and durable, but its code is not asked. A signal or an update begins it at
+    /// once, but for one that comes with the start; a cancellation ends it.
+    pub fn start_delay(mut self, delay: Duration) -> Self {
+        self.chain.backoff = delay;
         self
     }
 
@@ -145,6 +198,12 @@ impl<I, O> Starter<I, O> {
         {
             return Err(self.engine.unknown(&workflow_type));
         }
+        if let Some(schedule) = &self.chain.cron {
+            CronSchedule::parse(schedule)?;
+            if self.chain.backoff > Duration::ZERO {
+                return Err(Error::DelayedSchedule);
+            }
+        }
         let workflow_id = match &self.id {
             Some(id) => WorkflowId::new(id)?,
             None => WorkflowId::new(Entropy.run_id(self.engine.runtime().clock().now()).to_string())?,
@@ -163,6 +222,8 @@ impl<I, O> Starter<I, O> {
             saga: self.saga_options.or(of_code).map(Box::new),
             parent: None,
             search_attributes: self.search_attributes,
+            ids: self.ids,
+            chain: (self.chain != RunChain::default()).then(|| Box::new(self.chain)),
             adopted: None,
         };
         if let Some(saga) = saga {

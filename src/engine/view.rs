@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use crate::machine::{LockState, PendingActivity, Phase, RunState, Stuck};
 use crate::model::{
-    ActivityId, ActivityRole, ActivityType, DefinitionDigest, EventId, Failure, HoldReason, LockName, Outcome,
-    ParentRun, ParkReason, Payload, RunId, RunStatus, SagaOptions, StepName, Timestamp, Turn, UnwindCause, WorkflowId,
-    WorkflowType,
+    ActivityId, ActivityRole, ActivityType, DefinitionDigest, EventId, Failure, HoldReason, Initiator, LockName,
+    Outcome, ParentRun, ParkReason, Payload, RunId, RunStatus, SagaOptions, StepName, Timestamp, Turn, UnwindCause,
+    WorkflowId, WorkflowType,
 };
 
 use course::Courses;
@@ -28,6 +28,16 @@ pub struct RunDescription {
     pub definition: Option<DefinitionDigest>,
     /// The run whose step it is.
     pub parent: Option<ParentRun>,
+    /// The first run of its chain: itself, when it follows no other.
+    pub first_run_id: RunId,
+    /// The run of its chain that it follows, and why.
+    pub follows: Option<(RunId, Initiator)>,
+    /// The run of its chain that follows it.
+    pub next_run_id: Option<RunId>,
+    /// Which try it is, by its retry policy: 1 for the first.
+    pub attempt: u32,
+    /// When its code is asked for the first time, while that is still to come.
+    pub begins_at: Option<Timestamp>,
     /// What it can be found by.
     pub search_attributes: BTreeMap<String, Payload>,
     /// How it stands.
@@ -153,6 +163,7 @@ impl RunDescription {
     /// The description of a history and what it folds to. Of an empty one, all fields are empty.
     pub(super) fn of(state: &RunState, turns: &[Turn]) -> Self {
         let started = state.started();
+        let chain = started.and_then(|started| started.chain.as_deref());
         let courses = Courses::of(state, turns);
         // Nothing needs a person any more once the run has ended.
         let stuck: Vec<Stuck> = match state.is_closed() {
@@ -173,6 +184,11 @@ impl RunDescription {
             ),
             definition: started.and_then(|started| started.definition),
             parent: started.and_then(|started| started.parent.clone()),
+            first_run_id: state.first_run().unwrap_or(RunId::NIL),
+            follows: chain.and_then(|chain| chain.follows),
+            next_run_id: state.next_run(),
+            attempt: chain.map_or(1, |chain| chain.attempt),
+            begins_at: state.begins_at(),
             search_attributes: started
                 .map(|started| started.search_attributes.clone())
                 .unwrap_or_default(),

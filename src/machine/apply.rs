@@ -87,19 +87,23 @@ impl RunState {
             E::WorkflowExecutionStarted(started) => {
                 self.started_at = event.time;
                 self.started = Some(started.clone());
+                self.apply_chain(started, event.time);
                 self.task_due = true;
             }
             E::WorkflowTask(_) => {
                 self.task_due = false;
+                self.backoff_until = None;
                 self.since_task.clear();
             }
             E::WorkflowExecutionSignaled(signal) => {
-                self.signal_requests.extend(signal.request_id.clone());
+                self.remember_signal_requests(signal.request_id.clone());
                 self.keep_unread(event.id, signal);
+                self.wake_from_delay();
                 self.task_due = true;
             }
             E::WorkflowExecutionCancelRequested { reason, .. } => {
                 self.cancel_requested = Some(reason.clone());
+                self.backoff_until = None;
                 self.task_due = true;
             }
             E::TimerStarted { timer_id, fire_at } => {
@@ -134,7 +138,8 @@ impl RunState {
             | E::WorkflowExecutionFailed { .. }
             | E::WorkflowExecutionTimedOut { .. }
             | E::WorkflowExecutionCanceled { .. }
-            | E::WorkflowExecutionTerminated { .. } => self.apply_close(&event.attributes),
+            | E::WorkflowExecutionTerminated { .. }
+            | E::WorkflowExecutionContinuedAsNew(_) => self.apply_close(&event.attributes),
             _ => self.apply_saga(event)?,
         }
         self.events += event.attributes.ids();
@@ -179,7 +184,7 @@ impl RunState {
                     last_started: 0,
                 };
                 self.note_escalation(&attributes.role);
-                self.activities.insert(event.id, activity);
+                self.activities.insert(event.id, Box::new(activity));
             }
             E::ActivityTaskStarted { scheduled, attempt, .. } => {
                 self.pending(*scheduled)?.last_started = *attempt;
@@ -227,9 +232,15 @@ impl RunState {
             E::WorkflowExecutionCanceled { failure, .. } => Outcome::Canceled(failure.clone()),
             E::WorkflowExecutionTimedOut { amended: true } => Outcome::Amended(UnwindCause::TimedOut.failure()),
             E::WorkflowExecutionTerminated { reason, .. } => Outcome::Terminated { reason: reason.clone() },
+            E::WorkflowExecutionContinuedAsNew(next) => {
+                self.next_run = Some(next.new_run_id);
+                let new_run_id = next.new_run_id;
+                Outcome::ContinuedAsNew { new_run_id }
+            }
             _ => Outcome::TimedOut,
         };
         self.phase = Phase::Closed(outcome);
+        self.backoff_until = None;
         self.parked = None;
         self.task_due = false;
         self.since_task = Vec::new();
@@ -284,6 +295,7 @@ impl RunState {
             PendingChange::LateResult { scheduled, .. } => self.saga.on_late_result(*scheduled),
             PendingChange::Parked { reason } => self.parked = Some(reason.clone()),
             PendingChange::Unparked => self.parked = None,
+            PendingChange::FollowedBy { run_id } => self.next_run = Some(*run_id),
             PendingChange::LocalBegun { seq, activity_type } => {
                 self.locals.insert(*seq, activity_type.clone());
             }
@@ -311,6 +323,6 @@ impl RunState {
         }
         // What the machine does of its own accord does not concern the decider, but by what comes of it.
         self.task_due |= activity.attributes.is_of_the_code();
-        Ok(activity)
+        Ok(*activity)
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::model::{
     Command, Event, Failure, LocalActivity, ParkReason, Payload, Query, StuckNotice, Timestamp, Undo, UpdateRequest,
+    WorkflowTask,
 };
 
 use super::{QueryError, RunState, StepRecord, StepState};
@@ -74,6 +75,8 @@ pub struct Task<'a> {
     pub now: Timestamp,
     /// The run's state before this task.
     pub run: &'a RunState,
+    /// Attributes of the event that this task becomes.
+    pub task: &'a WorkflowTask,
 }
 
 /// Why a part of a task could not be done.

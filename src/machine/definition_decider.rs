@@ -101,7 +101,7 @@ impl Decider for DefinitionDecider {
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
         let refused = task.updates.iter().map(refusal);
         let mut commands: Vec<Command> = refused.collect();
-        if task.run.task_due() {
+        if task.run.task_due(task.now) {
             commands.extend(self.plan(task));
         }
         Ok(commands)

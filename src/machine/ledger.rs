@@ -168,21 +168,21 @@ impl StepRecord {
 /// All steps of a saga, by scheduling event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct SagaLedger {
-    steps: BTreeMap<EventId, StepRecord>,
+    steps: BTreeMap<EventId, Box<StepRecord>>,
     names: BTreeMap<StepName, EventId>,
 }
 
 impl SagaLedger {
-    pub(super) fn steps(&self) -> impl DoubleEndedIterator<Item = &StepRecord> {
-        self.steps.values()
+    pub(super) fn steps(&self) -> impl DoubleEndedIterator<Item = &StepRecord> + ExactSizeIterator {
+        self.steps.values().map(Box::as_ref)
     }
 
     pub(super) fn by_name(&self, name: &str) -> Option<&StepRecord> {
-        self.names.get(name).and_then(|scheduled| self.steps.get(scheduled))
+        self.names.get(name).and_then(|scheduled| self.by_scheduled(*scheduled))
     }
 
     pub(super) fn by_scheduled(&self, scheduled: EventId) -> Option<&StepRecord> {
-        self.steps.get(&scheduled)
+        self.steps.get(&scheduled).map(Box::as_ref)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -196,7 +196,7 @@ impl SagaLedger {
             let happened = matches!(step.state, StepState::Completed { .. } | StepState::Pending);
             step.undo == UndoState::Skipped || (step.is_bare_pivot() && happened)
         };
-        self.steps.values().any(left)
+        self.steps().any(left)
     }
 
     /// Whether a pivot has succeeded, or may be succeeding right now: the saga only goes forward.
@@ -226,7 +226,7 @@ impl SagaLedger {
 
     fn insert(&mut self, record: StepRecord) {
         self.names.insert(record.name.clone(), record.scheduled);
-        self.steps.insert(record.scheduled, record);
+        self.steps.insert(record.scheduled, Box::new(record));
     }
 
     pub(super) fn on_wait_started(&mut self, id: EventId, wait: &SagaWaitStarted) {
@@ -348,7 +348,7 @@ impl SagaLedger {
     /// A pivot that cannot be undone and succeeded although the saga had turned back already. Undoing the steps before it
     /// would leave the saga half done.
     pub(super) fn pivot_not_undoable(&self) -> Option<&StepRecord> {
-        self.steps.values().find(|step| {
+        self.steps().find(|step| {
             let completed = matches!(step.state, StepState::Completed { .. });
             step.is_bare_pivot() && completed
         })
@@ -361,7 +361,7 @@ impl SagaLedger {
     /// How many compensations are under way.
     pub(super) fn undoing(&self) -> usize {
         let running = |step: &&StepRecord| matches!(step.undo, UndoState::Running(_));
-        self.steps.values().filter(running).count()
+        self.steps().filter(running).count()
     }
 
     /// The scheduling events of the steps concerned.
@@ -381,7 +381,7 @@ impl SagaLedger {
             UndoScope::Everything => (0, EventId(u64::MAX)),
             UndoScope::Since { keep, before } => (usize::try_from(keep).unwrap_or(usize::MAX), before),
         };
-        let after_the_kept = self.steps.values().skip(keep);
+        let after_the_kept = self.steps().skip(keep);
         after_the_kept.filter(move |step| step.scheduled < before)
     }
 

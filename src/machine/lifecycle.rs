@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use crate::model::{
-    EventAttributes, Failure, Payload, RequestId, RunStarted, SignalName, StartRun, UnwindCause, WorkflowSignaled,
-    limits,
+    EventAttributes, Failure, IdConflictPolicy, Payload, RequestId, RunStarted, SignalName, StartRun, UnwindCause,
+    WorkflowSignaled, limits,
 };
 
-use super::decider::Decider;
+use super::decider::{Decider, NoDecider};
 use super::state::Phase;
 use super::turn::{Rejection, Reply, TurnBuilder};
 
@@ -16,9 +16,13 @@ impl TurnBuilder<'_> {
     pub(super) fn start(&mut self, start: StartRun, decider: &dyn Decider) -> Result<Reply, Rejection> {
         if let Some(started) = &self.state.started {
             let same_request = start.request_id.is_some() && start.request_id == started.request_id;
-            return match same_request {
-                true => Ok(Reply::Duplicate),
-                false => Err(Rejection::AlreadyStarted { run_id: started.run_id }),
+            return match start.ids.conflict {
+                _ if same_request => Ok(Reply::Duplicate),
+                // Whether another one may begin is for whoever knows all runs of the id to say.
+                _ if self.state.is_closed() => Err(Rejection::Closed),
+                IdConflictPolicy::Fail => Err(Rejection::AlreadyStarted { run_id: started.run_id }),
+                IdConflictPolicy::UseExisting => Ok(Reply::Duplicate),
+                IdConflictPolicy::TerminateExisting => Ok(self.give_way(start)),
             };
         }
         let StartRun {
@@ -33,8 +37,13 @@ impl TurnBuilder<'_> {
             saga,
             parent,
             search_attributes,
+            ids: _,
+            mut chain,
             adopted,
         } = start;
+        if let Some(chain) = &mut chain {
+            self.begin_chain(chain);
+        }
         self.emit(EventAttributes::WorkflowExecutionStarted(Arc::new(RunStarted {
             workflow_id,
             run_id,
@@ -47,6 +56,7 @@ impl TurnBuilder<'_> {
             saga,
             parent,
             search_attributes,
+            chain,
         })));
         if let Some(adopted) = adopted {
             let failure = Failure::non_retryable("UndoneByParent", format!("run {} is undone", adopted.run_id));
@@ -65,7 +75,7 @@ impl TurnBuilder<'_> {
     ) -> Result<Reply, Rejection> {
         if request_id
             .as_ref()
-            .is_some_and(|id| self.state.signal_requests.contains(id))
+            .is_some_and(|id| self.state.knows_signal_request(id))
         {
             return Ok(Reply::Duplicate);
         }
@@ -92,7 +102,13 @@ impl TurnBuilder<'_> {
             return Err(Rejection::PastPivot);
         }
         self.check_room()?;
+        let has_begun = self.state.begins_at().is_none();
         self.emit(EventAttributes::WorkflowExecutionCancelRequested { reason, identity });
+        if !has_begun {
+            // Its code is not asked: there is nothing yet that it could set right.
+            let failure = Failure::canceled("the run was canceled before it had begun");
+            self.unwind(UnwindCause::Canceled(failure), &NoDecider);
+        }
         Ok(Reply::Accepted)
     }
 

@@ -10,6 +10,8 @@ mod activity;
 mod adoption;
 mod ambiguity;
 mod apply;
+mod chain;
+mod cron;
 mod decider;
 mod definition_decider;
 mod desk;
@@ -35,6 +37,8 @@ mod wait;
 mod tests;
 
 pub use apply::ApplyError;
+pub use chain::Successor;
+pub use cron::{CronError, CronSchedule};
 pub use decider::{Decider, NoDecider, Task, TaskError};
 pub use definition_decider::DefinitionDecider;
 pub use desk::Stuck;

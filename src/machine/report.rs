@@ -32,16 +32,16 @@ impl TurnBuilder<'_> {
             Reported::Failed(failure) => Err(failure),
             Reported::Heartbeat(details) => return Ok(self.heartbeat(scheduled, details)),
         };
-        let token = self.state.activities.get(&scheduled).map(PendingActivity::token);
+        let token = self.state.activities.get(&scheduled).map(|activity| activity.token());
         self.attempt_ended(token.ok_or(Rejection::StaleAttempt)?, outcome)
     }
 
     /// The activity whose running attempt is meant. One that nobody has (it waits for its backoff, or for a person) cannot
     /// have been completed by anybody.
     fn reported(&self, of: &ReportedAttempt) -> Result<EventId, Rejection> {
-        let mut pending = self.state.activities.values();
+        let mut pending = self.state.activities();
         let activity = match of {
-            ReportedAttempt::Token(token) => self.state.activities.get(&token.scheduled),
+            ReportedAttempt::Token(token) => self.state.activities.get(&token.scheduled).map(Box::as_ref),
             ReportedAttempt::Activity(id) => pending.find(|activity| activity.attributes.activity_id == *id),
         };
         let of_current = |activity: &&PendingActivity| match of {

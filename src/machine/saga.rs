@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    ActivityRole, ActivityScheduled, CompensationInput, EventAttributes, EventId, Failure, StuckReason, UnwindCause,
-    limits,
+    ActivityRole, ActivityScheduled, CompensationInput, EventAttributes, EventId, Failure, PendingChange, StuckReason,
+    UnwindCause, limits,
 };
 
 use super::decider::{Decider, undo_payload};
@@ -124,11 +124,18 @@ impl TurnBuilder<'_> {
     fn close_unwound(&mut self, cause: UnwindCause) {
         let by_definition = self.state.started().is_some_and(|started| started.definition.is_some());
         let amended = (by_definition || !self.state.saga.is_empty()) && !self.state.leaves_something();
+        let next = self.next_after(&cause);
+        if let Some(start) = &next {
+            self.change(PendingChange::FollowedBy { run_id: start.run_id });
+        }
         self.emit(match cause {
             UnwindCause::Failed(failure) => EventAttributes::WorkflowExecutionFailed { failure, amended },
             UnwindCause::Canceled(failure) => EventAttributes::WorkflowExecutionCanceled { failure, amended },
             UnwindCause::TimedOut => EventAttributes::WorkflowExecutionTimedOut { amended },
         });
+        if let Some(start) = next {
+            self.follow_as(start);
+        }
     }
 
     pub(super) fn emit_stuck(&mut self, step: Option<EventId>, reason: StuckReason, failure: Failure) {

@@ -25,9 +25,11 @@ pub struct RunState {
     pub(super) phase: Phase,
     pub(super) parked: Option<ParkReason>,
     pub(super) cancel_requested: Option<String>,
-    pub(super) activities: BTreeMap<EventId, PendingActivity>,
+    // Boxed, as the steps are: a tree's nodes have room for eleven, and most runs have one at a time.
+    pub(super) activities: BTreeMap<EventId, Box<PendingActivity>>,
     pub(super) timers: BTreeMap<TimerId, PendingTimer>,
-    pub(super) signal_requests: BTreeSet<RequestId>,
+    /// Deduplication keys of signals, the chain's earlier ones included, with their places in the order of all.
+    pub(super) signal_requests: BTreeMap<RequestId, u64>,
     pub(super) saga: SagaLedger,
     /// What needs a person, by the scheduling event of the step concerned (`None`: the saga as a whole).
     pub(super) stuck: BTreeMap<Option<EventId>, StuckItem>,
@@ -54,6 +56,12 @@ pub struct RunState {
     pub(super) externals: BTreeMap<EventId, PendingExternal>,
     /// The run whose steps this one undoes.
     pub(super) adopted_from: Option<RunId>,
+    /// When the run is first decided about, unless that has begun.
+    pub(super) backoff_until: Option<Timestamp>,
+    /// The run that follows this one, which has ended.
+    pub(super) next_run: Option<RunId>,
+    /// Of its journal, as far as anybody said; not folded.
+    pub(super) history_bytes: u64,
     pub(super) task_due: bool,
     pub(super) since_task: Vec<Event>,
 }
@@ -77,6 +85,12 @@ impl RunState {
     #[must_use]
     pub fn started(&self) -> Option<&RunStarted> {
         self.started.as_deref()
+    }
+
+    /// This execution; `None` before its first event.
+    #[must_use]
+    pub fn run_id(&self) -> Option<RunId> {
+        Some(self.started.as_ref()?.run_id)
     }
 
     /// The time of the run's first event.
@@ -132,7 +146,7 @@ impl RunState {
 
     /// The activities that have not ended, in the order of their scheduling.
     pub fn activities(&self) -> impl Iterator<Item = &PendingActivity> {
-        self.activities.values()
+        self.activities.values().map(Box::as_ref)
     }
 
     /// The timers that have not fired, by name.
@@ -193,10 +207,11 @@ impl RunState {
         self.started.as_ref()?.saga.as_deref()
     }
 
-    /// Whether the decider has something to look at.
+    /// Whether the decider has something to look at at this time.
     #[must_use]
-    pub fn task_due(&self) -> bool {
-        self.task_due && self.phase == Phase::Running
+    pub fn task_due(&self, now: Timestamp) -> bool {
+        let may_begin = self.backoff_until.is_none_or(|until| until <= now);
+        self.task_due && self.phase == Phase::Running && may_begin
     }
 
     /// How the run stands.
@@ -222,7 +237,7 @@ impl RunState {
         // A clock that was set back must not hold up what the last turn found due.
         let now = now.max(self.last_time);
         let open = !self.is_closed();
-        self.activities.values().filter(move |activity| {
+        self.activities().filter(move |activity| {
             let nobody_has_it = !activity.is_suspended() && activity.held.is_none() && !activity.is_handed_over();
             open && nobody_has_it && activity.due <= now
         })
@@ -259,7 +274,7 @@ impl RunState {
         }
         let now = now.max(self.last_time);
         let timers = self.timers.values().map(|timer| timer.fire_at);
-        let waiting = self.activities.values().filter(|activity| !activity.is_suspended());
+        let waiting = self.activities().filter(|activity| !activity.is_suspended());
         let activities = waiting.flat_map(|activity| {
             let retry = (activity.due > now).then_some(activity.due);
             let attempt = activity.attempt_deadline().map(|(deadline, _)| deadline);
@@ -273,6 +288,10 @@ impl RunState {
             .chain(waits)
             .chain(locks)
             .chain(self.run_deadline())
+            .chain(
+                self.backoff_until
+                    .filter(|until| *until > now && self.phase == Phase::Running),
+            )
             .chain(self.unwind_deadline())
             .chain(self.desk_wake())
             .min()
@@ -286,26 +305,31 @@ impl RunState {
         if self.is_closed() {
             return None;
         }
-        let held = self.activities.values().any(|activity| activity.held.is_some());
+        let held = self.activities().any(|activity| activity.held.is_some());
         // Locks are granted from memory: it has to know of all that are held before it grants any.
         let locks = self
             .locks
             .values()
             .any(|lock| !matches!(lock.state, LockState::Refused(_)));
         let owes = held || locks || !self.externals.is_empty() || self.local_activities().next().is_some();
-        if self.parked.is_some() || self.task_due() || owes || self.attempts_due(now).next().is_some() {
+        if self.parked.is_some() || self.task_due(now) || owes || self.attempts_due(now).next().is_some() {
             return Some(Timestamp::EPOCH);
         }
         self.next_wake(now)
     }
 
-    /// When the run's time is up; `None` without a limit, and once a saga can only go forward or is going back already.
+    /// When the run's time is up, or that of its whole chain; `None` without a limit, and once a saga can only go forward or is going back already.
     #[must_use]
     pub fn run_deadline(&self) -> Option<Timestamp> {
         if self.phase != Phase::Running || self.saga.is_past_pivot() {
             return None;
         }
-        let limit = self.started.as_ref()?.run_timeout?;
-        Some(self.started_at.after(limit))
+        let started = self.started.as_ref()?;
+        let chain = started.chain.as_deref();
+        // A run's own time begins when its delay is over.
+        let from = chain.map_or(self.started_at, |chain| self.started_at.after(chain.backoff));
+        let own = started.run_timeout.map(|limit| from.after(limit));
+        let whole = chain.and_then(|chain| chain.expires_at);
+        own.into_iter().chain(whole).min()
     }
 }

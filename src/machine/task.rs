@@ -19,7 +19,7 @@ impl TurnBuilder<'_> {
             let decided = self.run_tasks(decider);
             self.advance(&*decider);
             decided?;
-            if !self.state.task_due() {
+            if !self.state.task_due(self.now) {
                 return Ok(());
             }
         }
@@ -34,7 +34,7 @@ impl TurnBuilder<'_> {
             }
             self.run_task(decider)?;
         }
-        match self.state.task_due() {
+        match self.state.task_due(self.now) {
             true => {
                 bad("the workflow code cancels what it has just scheduled, over and over, and does not come to rest")
             }
@@ -45,12 +45,14 @@ impl TurnBuilder<'_> {
     fn run_task(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
         let events = std::mem::take(&mut self.state.since_task);
         let updates = self.admissions.take_waiting();
-        let only_updates = !self.state.task_due();
+        let only_updates = !self.state.task_due(self.now);
+        let attributes = self.state.next_task();
         let task = Task {
             events: &events,
             updates: &updates,
             now: self.now,
             run: self.state,
+            task: &attributes,
         };
         let decided = decider.decide(&task);
         self.state.since_task = events;
@@ -62,7 +64,7 @@ impl TurnBuilder<'_> {
         if self.state.parked.is_some() {
             self.change(crate::model::PendingChange::Unparked);
         }
-        self.emit(EventAttributes::WorkflowTask(WorkflowTask::default()));
+        self.emit(EventAttributes::WorkflowTask(attributes));
         for command in commands {
             self.obey(command, &*decider);
         }
@@ -131,15 +133,14 @@ impl TurnBuilder<'_> {
             | Command::CompleteUpdate { .. }
             | Command::RejectUpdate { .. } => self.say(command),
             Command::CompleteWorkflow { result } => match self.state.saga_in_flight() {
-                None => {
-                    self.emit(EventAttributes::WorkflowExecutionCompleted { result });
-                }
+                None => self.complete(result),
                 Some(what) => {
                     let message = format!("the workflow returned while {what}");
                     let failure = Failure::non_retryable("StepInFlight", message);
                     self.unwind(UnwindCause::Failed(failure), decider);
                 }
             },
+            Command::ContinueAsNew(next) => self.continue_as_new(*next, decider),
             Command::FailWorkflow { failure } => self.unwind(UnwindCause::Failed(failure), decider),
             Command::CancelWorkflow { failure } => self.unwind(UnwindCause::Canceled(failure), decider),
         }
@@ -281,6 +282,16 @@ fn bad<T>(message: impl Into<String>) -> Result<T, ParkReason> {
 }
 
 impl RunState {
+    /// Attributes of the task that comes next.
+    fn next_task(&self) -> WorkflowTask {
+        let long = self.events > limits::HISTORY_EVENTS_SUGGEST;
+        WorkflowTask {
+            identity: String::new(),
+            history_bytes: self.history_bytes,
+            continue_as_new_suggested: long || self.history_bytes > limits::HISTORY_BYTES_SUGGEST,
+        }
+    }
+
     fn pending_by_id(&self, activity_id: &str) -> Option<EventId> {
         let found = self
             .activities
@@ -290,7 +301,7 @@ impl RunState {
     }
 
     /// What is still going on in the saga, unless the run is not going forward anyway.
-    fn saga_in_flight(&self) -> Option<String> {
+    pub(super) fn saga_in_flight(&self) -> Option<String> {
         if self.phase != Phase::Running {
             return None;
         }

@@ -6,6 +6,7 @@ use crate::model::{
     limits,
 };
 
+use super::chain::Successor;
 use super::decider::Decider;
 use super::state::RunState;
 use super::update::Admissions;
@@ -19,6 +20,8 @@ pub struct Decision {
     pub replies: Vec<Reply>,
     /// Why the decider could not do its task, if it could not. The inputs are journaled all the same.
     pub task_failure: Option<ParkReason>,
+    /// The run that follows this one, which has ended: its first turn is to be journaled together with this one's.
+    pub successor: Option<Successor>,
 }
 
 /// The answer to an input, to be given once the turn is durable.
@@ -30,6 +33,11 @@ pub enum Reply {
     StopAsked,
     /// It had been taken before; nothing changed.
     Duplicate,
+    /// This run has ended for it, and another one follows.
+    Begun {
+        /// That run.
+        run_id: RunId,
+    },
     /// It was refused; nothing changed.
     Rejected(Rejection),
 }
@@ -98,6 +106,12 @@ pub enum Rejection {
     /// The run is going back, or waits for a person: it takes no updates.
     #[error("the run does not go forward any more; it takes no updates")]
     NotGoingForward,
+    /// The run begins later: it follows a run that failed, or has a schedule.
+    #[error("the run begins at {at}; it takes no updates before that")]
+    NotBegun {
+        /// When it begins.
+        at: Timestamp,
+    },
     /// The run's code cannot decide about the update; nothing of it is recorded.
     #[error("the run's code cannot decide now: {0}")]
     CannotDecide(Box<ParkReason>),
@@ -113,24 +127,20 @@ pub enum Rejection {
 /// the machine would take that attempt for one that still waits.
 pub fn decide(state: &mut RunState, inputs: Vec<Input>, now: Timestamp, decider: &mut dyn Decider) -> Decision {
     let now = now.max(state.last_time);
-    let mut turn = TurnBuilder {
-        state,
-        now,
-        events: Vec::new(),
-        pending: Vec::new(),
-        admissions: Admissions::default(),
-    };
+    let mut turn = TurnBuilder::new(state, now);
     let inputs = inputs.into_iter().enumerate();
     let mut replies: Vec<Reply> = inputs
         .map(|(place, input)| turn.take(place, input, &*decider))
         .collect();
     let task_failure = turn.run_to_rest(decider).err();
     std::mem::take(&mut turn.admissions).answer(&mut replies, turn.state, task_failure.as_ref());
+    let successor = turn.successor.take();
     let turn = turn.finish();
     Decision {
         turn,
         replies,
         task_failure,
+        successor,
     }
 }
 
@@ -140,13 +150,7 @@ pub fn park(state: &mut RunState, reason: Option<ParkReason>, now: Timestamp) ->
         return None;
     }
     let now = now.max(state.last_time);
-    let mut turn = TurnBuilder {
-        state,
-        now,
-        events: Vec::new(),
-        pending: Vec::new(),
-        admissions: Admissions::default(),
-    };
+    let mut turn = TurnBuilder::new(state, now);
     turn.change(match reason {
         Some(reason) => PendingChange::Parked { reason },
         None => PendingChange::Unparked,
@@ -161,6 +165,21 @@ pub(super) struct TurnBuilder<'a> {
     events: Vec<Event>,
     pending: Vec<PendingChange>,
     pub(super) admissions: Admissions,
+    /// The run has ended, and this one follows.
+    pub(super) successor: Option<Successor>,
+}
+
+impl<'a> TurnBuilder<'a> {
+    pub(super) fn new(state: &'a mut RunState, now: Timestamp) -> Self {
+        Self {
+            state,
+            now,
+            events: Vec::new(),
+            pending: Vec::new(),
+            admissions: Admissions::default(),
+            successor: None,
+        }
+    }
 }
 
 impl TurnBuilder<'_> {
@@ -234,7 +253,7 @@ impl TurnBuilder<'_> {
         }
     }
 
-    fn finish(self) -> Option<Turn> {
+    pub(super) fn finish(self) -> Option<Turn> {
         if self.events.is_empty() && self.pending.is_empty() {
             return None;
         }

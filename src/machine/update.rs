@@ -68,11 +68,17 @@ impl Admissions {
 impl TurnBuilder<'_> {
     /// Takes an update in, for the decider to look at in this turn. The answer is only known after that.
     pub(super) fn admit_update(&mut self, input: usize, request: UpdateRequest) -> Result<Reply, Rejection> {
-        if self.state.updates.contains_key(&request.update_id) {
+        let id = &request.update_id;
+        if self.state.updates.contains_key(id) || self.state.was_updated_before(id) {
             return Ok(Reply::Duplicate);
         }
         if self.state.phase != Phase::Running {
             return Err(Rejection::NotGoingForward);
+        }
+        if let Some(at) = self.state.backoff_until.filter(|_| !self.state.is_delayed_start())
+            && at > self.now
+        {
+            return Err(Rejection::NotBegun { at });
         }
         let same = |asked: &(usize, UpdateId)| asked.1 == request.update_id;
         if !self.admissions.asked.iter().any(same) {
@@ -93,7 +99,7 @@ impl TurnBuilder<'_> {
 
     /// Whether the decider has something to look at.
     pub(super) fn wants_task(&self) -> bool {
-        self.state.task_due() || (!self.admissions.waiting.is_empty() && self.state.phase == Phase::Running)
+        self.state.task_due(self.now) || (!self.admissions.waiting.is_empty() && self.state.phase == Phase::Running)
     }
 
     /// Takes the refusals out of a task's commands: they are answers, and leave nothing else.

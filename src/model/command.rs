@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    ActivityId, ActivityOptions, ActivityType, ExternalCancel, ExternalSignal, Failure, LockName, Payload, SignalName,
-    StepName, StepSpec, TimerId, UpdateId, UpdateRequest, VersionMarker,
+    ActivityId, ActivityOptions, ActivityType, ContinueAsNew, ExternalCancel, ExternalSignal, Failure, LockName,
+    Payload, SignalName, StepName, StepSpec, TimerId, UpdateId, UpdateRequest, VersionMarker,
 };
 
 /// One request of a decider. Everything a decider can ask for is in this list.
@@ -94,6 +94,8 @@ pub enum Command {
         /// The answer.
         outcome: Result<Payload, Failure>,
     },
+    /// End the run, and have another one follow under its workflow id. Must be the last command.
+    ContinueAsNew(Box<ContinueAsNew>),
     /// End the run with a result. Must be the last command.
     CompleteWorkflow {
         /// The result.
@@ -147,7 +149,10 @@ impl Command {
     pub fn closes(&self) -> bool {
         matches!(
             self,
-            Command::CompleteWorkflow { .. } | Command::FailWorkflow { .. } | Command::CancelWorkflow { .. }
+            Command::CompleteWorkflow { .. }
+                | Command::FailWorkflow { .. }
+                | Command::CancelWorkflow { .. }
+                | Command::ContinueAsNew(_)
         )
     }
 
@@ -180,6 +185,7 @@ impl Command {
             Command::AcceptUpdate(_) => "AcceptUpdate",
             Command::RejectUpdate { .. } => "RejectUpdate",
             Command::CompleteUpdate { .. } => "CompleteUpdate",
+            Command::ContinueAsNew(_) => "ContinueAsNewWorkflowExecution",
             Command::CompleteWorkflow { .. } => "CompleteWorkflowExecution",
             Command::FailWorkflow { .. } => "FailWorkflowExecution",
             Command::CancelWorkflow { .. } => "CancelWorkflowExecution",

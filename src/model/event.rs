@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ActivityId, ActivityOptions, ActivityType, DefinitionDigest, EventId, ExternalCancel, ExternalSignal, Failure,
-    LocalActivityEnded, Payload, RequestId, RetryState, RunId, SagaAdopted, SagaDecided, SagaOptions,
-    SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted, SignalName, StepSpec,
-    StepVerdict, TimerId, Timestamp, UpdateCompleted, UpdateRequest, VersionMarker, WaitResult, WorkflowId,
-    WorkflowType,
+    ActivityId, ActivityOptions, ActivityType, ContinuedAsNew, DefinitionDigest, EventId, ExternalCancel,
+    ExternalSignal, Failure, LocalActivityEnded, Payload, RequestId, RetryState, RunChain, RunId, SagaAdopted,
+    SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted,
+    SignalName, StepSpec, StepVerdict, TimerId, Timestamp, UpdateCompleted, UpdateRequest, VersionMarker, WaitResult,
+    WorkflowId, WorkflowTask, WorkflowType,
 };
 
 /// How many ids a decided turn takes: it stands for WorkflowTaskScheduled, WorkflowTaskStarted and
@@ -64,6 +64,8 @@ pub enum EventAttributes {
         /// Who.
         identity: String,
     },
+    /// The run ended, and its code had another one follow.
+    WorkflowExecutionContinuedAsNew(Box<ContinuedAsNew>),
     /// Somebody asked the run to end.
     WorkflowExecutionCancelRequested {
         /// Why.
@@ -279,6 +281,8 @@ pub struct RunStarted {
     pub parent: Option<ParentRun>,
     /// What it can be found by.
     pub search_attributes: BTreeMap<String, Payload>,
+    /// Its place among the runs of its workflow id that follow one another; `None`: there is only this one.
+    pub chain: Option<Box<RunChain>>,
 }
 
 /// The run whose step another run is.
@@ -302,16 +306,6 @@ pub struct WorkflowSignaled {
     /// Who sent it.
     pub identity: String,
 }
-
-/// Attributes of a decided turn.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct WorkflowTask {
-    /// Which build of which code decided; empty when unknown.
-    pub identity: TaskIdentity,
-}
-
-/// Who decided a turn: free text, by default the package and version of the program.
-pub type TaskIdentity = String;
 
 /// Attributes of a scheduled activity.
 #[derive(Clone, Debug, PartialEq)]
@@ -390,6 +384,7 @@ impl EventAttributes {
                 | E::WorkflowExecutionTimedOut { .. }
                 | E::WorkflowExecutionCanceled { .. }
                 | E::WorkflowExecutionTerminated { .. }
+                | E::WorkflowExecutionContinuedAsNew(_)
         )
     }
 
@@ -404,6 +399,7 @@ impl EventAttributes {
             E::WorkflowExecutionTimedOut { .. } => "WorkflowExecutionTimedOut",
             E::WorkflowExecutionCanceled { .. } => "WorkflowExecutionCanceled",
             E::WorkflowExecutionTerminated { .. } => "WorkflowExecutionTerminated",
+            E::WorkflowExecutionContinuedAsNew(_) => "WorkflowExecutionContinuedAsNew",
             E::WorkflowExecutionCancelRequested { .. } => "WorkflowExecutionCancelRequested",
             E::WorkflowExecutionSignaled(_) => "WorkflowExecutionSignaled",
             E::WorkflowTask(_) => "WorkflowTaskCompleted",

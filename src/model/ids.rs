@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::limits;
+use super::{Timestamp, limits};
 
 /// Why a text cannot be used as an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -203,6 +203,42 @@ impl RunId {
                 .as_bytes(),
         )
     }
+
+    /// The id of the run that follows this one at this time. Made from both, so that nobody has to draw one; newer than
+    /// this one in any case, also when the clock was set back.
+    #[must_use]
+    pub fn following(self, now: Timestamp) -> Self {
+        let bits = u128::from_be_bytes(self.0);
+        let own_millis = u64::try_from(bits >> 80).unwrap_or_default();
+        let now_millis = u64::try_from(now.as_micros() / 1_000).unwrap_or_default();
+        let (high, low) = (
+            u64::try_from(bits >> 64).unwrap_or_default(),
+            bits & u128::from(u64::MAX),
+        );
+        let low = u64::try_from(low).unwrap_or_default();
+        let first = mix(high ^ mix(low));
+        let second = mix(first ^ low);
+        let mut random = [0; 10];
+        for (to, from) in random
+            .iter_mut()
+            .zip(first.to_be_bytes().into_iter().chain(second.to_be_bytes()))
+        {
+            *to = from;
+        }
+        let id = Self::from_parts(own_millis.max(now_millis), &random);
+        match id > self {
+            true => id,
+            false => Self::from_parts(own_millis.max(now_millis).saturating_add(1), &random),
+        }
+    }
+}
+
+/// Spreads bits (the mixing function of SplitMix64).
+fn mix(bits: u64) -> u64 {
+    let bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }
 
 impl fmt::Display for RunId {
@@ -286,5 +322,20 @@ mod tests {
         let late = RunId::from_parts(1_001, &[0; 10]);
         assert!(early < late);
         assert_eq!(early.to_string().parse::<RunId>().unwrap(), early);
+    }
+
+    #[test]
+    fn a_following_run_id_is_newer_whatever_the_clock_says_and_the_same_when_made_again() {
+        let mut seen = std::collections::BTreeSet::new();
+        for last in 0..=255 {
+            let run = RunId::from_parts(1_000, &[last; 10]);
+            assert!(run.following(Timestamp::EPOCH) > run, "the clock was set back");
+            for now in [1_000_000, 5_000_000].map(Timestamp::from_micros) {
+                let next = run.following(now);
+                assert!(next > run, "{next} after {run}");
+                assert_eq!(next, run.following(now));
+                assert!(seen.insert(next), "{next} twice");
+            }
+        }
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    AttemptReport, Decide, DefinitionDigest, EventId, Failure, HoldReason, LockName, ParentRun, Payload, Reported,
-    RequestId, RunId, SagaAdopted, SagaOptions, SignalName, Timestamp, UpdateRequest, WorkflowId, WorkflowType,
+    AttemptReport, Decide, DefinitionDigest, EventId, Failure, HoldReason, IdPolicies, LockName, ParentRun, Payload,
+    Reported, RequestId, RunChain, RunId, SagaAdopted, SagaOptions, SignalName, Timestamp, UpdateRequest, WorkflowId,
+    WorkflowType,
 };
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
@@ -156,6 +157,10 @@ pub struct StartRun {
     pub parent: Option<ParentRun>,
     /// What it can be found by.
     pub search_attributes: BTreeMap<String, Payload>,
+    /// What it means when its workflow id is not new.
+    pub ids: IdPolicies,
+    /// Its place among the runs of its workflow id, and what makes it have a next one; `None`: it is alone.
+    pub chain: Option<Box<RunChain>>,
     /// The steps of another run, which this one is started to undo.
     pub adopted: Option<Box<SagaAdopted>>,
 }

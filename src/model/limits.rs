@@ -27,6 +27,19 @@ pub const HISTORY_EVENTS_MAX: u64 = 51_200;
 /// Events of one run from which on a warning is logged once.
 pub const HISTORY_EVENTS_WARN: u64 = 10_240;
 
+/// Events of one run from which on its code is told to continue as a new run; Temporal's number. Enforced by nobody.
+pub const HISTORY_EVENTS_SUGGEST: u64 = 4_096;
+
+/// Bytes of one run's history from which on its code is told so; Temporal's number. Enforced by nobody.
+pub const HISTORY_BYTES_SUGGEST: u64 = 4 * 1024 * 1024;
+
+/// Signals that a run may hand on to the one that follows it: they are one turn. Enforced by `sdk`.
+pub const SIGNALS_CARRIED_MAX: usize = 2_000;
+
+/// Deduplication keys that a run is given by the one before it, of signals and of updates each: a sender repeats itself within
+/// moments, so the latest do, and a chain may be endless. Enforced by `machine`.
+pub const REQUESTS_CARRIED_MAX: usize = 1_000;
+
 /// Bytes of one run's history. Temporal's limit. Enforced by `runtime`.
 pub const HISTORY_BYTES_MAX: u64 = 50 * 1024 * 1024;
 
@@ -43,6 +56,9 @@ pub const UPDATES_MAX: usize = 2_000;
 /// Runs replayed at once in one engine to answer queries about runs that are not in memory. Each takes a thread of the
 /// blocking pool and the run's whole history. Enforced by `runtime`.
 pub const QUERY_REPLAYS_MAX: usize = 4;
+
+/// A turn that takes longer is logged: its code holds up all runs of its shard. Enforced by `runtime`.
+pub const TURN_SLOW: Duration = Duration::from_secs(1);
 
 /// Steps of one saga definition: every step may be pending at once.
 pub const STEPS_MAX: usize = 1_000;
@@ -84,6 +100,20 @@ pub const SHARD_REQUESTS_MAX: usize = 4_096;
 /// Runs that a shard begins in one of its rounds, while others wait: what is under way comes first. A round of a busy shard has
 /// hundreds of turns.
 pub const SHARD_STARTS_PER_ROUND: usize = 32;
+
+/// Runs that are due, and that a shard wakes in one of its rounds: as many as it begins.
+pub const SHARD_WAKES_PER_ROUND: usize = 32;
+
+/// Turns of one shard under way to the disk from which on it wakes no more runs that are due: what is live waits for the disk,
+/// and more would only wait with it, in memory.
+pub const SHARD_TURNS_FULL: usize = 512;
+
+/// Live runs of one shard from which on those that are woken because they are due, thousands of them after a start, have the
+/// idle ones passivated at once and not in their time: some 40 MiB.
+pub const SHARD_LIVE_RECOVERING: usize = 2_048;
+
+/// The same for runs that begin: they may be spoken to again soon, but not at any price. Some 300 MiB.
+pub const SHARD_LIVE_FULL: usize = 16_384;
 
 /// Attempts of one shard that may wait for a thread before the shard begins no more runs: work for some hundredths of a second.
 pub const SHARD_BACKLOG_MAX: usize = 1_024;

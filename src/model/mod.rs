@@ -1,6 +1,7 @@
 //! The words of amends as data: ids, time, payloads, failures, retry policies, commands, inputs and events.
 //! Must not live here: behaviour beyond a value's own arithmetic, I/O, clocks, serialisation formats.
 
+mod chain;
 mod child;
 mod command;
 mod decision;
@@ -26,11 +27,12 @@ mod turn;
 mod undo;
 mod version;
 
+pub use chain::{ContinueAsNew, ContinuedAsNew, IdConflictPolicy, IdPolicies, IdReusePolicy, Initiator, RunChain};
 pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 pub use command::{Command, ScheduleActivity, WaitStep};
 pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};
-pub use event::{ActivityRole, ActivityScheduled, ParentRun, RunStarted, TaskIdentity, WorkflowSignaled};
-pub use event::{Event, EventAttributes, TURN_EVENT_IDS, WorkflowTask};
+pub use event::{ActivityRole, ActivityScheduled, ParentRun, RunStarted, WorkflowSignaled};
+pub use event::{Event, EventAttributes, TURN_EVENT_IDS};
 pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
 #[cfg(feature = "runtime")]
 pub(crate) use ids::check as check_id;
@@ -62,6 +64,6 @@ pub use status::{Outcome, ParkReason, RunStatus, StuckReason};
 pub use task_token::{TaskToken, TaskTokenError};
 pub use throttle::{ActivityLimits, Breaker, Rate};
 pub use time::Timestamp;
-pub use turn::{HoldReason, PendingChange, Turn};
+pub use turn::{HoldReason, PendingChange, TaskIdentity, Turn, WorkflowTask};
 pub use undo::Undo;
 pub use version::{DEFAULT_VERSION, VersionMarker};

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use super::{Choice, Event, EventAttributes, Failure, FailureKind, Payload, PendingChange, Turn, UnwindCause};
+use super::{
+    Choice, Event, EventAttributes, Failure, FailureKind, Payload, PendingChange, RunStarted, Turn, UnwindCause,
+};
 
 /// What is done to each piece of users' data.
 pub trait Visit {
@@ -44,6 +46,7 @@ impl Turn {
                 | PendingChange::Parked { .. }
                 | PendingChange::Unparked
                 | PendingChange::LocalBegun { .. }
+                | PendingChange::FollowedBy { .. }
                 | PendingChange::LocalForgotten { .. }
                 | PendingChange::HandedOver { .. } => {}
             }
@@ -60,7 +63,8 @@ impl Event {
     pub fn visit_data<V: Visit>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
         use EventAttributes as E;
         match &mut self.attributes {
-            E::WorkflowExecutionStarted(started) => visitor.payload(&mut Arc::make_mut(started).input),
+            E::WorkflowExecutionStarted(started) => Arc::make_mut(started).visit_data(visitor),
+            E::WorkflowExecutionContinuedAsNew(next) => visitor.payload(&mut next.input),
             E::WorkflowExecutionCompleted { result } | E::ActivityTaskCompleted { result, .. } => {
                 visitor.payload(result)
             }
@@ -83,6 +87,22 @@ impl Event {
             E::WorkflowExecutionUpdateCompleted(update) => outcome(&mut update.outcome, visitor),
             E::SignalExternalWorkflowExecutionInitiated(signal) => visitor.payload(&mut signal.input),
             _ => self.attributes.visit_saga_data(visitor),
+        }
+    }
+}
+
+impl RunStarted {
+    fn visit_data<V: Visit>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
+        visitor.payload(&mut self.input)?;
+        let Some(chain) = &mut self.chain else {
+            return Ok(());
+        };
+        if let Some(last) = &mut chain.last_failure {
+            failure(last, visitor)?;
+        }
+        match &mut chain.last_result {
+            Some(last) => visitor.payload(last),
+            None => Ok(()),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Failure, Payload};
+use super::{Failure, Payload, RunId};
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +29,8 @@ pub enum RunStatus {
     Terminated,
     /// Ended because its time was up; it had no saga steps.
     TimedOut,
+    /// Ended, and its code had another run follow.
+    ContinuedAsNew,
 }
 
 impl RunStatus {
@@ -53,11 +55,12 @@ impl RunStatus {
             RunStatus::Canceled => "canceled",
             RunStatus::Terminated => "terminated",
             RunStatus::TimedOut => "timed-out",
+            RunStatus::ContinuedAsNew => "continued-as-new",
         }
     }
 
     /// Every status, open ones first.
-    pub const ALL: [RunStatus; 10] = [
+    pub const ALL: [RunStatus; 11] = [
         RunStatus::Running,
         RunStatus::Unwinding,
         RunStatus::Stuck,
@@ -68,6 +71,7 @@ impl RunStatus {
         RunStatus::Canceled,
         RunStatus::Terminated,
         RunStatus::TimedOut,
+        RunStatus::ContinuedAsNew,
     ];
 }
 
@@ -96,6 +100,11 @@ pub enum Outcome {
     },
     /// Its time was up; there were no saga steps.
     TimedOut,
+    /// Another run followed, because its code asked for that.
+    ContinuedAsNew {
+        /// That run.
+        new_run_id: RunId,
+    },
 }
 
 impl Outcome {
@@ -109,6 +118,7 @@ impl Outcome {
             Outcome::Canceled(_) => RunStatus::Canceled,
             Outcome::Terminated { .. } => RunStatus::Terminated,
             Outcome::TimedOut => RunStatus::TimedOut,
+            Outcome::ContinuedAsNew { .. } => RunStatus::ContinuedAsNew,
         }
     }
 }

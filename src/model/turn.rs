@@ -1,7 +1,7 @@
 //! The unit of atomicity. Lives here: one turn as data: its events, and the changes of the run's pending record. Must
 //! not live here: its wire form.
 
-use super::{ActivityType, Event, EventId, Failure, ParkReason, Payload, Timestamp};
+use super::{ActivityType, Event, EventId, Failure, ParkReason, Payload, RunId, Timestamp};
 
 /// What one decision wrote: all of it becomes durable, or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +56,11 @@ pub enum PendingChange {
     },
     /// The run goes on.
     Unparked,
+    /// The run ends with this turn, and another one of its chain follows: by its retry policy or its schedule.
+    FollowedBy {
+        /// The run that follows.
+        run_id: RunId,
+    },
     /// A local activity is wanted.
     LocalBegun {
         /// Which of the run's local activities.
@@ -98,3 +103,17 @@ pub enum HoldReason {
     /// The circuit breaker of its activity type is open.
     Breaker,
 }
+
+/// Attributes of a decided turn.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct WorkflowTask {
+    /// Which build of which code decided; empty when unknown.
+    pub identity: TaskIdentity,
+    /// Bytes of the history when it was decided, as far as that was known.
+    pub history_bytes: u64,
+    /// The code was told that it should continue as a new run.
+    pub continue_as_new_suggested: bool,
+}
+
+/// Who decided a turn: free text, by default the package and version of the program.
+pub type TaskIdentity = String;

@@ -73,7 +73,10 @@ impl CodeDecider {
             };
             let led_to = turns.peek().copied().unwrap_or_default();
             let updates = Updates::Recorded(accepted_in(led_to));
-            decider.turn(portion, Occasion::again(task.time, led_to), updates)?;
+            let EventAttributes::WorkflowTask(attributes) = &task.attributes else {
+                break;
+            };
+            decider.turn(portion, Occasion::again(task.time, attributes, led_to), updates)?;
             decider.seen = Some(task.id);
         }
         Ok(decider)
@@ -297,9 +300,10 @@ impl CodeDecider {
         if self.waker.was_woken_by_foreigner() {
             return Err(ParkReason::ForeignFuture);
         }
-        let next = self.after_the_last().plus(TURN_EVENT_IDS);
+        let task = self.after_the_last();
+        let next = task.plus(TURN_EVENT_IDS);
         let run = self.run.as_mut().ok_or_else(no_beginning)?;
-        let before = run.begin_turn(&occasion);
+        let before = run.begin_turn(&occasion, task);
         let rest = run.rest(&self.workflow, &self.waker, updates, occasion.only_updates);
         if let Some(refusal) = run.core.borrow_mut().take_refusal() {
             return Err(versions::park_reason(refusal, next));
@@ -307,9 +311,9 @@ impl CodeDecider {
         let rest = rest?;
         let mut commands = run.core.borrow_mut().take_commands();
         match rest {
-            Rest::Ended(result) => {
+            Rest::Ended(ending) => {
                 self.over = true;
-                commands.push(run.closing_command(result));
+                commands.push(run.closing_command(ending));
                 run.put_away()?;
             }
             Rest::Waiting if !run.core.borrow().is_waiting() => return Err(ParkReason::ForeignFuture),
@@ -351,8 +355,8 @@ impl Decider for CodeDecider {
     }
 
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
-        let only_updates = !task.updates.is_empty() && !task.run.task_due();
-        let occasion = Occasion::live(task.now, only_updates);
+        let only_updates = !task.updates.is_empty() && !task.run.task_due(task.now);
+        let occasion = Occasion::live(task.now, task.task, only_updates);
         self.turn(task.events, occasion, Updates::Arrived(task.updates))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::machine::{Decider, QueryError, RunState, Task};
 use crate::model::{
-    Command, Event, EventAttributes, EventId, LocalActivity, ParkReason, Payload, Query, TURN_EVENT_IDS, WorkflowTask,
+    Command, Event, EventAttributes, EventId, LocalActivity, ParkReason, Payload, Query, TURN_EVENT_IDS,
 };
 use crate::sdk::Workflow;
 
@@ -87,7 +87,7 @@ impl CheckedDecider {
         self.history.push(Event {
             id,
             time: task.now,
-            attributes: EventAttributes::WorkflowTask(WorkflowTask::default()),
+            attributes: EventAttributes::WorkflowTask(task.task.clone()),
         });
         Ok(decided)
     }
@@ -118,7 +118,7 @@ impl Decider for CheckedDecider {
 /// Whether the machine forgets the turn, and shows its events again: nothing but updates had arrived, all refused.
 fn is_forgotten(task: &Task<'_>, decided: &[Command]) -> bool {
     let refusal = |command: &Command| matches!(command, Command::RejectUpdate { .. });
-    !task.updates.is_empty() && !task.run.task_due() && decided.iter().all(refusal)
+    !task.updates.is_empty() && !task.run.task_due(task.now) && decided.iter().all(refusal)
 }
 
 /// The first place where the commands differ, and both sides of it in words.
@@ -154,6 +154,7 @@ fn with_ordered_payload(command: &Command) -> Option<Command> {
         Command::ScheduleActivity(schedule) => &mut schedule.input,
         Command::RecordMarker { details, .. } => details,
         Command::SignalExternal(signal) => &mut signal.input,
+        Command::ContinueAsNew(next) => &mut next.input,
         Command::CompleteWorkflow { result }
         | Command::CompleteUpdate {
             outcome: Ok(result), ..

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     ActivityId, ActivityType, Command, Event, EventAttributes, EventId, Failure, LockName, SignalName, StepKind,
-    StepSpec, StuckReason, TimerId, UnwindCause, UpdateId, VersionMarker, WorkflowId,
+    StepSpec, StuckReason, TimerId, UnwindCause, UpdateId, VersionMarker, WorkflowId, WorkflowType,
 };
 
 /// A command as far as it is compared.
@@ -31,6 +31,7 @@ pub(super) enum Expected {
     CompleteUpdate(UpdateId),
     /// What code does not ask for, or what leaves no event, with its name.
     Unrecorded(&'static str),
+    ContinueAsNew(WorkflowType),
     Complete,
     /// With the failure as text, for the reader only.
     Fail(String),
@@ -68,6 +69,7 @@ impl Expected {
             | Command::SkipStep { .. }
             | Command::RunLocalActivity { .. }
             | Command::ForgetLocalActivity { .. } => Expected::Unrecorded(command.kind()),
+            Command::ContinueAsNew(next) => Expected::ContinueAsNew(next.workflow_type.clone()),
             Command::CompleteWorkflow { .. } => Expected::Complete,
             Command::FailWorkflow { failure } => Expected::Fail(failure.to_string()),
             Command::CancelWorkflow { .. } => Expected::Cancel,
@@ -118,6 +120,13 @@ impl Expected {
                 stuck.reason == StuckReason::FailedAfterPivot
             }
             // The machine does not complete a run over a step, or a rollback, in flight.
+            (Expected::ContinueAsNew(expected), E::WorkflowExecutionContinuedAsNew(next)) => {
+                *expected == next.workflow_type
+            }
+            // Nor does it let a saga be forgotten.
+            (Expected::ContinueAsNew(_), other) => {
+                verdict(other).is_some_and(|failure| failure.is_type("StepInFlight") || failure.is_type("SagaNotDone"))
+            }
             (Expected::Complete, other) => verdict(other).is_some_and(|failure| failure.is_type("StepInFlight")),
             _ => false,
         }
@@ -146,6 +155,7 @@ impl Expected {
             Expected::AcceptUpdate(id) => format!("AcceptUpdate (id {id})"),
             Expected::CompleteUpdate(id) => format!("CompleteUpdate (id {id})"),
             Expected::Unrecorded(kind) => (*kind).to_owned(),
+            Expected::ContinueAsNew(workflow_type) => format!("ContinueAsNewWorkflowExecution ({workflow_type})"),
             Expected::Complete => "CompleteWorkflowExecution".to_owned(),
             Expected::Fail(failure) => format!("FailWorkflowExecution ({failure})"),
             Expected::Cancel => "CancelWorkflowExecution".to_owned(),
@@ -173,6 +183,7 @@ pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
         | E::WorkflowExecutionCompleted { .. }
         | E::WorkflowExecutionFailed { .. }
         | E::WorkflowExecutionCanceled { .. }
+        | E::WorkflowExecutionContinuedAsNew(_)
         | E::SagaUnwindStarted(_) => true,
         // A step that is stuck does not concern the code, which just goes on waiting for it.
         E::SagaStuck(stuck) => stuck.step.is_none(),
@@ -282,6 +293,7 @@ pub(super) fn describe(event: &Event, ids: &ActivityIds) -> String {
             format!("{kind} {} (to {})", signal.name, signal.workflow_id)
         }
         E::RequestCancelExternalWorkflowExecutionInitiated(cancel) => format!("{kind} (of {})", cancel.workflow_id),
+        E::WorkflowExecutionContinuedAsNew(next) => format!("{kind} ({})", next.workflow_type),
         E::WorkflowExecutionFailed { failure, .. } => format!("{kind} ({failure})"),
         E::SagaUnwindStarted(unwind) => match &unwind.cause {
             UnwindCause::Failed(failure) => format!("{kind} (failed: {failure})"),

@@ -50,6 +50,7 @@ use crate::sdk::Registry;
 ///     saga: None,
 ///     parent: None,
 ///     search_attributes: Default::default(),
+///     chain: None,
 /// };
 /// let event = |id, attributes| Event { id: EventId(id), time: Timestamp::EPOCH, attributes };
 /// let mut history = vec![

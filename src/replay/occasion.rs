@@ -1,6 +1,7 @@
 //! What a turn of the code is about, beside events and updates. Must not live here: what the code makes of it (`run`).
 
-use crate::model::{Event, Timestamp};
+use crate::model::{Event, EventId, Timestamp, WorkflowTask};
+use crate::sdk::HistoryInfo;
 
 use super::run::Run;
 use super::versions;
@@ -13,32 +14,42 @@ pub(super) struct Occasion<'a> {
     led_to: Option<&'a [Event]>,
     /// Nothing but updates has arrived.
     pub(super) only_updates: bool,
+    /// The event that the turn becomes, or became.
+    task: &'a WorkflowTask,
 }
 
 impl<'a> Occasion<'a> {
     /// A turn that was not decided before.
-    pub(super) fn live(now: Timestamp, only_updates: bool) -> Self {
+    pub(super) fn live(now: Timestamp, task: &'a WorkflowTask, only_updates: bool) -> Self {
         Self {
             now,
             led_to: None,
             only_updates,
+            task,
         }
     }
 
     /// A turn that was decided before. One that came to nothing was forgotten: this one did not.
-    pub(super) fn again(now: Timestamp, led_to: &'a [Event]) -> Self {
+    pub(super) fn again(now: Timestamp, task: &'a WorkflowTask, led_to: &'a [Event]) -> Self {
         Self {
             now,
             led_to: Some(led_to),
             only_updates: false,
+            task,
         }
     }
 }
 
 impl Run {
-    /// Returns the time of the turn before.
-    pub(super) fn begin_turn(&mut self, occasion: &Occasion<'_>) -> Timestamp {
+    /// `id`: of the turn's task. Returns the time of the turn before.
+    pub(super) fn begin_turn(&mut self, occasion: &Occasion<'_>, id: EventId) -> Timestamp {
         let mut core = self.core.borrow_mut();
+        core.set_history(HistoryInfo {
+            // As Temporal counts: the task's second event is the last one that the code may know of.
+            events: id.plus(1).0,
+            bytes: occasion.task.history_bytes,
+            continue_as_new_suggested: occasion.task.continue_as_new_suggested,
+        });
         let before = core.set_now(occasion.now);
         match occasion.led_to {
             Some(led_to) => {

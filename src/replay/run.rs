@@ -22,7 +22,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::machine::QueryError;
 use crate::model::{Command, Failure, ParkReason, Payload, Query, RunStarted, UpdateId, UpdateRequest, limits};
-use crate::sdk::{Core, RunIdentity, UpdateHandler, Workflow, WorkflowContext};
+use crate::sdk::{Core, UpdateHandler, Workflow, WorkflowContext};
 
 use super::root_waker::RootWaker;
 
@@ -76,10 +76,18 @@ impl Handling {
     }
 }
 
+/// How the code ended.
+pub(super) enum Ending {
+    /// Its function returned.
+    Returned(Result<Payload, Failure>),
+    /// It, or one of its handlers, wants another run to follow.
+    ContinuedAsNew,
+}
+
 /// What the code came to in one turn.
 pub(super) enum Rest {
     /// It ended.
-    Ended(Result<Payload, Failure>),
+    Ended(Ending),
     /// It waits.
     Waiting,
     /// There was nothing but updates, all refused: it was not even asked.
@@ -114,9 +122,9 @@ impl Polls {
 }
 
 impl Run {
-    pub(super) fn new(started: &RunStarted) -> Self {
+    pub(super) fn new(started: &Arc<RunStarted>) -> Self {
         Self {
-            core: Rc::new(RefCell::new(Core::new(RunIdentity::from(started)))),
+            core: Rc::new(RefCell::new(Core::new(Arc::clone(started)))),
             future: None,
             handlers: Vec::new(),
             input: Some(started.input.clone()),
@@ -258,7 +266,7 @@ impl Run {
     }
 
     /// Polls until the code neither ends nor wakes itself, nor any condition is met.
-    fn poll_to_rest(&mut self, polls: &mut Polls) -> Result<Option<Result<Payload, Failure>>, ParkReason> {
+    fn poll_to_rest(&mut self, polls: &mut Polls) -> Result<Option<Ending>, ParkReason> {
         loop {
             if let Some(ended) = self.poll_while_woken(polls)? {
                 return Ok(Some(ended));
@@ -281,16 +289,21 @@ impl Run {
         }
     }
 
-    fn poll_while_woken(&mut self, polls: &mut Polls) -> Result<Option<Result<Payload, Failure>>, ParkReason> {
+    fn poll_while_woken(&mut self, polls: &mut Polls) -> Result<Option<Ending>, ParkReason> {
         loop {
             polls.take()?;
             polls.waker.take_woken();
             self.poll_handlers(&polls.task)?;
+            // A handler may have asked for it, perhaps before its first await.
+            if self.core.borrow().continues_as_new() {
+                return Ok(Some(Ending::ContinuedAsNew));
+            }
             let Some(future) = &mut self.future else {
                 return Ok(None);
             };
             match caught(|| future.as_mut().poll(&mut Context::from_waker(&polls.task)))? {
-                Poll::Ready(result) => return Ok(Some(result)),
+                Poll::Ready(result) => return Ok(Some(Ending::Returned(result))),
+                Poll::Pending if self.core.borrow().continues_as_new() => return Ok(Some(Ending::ContinuedAsNew)),
                 Poll::Pending if polls.waker.take_woken() => {}
                 Poll::Pending => return Ok(None),
             }
@@ -349,7 +362,17 @@ impl Run {
         }
     }
 
-    pub(super) fn closing_command(&self, result: Result<Payload, Failure>) -> Command {
+    pub(super) fn closing_command(&self, ending: Ending) -> Command {
+        let result = match ending {
+            Ending::Returned(result) => result,
+            Ending::ContinuedAsNew => match self.core.borrow_mut().take_continuation() {
+                Some(next) => return Command::ContinueAsNew(Box::new(next)),
+                None => Err(Failure::non_retryable(
+                    "ContinueAsNew",
+                    "nothing says how the run continues",
+                )),
+            },
+        };
         let result = result.and_then(|payload| {
             payload.checked().map_err(|error| {
                 let message = format!("the workflow's result cannot be recorded: {error}");

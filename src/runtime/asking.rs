@@ -53,6 +53,10 @@ impl Gateway {
             reply,
         });
         match asked.await {
+            // The newest run may have been followed by another one just now, which is better asked itself.
+            Err(RequestError::Rejected(Rejection::Closed)) if run_id.is_none() && self.has_open_run(workflow_id)? => {
+                return Box::pin(self.query(workflow_id, None, query)).await;
+            }
             Ok(Err(QueryError::NotHere)) | Err(RequestError::Rejected(Rejection::Closed)) => {}
             answer => return answer,
         }
@@ -81,7 +85,8 @@ impl Gateway {
                 reply,
             });
             match asked.await {
-                Err(RequestError::Rejected(Rejection::Closed)) => {
+                // An earlier run of its chain may have had it.
+                Err(RequestError::Rejected(Rejection::Closed) | RequestError::UnknownUpdate(_)) => {
                     return self.recorded_update(workflow_id, run_id, update_id);
                 }
                 Err(RequestError::Interrupted) if self.shared().is_draining() => {
@@ -102,10 +107,26 @@ impl Gateway {
         run_id: Option<RunId>,
         update_id: &UpdateId,
     ) -> Result<Result<Payload, Failure>, RequestError> {
-        let run_id = self.stored_run(workflow_id, run_id)?;
-        let state = load_state(&self.shared().codecs, &*self.store()?, run_id)?;
-        let outcome = state.update_outcome(update_id.as_str());
-        outcome.ok_or_else(|| RequestError::UnknownUpdate(update_id.clone()))
+        // Whoever repeats an update asks the newest run of the chain, or the one that it knew first.
+        let asked = self.stored_run(workflow_id, run_id)?;
+        for earlier in [true, false] {
+            let mut next = Some(asked);
+            while let Some(run_id) = next {
+                let store = self.store()?;
+                if store.head(run_id)?.is_none() {
+                    break;
+                }
+                let state = load_state(&self.shared().codecs, &*store, run_id)?;
+                if let Some(outcome) = state.update_outcome(update_id.as_str()) {
+                    return Ok(outcome);
+                }
+                next = match earlier {
+                    true => state.previous_run(),
+                    false => state.next_run(),
+                };
+            }
+        }
+        Err(RequestError::UnknownUpdate(update_id.clone()))
     }
 
     fn stored_run(&self, workflow_id: &WorkflowId, run_id: Option<RunId>) -> Result<RunId, RequestError> {

@@ -29,8 +29,8 @@ use tokio::sync::oneshot;
 use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 use crate::machine::{PendingActivity, RunState};
 use crate::model::{
-    ActivityRole, ActivityType, AttemptOutcome, Failure, Input, Outcome, ParentRun, Payload, RequestId, RunId,
-    StartRun, Undo, WorkflowId, WorkflowType,
+    ActivityRole, ActivityType, AttemptOutcome, Failure, IdPolicies, Input, Outcome, ParentRun, Payload, RequestId,
+    RunId, StartRun, Undo, WorkflowId, WorkflowType,
 };
 use crate::sdk::{ActivityInfo, CancelFlag};
 
@@ -173,7 +173,7 @@ impl Attendant {
                 }
             }
         };
-        ended.map(|outcome| self.meaning(&id, run_id, outcome))
+        ended.map(|(last, outcome)| self.meaning(&id, last, outcome))
     }
 
     /// The child that an earlier attempt started, or a new one. What an engine with other definitions thinks of a start
@@ -217,6 +217,13 @@ impl Attendant {
             }
             Outcome::Amended(failure) => (failure, true),
             Outcome::Failed(failure) | Outcome::Canceled(failure) => (failure, !self.leaves_something(run_id)),
+            Outcome::ContinuedAsNew { .. } => {
+                // Never the last of its chain.
+                return Err(Failure::non_retryable(
+                    "ChildFailed",
+                    name("continued, and nobody knows as what"),
+                ));
+            }
             Outcome::TimedOut => {
                 let failure = Failure::timeout(crate::model::TimeoutKind::ScheduleToClose);
                 (failure, !self.leaves_something(run_id))
@@ -295,7 +302,7 @@ impl Attendant {
                 return Ok(Err(Failure::non_retryable("ChildNotUndone", message)));
             }
         };
-        Ok(match self.end_of(&id, run_id, Some(watch)).await? {
+        Ok(match self.end_of(&id, run_id, Some(watch)).await?.1 {
             Outcome::Amended(_) => Ok(Payload::null()),
             other => {
                 let message = format!(
@@ -329,6 +336,8 @@ impl Attendant {
             saga: code.and_then(|code| code.saga_options().cloned()).map(Box::new),
             parent: Some(self.order.parent.clone()),
             search_attributes: BTreeMap::new(),
+            ids: IdPolicies::default(),
+            chain: None,
             adopted: None,
         };
         if let Some(saga) = saga {
@@ -356,6 +365,8 @@ impl Attendant {
             saga: started.saga.clone(),
             parent: Some(self.order.parent.clone()),
             search_attributes: started.search_attributes.clone(),
+            ids: IdPolicies::default(),
+            chain: None,
             adopted: Some(Box::new(adopted)),
         }))
     }

@@ -137,6 +137,8 @@ fn how_many_fit(jobs: &[impl Weigh]) -> usize {
 pub(super) struct Outbox<J> {
     queue: Arc<CommitQueue<J>>,
     jobs: RefCell<Vec<J>>,
+    /// How many were put here of which nothing has been heard yet.
+    out: Cell<usize>,
     /// Somebody will hand them over.
     planned: Cell<bool>,
 }
@@ -146,6 +148,7 @@ impl<J: Weigh + 'static> Outbox<J> {
         Rc::new(Self {
             queue,
             jobs: RefCell::new(Vec::new()),
+            out: Cell::new(0),
             planned: Cell::new(false),
         })
     }
@@ -154,10 +157,26 @@ impl<J: Weigh + 'static> Outbox<J> {
     /// lone one at once, many together.
     pub(super) fn put(self: &Rc<Self>, job: J) {
         self.jobs.borrow_mut().push(job);
+        self.out.set(self.out.get().saturating_add(1));
         if !self.planned.replace(true) {
             let outbox = Rc::clone(self);
             actix::spawn(async move { outbox.hand_over() });
         }
+    }
+
+    /// How many turns are on their way.
+    pub(super) fn under_way(&self) -> usize {
+        self.out.get()
+    }
+
+    /// So many of them have become durable, or come back.
+    pub(super) fn settled(&self, jobs: usize) {
+        self.out.set(self.out.get().saturating_sub(jobs));
+    }
+
+    /// Nothing will be heard of those that are on their way.
+    pub(super) fn forget(&self) {
+        self.out.set(0);
     }
 
     fn hand_over(&self) {

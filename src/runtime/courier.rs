@@ -99,6 +99,11 @@ fn had_it(gateway: &Gateway, workflow_id: &WorkflowId, run_id: Option<RunId>, ke
                 signal.request_id.as_ref().is_some_and(|known| known.as_str() == key)
             }
             EventAttributes::WorkflowExecutionCancelRequested { identity, .. } => identity == key,
+            // An earlier run of its chain may have had it.
+            EventAttributes::WorkflowExecutionStarted(started) => {
+                let known = started.chain.as_deref().map(|chain| &chain.signal_requests);
+                known.is_some_and(|known| known.iter().any(|known| known.as_str() == key))
+            }
             _ => false,
         }))
 }

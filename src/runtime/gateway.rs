@@ -8,12 +8,13 @@ use std::time::Duration;
 use actix::Addr;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::machine::Rejection;
 use crate::model::{Input, LockName, Outcome, RunId, StartRun, WorkflowId, limits};
 use crate::store::Store;
 
 use super::entropy::Entropy;
 use super::error::RequestError;
-use super::messages::{Admission, Deliver, Delivered, ReleaseAttempt, Start, Stop, WakeRun, Watch, Watched};
+use super::messages::{Admission, Deliver, Delivered, Ended, ReleaseAttempt, Start, Stop, WakeRun, Watch, Watched};
 use super::recovery::load_state;
 use super::shard::ShardActor;
 use super::shared::{Shared, shard_of};
@@ -85,21 +86,72 @@ impl Gateway {
     ) -> Result<(Delivered, oneshot::Receiver<Watched>), RequestError> {
         start.run_id = Entropy.run_id(self.shared.clock.now());
         let port = self.port(&start.workflow_id)?;
-        let admission = self.admit(port).await?;
-        let (reply, answer) = oneshot::channel();
-        let (watch, outcome) = oneshot::channel();
-        port.addr.do_send(Start {
-            start: Box::new(start),
-            reply,
-            watch,
-            admission,
-        });
-        let delivered = answer.await.map_err(|_| RequestError::Interrupted)??;
-        Ok((delivered, outcome))
+        loop {
+            let admission = self.admit(port).await?;
+            let (reply, answer) = oneshot::channel();
+            let (watch, outcome) = oneshot::channel();
+            port.addr.do_send(Start {
+                start: Box::new(start.clone()),
+                reply,
+                watch,
+                admission,
+            });
+            match answer.await.map_err(|_| RequestError::Interrupted)? {
+                Ok(delivered) => return Ok((delivered, outcome)),
+                // It came to a run at its very end: the shard knows by now.
+                Err(RequestError::Rejected(Rejection::Closed)) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
-    /// Hands an input to an open run. Answers once it is durable.
+    /// Hands an input to an open run; without a run's id, to whichever is open. Answers once it is durable.
     pub(crate) async fn deliver(
+        &self,
+        workflow_id: WorkflowId,
+        run_id: Option<RunId>,
+        input: Input,
+    ) -> Result<Delivered, RequestError> {
+        if run_id.is_some() {
+            return self.deliver_once(workflow_id, run_id, input).await;
+        }
+        loop {
+            match self.deliver_once(workflow_id.clone(), None, input.clone()).await {
+                Err(RequestError::Rejected(Rejection::Closed)) if self.has_open_run(&workflow_id)? => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Hands an input to the open run of the chain that this run is a part of.
+    pub(crate) async fn deliver_to_chain(
+        &self,
+        workflow_id: &WorkflowId,
+        run_id: RunId,
+        input: Input,
+    ) -> Result<Delivered, RequestError> {
+        let mut run_id = run_id;
+        loop {
+            match self
+                .deliver_once(workflow_id.clone(), Some(run_id), input.clone())
+                .await
+            {
+                Err(RequestError::Rejected(Rejection::Closed)) => match self.next_run(run_id)? {
+                    Some(next) => run_id = next,
+                    None => return Err(Rejection::Closed.into()),
+                },
+                answer => return answer,
+            }
+        }
+    }
+
+    /// A run of this id that has ended may have been followed by another one meanwhile.
+    pub(super) fn has_open_run(&self, workflow_id: &WorkflowId) -> Result<bool, RequestError> {
+        let newest = self.store()?.find(workflow_id)?;
+        Ok(newest.is_some_and(|head| !head.status.is_closed()))
+    }
+
+    async fn deliver_once(
         &self,
         workflow_id: WorkflowId,
         run_id: Option<RunId>,
@@ -129,13 +181,31 @@ impl Gateway {
         Ok(outcome)
     }
 
-    /// Waits until a run has ended; `watching` is what its start gave for that.
+    /// Waits until a run, and every run of its chain that follows it, has ended: how the last one did, and which that is.
     pub(crate) async fn outcome(
         &self,
         workflow_id: &WorkflowId,
         run_id: RunId,
+        watching: Option<oneshot::Receiver<Watched>>,
+    ) -> Result<(RunId, Outcome), RequestError> {
+        let mut run_id = run_id;
+        let mut watching = watching;
+        loop {
+            let ended = self.run_outcome(workflow_id, run_id, watching.take()).await?;
+            match ended.next {
+                Some(next) => run_id = next,
+                None => return Ok((run_id, ended.outcome)),
+            }
+        }
+    }
+
+    /// Waits until a run has ended; `watching` is what its start gave for that.
+    pub(crate) async fn run_outcome(
+        &self,
+        workflow_id: &WorkflowId,
+        run_id: RunId,
         mut watching: Option<oneshot::Receiver<Watched>>,
-    ) -> Result<Outcome, RequestError> {
+    ) -> Result<Ended, RequestError> {
         loop {
             let watch = match watching.take() {
                 Some(watch) => watch,
@@ -145,8 +215,8 @@ impl Gateway {
                 return watched;
             }
             // Not open (any more), or the engine lost its memory of it: the journal knows.
-            if let Some(outcome) = self.recorded_outcome(workflow_id, run_id)? {
-                return Ok(outcome);
+            if let Some(ended) = self.recorded_outcome(workflow_id, run_id)? {
+                return Ok(ended);
             }
             if self.shared.is_draining() {
                 return Err(RequestError::ShuttingDown);
@@ -156,16 +226,34 @@ impl Gateway {
         }
     }
 
-    fn recorded_outcome(&self, workflow_id: &WorkflowId, run_id: RunId) -> Result<Option<Outcome>, RequestError> {
+    fn recorded_outcome(&self, workflow_id: &WorkflowId, run_id: RunId) -> Result<Option<Ended>, RequestError> {
         let store = self.store()?;
         match store.head(run_id)? {
             None => Err(RequestError::NotFound(workflow_id.clone())),
             Some(head) if !head.status.is_closed() => Ok(None),
             Some(_) => {
                 let state = load_state(&self.shared.codecs, &*store, run_id)?;
-                Ok(state.outcome().cloned())
+                let next = state.next_run();
+                Ok(state.outcome().cloned().map(|outcome| Ended { outcome, next }))
             }
         }
+    }
+
+    /// The run of its chain that follows one that has ended; `None` when none does.
+    pub(crate) fn next_run(&self, run_id: RunId) -> Result<Option<RunId>, RequestError> {
+        Ok(load_state(&self.shared.codecs, &*self.store()?, run_id)?.next_run())
+    }
+
+    /// The newest run of the chain that this run is a part of.
+    pub(crate) fn newest_of_chain(&self, run_id: RunId) -> Result<RunId, RequestError> {
+        let mut run_id = run_id;
+        while self.store()?.head(run_id)?.is_some_and(|head| head.status.is_closed()) {
+            match self.next_run(run_id)? {
+                Some(next) => run_id = next,
+                None => break,
+            }
+        }
+        Ok(run_id)
     }
 
     /// Lets runs look again at what their state asks for.

@@ -11,11 +11,11 @@ use backoff::backoff::Backoff;
 use bytes::Bytes;
 
 use crate::model::DefinitionDigest;
-use crate::store::{CommitBatch, Epoch, Error, RunHead, TurnRecord};
+use crate::store::{CommitBatch, Epoch, Error, RunWake, TurnRecord};
 
 use super::attempt::panic_message;
 use super::commit_queue::{CommitQueue, Weigh};
-use super::messages::{Abandon, Committed, Recover, StoreFailed};
+use super::messages::{Abandon, Committed, NotCommitted, Recover, StoreFailed};
 use super::run::RunActor;
 use super::shard::ShardActor;
 use super::shared::shard_of;
@@ -28,6 +28,8 @@ pub(super) struct CommitJob {
     /// Under which opening of the store its run was made live.
     pub(super) epoch: Epoch,
     pub(super) record: TurnRecord,
+    /// The first turn of the run that follows, when the turn ends its run: both become durable, or none.
+    pub(super) successor: Option<TurnRecord>,
     /// With a run's first turn: the definition that it follows.
     pub(super) definition: Option<(DefinitionDigest, Bytes)>,
 }
@@ -95,6 +97,7 @@ impl JournalWriter {
                 batch.definitions.push((digest, bytes));
             }
             batch.turns.push(job.record);
+            batch.turns.extend(job.successor);
             if let Some(waiting) = waiting.get_mut(job.shard) {
                 waiting.push(job.run);
             }
@@ -143,9 +146,15 @@ impl JournalWriter {
             definitions: batch.definitions,
         };
         let definitions_kept = self.try_commit(&definitions);
-        for record in batch.turns {
+        let mut turns = batch.turns.into_iter().peekable();
+        while let Some(record) = turns.next() {
+            let mut single = vec![record];
+            // A run and the one that follows it stay together.
+            let closes = single.first().is_some_and(|record| record.status.is_closed());
+            let follows = |next: &TurnRecord| closes && next.opens.is_some();
+            single.extend(turns.next_if(follows));
             let single = CommitBatch {
-                turns: vec![record],
+                turns: single,
                 definitions: Vec::new(),
             };
             // Whatever comes of it is seen when the run is rebuilt; a failed store is noticed with the next batch.
@@ -155,7 +164,10 @@ impl JournalWriter {
                 tracing::error!(%error, "a turn was refused");
             }
         }
-        waiting.into_iter().flatten().for_each(|run| run.do_send(Abandon));
+        for (shard, runs) in self.shards.iter().zip(waiting) {
+            shard.do_send(NotCommitted(runs.len()));
+            runs.into_iter().for_each(|run| run.do_send(Abandon));
+        }
     }
 
     /// Nothing may be assumed about the last batch. Everybody forgets what was in memory; the store is opened again, with
@@ -182,9 +194,9 @@ impl JournalWriter {
                 return Flow::Stop;
             }
             match self.store.reopen() {
-                Ok((epoch, open_runs)) => {
-                    tracing::info!(runs = open_runs.len(), "the store is open again");
-                    send_recover(&self.shards, epoch, open_runs);
+                Ok((epoch, wakes)) => {
+                    tracing::info!(runs = wakes.len(), "the store is open again");
+                    send_recover(&self.shards, epoch, wakes);
                     return Flow::GoOn;
                 }
                 Err(error) => {
@@ -199,20 +211,22 @@ impl JournalWriter {
 impl Weigh for CommitJob {
     fn bytes(&self) -> usize {
         let definition = self.definition.as_ref().map_or(0, |(_, bytes)| bytes.len());
-        self.record.bytes.len().saturating_add(definition)
+        let successor = self.successor.as_ref().map_or(0, |record| record.bytes.len());
+        let turns = self.record.bytes.len().saturating_add(successor);
+        turns.saturating_add(definition)
     }
 }
 
 /// Tells each shard which of these open runs are its own.
-pub(super) fn send_recover(shards: &[Addr<ShardActor>], epoch: Epoch, open_runs: Vec<RunHead>) {
-    let mut parts: Vec<Vec<RunHead>> = shards.iter().map(|_| Vec::new()).collect();
-    for head in open_runs {
-        let shard = shard_of(&head.workflow_id, shards.len());
+pub(super) fn send_recover(shards: &[Addr<ShardActor>], epoch: Epoch, wakes: Vec<RunWake>) {
+    let mut parts: Vec<Vec<RunWake>> = shards.iter().map(|_| Vec::new()).collect();
+    for wake in wakes {
+        let shard = shard_of(&wake.workflow_id, shards.len());
         if let Some(part) = parts.get_mut(shard) {
-            part.push(head);
+            part.push(wake);
         }
     }
-    for (shard, open_runs) in shards.iter().zip(parts) {
-        shard.do_send(Recover { epoch, open_runs });
+    for (shard, wakes) in shards.iter().zip(parts) {
+        shard.do_send(Recover { epoch, wakes });
     }
 }

@@ -37,8 +37,24 @@ pub(crate) struct Admission {
     pub(super) _busy: BusyGuard,
 }
 
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    /// The run of its chain that follows.
+    pub(crate) next: Option<RunId>,
+}
+
 /// What a watcher hears: how the run ended, or why that cannot be known.
-pub(crate) type Watched = Result<Outcome, RequestError>;
+pub(crate) type Watched = Result<Ended, RequestError>;
+
+/// A run that follows one that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Following {
+    pub(super) run_id: RunId,
+    /// When it must be looked at.
+    pub(super) wake: Option<Timestamp>,
+}
 
 /// Caller to shard: begin a run.
 #[derive(Message)]
@@ -137,6 +153,11 @@ impl Letter {
             question: Some(question),
             ..Self::internal(Input::Wake)
         }
+    }
+
+    /// Whether somebody waits for its answer.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.reply.is_some() || self.admission.is_some() || self.question.is_some()
     }
 
     pub(super) fn answer(self, answer: Result<Delivered, RequestError>) {
@@ -244,7 +265,7 @@ pub(super) enum RunNews {
     /// It wants to be woken then.
     Wake(Option<Timestamp>),
     /// It has ended, durably; its actor answers what is still on its way and ends with the shard's hold on it.
-    Closed(Outcome),
+    Closed { ended: Ended, following: Option<Following> },
     /// It has nothing to do; its actor is gone.
     Idle,
     /// It has something to do.
@@ -265,21 +286,26 @@ pub(super) enum RunNews {
 #[rtype(result = "()")]
 pub(super) struct Committed(pub(super) Vec<Addr<RunActor>>);
 
+/// Journal to shard: so many of its turns came back.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct NotCommitted(pub(super) usize);
+
 /// Journal to shard: the store failed. Forget everything in memory; a [`Recover`] follows when it is open again.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct StoreFailed(pub(super) store::Error);
 
-/// Engine or journal to shard: the store is open; begin with these open runs of yours.
+/// Engine or journal to shard: the store is open; these open runs of yours are to be looked at in time.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Recover {
     /// Of this opening.
     pub(super) epoch: store::Epoch,
-    pub(super) open_runs: Vec<store::RunHead>,
+    pub(super) wakes: Vec<store::RunWake>,
 }
 
-/// Shard to itself, or an attempt to it: runs that wait for their beginning may begin now.
+/// Shard to itself, or an attempt to it: runs that wait for their beginning may begin now, and those that are due be woken.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct BeginMore;

@@ -49,7 +49,7 @@ pub use codecs::{Encryption, EncryptionKey, EncryptionKeyError};
 pub(crate) use entropy::Entropy;
 pub use error::RequestError;
 pub(crate) use gateway::Gateway;
-pub(crate) use messages::Watched;
+pub(crate) use messages::{Delivered, Watched};
 pub(crate) use offline::deliver_offline;
 pub(crate) use recovery::{fold, load_turns};
 pub use secrets::{EnvironmentSecrets, SecretSource};

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::machine::{Decider, DefinitionDecider, NoDecider, PendingActivity, Rejection, Reply, RunState, decide};
+use crate::machine::{
+    Decider, DefinitionDecider, NoDecider, PendingActivity, Rejection, Reply, RunState, Successor, decide,
+};
 use crate::model::{AttemptToken, HoldReason, Input, RunId, Timestamp, Turn, WorkflowId};
 use crate::store::{CommitBatch, Error, Store, TurnRecord};
 
@@ -40,6 +42,11 @@ pub(crate) fn deliver_offline(
     let mut turns = Vec::new();
     if let Some(turn) = decision.turn {
         turns.push(record(codecs, run_id, &state, &turn)?);
+    }
+    if let Some(Successor { state, turn }) = &decision.successor
+        && let Some(run_id) = state.run_id()
+    {
+        turns.push(record(codecs, run_id, state, turn)?);
     }
     // Nobody has had the attempts that are due by this: the next engine begins them, and must not take them for lost.
     let due = state.attempts_due(now).map(PendingActivity::token);

@@ -172,7 +172,7 @@ impl Runtime {
     /// Opens the store, starts the threads, and begins to recover.
     pub(crate) fn start(options: RuntimeOptions) -> Result<Self, Error> {
         let store = Arc::new(StoreSlot::new(options.open_store));
-        let (epoch, open_runs) = store.reopen()?;
+        let (epoch, wakes) = store.reopen()?;
         let (handle, own_tokio) = tokio_for_attempts()?;
         let turns = Arc::new(CommitQueue::new(limits::COMMIT_GATHER));
         let writer = JournalWriter::new(Arc::clone(&store), Arc::clone(&turns));
@@ -212,7 +212,7 @@ impl Runtime {
         // Before any run is made live: their attempts may have to go through it.
         let _ = shared.gateway.set(Arc::downgrade(&gateway));
         shared.attempts.throttle().connect(Arc::downgrade(&gateway));
-        send_recover(&addrs, epoch, open_runs);
+        send_recover(&addrs, epoch, wakes);
         Ok(Self {
             gateway,
             shared,

@@ -3,10 +3,13 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::store::{Epoch, Error, RunHead, Store};
+use crate::store::{Epoch, Error, RunWake, Store};
 
 /// Opens the store (again).
 pub(crate) type OpenStore = Box<dyn Fn() -> Result<Box<dyn Store>, Error> + Send + Sync>;
+
+/// Wake-ups read in one go.
+const WAKES_AT_ONCE: usize = 10_000;
 
 /// A store and our claim on it.
 type Claimed = (Arc<dyn Store>, Epoch);
@@ -67,13 +70,20 @@ impl StoreSlot {
         self.replace(Current::Closed);
     }
 
-    /// Opens the store (again), claims it, and says which runs are open.
-    pub(super) fn reopen(&self) -> Result<(Epoch, Vec<RunHead>), Error> {
+    /// Opens the store (again), claims it, and says which open runs must be looked at, and when.
+    pub(super) fn reopen(&self) -> Result<(Epoch, Vec<RunWake>), Error> {
         let store: Arc<dyn Store> = Arc::from((self.open)()?);
         let epoch = store.claim()?;
-        let open_runs = store.open_runs()?;
+        let mut wakes: Vec<RunWake> = Vec::new();
+        loop {
+            let page = store.wakes(wakes.last().map(|wake| wake.run_id), WAKES_AT_ONCE)?;
+            if page.is_empty() {
+                break;
+            }
+            wakes.extend(page);
+        }
         self.replace(Current::Open((store, epoch)));
-        Ok((epoch, open_runs))
+        Ok((epoch, wakes))
     }
 
     fn replace(&self, current: Current) {

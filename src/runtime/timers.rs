@@ -2,27 +2,29 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::model::{Timestamp, WorkflowId};
+use crate::model::{RunId, Timestamp, WorkflowId};
 
 /// At most one wake-up time per run, earliest first.
 #[derive(Debug, Default)]
 pub(super) struct TimerQueue {
     ordered: BTreeSet<(Timestamp, WorkflowId)>,
-    by_run: HashMap<WorkflowId, Timestamp>,
+    by_run: HashMap<WorkflowId, (Timestamp, RunId)>,
 }
 
 impl TimerQueue {
-    /// Sets (or, with `None`, removes) the time at which the run is to be woken.
-    pub(super) fn set(&mut self, workflow_id: &WorkflowId, at: Option<Timestamp>) {
-        let before = match at {
-            Some(at) => self.by_run.insert(workflow_id.clone(), at),
-            None => self.by_run.remove(workflow_id),
-        };
-        if let Some(before) = before {
+    /// Sets the time at which the run is to be woken.
+    pub(super) fn set(&mut self, workflow_id: &WorkflowId, run_id: RunId, at: Timestamp) {
+        let before = self.by_run.insert(workflow_id.clone(), (at, run_id));
+        if let Some((before, _)) = before {
             self.ordered.remove(&(before, workflow_id.clone()));
         }
-        if let Some(at) = at {
-            self.ordered.insert((at, workflow_id.clone()));
+        self.ordered.insert((at, workflow_id.clone()));
+    }
+
+    /// The run need not be woken any more.
+    pub(super) fn remove(&mut self, workflow_id: &WorkflowId) {
+        if let Some((before, _)) = self.by_run.remove(workflow_id) {
+            self.ordered.remove(&(before, workflow_id.clone()));
         }
     }
 
@@ -31,16 +33,16 @@ impl TimerQueue {
         self.ordered.first().map(|(at, _)| *at)
     }
 
-    /// Takes out up to `limit` runs that are due at `now`, earliest first.
-    pub(super) fn take_due(&mut self, now: Timestamp, limit: usize) -> Vec<WorkflowId> {
-        let mut due = Vec::new();
-        while due.len() < limit && self.next().is_some_and(|at| at <= now) {
-            if let Some((_, workflow_id)) = self.ordered.pop_first() {
-                self.by_run.remove(&workflow_id);
-                due.push(workflow_id);
-            }
+    /// Takes out the run that has been due for longest at `now`.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<(WorkflowId, RunId)> {
+        self.next().filter(|at| *at <= now)?;
+        let (_, workflow_id) = self.ordered.pop_first()?;
+        let (_, run_id) = self.by_run.remove(&workflow_id)?;
+        if self.by_run.is_empty() {
+            // A table never gets smaller by itself.
+            self.by_run = HashMap::new();
         }
-        due
+        Some((workflow_id, run_id))
     }
 }
 
@@ -51,16 +53,18 @@ mod tests {
     #[test]
     fn one_time_per_run_earliest_first() {
         let id = |name: &str| WorkflowId::from_trusted(name);
+        let run = |number| RunId::from_bytes([number; 16]);
         let at = Timestamp::from_micros;
         let mut timers = TimerQueue::default();
-        timers.set(&id("a"), Some(at(30)));
-        timers.set(&id("b"), Some(at(20)));
-        timers.set(&id("a"), Some(at(10)));
-        timers.set(&id("c"), Some(at(5)));
-        timers.set(&id("c"), None);
+        timers.set(&id("a"), run(1), at(30));
+        timers.set(&id("b"), run(2), at(20));
+        timers.set(&id("a"), run(3), at(10));
+        timers.set(&id("c"), run(4), at(5));
+        timers.remove(&id("c"));
         assert_eq!(timers.next(), Some(at(10)));
-        assert_eq!(timers.take_due(at(15), 10), [id("a")]);
-        assert_eq!(timers.take_due(at(30), 10), [id("b")]);
-        assert_eq!(timers.next(), None);
+        assert_eq!(timers.take_due(at(15)), Some((id("a"), run(3))));
+        assert_eq!(timers.take_due(at(15)), None);
+        assert_eq!(timers.take_due(at(30)), Some((id("b"), run(2))));
+        assert_eq!((timers.next(), timers.take_due(at(90))), (None, None));
     }
 }

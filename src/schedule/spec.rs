@@ -1,4 +1,4 @@
-//! What a schedule says about its times. Lives here: the specification and its builder. Must not live here: computing times
+//! What is said about times. Lives here: the specification and its builder. Must not live here: computing times
 //! (`times`).
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::calendar::Calendar;
 use super::cron;
 use super::wire::micros_or_none;
 
-/// When a schedule acts: at all times of its calendars and intervals, but those of its exclusions. Temporal's `ScheduleSpec`.
+/// When something is to happen: at all times of its calendars and intervals, but those of its exclusions. Temporal's `ScheduleSpec`.
 ///
 /// ```
 /// use amends::schedule::{Calendar, ScheduleSpec};
@@ -25,6 +25,23 @@ use super::wire::micros_or_none;
 /// let new_year_2026 = amends::Timestamp::from_micros(1_767_222_000_000_000);
 /// assert_eq!(times.after(new_year_2026).unwrap().to_string(), "2026-01-02T08:00:00.000000Z");
 /// # Ok::<(), amends::schedule::SpecError>(())
+/// ```
+///
+/// A workflow that acts at each time:
+///
+/// ```
+/// use amends::schedule::ScheduleSpec;
+/// use amends::{Failure, WorkflowContext};
+///
+/// async fn reports(cx: WorkflowContext, spec: ScheduleSpec) -> Result<(), Failure> {
+///     let times = spec.times().map_err(|error| Failure::non_retryable("WrongTimes", error.to_string()))?;
+///     while let Some(next) = times.after(cx.now()) {
+///         cx.sleep(next.since(cx.now())).await?;
+///         cx.activity_by_name::<()>("report", &()).await?;
+///     }
+///     Ok(())
+/// }
+/// # let _ = amends::WorkflowDefinition::of(reports);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScheduleSpec {

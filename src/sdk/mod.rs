@@ -31,12 +31,12 @@ pub use names::FunctionNameError;
 pub use registry::{Registry, RegistryError};
 pub use shared_state::SharedState;
 pub use workflow::{
-    ActivityCall, CancellationType, ChildCall, ExternalCall, ExternalWorkflow, LocalActivityCall, LockCall, RollBack,
-    RunCanceled, Saga, Savepoint, SignalReceive, SignalReceiver, Sleep, StepCall, WaitCondition, Workflow,
-    WorkflowContext, WorkflowState,
+    ActivityCall, CancellationType, ChildCall, ContinueAsNewCall, ExternalCall, ExternalWorkflow, LocalActivityCall,
+    LockCall, RollBack, RunCanceled, Saga, Savepoint, SignalReceive, SignalReceiver, Sleep, StepCall, WaitCondition,
+    Workflow, WorkflowContext, WorkflowInfo, WorkflowState,
 };
 
-pub(crate) use workflow::{Core, Refusal, RunIdentity, UpdateHandler};
+pub(crate) use workflow::{Core, HistoryInfo, Refusal, UpdateHandler};
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]

@@ -95,5 +95,6 @@ pub(super) fn outcome(outcome: &Outcome) -> Value {
         }
         Outcome::Terminated { reason } => json!({"status": status, "reason": reason}),
         Outcome::TimedOut => json!({"status": status}),
+        Outcome::ContinuedAsNew { new_run_id } => json!({"status": status, "new_run_id": new_run_id.to_string()}),
     }
 }

@@ -45,7 +45,8 @@ impl Exit {
             | RunStatus::Failed
             | RunStatus::Canceled
             | RunStatus::Terminated
-            | RunStatus::TimedOut => Exit::Failed,
+            | RunStatus::TimedOut
+            | RunStatus::ContinuedAsNew => Exit::Failed,
         }
     }
 }
@@ -106,7 +107,8 @@ impl From<Error> for Refusal {
             | Error::Rejected(
                 Rejection::StepNotStuck { .. } | Rejection::WhichStep { .. } | Rejection::ChoiceNotOpen { .. },
             )
-            | Error::NotFound(_) => Exit::Usage,
+            | Error::NotFound(_)
+            | Error::RunNotFound(_) => Exit::Usage,
             _ => Exit::Failed,
         };
         let message = match &error {

@@ -1,6 +1,6 @@
 //! How a run's head follows from its turns: the same for every store. Must not live here: where heads are kept.
 
-use super::{Error, RunHead, TurnRecord};
+use super::{Error, RunHead, RunWake, TurnRecord};
 
 /// Where a run stands within a batch that is being checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,16 @@ impl RunHead {
         self.history_bytes = self
             .history_bytes
             .saturating_add(u64::try_from(turn.bytes.len()).unwrap_or(u64::MAX));
+    }
+
+    /// When the run must be looked at after a restart; `None` if it need not be.
+    pub(crate) fn wakes(&self) -> Option<RunWake> {
+        let at = self.wake.filter(|_| !self.status.is_closed())?;
+        Some(RunWake {
+            run_id: self.run_id,
+            workflow_id: self.workflow_id.clone(),
+            at,
+        })
     }
 
     pub(crate) fn place(&self) -> Place {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::head::Place;
 use super::{
-    CommitBatch, Epoch, Error, ListQuery, RunHead, Store, StoreStats, StoredTurn, TurnRecord, VerifyProgress,
+    CommitBatch, Epoch, Error, ListQuery, RunHead, RunWake, Store, StoreStats, StoredTurn, TurnRecord, VerifyProgress,
     VerifyReport,
 };
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
@@ -150,10 +150,12 @@ impl Store for MemoryStore {
         Ok(self.read().runs.get(&run).map(|run| run.head.clone()))
     }
 
-    fn open_runs(&self) -> Result<Vec<RunHead>, Error> {
+    fn wakes(&self, after: Option<RunId>, limit: usize) -> Result<Vec<RunWake>, Error> {
         let content = self.read();
-        let open = content.open.iter().filter_map(|run| content.runs.get(run));
-        Ok(open.map(|run| run.head.clone()).collect())
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let open = content.open.range((after, Bound::Unbounded));
+        let open = open.filter_map(|run| content.runs.get(run)?.head.wakes());
+        Ok(open.take(limit).collect())
     }
 
     fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {

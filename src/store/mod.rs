@@ -61,11 +61,13 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read.
     fn head(&self, run: RunId) -> Result<Option<RunHead>, Error>;
 
-    /// Every run that has not ended, in no particular order: what recovery starts from.
+    /// A page of the open runs that must be looked at after a restart, in the order of their ids, from the one after
+    /// `after` on, and not more than `limit`: what recovery starts from. Runs that only something from outside can move
+    /// are not among them.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn open_runs(&self) -> Result<Vec<RunHead>, Error>;
+    fn wakes(&self, after: Option<RunId>, limit: usize) -> Result<Vec<RunWake>, Error>;
 
     /// A page of runs, newest first.
     ///
@@ -185,6 +187,17 @@ pub struct RunHead {
     pub wake: Option<Timestamp>,
     /// The size of its encoded turns, in bytes.
     pub history_bytes: u64,
+}
+
+/// When an open run must be looked at after a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunWake {
+    /// The execution.
+    pub run_id: RunId,
+    /// The caller's id.
+    pub workflow_id: WorkflowId,
+    /// Its [`RunHead::wake`].
+    pub at: Timestamp,
 }
 
 /// Which runs to list.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 use crate::store::{
-    CommitBatch, Epoch, Error, ListQuery, RunHead, Store, StoreStats, StoredTurn, VerifyProgress, VerifyReport,
+    CommitBatch, Epoch, Error, ListQuery, RunHead, RunWake, Store, StoreStats, StoredTurn, VerifyProgress, VerifyReport,
 };
 
 /// What becomes of a commit that fails. Its caller is told the same whether it was lost or kept.
@@ -215,8 +215,8 @@ impl Store for FaultyStore {
         self.below.head(run)
     }
 
-    fn open_runs(&self) -> Result<Vec<RunHead>, Error> {
-        self.below.open_runs()
+    fn wakes(&self, after: Option<RunId>, limit: usize) -> Result<Vec<RunWake>, Error> {
+        self.below.wakes(after, limit)
     }
 
     fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {
@@ -276,7 +276,7 @@ mod tests {
             };
             assert!(matches!(store.commit(epoch, &batch), Err(Error::Io(_))));
             assert!(matches!(store.commit(epoch, &batch), Err(Error::Poisoned(_))));
-            assert_eq!(memory.open_runs().unwrap().len(), kept, "{fault:?}");
+            assert_eq!(memory.list(&ListQuery::default()).unwrap().len(), kept, "{fault:?}");
             assert_eq!((faults.commits(), faults.opens(), faults.largest_commit()), (2, 2, 10));
         }
     }

@@ -18,7 +18,7 @@ mod turns;
 use bytes::Bytes;
 
 use crate::model::{DefinitionDigest, RunId, RunStatus, Timestamp, WorkflowId, WorkflowType};
-use crate::store::{CommitBatch, Epoch, Error, ListQuery, NewRun, RunHead, Store, StoredTurn, TurnRecord};
+use crate::store::{CommitBatch, Epoch, Error, ListQuery, NewRun, RunHead, RunWake, Store, StoredTurn, TurnRecord};
 
 /// Which store the suite asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub fn check(open: OpenStore<'_>) {
     turns::refused_batches_change_nothing(open);
     runs::the_newest_run_of_an_id_is_found(open);
     runs::open_runs_and_wakes_survive(open);
+    runs::wakes_come_in_pages(open);
     runs::pages_are_newest_first_and_complete(open);
     turns::definitions_are_kept_once(open);
     turns::passivated_runs_go_on(open);
@@ -121,6 +122,19 @@ fn expect_history(store: &dyn Store, number: u64, sizes: &[usize]) {
 fn expect_sound(store: &dyn Store) {
     let report = store.verify(&mut |_| {}).expect("can be checked");
     assert_eq!(report.problems, Vec::new());
+}
+
+/// The runs that have not ended, oldest first.
+fn open_runs(store: &dyn Store) -> Vec<RunHead> {
+    let statuses = RunStatus::ALL.into_iter().filter(|status| !status.is_closed());
+    let query = ListQuery {
+        statuses: statuses.collect(),
+        limit: usize::MAX,
+        ..ListQuery::default()
+    };
+    let mut open = store.list(&query).expect("readable");
+    open.reverse();
+    open
 }
 
 fn head(store: &dyn Store, number: u64) -> RunHead {

@@ -15,7 +15,8 @@ use serde_json::Value;
 use crate::model::{ChildSaga, Failure, Payload, SAGA_ACTIVITY, Timestamp, limits};
 use crate::schedule::{Ended, OverlapPolicy, Schedule, ScheduleState, SpecError, Step};
 use crate::sdk::{
-    Activity, ActivityContext, ActivityDefinition, RegistryError, Workflow, WorkflowContext, WorkflowDefinition, WorkflowState,
+    Activity, ActivityContext, ActivityDefinition, RegistryError, Workflow, WorkflowContext, WorkflowDefinition,
+    WorkflowState,
 };
 
 use super::super::{Amends, Error, Inner};
@@ -140,7 +141,10 @@ async fn wait(cx: &WorkflowContext, desk: &WorkflowState<Desk>, watched: Option<
     let touched = desk.wait_until(|desk| desk.touched || desk.deleted);
     let touched: LocalBoxFuture<'_, Woken> = touched.map(Woken::Touched).boxed_local();
     let time: LocalBoxFuture<'_, Woken> = match wake {
-        Some(wake) => cx.sleep(wake.since(cx.now()).max(BREATH)).map(Woken::Time).boxed_local(),
+        Some(wake) => cx
+            .sleep(wake.since(cx.now()).max(BREATH))
+            .map(Woken::Time)
+            .boxed_local(),
         None => pending().boxed_local(),
     };
     let ended: LocalBoxFuture<'_, Woken> = match watched {
@@ -158,7 +162,9 @@ async fn carry_out(
 ) -> Result<(), Failure> {
     match step {
         Step::Start { due, watched: watch } => {
-            let ScheduleAction { workflow_type, input, .. } = desk.read(|desk| desk.memory.action.clone());
+            let ScheduleAction {
+                workflow_type, input, ..
+            } = desk.read(|desk| desk.memory.action.clone());
             let workflow_id = due.workflow_id;
             let run = ChildSaga {
                 workflow: workflow_type,
@@ -241,19 +247,30 @@ fn take_requests(cx: &WorkflowContext, desk: &WorkflowState<Desk>) -> Result<(),
         desk.add(Ok(steps))
     })?;
     let at = now();
-    desk.on_update("backfill", move |desk: &mut Desk, (from, to, overlap): (i64, i64, Option<OverlapPolicy>)| {
-        let range = (Timestamp::from_micros(from), Timestamp::from_micros(to));
-        let steps = desk.memory.state.backfill(range, overlap, at()).map_err(wrong_times)?;
-        let too_many = || Failure::non_retryable("TooManyTimes", "a backfill has at most 1,000 times: ask for fewer at once");
-        desk.add(Ok(steps.ok_or_else(too_many)?))
-    })?;
+    desk.on_update(
+        "backfill",
+        move |desk: &mut Desk, (from, to, overlap): (i64, i64, Option<OverlapPolicy>)| {
+            let range = (Timestamp::from_micros(from), Timestamp::from_micros(to));
+            let steps = desk.memory.state.backfill(range, overlap, at()).map_err(wrong_times)?;
+            let too_many = || {
+                Failure::non_retryable(
+                    "TooManyTimes",
+                    "a backfill has at most 1,000 times: ask for fewer at once",
+                )
+            };
+            desk.add(Ok(steps.ok_or_else(too_many)?))
+        },
+    )?;
     let at = now();
-    desk.on_update("update", move |desk: &mut Desk, (action, schedule): (Option<ScheduleAction>, Schedule)| {
-        let memory = &mut desk.memory;
-        memory.state.update(schedule, at()).map_err(wrong_times)?;
-        memory.action = action.unwrap_or_else(|| memory.action.clone());
-        desk.add(Ok(Vec::new()))
-    })?;
+    desk.on_update(
+        "update",
+        move |desk: &mut Desk, (action, schedule): (Option<ScheduleAction>, Schedule)| {
+            let memory = &mut desk.memory;
+            memory.state.update(schedule, at()).map_err(wrong_times)?;
+            memory.action = action.unwrap_or_else(|| memory.action.clone());
+            desk.add(Ok(Vec::new()))
+        },
+    )?;
     desk.on_update("delete", |desk: &mut Desk, (): ()| {
         desk.deleted = true;
         Ok::<(), Failure>(())

@@ -131,9 +131,14 @@ impl Schedules {
         WorkflowType::new(&action.workflow_type)?;
         let state = ScheduleState::new(&action.workflow_id, schedule, self.now())?;
         let memory = keeper::Memory::new(state, action);
-        let keeper = self.engine.workflow_by_name(SCHEDULE_WORKFLOW).id(workflow_id(id)?.as_str());
+        let keeper = self
+            .engine
+            .workflow_by_name(SCHEDULE_WORKFLOW)
+            .id(workflow_id(id)?.as_str());
         let keeper = keeper.id_reuse_policy(IdReusePolicy::AllowDuplicate);
-        keeper.start(&serde_json::to_value(memory).map_err(crate::model::PayloadError::Encode)?).await?;
+        keeper
+            .start(&serde_json::to_value(memory).map_err(crate::model::PayloadError::Encode)?)
+            .await?;
         Ok(())
     }
 
@@ -143,7 +148,10 @@ impl Schedules {
     /// [`Error::NotFound`] when there is none.
     pub async fn describe(&self, id: &str) -> Result<ScheduleDescription, Error> {
         let now = self.now().as_micros();
-        self.engine.client().query(workflow_id(id)?.as_str(), "describe", &now).await
+        self.engine
+            .client()
+            .query(workflow_id(id)?.as_str(), "describe", &now)
+            .await
     }
 
     /// The ids of all schedules that were not deleted.
@@ -219,7 +227,8 @@ impl Schedules {
         to: Timestamp,
         overlap: Option<OverlapPolicy>,
     ) -> Result<(), UpdateError> {
-        self.ask(id, "backfill", &(from.as_micros(), to.as_micros(), overlap)).await
+        self.ask(id, "backfill", &(from.as_micros(), to.as_micros(), overlap))
+            .await
     }
 
     /// Ends a schedule. Runs that it started go on.

@@ -63,7 +63,7 @@ fn bad_commands_fail_the_task_and_say_why() {
         assert!(message.contains(expected), "{message}");
         // The signal is kept, and is there when the task is tried again.
         assert_eq!(run.journal.len(), turns + 1);
-        assert!(run.state.task_due());
+        assert!(run.state.task_due(run.now));
         run.at(2)
             .turn([], [Ok(vec![complete().0])])
             .expect_status(RunStatus::Completed);

@@ -52,6 +52,7 @@ impl Story {
                     turn: None,
                     replies: Vec::new(),
                     task_failure: None,
+                    successor: None,
                 },
                 tasks: 0,
             },

@@ -8,6 +8,7 @@ mod activity;
 mod adoption;
 mod ambiguity;
 mod cancellation;
+mod chain;
 mod commands;
 mod compensation;
 mod definition;
@@ -28,6 +29,7 @@ mod script;
 mod simulation;
 mod text;
 mod timer;
+mod tries;
 mod world;
 
 /// A number that the caller of the tests has chosen.

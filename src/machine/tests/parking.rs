@@ -22,7 +22,7 @@ fn a_task_that_fails_keeps_what_arrived_and_is_tried_again() {
     let done = run.outcome("a", Ok(Payload::null()));
     run.at(1).turn([done, signal("s", "")], [Err(lost())]);
     assert_eq!(run.last.task_failure, Some(lost()));
-    assert!(run.state.task_due());
+    assert!(run.state.task_due(run.now));
     run.at(2).turn([], [Err(lost())]);
     assert_eq!(run.last.turn, None, "a failed task is nothing to write down");
     run.at(3).crash([complete()]);

@@ -47,6 +47,7 @@ impl Scenario {
                 turn: None,
                 replies: Vec::new(),
                 task_failure: None,
+                successor: None,
             },
             tasks: 0,
         };

@@ -75,6 +75,7 @@ fn change_text(change: &PendingChange, names: &Names) -> String {
         PendingChange::HandedOver { scheduled, attempt, .. } => format!("{} #{attempt} handed over", names[scheduled]),
         PendingChange::Released { scheduled } => format!("released {scheduled}"),
         PendingChange::LateResult { scheduled, attempt } => format!("{} #{attempt} came too late", names[scheduled]),
+        PendingChange::FollowedBy { .. } => "followed".to_owned(),
         PendingChange::Unparked => "unparked".to_owned(),
     }
 }
@@ -104,6 +105,7 @@ fn details(attributes: &EventAttributes, names: &Names) -> String {
             reason.clone()
         }
         E::WorkflowExecutionSignaled(signal) => format!("{} {:?}", signal.name, signal.input),
+        E::WorkflowExecutionContinuedAsNew(next) => format!("{} {:?}", next.workflow_type, next.input),
         E::WorkflowTask(_) => String::new(),
         E::ActivityTaskScheduled(scheduled) => scheduled.activity_id.to_string(),
         E::ActivityTaskStarted {

@@ -56,6 +56,7 @@ impl Mini {
             saga: None,
             parent: None,
             search_attributes: std::collections::BTreeMap::new(),
+            chain: None,
         })));
         mini
     }
@@ -68,6 +69,7 @@ impl Mini {
             updates: &[],
             now: self.now,
             run: &run,
+            task: &WorkflowTask::default(),
         };
         let commands = match &mut self.checked {
             Some(checked) => checked.decide(&task)?,

@@ -1,6 +1,7 @@
 //! Workflow code against the mini machine: what it asks for, live, and again after a crash in any place.
 
 mod cancellation;
+mod chain;
 mod chaos;
 mod concurrent;
 mod crashes;

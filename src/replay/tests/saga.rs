@@ -7,7 +7,7 @@ use futures_util::future::{join, select};
 
 use crate::model::{
     ActivityOptions, ActivityRole, ActivityScheduled, Command, Event, EventAttributes, EventId, Failure, RetryPolicy,
-    SagaStuck, SagaUnwindStarted, StepKind, StuckReason, UnwindCause,
+    SagaStuck, SagaUnwindStarted, StepKind, StuckReason, UnwindCause, WorkflowTask,
 };
 use crate::replay::CodeDecider;
 use crate::sdk::WorkflowContext;
@@ -238,6 +238,7 @@ fn every_prefix_of_a_history_replays_and_goes_on_the_same() {
             updates: &[],
             now: mini.history[end].time,
             run: &crate::machine::RunState::default(),
+            task: &WorkflowTask::default(),
         };
         let commands = crate::machine::Decider::decide(&mut decider, &task).unwrap();
         assert_eq!(commands.len(), 1, "after {end} events: {commands:?}");

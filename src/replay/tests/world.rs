@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::machine::{Decider, LockState, NoDecider, Reply, RunState, decide};
+use crate::machine::{Decider, LockState, NoDecider, Reply, RunState, Successor, decide};
 use crate::model::{
-    AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, Input, LocalActivity, LockName, Outcome, Payload,
-    PendingChange, RunId, SagaOptions, SignalName, StartRun, StepName, Timestamp, Turn, WorkflowId, WorkflowType,
+    AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, IdPolicies, Input, LocalActivity, LockName, Outcome,
+    Payload, PendingChange, RunId, SagaOptions, SignalName, StartRun, StepName, Timestamp, Turn, WorkflowId,
+    WorkflowType,
 };
 use crate::replay::{CheckedDecider, CodeDecider, replay_history};
 use crate::sdk::{Registry, WorkflowFunction};
@@ -22,6 +23,8 @@ pub(super) struct World {
     now: Timestamp,
     /// Whether the process dies after every turn.
     crashing: bool,
+    /// The run that follows this one, which has ended.
+    successor: Option<Successor>,
     /// The turns after which the process dies.
     pub(super) crashes_after: Vec<usize>,
     /// Whether every turn is replayed at once.
@@ -60,6 +63,7 @@ impl World {
             journal: Vec::new(),
             now: Timestamp::from_micros(1_000_000),
             crashing,
+            successor: None,
             crashes_after: Vec::new(),
             every_turn: false,
             failing: &[],
@@ -123,6 +127,8 @@ impl World {
             saga: None,
             parent: None,
             search_attributes: BTreeMap::new(),
+            ids: IdPolicies::default(),
+            chain: None,
             adopted: None,
         }))
     }
@@ -139,6 +145,7 @@ impl World {
         let decision = decide(&mut self.state, inputs, self.now, &mut *self.decider);
         assert_eq!(decision.task_failure, None, "after {:?}", self.history());
         self.journal.extend(decision.turn);
+        self.successor = self.successor.take().or(decision.successor);
         if self.crashing || self.crashes_after.contains(&self.journal.len()) {
             self.crash();
         }
@@ -154,6 +161,17 @@ impl World {
             true => Box::new(CheckedDecider::replay(workflow, &history).unwrap()),
             false => Box::new(CodeDecider::replay(workflow, &history).unwrap()),
         };
+    }
+
+    /// From here on the run that follows this one, which has ended, is told.
+    pub(super) fn follow(&mut self) {
+        replay_history(&self.registry, &self.history()).unwrap();
+        let Successor { state, turn } = self.successor.take().unwrap();
+        assert_eq!(self.state.next_run(), state.run_id());
+        self.journal = vec![turn];
+        self.crash();
+        assert_eq!(self.state, state);
+        self.take(Input::Wake);
     }
 
     /// From here on every turn is replayed at once.

@@ -29,7 +29,7 @@ impl Attendant {
             ),
             identity: env!("CARGO_PKG_NAME").to_owned(),
         };
-        let asked = self.ask(|| self.gateway.deliver(id.clone(), Some(run_id), input.clone()));
+        let asked = self.ask(|| self.gateway.deliver_to_chain(id, run_id, input.clone()));
         if let Err(error) = asked.await? {
             tracing::debug!(workflow_id = %id, %error, "the child was not canceled");
         }
@@ -41,7 +41,7 @@ impl Attendant {
         id: &WorkflowId,
         run_id: RunId,
         watch: Option<oneshot::Receiver<Watched>>,
-    ) -> Result<Outcome, Over> {
+    ) -> Result<(RunId, Outcome), Over> {
         let mut watch = watch;
         loop {
             match self.gateway.outcome(id, run_id, watch.take()).await {

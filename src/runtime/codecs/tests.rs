@@ -69,6 +69,7 @@ fn turn(input: Payload, failure: Failure) -> Turn {
         saga: None,
         parent: None,
         search_attributes: [("customer".to_owned(), Payload::json("ada").unwrap())].into(),
+        chain: None,
     }));
     let failed = EventAttributes::WorkflowExecutionFailed {
         failure,

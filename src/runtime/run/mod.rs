@@ -5,6 +5,7 @@
 //! durable, only then answer callers and bring about what the state asks for. What arrives in between waits for the next
 //! round, so a burst becomes one turn.
 
+mod chain;
 mod external;
 mod foreign;
 mod handlers;
@@ -21,11 +22,12 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context};
 
-use crate::machine::{Decider, Rejection, Reply, RunState, decide, park};
+use crate::machine::{Decider, Rejection, Reply, RunState, Successor, decide, park};
 use crate::model::{AttemptToken, HoldReason, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
 use crate::replay::ForeignWakes;
 use crate::store::Epoch;
 
+use self::chain::{first_record, following};
 use self::launch::is_held_back;
 use self::locks::AtTheTable;
 use self::questions::Questions;
@@ -33,7 +35,7 @@ use super::attempt::{AttemptHandle, panic_message};
 use super::commit_queue::Outbox;
 use super::error::RequestError;
 use super::journal::CommitJob;
-use super::messages::{Delivered, FromRun, Incarnation, Letter, RunNews};
+use super::messages::{Delivered, Ended, FromRun, Incarnation, Letter, RunNews};
 use super::recovery::{Draining, ParkedDecider, Rebuilt, UnwrittenTurn, turn_record};
 use super::shard::ShardActor;
 use super::shared::{BusyGuard, Shared};
@@ -75,6 +77,8 @@ pub(super) struct RunActor {
     given_up: bool,
     /// It does nothing any more but answer or drop what still arrives.
     over: Option<Over>,
+    /// The run that follows, as it begins.
+    following: Option<Box<RunState>>,
     busy: Option<BusyGuard>,
 }
 
@@ -112,6 +116,7 @@ impl RunActor {
             next: None,
             given_up: false,
             over: None,
+            following: None,
             busy: None,
         }
     }
@@ -181,11 +186,13 @@ impl RunActor {
             .collect();
         let now = self.at.shared.clock.now();
         let draining = self.at.shared.is_draining();
+        self.state.note_history_bytes(self.history_bytes);
         let (state, decider) = (&mut self.state, &mut *self.decider);
         let decided = std::panic::catch_unwind(AssertUnwindSafe(|| match draining {
             true => decide(state, inputs, now, &mut Draining(decider)),
             false => decide(state, inputs, now, decider),
         }));
+        self.notice_slowness(now);
         let decision = match decided {
             Ok(decision) => decision,
             Err(panic) => {
@@ -197,9 +204,14 @@ impl RunActor {
         if let Some(reason) = decision.task_failure.filter(|_| !draining) {
             self.task_failed(reason);
         }
-        let answers = letters.into_iter().zip(decision.replies).collect();
+        let replies = letters.drain(..).zip(decision.replies);
+        let answers = replies.filter(|(letter, _)| letter.is_awaited()).collect();
+        if self.inbox.is_empty() {
+            // With its room, for the next turn.
+            self.inbox = letters;
+        }
         match decision.turn {
-            Some(turn) => self.commit(ctx, &turn, answers),
+            Some(turn) => self.commit(ctx, &turn, decision.successor, answers),
             None => self.answer(answers),
         }
     }
@@ -216,9 +228,19 @@ impl RunActor {
         });
     }
 
-    fn commit(&mut self, ctx: &mut Context<Self>, turn: &Turn, answers: Vec<(Letter, Reply)>) {
-        let record = match turn_record(&self.at.shared.codecs, self.at.run_id, &self.state, turn) {
-            Ok(record) => record,
+    fn commit(
+        &mut self,
+        ctx: &mut Context<Self>,
+        turn: &Turn,
+        successor: Option<Successor>,
+        answers: Vec<(Letter, Reply)>,
+    ) {
+        let codecs = &self.at.shared.codecs;
+        let following = || successor.as_ref().map(|next| first_record(codecs, next)).transpose();
+        let records =
+            turn_record(codecs, self.at.run_id, &self.state, turn).and_then(|record| Ok((record, following()?)));
+        let (record, following) = match records {
+            Ok(records) => records,
             Err(error) => {
                 tracing::error!(run_id = %self.at.run_id, %error, "a turn cannot be written");
                 let message = format!("a turn cannot be written: {error}");
@@ -230,8 +252,12 @@ impl RunActor {
             }
         };
         self.count_history(record.bytes.len());
-        let started = self.state.started().filter(|_| turn.seq == 1);
-        let digest = started.and_then(|started| started.definition);
+        self.following = successor.map(|successor| Box::new(successor.state));
+        let opened = match &self.following {
+            Some(following) => following.started(),
+            None => self.state.started().filter(|_| turn.seq == 1),
+        };
+        let digest = opened.and_then(|started| started.definition);
         let definition = digest.and_then(|digest| {
             let definition = self.at.shared.definitions.get(digest, &self.at.shared.store).ok()?;
             Some((digest, definition.canonical_json().clone()))
@@ -241,6 +267,7 @@ impl RunActor {
             run: ctx.address(),
             epoch: self.at.epoch,
             record,
+            successor: following,
             definition,
         });
         self.committing = Some(answers);
@@ -265,9 +292,13 @@ impl RunActor {
         for (letter, reply) in answers {
             let duplicate = reply == Reply::Duplicate;
             let stop_asked = reply == Reply::StopAsked;
+            let run_id = match reply {
+                Reply::Begun { run_id } => run_id,
+                _ => self.at.run_id,
+            };
             letter.answer(match reply {
-                Reply::Accepted | Reply::StopAsked | Reply::Duplicate => Ok(Delivered {
-                    run_id: self.at.run_id,
+                Reply::Accepted | Reply::StopAsked | Reply::Duplicate | Reply::Begun { .. } => Ok(Delivered {
+                    run_id,
                     duplicate,
                     stop_asked,
                 }),
@@ -287,7 +318,12 @@ impl RunActor {
             self.over = Some(Over::Closed);
             self.release_locks();
             // The actor ends when the shard lets go of it: until then letters may be on their way.
-            self.tell_shard(RunNews::Closed(outcome));
+            let ended = Ended {
+                outcome,
+                next: self.state.next_run(),
+            };
+            let following = self.following.as_deref().and_then(following);
+            self.tell_shard(RunNews::Closed { ended, following });
             return;
         }
         match self.next.take() {
@@ -296,7 +332,7 @@ impl RunActor {
                 tracing::warn!(workflow_id = %self.at.workflow_id, run_id = %self.at.run_id, %reason, "parked");
                 let now = self.at.shared.clock.now();
                 if let Some(turn) = park(&mut self.state, Some(reason), now) {
-                    return self.commit(ctx, &turn, Vec::new());
+                    return self.commit(ctx, &turn, None, Vec::new());
                 }
             }
             None => {}

@@ -28,6 +28,9 @@ pub(super) struct Questions {
 impl Questions {
     /// Takes the questions out of what has arrived.
     pub(super) fn sort(inbox: Vec<Letter>) -> (Vec<Letter>, Self) {
+        if inbox.iter().all(|letter| letter.question.is_none()) {
+            return (inbox, Self::default());
+        }
         let (asked, inbox) = inbox.into_iter().partition(|letter| letter.question.is_some());
         let waiting = Vec::new();
         (inbox, Self { asked, waiting })

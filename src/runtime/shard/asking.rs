@@ -5,8 +5,9 @@ use actix::{Context, Handler};
 use crate::model::Input;
 
 use super::super::messages::{Ask, Letter, StartWith};
-use super::super::recovery::begin;
 use super::ShardActor;
+use super::opening::Opening;
+use super::passive::LookedUp;
 
 impl Handler<Ask> for ShardActor {
     type Result = ();
@@ -28,7 +29,7 @@ impl Handler<StartWith> for ShardActor {
 
     fn handle(&mut self, start: StartWith, ctx: &mut Context<Self>) {
         let StartWith {
-            start,
+            mut start,
             then,
             reply,
             watch,
@@ -43,25 +44,24 @@ impl Handler<StartWith> for ShardActor {
         if let Some(refusal) = self.refusal() {
             return then.answer(Err(refusal));
         }
-        if let Some(entry) = self.entries.get_mut(&workflow_id) {
-            entry.watchers.retain(|watcher| !watcher.is_closed());
-            entry.watchers.push(watch);
-            return self.hand_over(&workflow_id, then, ctx);
-        }
-        let closed = self.shared.store.get().and_then(|store| store.find(&workflow_id));
-        let new = match closed {
-            Ok(None) => begin(&self.shared, &start),
-            Ok(Some(head)) => return then.answer(self.started_before(head, start.request_id.as_ref())),
-            Err(error) => Err(error),
+        let opening = match self.look_up(&workflow_id, None) {
+            Ok(LookedUp::Open) => {
+                self.add_watcher(&workflow_id, watch);
+                return self.hand_over(&workflow_id, then, ctx);
+            }
+            Ok(LookedUp::Ended(last)) => self.opening(&mut start, Some(last)),
+            Ok(LookedUp::Unknown) => self.opening(&mut start, None),
+            Err(error) => Err(error.into()),
         };
-        match new {
-            Ok(new) => {
+        match opening {
+            Ok(Opening::New(new)) => {
                 let run_id = start.run_id;
                 // One inbox, one turn: neither is there without the other.
                 let letters = vec![Letter::internal(Input::Start(start)), then];
-                self.open(&workflow_id, run_id, new, letters, watch, ctx);
+                self.open(&workflow_id, run_id, *new, letters, watch, ctx);
             }
-            Err(error) => then.answer(Err(error.into())),
+            Ok(Opening::Known(delivered)) => then.answer(Ok(delivered)),
+            Err(error) => then.answer(Err(error)),
         }
     }
 }

@@ -3,35 +3,28 @@
 
 use actix::{AsyncContext, Context, WrapFuture};
 
-use crate::model::{Input, limits};
+use crate::model::{Input, RunId, WorkflowId, limits};
 
 use super::super::messages::{Letter, PassivateIfIdle, Sweep, Tick};
+use super::ShardActor;
 use super::entry::Presence;
-use super::{ACTIVATIONS_AT_ONCE, ShardActor};
 
 impl ShardActor {
-    /// Wakes what is due, a bounded number at a time.
-    pub(super) fn tick(&mut self, ctx: &mut Context<Self>) {
-        self.alarm = None;
-        let now = self.shared.clock.now();
-        for workflow_id in self.timers.take_due(now, ACTIVATIONS_AT_ONCE) {
-            let Some(entry) = self.entries.get_mut(&workflow_id) else {
-                continue;
-            };
-            match &mut entry.actor {
-                Presence::Restarting(letters) => {
-                    let letters = std::mem::take(letters);
-                    let exhausted = entry
-                        .restarts
-                        .as_ref()
-                        .filter(|tries| tries.count >= limits::TURN_FAILURES_MAX);
-                    let park = exhausted.map(|tries| tries.reason.clone());
-                    self.activate(&workflow_id, letters, park, ctx);
-                }
-                _ => self.hand_over(&workflow_id, Letter::internal(Input::Wake), ctx),
+    /// Wakes a run that is due.
+    pub(super) fn wake(&mut self, workflow_id: &WorkflowId, run_id: RunId, ctx: &mut Context<Self>) {
+        let entry = self.entry_of(workflow_id, run_id);
+        match &mut entry.actor {
+            Presence::Restarting(letters) => {
+                let letters = std::mem::take(letters);
+                let exhausted = entry
+                    .restarts
+                    .as_ref()
+                    .filter(|tries| tries.count >= limits::TURN_FAILURES_MAX);
+                let park = exhausted.map(|tries| tries.reason.clone());
+                self.activate(workflow_id, letters, park, ctx);
             }
+            _ => self.hand_over(workflow_id, Letter::internal(Input::Wake), ctx),
         }
-        self.set_alarm(ctx);
     }
 
     /// Makes sure that a tick comes when the earliest timer is due.
@@ -54,8 +47,18 @@ impl ShardActor {
         self.alarm = Some((at, ctx.spawn(alarm.into_actor(self))));
     }
 
+    /// Sweeps at once if there are more live runs than this, and enough of them are new since the last time.
+    pub(super) fn make_room(&mut self, live_max: usize, ctx: &mut Context<Self>) {
+        let live = self.live.len();
+        if live > live_max && self.activated >= live_max.max(live) / 2 {
+            self.sweep(ctx);
+        }
+    }
+
     /// Asks every live run that nobody spoke to since the last sweep whether it is idle.
     pub(super) fn sweep(&mut self, ctx: &mut Context<Self>) {
+        self.activated = 0;
+        self.forget_passive();
         let mut quiet = Vec::new();
         for (workflow_id, spoken_to) in &mut self.live {
             if !std::mem::replace(spoken_to, false) {
@@ -79,7 +82,6 @@ impl ShardActor {
                 }
             }
         }
-        self.plan_sweep(ctx);
     }
 
     pub(super) fn plan_sweep(&self, ctx: &mut Context<Self>) {

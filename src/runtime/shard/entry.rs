@@ -10,7 +10,7 @@ use super::super::error::RequestError;
 use super::super::messages::{Incarnation, Letter, Watched};
 use super::super::run::RunActor;
 
-/// An open run.
+/// An open run that is in memory, or that somebody waits for.
 pub(super) struct Entry {
     pub(super) run_id: RunId,
     pub(super) actor: Presence,
@@ -52,6 +52,15 @@ impl Entry {
             attempts_lost: None,
             restarts: None,
         }
+    }
+
+    /// Whether the store has all that is here.
+    pub(super) fn is_forgettable(&mut self) -> bool {
+        let passive = matches!(self.actor, Presence::Passive);
+        if passive {
+            self.watchers.retain(|watcher| !watcher.is_closed());
+        }
+        passive && self.watchers.is_empty()
     }
 
     /// The run cannot be made live: nobody waits for it any longer.

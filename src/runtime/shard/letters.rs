@@ -4,18 +4,19 @@
 use actix::{Context, Handler};
 
 use crate::model::{Input, RunId, Timestamp, WorkflowId};
-use crate::store::{Epoch, RunHead};
+use crate::store::{Epoch, RunWake};
 
 use super::super::locks::Claimant;
 use super::super::messages::{LateResult, Letter, ReleaseAttempt, WakeRun};
 use super::super::recovery::locks_in_ruins;
 use super::ShardActor;
+use super::passive::LookedUp;
 
 impl ShardActor {
     /// Tells the engine's lock table which of these runs may hold locks: those that are made live at once.
-    pub(super) fn announce_lock_holders(&self, epoch: Epoch, open_runs: &[RunHead]) {
-        let live_at_once = open_runs.iter().filter(|head| head.wake == Some(Timestamp::EPOCH));
-        let runs = live_at_once.map(|head| head.run_id);
+    pub(super) fn announce_lock_holders(&self, epoch: Epoch, wakes: &[RunWake]) {
+        let live_at_once = wakes.iter().filter(|wake| wake.at == Timestamp::EPOCH);
+        let runs = live_at_once.map(|wake| wake.run_id);
         let wake = self.shared.locks.expect(epoch, self.index, runs);
         self.shared.wake_runs(wake);
     }
@@ -43,8 +44,7 @@ impl Handler<LateResult> for ShardActor {
             token,
             outcome,
         } = late;
-        let entry = self.entries.get(&workflow_id);
-        if entry.is_some_and(|entry| entry.run_id == run_id) {
+        if self.knows_open(&workflow_id, run_id) {
             let letter = Letter::internal(Input::AttemptEnded { token, outcome });
             self.hand_over(&workflow_id, letter, ctx);
         }
@@ -55,8 +55,7 @@ impl Handler<ReleaseAttempt> for ShardActor {
     type Result = ();
 
     fn handle(&mut self, ReleaseAttempt(parked): ReleaseAttempt, ctx: &mut Context<Self>) {
-        let entry = self.entries.get(&parked.workflow_id);
-        if entry.is_some_and(|entry| entry.run_id == parked.run_id) {
+        if self.knows_open(&parked.workflow_id, parked.run_id) {
             let letter = Letter::internal(Input::Release { token: parked.token });
             self.hand_over(&parked.workflow_id, letter, ctx);
         }
@@ -67,7 +66,7 @@ impl Handler<WakeRun> for ShardActor {
     type Result = ();
 
     fn handle(&mut self, WakeRun(workflow_id): WakeRun, ctx: &mut Context<Self>) {
-        if self.entries.contains_key(&workflow_id) {
+        if matches!(self.look_up(&workflow_id, None), Ok(LookedUp::Open)) {
             self.hand_over(&workflow_id, Letter::internal(Input::Wake), ctx);
         }
     }

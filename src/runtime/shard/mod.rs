@@ -1,7 +1,7 @@
 //! The actor of one shard: finds runs, makes them live, restarts and passivates them, wakes them in time. Must not live
 //! here: what a run does with its inputs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,32 +9,33 @@ use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
 use tokio::sync::oneshot;
 
 use crate::machine::Rejection;
-use crate::model::{Input, RunId, StartRun, Timestamp, WorkflowId};
-use crate::store::{Epoch, Error, RunHead};
+use crate::model::{IdConflictPolicy, Input, RunId, StartRun, Timestamp, WorkflowId};
+use crate::store::{Epoch, Error};
 
 mod asking;
 mod clockwork;
 mod entry;
 mod letters;
+mod opening;
+mod passive;
 mod presence;
 mod starts;
 
 use self::entry::{Entry, Presence};
+use self::opening::Opening;
+use self::passive::LookedUp;
 pub(super) use self::starts::Backlog;
 use self::starts::Starts;
 use super::commit_queue::Outbox;
 use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{
-    Committed, Deliver, Durable, FromRun, Letter, Recover, RunNews, Start, Stop, StoreFailed, Sweep, Take, Tick, Watch,
-    Watched,
+    Committed, Deliver, Durable, FromRun, Letter, NotCommitted, Recover, RunNews, Start, Stop, StoreFailed, Sweep,
+    Take, Tick, Watch, Watched,
 };
-use super::recovery::{Rebuilt, begin, rebuild};
+use super::recovery::Rebuilt;
 use super::shared::Shared;
 use super::timers::TimerQueue;
-
-/// Runs made live in one go before the shard looks at its mailbox again.
-const ACTIVATIONS_AT_ONCE: usize = 64;
 
 /// One shard.
 pub(super) struct ShardActor {
@@ -45,10 +46,16 @@ pub(super) struct ShardActor {
     epoch: Epoch,
     /// How many actors were started for runs.
     incarnations: u64,
-    /// Every open run of this shard.
+    /// The open runs of this shard that are in memory, or that somebody waits for.
     entries: HashMap<WorkflowId, Entry>,
     /// Those that have an actor; `true`: they were spoken to since the last sweep.
     live: HashMap<WorkflowId, bool>,
+    /// When the shard began with what the store has, and the runs that were due by then and have not been in memory since:
+    /// what they had under way is lost.
+    recovered_at: Timestamp,
+    unseen: HashSet<RunId>,
+    /// Runs made live since the last sweep.
+    activated: usize,
     timers: TimerQueue,
     alarm: Option<(Timestamp, SpawnHandle)>,
     /// Why nothing is accepted: the store has failed, and is not open again.
@@ -69,6 +76,9 @@ impl ShardActor {
             incarnations: 0,
             entries: HashMap::new(),
             live: HashMap::new(),
+            recovered_at: Timestamp::EPOCH,
+            unseen: HashSet::new(),
+            activated: 0,
             timers: TimerQueue::default(),
             alarm: None,
             failed: None,
@@ -86,39 +96,37 @@ impl ShardActor {
 
     fn begin(&mut self, start: Start, ctx: &mut Context<Self>) {
         let Start {
-            start,
+            mut start,
             reply,
             watch,
             admission,
         } = start;
         let workflow_id = start.workflow_id.clone();
-        let request_id = start.request_id.clone();
         let letter = |start: Box<StartRun>| Letter {
             reply: Some(reply),
             admission: Some(admission),
             ..Letter::internal(Input::Start(start))
         };
-        if let Some(entry) = self.entries.get_mut(&workflow_id) {
-            // The run itself knows whether this is the same request again.
-            entry.watchers.retain(|watcher| !watcher.is_closed());
-            entry.watchers.push(watch);
-            return self.hand_over(&workflow_id, letter(start), ctx);
-        }
-        let closed = self.shared.store.get().and_then(|store| store.find(&workflow_id));
-        let new = match closed {
-            Ok(None) => begin(&self.shared, &start),
-            Ok(Some(head)) => {
-                let answer = self.started_before(head, request_id.as_ref());
-                return letter(start).answer(answer);
+        let opening = match self.look_up(&workflow_id, None) {
+            Ok(LookedUp::Open) => {
+                // The run itself knows whether this is the same request again, and what it means if not. Who begins another
+                // run in its place does not wait for this one.
+                if start.ids.conflict != IdConflictPolicy::TerminateExisting {
+                    self.add_watcher(&workflow_id, watch);
+                }
+                return self.hand_over(&workflow_id, letter(start), ctx);
             }
-            Err(error) => Err(error),
+            Ok(LookedUp::Ended(last)) => self.opening(&mut start, Some(last)),
+            Ok(LookedUp::Unknown) => self.opening(&mut start, None),
+            Err(error) => Err(error.into()),
         };
-        match new {
-            Ok(new) => {
+        match opening {
+            Ok(Opening::New(new)) => {
                 let run_id = start.run_id;
-                self.open(&workflow_id, run_id, new, vec![letter(start)], watch, ctx);
+                self.open(&workflow_id, run_id, *new, vec![letter(start)], watch, ctx);
             }
-            Err(error) => letter(start).answer(Err(error.into())),
+            Ok(Opening::Known(delivered)) => letter(start).answer(Ok(delivered)),
+            Err(error) => letter(start).answer(Err(error)),
         }
     }
 
@@ -127,19 +135,26 @@ impl ShardActor {
         if let Some(refusal) = self.refusal() {
             return letter.answer(Err(refusal));
         }
-        let entry = self.entries.get(&workflow_id);
-        if entry.is_some_and(|entry| run_id.is_none_or(|wanted| wanted == entry.run_id)) {
-            return self.hand_over(&workflow_id, letter, ctx);
-        }
-        let stored = self.shared.store.get().and_then(|store| match run_id {
-            Some(run_id) => store.head(run_id),
-            None => store.find(&workflow_id),
-        });
-        letter.answer(Err(match stored {
-            Ok(Some(_)) => Rejection::Closed.into(),
-            Ok(None) => RequestError::NotFound(workflow_id),
+        let refusal = match self.look_up(&workflow_id, run_id) {
+            Ok(LookedUp::Open) => return self.hand_over(&workflow_id, letter, ctx),
+            Ok(LookedUp::Ended(_)) => Rejection::Closed.into(),
+            Ok(LookedUp::Unknown) => RequestError::NotFound(workflow_id),
             Err(error) => error.into(),
-        }));
+        };
+        letter.answer(Err(refusal));
+    }
+
+    /// Somebody waits for the end of a run that has an entry.
+    fn add_watcher(&mut self, workflow_id: &WorkflowId, watch: oneshot::Sender<Watched>) {
+        let Some(entry) = self.entries.get_mut(workflow_id) else {
+            return;
+        };
+        if let Presence::Broken(error) = &entry.actor {
+            let _ = watch.send(Err(error.clone().into()));
+            return;
+        }
+        entry.watchers.retain(|watcher| !watcher.is_closed());
+        entry.watchers.push(watch);
     }
 
     /// Makes a new run live, with its first letters.
@@ -161,29 +176,6 @@ impl ShardActor {
         }
     }
 
-    /// The answer to the start of a run that has ended: yes to the same request, no to any other.
-    fn started_before(
-        &self,
-        head: RunHead,
-        request_id: Option<&crate::model::RequestId>,
-    ) -> Result<super::messages::Delivered, RequestError> {
-        if request_id.is_some() {
-            let closed = rebuild(&self.shared, head.run_id)?;
-            if closed.state.started().and_then(|started| started.request_id.as_ref()) == request_id {
-                return Ok(super::messages::Delivered {
-                    run_id: head.run_id,
-                    duplicate: true,
-                    stop_asked: false,
-                });
-            }
-        }
-        Err(RequestError::AlreadyStarted {
-            workflow_id: head.workflow_id,
-            run_id: head.run_id,
-            status: head.status,
-        })
-    }
-
     fn hear(&mut self, from: FromRun, ctx: &mut Context<Self>) {
         let FromRun {
             workflow_id,
@@ -195,16 +187,26 @@ impl ShardActor {
             .get_mut(&workflow_id)
             .filter(|entry| entry.incarnation == incarnation)
         else {
+            // Somebody asked for the run that follows before this was said: it has its entry.
+            if let RunNews::Closed {
+                following: Some(following),
+                ..
+            } = news
+                && self.knows_open(&workflow_id, following.run_id)
+            {
+                self.hand_over(&workflow_id, Letter::internal(Input::Wake), ctx);
+            }
             return;
         };
         match news {
-            RunNews::Wake(at) => {
-                self.timers.set(&workflow_id, at);
+            RunNews::Wake(Some(at)) => {
+                self.timers.set(&workflow_id, entry.run_id, at);
                 self.set_alarm(ctx);
             }
-            RunNews::Closed(outcome) => {
+            RunNews::Wake(None) => self.timers.remove(&workflow_id),
+            RunNews::Closed { ended, following } => {
                 for watcher in entry.watchers.drain(..) {
-                    let _ = watcher.send(Ok(outcome.clone()));
+                    let _ = watcher.send(Ok(ended.clone()));
                 }
                 // The run answers what was on its way to it: a repeated start is still the same request.
                 let letters = entry.take_letters();
@@ -213,7 +215,10 @@ impl ShardActor {
                 }
                 self.entries.remove(&workflow_id);
                 self.live.remove(&workflow_id);
-                self.timers.set(&workflow_id, None);
+                self.timers.remove(&workflow_id);
+                if let Some(following) = following {
+                    self.follow(&workflow_id, following, ctx);
+                }
             }
             RunNews::Idle => {
                 entry.restarts = None;
@@ -226,6 +231,9 @@ impl ShardActor {
                     _ => {
                         if let Ok(store) = self.shared.store.get() {
                             store.passivate(entry.run_id);
+                        }
+                        if entry.is_forgettable() {
+                            self.entries.remove(&workflow_id);
                         }
                     }
                 }
@@ -285,16 +293,10 @@ impl Handler<Watch> for ShardActor {
     type Result = ();
 
     fn handle(&mut self, watch: Watch, _: &mut Self::Context) {
-        let entry = self.entries.get_mut(&watch.workflow_id);
-        if let Some(entry) = entry.filter(|entry| entry.run_id == watch.run_id) {
-            if let Presence::Broken(error) = &entry.actor {
-                let _ = watch.watch.send(Err(error.clone().into()));
-                return;
-            }
-            entry.watchers.retain(|watcher| !watcher.is_closed());
-            entry.watchers.push(watch.watch);
-        } else if self.failed.is_some() {
+        if self.failed.is_some() {
             self.stranded.push((watch.workflow_id, watch.run_id, watch.watch));
+        } else if self.knows_open(&watch.workflow_id, watch.run_id) {
+            self.add_watcher(&watch.workflow_id, watch.watch);
         }
     }
 }
@@ -310,8 +312,17 @@ impl Handler<FromRun> for ShardActor {
 impl Handler<Committed> for ShardActor {
     type Result = ();
 
-    fn handle(&mut self, Committed(runs): Committed, _: &mut Self::Context) {
+    fn handle(&mut self, Committed(runs): Committed, ctx: &mut Self::Context) {
+        self.turns_settled(runs.len(), ctx);
         runs.into_iter().for_each(|run| run.do_send(Durable));
+    }
+}
+
+impl Handler<NotCommitted> for ShardActor {
+    type Result = ();
+
+    fn handle(&mut self, NotCommitted(turns): NotCommitted, ctx: &mut Self::Context) {
+        self.turns_settled(turns, ctx);
     }
 }
 
@@ -326,8 +337,8 @@ impl Handler<StoreFailed> for ShardActor {
 impl Handler<Recover> for ShardActor {
     type Result = ();
 
-    fn handle(&mut self, Recover { epoch, open_runs }: Recover, ctx: &mut Self::Context) {
-        self.recover(epoch, open_runs, ctx);
+    fn handle(&mut self, Recover { epoch, wakes }: Recover, ctx: &mut Self::Context) {
+        self.recover(epoch, wakes, ctx);
     }
 }
 
@@ -335,7 +346,8 @@ impl Handler<Tick> for ShardActor {
     type Result = ();
 
     fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
-        self.tick(ctx);
+        self.alarm = None;
+        self.wake_due(ctx);
     }
 }
 
@@ -344,6 +356,7 @@ impl Handler<Sweep> for ShardActor {
 
     fn handle(&mut self, _: Sweep, ctx: &mut Self::Context) {
         self.sweep(ctx);
+        self.plan_sweep(ctx);
     }
 }
 

@@ -7,11 +7,11 @@ use actix::{Actor, Addr, AsyncContext, Context};
 use backoff::backoff::Backoff;
 
 use crate::model::{Input, ParkReason, RunId, WorkflowId, limits};
-use crate::store::{Epoch, Error, RunHead};
+use crate::store::{Epoch, Error, RunWake};
 
 use super::super::attempt::panic_message;
 use super::super::error::RequestError;
-use super::super::messages::{Abandon, Incarnation, Letter, Take};
+use super::super::messages::{Abandon, Following, Incarnation, Letter, Take};
 use super::super::recovery::{Rebuilt, rebuild};
 use super::super::run::{RunActor, RunAddress, refuse};
 use super::super::shared::Shared;
@@ -48,6 +48,7 @@ impl ShardActor {
             has_failed,
         };
         self.live.insert(workflow_id.clone(), true);
+        self.activated += 1;
         let run = RunActor::new(at, run, letters);
         match park {
             Some(reason) => run.parking(reason).start(),
@@ -112,7 +113,7 @@ impl ShardActor {
                 entry.give_up(error);
                 self.keep_locks(workflow_id, run_id);
                 self.live.remove(workflow_id);
-                self.timers.set(workflow_id, None);
+                self.timers.remove(workflow_id);
             }
         }
     }
@@ -153,8 +154,23 @@ impl ShardActor {
             restarts.count = limits::TURN_FAILURES_MAX;
         }
         let at = self.shared.clock.now().after(delay);
-        self.timers.set(workflow_id, Some(at));
+        self.timers.set(workflow_id, entry.run_id, at);
         self.set_alarm(ctx);
+    }
+
+    /// A run that follows one that has just ended: made live from its journal when it must be looked at.
+    pub(super) fn follow(&mut self, workflow_id: &WorkflowId, following: Following, ctx: &mut Context<Self>) {
+        let Following { run_id, wake } = following;
+        self.entries
+            .insert(workflow_id.clone(), Entry::new(run_id, Presence::Passive));
+        match wake {
+            Some(wake) if wake <= self.shared.clock.now() => self.activate(workflow_id, Vec::new(), None, ctx),
+            Some(wake) => {
+                self.timers.set(workflow_id, run_id, wake);
+                self.set_alarm(ctx);
+            }
+            None => {}
+        }
     }
 
     pub(super) fn forget_everything(&mut self, error: Error) {
@@ -173,27 +189,33 @@ impl ShardActor {
             self.stranded.extend(watchers);
         }
         self.live.clear();
+        self.unseen.clear();
+        self.outbox.forget();
         self.timers = TimerQueue::default();
     }
 
-    pub(super) fn recover(&mut self, epoch: Epoch, open_runs: Vec<RunHead>, ctx: &mut Context<Self>) {
+    pub(super) fn recover(&mut self, epoch: Epoch, wakes: Vec<RunWake>, ctx: &mut Context<Self>) {
         self.failed = None;
         self.epoch = epoch;
-        self.announce_lock_holders(epoch, &open_runs);
-        for head in open_runs {
-            let mut entry = Entry::new(head.run_id, Presence::Passive);
-            entry.attempts_lost = Some(self.shared.clock.now());
-            self.timers.set(&head.workflow_id, head.wake);
-            self.entries.insert(head.workflow_id, entry);
+        self.outbox.forget();
+        self.recovered_at = self.shared.clock.now();
+        self.announce_lock_holders(epoch, &wakes);
+        for RunWake {
+            run_id,
+            workflow_id,
+            at,
+        } in wakes
+        {
+            // Of a run that is due later nothing was under way.
+            if at <= self.recovered_at {
+                self.unseen.insert(run_id);
+            }
+            self.timers.set(&workflow_id, run_id, at);
         }
         for (workflow_id, run_id, watcher) in std::mem::take(&mut self.stranded) {
             // Whose run is not open any more: the watcher is dropped, and its owner looks into the store.
-            if let Some(entry) = self
-                .entries
-                .get_mut(&workflow_id)
-                .filter(|entry| entry.run_id == run_id)
-            {
-                entry.watchers.push(watcher);
+            if self.knows_open(&workflow_id, run_id) {
+                self.add_watcher(&workflow_id, watcher);
             }
         }
         self.set_alarm(ctx);

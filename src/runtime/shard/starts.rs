@@ -1,6 +1,7 @@
-//! New runs give way to those that are under way: a busy shard begins a few of them in each of its rounds, and none while
-//! attempts wait for a thread. So what was accepted gets on, and what is too much waits at the door, where it is counted
-//! and refused. Must not live here: beginning a run.
+//! What comes new gives way to what is under way: a busy shard begins a few runs in each of its rounds, wakes a few that
+//! are due, and does neither while attempts wait for a thread. So what was accepted gets on, and what is too much waits at
+//! the door, where it is counted and refused; and however many runs are due at once, as after a start, they come into
+//! memory a few at a time. Must not live here: beginning a run, or waking one.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +19,8 @@ pub(super) struct Starts {
     waiting: VecDeque<Start>,
     /// How many runs were begun in the present round.
     begun: usize,
+    /// How many that were due were woken in it.
+    woken: usize,
     /// The next round is announced.
     planned: bool,
 }
@@ -61,6 +64,7 @@ impl ShardActor {
         if may_begin && !self.backlog().is_some_and(Backlog::is_full) {
             self.starts.begun += 1;
             self.begin(start, ctx);
+            self.make_room(limits::SHARD_LIVE_FULL, ctx);
         } else {
             self.starts.waiting.push_back(start);
         }
@@ -72,6 +76,55 @@ impl ShardActor {
         if !std::mem::replace(&mut self.starts.planned, true) {
             let shard = ctx.address();
             actix::spawn(async move { shard.do_send(BeginMore) });
+        }
+    }
+
+    /// Begins runs that wait for that, as many as fit into a round.
+    fn begin_waiting(&mut self, ctx: &mut Context<Self>) {
+        // A full backlog says itself when it is less.
+        while !self.starts.waiting.is_empty() && !self.backlog().is_some_and(Backlog::is_full) {
+            if self.starts.begun >= limits::SHARD_STARTS_PER_ROUND {
+                return self.plan_starts(ctx);
+            }
+            let Some(start) = self.starts.waiting.pop_front() else {
+                return;
+            };
+            self.starts.begun += 1;
+            match self.refusal() {
+                Some(refusal) => drop(start.reply.send(Err(refusal))),
+                None => self.begin(start, ctx),
+            }
+            self.make_room(limits::SHARD_LIVE_FULL, ctx);
+        }
+    }
+
+    /// Wakes runs that are due, those that have waited longest first.
+    pub(super) fn wake_due(&mut self, ctx: &mut Context<Self>) {
+        let now = self.shared.clock.now();
+        while self.timers.next().is_some_and(|at| at <= now) {
+            if self.starts.woken >= limits::SHARD_WAKES_PER_ROUND {
+                return self.plan_starts(ctx);
+            }
+            // Both say themselves when they are less.
+            if self.outbox.under_way() >= limits::SHARD_TURNS_FULL || self.backlog().is_some_and(Backlog::is_full) {
+                return;
+            }
+            let Some((workflow_id, run_id)) = self.timers.take_due(now) else {
+                break;
+            };
+            self.starts.woken += 1;
+            self.wake(&workflow_id, run_id, ctx);
+            self.make_room(limits::SHARD_LIVE_RECOVERING, ctx);
+        }
+        self.set_alarm(ctx);
+    }
+
+    /// So many turns of this shard's are not under way any more.
+    pub(super) fn turns_settled(&mut self, turns: usize, ctx: &mut Context<Self>) {
+        let before = self.outbox.under_way();
+        self.outbox.settled(turns);
+        if before >= limits::SHARD_TURNS_FULL && self.outbox.under_way() < limits::SHARD_TURNS_FULL {
+            self.plan_starts(ctx);
         }
     }
 
@@ -91,21 +144,9 @@ impl Handler<BeginMore> for ShardActor {
     fn handle(&mut self, _: BeginMore, ctx: &mut Context<Self>) {
         self.starts.planned = false;
         self.starts.begun = 0;
-        while self.starts.begun < limits::SHARD_STARTS_PER_ROUND {
-            if self.starts.waiting.is_empty() || self.backlog().is_some_and(Backlog::is_full) {
-                // A full backlog says itself when it is less.
-                return;
-            }
-            let Some(start) = self.starts.waiting.pop_front() else {
-                return;
-            };
-            self.starts.begun += 1;
-            match self.refusal() {
-                Some(refusal) => drop(start.reply.send(Err(refusal))),
-                None => self.begin(start, ctx),
-            }
-        }
-        self.plan_starts(ctx);
+        self.starts.woken = 0;
+        self.begin_waiting(ctx);
+        self.wake_due(ctx);
     }
 }
 

@@ -4,6 +4,7 @@
 //! Nothing of the user's may run while the core is borrowed: wakers are handed out to be called, and dropped, outside.
 
 mod arrivals;
+mod chain;
 mod locals;
 mod locks;
 mod messages;
@@ -11,14 +12,15 @@ mod steps;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::model::{
     ActivityId, ActivityOptions, ActivityType, Command, EventId, Failure, InFlight, LockName, OnAmbiguous, Payload,
-    RunId, ScheduleActivity, SignalName, StepKind, StepName, StepSpec, TimerId, Timestamp, WorkflowId, WorkflowType,
+    ScheduleActivity, SignalName, StepKind, StepName, StepSpec, TimerId, Timestamp,
 };
-use crate::model::{CompensationSpec, RunStarted};
+use crate::model::{CompensationSpec, ContinueAsNew, RunStarted};
 
 use super::CancellationType;
 use super::random::Random;
@@ -30,29 +32,12 @@ use messages::Messages;
 use steps::Steps;
 use versions::Versions;
 
+pub(crate) use chain::HistoryInfo;
 pub(super) use locks::LockRequest;
 pub(crate) use messages::UpdateHandler;
 pub(super) use messages::Validator;
 pub(super) use steps::StepSerial;
 pub(crate) use versions::Refusal;
-
-/// Which run this is.
-#[derive(Clone, Debug)]
-pub(crate) struct RunIdentity {
-    pub(crate) workflow_id: WorkflowId,
-    pub(crate) run_id: RunId,
-    pub(crate) workflow_type: WorkflowType,
-}
-
-impl From<&RunStarted> for RunIdentity {
-    fn from(started: &RunStarted) -> Self {
-        Self {
-            workflow_id: started.workflow_id.clone(),
-            run_id: started.run_id,
-            workflow_type: started.workflow_type.clone(),
-        }
-    }
-}
 
 /// Names one operation, signal reception or other wait of the code, in the order in which they began.
 pub(super) type Key = u64;
@@ -127,7 +112,10 @@ enum What {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Core {
-    identity: RunIdentity,
+    started: Arc<RunStarted>,
+    history: HistoryInfo,
+    /// How the run goes on, when its code wants another one to follow.
+    continuation: Option<ContinueAsNew>,
     now: Timestamp,
     random: Random,
     /// What the code asked for in this turn.
@@ -164,10 +152,12 @@ enum WaitFor {
 
 /// What the code's futures call.
 impl Core {
-    pub(crate) fn new(identity: RunIdentity) -> Self {
-        let random = Random::of_run(identity.run_id);
+    pub(crate) fn new(started: Arc<RunStarted>) -> Self {
+        let random = Random::of_run(started.run_id);
         Self {
-            identity,
+            started,
+            history: HistoryInfo::default(),
+            continuation: None,
             now: Timestamp::EPOCH,
             random,
             commands: Vec::new(),
@@ -192,8 +182,8 @@ impl Core {
         }
     }
 
-    pub(super) fn identity(&self) -> &RunIdentity {
-        &self.identity
+    pub(super) fn started(&self) -> &RunStarted {
+        &self.started
     }
 
     pub(super) fn now(&self) -> Timestamp {

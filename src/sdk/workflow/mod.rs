@@ -3,6 +3,7 @@
 
 mod call;
 mod cancellation;
+mod chain;
 mod child;
 mod concurrent;
 mod condition;
@@ -37,6 +38,7 @@ use super::function::{ActivityFunction, encode};
 
 pub use call::ActivityCall;
 pub use cancellation::CancellationType;
+pub use chain::{ContinueAsNewCall, WorkflowInfo};
 pub use child::ChildCall;
 pub use condition::WaitCondition;
 pub use external::{ExternalCall, ExternalWorkflow};
@@ -48,7 +50,7 @@ pub use signal::{SignalReceive, SignalReceiver};
 pub use state::WorkflowState;
 pub use timer::Sleep;
 
-pub(crate) use self::core::{Core, Refusal, RunIdentity, UpdateHandler};
+pub(crate) use self::core::{Core, HistoryInfo, Refusal, UpdateHandler};
 
 /// A durable function. Most workflows are plain functions (see [`WorkflowFunction`](super::WorkflowFunction)); implement
 /// the trait for a workflow that carries state in `self`.
@@ -125,19 +127,19 @@ impl WorkflowContext {
     /// This execution.
     #[must_use]
     pub fn run_id(&self) -> RunId {
-        self.core.borrow().identity().run_id
+        self.core.borrow().started().run_id
     }
 
     /// The caller's id.
     #[must_use]
     pub fn workflow_id(&self) -> WorkflowId {
-        self.core.borrow().identity().workflow_id.clone()
+        self.core.borrow().started().workflow_id.clone()
     }
 
     /// Which workflow this is.
     #[must_use]
     pub fn workflow_type(&self) -> WorkflowType {
-        self.core.borrow().identity().workflow_type.clone()
+        self.core.borrow().started().workflow_type.clone()
     }
 
     /// The time of the present turn: recorded, so the same on replay. Stands still between awaits.
@@ -274,7 +276,7 @@ impl fmt::Debug for WorkflowContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("WorkflowContext");
         if let Ok(core) = self.core.try_borrow() {
-            debug.field("run", core.identity()).field("now", &core.now());
+            debug.field("run", &core.started().run_id).field("now", &core.now());
         }
         debug.finish_non_exhaustive()
     }

@@ -216,6 +216,7 @@ fn conclude(run: &Handle, outcome: &Outcome, begun: Timestamp, console: &Console
             format!(": {}", text::failure(failure))
         }
         Outcome::Terminated { reason } => format!(": {reason}"),
+        Outcome::ContinuedAsNew { new_run_id } => format!(": run {new_run_id}"),
     };
     let took = duration(SystemClock.now().since(begun));
     console.note(format!("{} {word} after {took}{because}", run.workflow_id()));

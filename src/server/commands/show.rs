@@ -96,6 +96,18 @@ fn facts(run: &RunDescription, now: Timestamp, console: &Console) {
     if let Some(parent) = &run.parent {
         field("parent", format!("{} (run {})", parent.workflow_id, parent.run_id));
     }
+    if let Some((run_id, why)) = &run.follows {
+        field(
+            "follows",
+            format!("run {run_id} ({}, try {})", why.as_str(), run.attempt),
+        );
+    }
+    if let Some(run_id) = &run.next_run_id {
+        field("followed", format!("by run {run_id}"));
+    }
+    if let Some(at) = &run.begins_at {
+        field("begins", at.to_string());
+    }
     for (key, value) in &run.search_attributes {
         field("attribute", format!("{key} = {value:?}"));
     }
@@ -124,7 +136,7 @@ fn facts(run: &RunDescription, now: Timestamp, console: &Console) {
             field("because", text::failure(failure));
         }
         Some(Outcome::Terminated { reason }) => field("because", reason.clone()),
-        Some(Outcome::TimedOut) | None => {}
+        Some(Outcome::ContinuedAsNew { .. } | Outcome::TimedOut) | None => {}
     }
 }
 

@@ -5,7 +5,9 @@ mod saga;
 
 use serde_json::{Value, json};
 
-use crate::model::{ActivityRole, Event, EventAttributes, EventId, RetryState, UnwindCause, VersionMarker};
+use crate::model::{
+    ActivityRole, ContinuedAsNew, Event, EventAttributes, EventId, RetryState, UnwindCause, VersionMarker,
+};
 
 use crate::server::text;
 
@@ -51,6 +53,7 @@ fn attributes(attributes: &EventAttributes) -> Value {
             "name": signal.name.as_str(), "input": payload(&signal.input),
             "request_id": signal.request_id.as_ref().map(|request| request.as_str()), "identity": signal.identity,
         }),
+        E::WorkflowExecutionContinuedAsNew(next) => continued_as_new(next),
         E::WorkflowTask(task) => json!({"identity": task.identity}),
         E::ActivityTaskScheduled(scheduled) => json!({
             "activity_id": scheduled.activity_id.as_str(), "activity_type": scheduled.activity_type.as_str(),
@@ -118,6 +121,13 @@ fn attributes(attributes: &EventAttributes) -> Value {
     }
 }
 
+fn continued_as_new(next: &ContinuedAsNew) -> Value {
+    json!({
+        "new_run_id": next.new_run_id.to_string(), "workflow_type": next.workflow_type.as_str(),
+        "input": payload(&next.input), "run_timeout_ms": next.run_timeout.map(|limit| limit.as_millis()),
+    })
+}
+
 /// What matters about an event, on one line.
 pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
     use EventAttributes as E;
@@ -131,6 +141,9 @@ pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
         E::WorkflowExecutionTerminated { reason, identity }
         | E::WorkflowExecutionCancelRequested { reason, identity } => format!("{reason} (by {identity})"),
         E::WorkflowExecutionSignaled(signal) => format!("{} {:?}", signal.name, signal.input),
+        E::WorkflowExecutionContinuedAsNew(next) => {
+            format!("as run {}: {} {:?}", next.new_run_id, next.workflow_type, next.input)
+        }
         E::WorkflowTask(task) => task.identity.clone(),
         E::ActivityTaskScheduled(scheduled) => {
             let what = format!("{} {}", scheduled.activity_id, scheduled.activity_type);

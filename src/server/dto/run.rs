@@ -26,6 +26,11 @@ pub(in crate::server) fn description(run: &RunDescription) -> Value {
         "parent": run.parent.as_ref().map(|parent| json!({
             "workflow_id": parent.workflow_id.as_str(), "run_id": parent.run_id.to_string(),
         })),
+        "first_run_id": run.first_run_id.to_string(),
+        "follows": run.follows.map(|(run_id, why)| json!({"run_id": run_id.to_string(), "why": why.as_str()})),
+        "next_run_id": run.next_run_id.map(|run_id| run_id.to_string()),
+        "attempt": run.attempt,
+        "begins_at": run.begins_at.map(time),
         "search_attributes": search_attributes(&run.search_attributes),
         "status": run.status.as_str(),
         "started_at": time(run.started_at),

@@ -2,6 +2,7 @@
 //! themselves.
 
 mod activity;
+mod chain;
 mod message;
 mod pending;
 mod saga;
@@ -50,7 +51,7 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
     use EventAttributes as E;
     use wire::Attributes as W;
     Ok(match attributes {
-        W::WorkflowExecutionStarted(started) => E::WorkflowExecutionStarted(Arc::new(run_started(&started)?)),
+        W::WorkflowExecutionStarted(started) => E::WorkflowExecutionStarted(Arc::new(run_started(*started)?)),
         W::WorkflowExecutionCompleted { result } => E::WorkflowExecutionCompleted {
             result: payload(&result),
         },
@@ -82,8 +83,17 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             request_id: request_id.map(RequestId::from_trusted),
             identity: identity.to_owned(),
         })),
-        W::WorkflowTask { identity } => E::WorkflowTask(WorkflowTask {
+        W::WorkflowExecutionContinuedAsNew(next) => {
+            E::WorkflowExecutionContinuedAsNew(Box::new(chain::continued_as_new(&next)?))
+        }
+        W::WorkflowTask {
+            identity,
+            history_bytes,
+            continue_as_new_suggested,
+        } => E::WorkflowTask(WorkflowTask {
             identity: identity.to_owned(),
+            history_bytes,
+            continue_as_new_suggested,
         }),
         W::TimerStarted { timer_id, fire_at } => E::TimerStarted {
             timer_id: TimerId::from_trusted(timer_id),
@@ -135,7 +145,7 @@ fn local_activity_ended(
     })
 }
 
-fn run_started(started: &wire::RunStarted<'_>) -> Decoded<RunStarted> {
+fn run_started(mut started: wire::RunStarted<'_>) -> Decoded<RunStarted> {
     Ok(RunStarted {
         workflow_id: WorkflowId::from_trusted(started.workflow_id),
         run_id: RunId::from_bytes(started.run_id),
@@ -159,6 +169,10 @@ fn run_started(started: &wire::RunStarted<'_>) -> Decoded<RunStarted> {
             .iter()
             .map(|(key, value)| ((*key).to_owned(), payload(value)))
             .collect(),
+        chain: match &mut started.chain {
+            Some(chain) => Some(Box::new(chain::run_chain(chain)?)),
+            None => None,
+        },
     })
 }
 

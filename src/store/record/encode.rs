@@ -1,5 +1,6 @@
 //! From the model to the wire: borrows everything, copies nothing. Must not live here: the bytes themselves.
 
+mod chain;
 mod message;
 mod pending;
 mod saga;
@@ -62,8 +63,13 @@ fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
             request_id: signal.request_id.as_ref().map(RequestId::as_str),
             identity: &signal.identity,
         },
+        E::WorkflowExecutionContinuedAsNew(next) => {
+            W::WorkflowExecutionContinuedAsNew(Box::new(chain::continued_as_new(next)))
+        }
         E::WorkflowTask(task) => W::WorkflowTask {
             identity: &task.identity,
+            history_bytes: task.history_bytes,
+            continue_as_new_suggested: task.continue_as_new_suggested,
         },
         E::ActivityTaskScheduled(activity) => W::ActivityTaskScheduled(Box::new(scheduled_activity(activity))),
         E::ActivityTaskStarted {
@@ -165,6 +171,7 @@ fn run_started(started: &RunStarted) -> wire::RunStarted<'_> {
             .iter()
             .map(|(key, value)| (key.as_str(), payload(value)))
             .collect(),
+        chain: started.chain.as_deref().map(|chain| Box::new(chain::run_chain(chain))),
     }
 }
 

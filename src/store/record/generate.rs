@@ -1,5 +1,6 @@
 //! Turns for tests: every event, change and failure there is. Must not live here: assertions.
 
+mod chain;
 mod message;
 mod saga;
 
@@ -112,12 +113,11 @@ fn failure() -> BoxedStrategy<Failure> {
         .boxed()
 }
 
-fn options() -> BoxedStrategy<ActivityOptions> {
-    let limit = || proptest::option::of(duration());
-    let retry = (
+fn retry() -> BoxedStrategy<RetryPolicy> {
+    (
         duration(),
         proptest::num::f64::NORMAL,
-        limit(),
+        proptest::option::of(duration()),
         any::<u32>(),
         proptest::collection::vec(text(), 0..3),
     )
@@ -131,8 +131,13 @@ fn options() -> BoxedStrategy<ActivityOptions> {
                     non_retryable_types,
                 }
             },
-        );
-    (limit(), limit(), duration(), limit(), retry)
+        )
+        .boxed()
+}
+
+fn options() -> BoxedStrategy<ActivityOptions> {
+    let limit = || proptest::option::of(duration());
+    (limit(), limit(), duration(), limit(), retry())
         .prop_map(
             |(schedule_to_close, schedule_to_start, start_to_close, heartbeat, retry)| ActivityOptions {
                 schedule_to_close,
@@ -208,11 +213,12 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
             proptest::option::of(saga::saga_options().prop_map(Box::new)),
             proptest::option::of((text(), any::<[u8; 16]>())),
             proptest::collection::btree_map(text(), payload(), 0..3),
+            proptest::option::of(chain::run_chain().prop_map(Box::new)),
         ),
     )
         .prop_map(
             |((id, run, kind, digest), (input, request, run_timeout, identity), more)| {
-                let (saga, parent, search_attributes) = more;
+                let (saga, parent, search_attributes, chain) = more;
                 E::WorkflowExecutionStarted(Arc::new(RunStarted {
                     workflow_id: WorkflowId::from_trusted(id),
                     run_id: RunId::from_bytes(run),
@@ -228,6 +234,7 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
                         run_id: RunId::from_bytes(run_id),
                     }),
                     search_attributes,
+                    chain,
                 }))
             },
         );
@@ -248,7 +255,8 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
         (failure(), any::<bool>()).prop_map(|(failure, amended)| E::WorkflowExecutionCanceled { failure, amended }),
         (text(), text()).prop_map(|(reason, identity)| E::WorkflowExecutionTerminated { reason, identity }),
         (text(), text()).prop_map(|(reason, identity)| E::WorkflowExecutionCancelRequested { reason, identity }),
-        text().prop_map(|identity| E::WorkflowTask(WorkflowTask { identity })),
+        chain::continued_as_new(),
+        chain::task(),
         (text(), payload()).prop_map(|(name, details)| E::MarkerRecorded { name, details }),
         (text(), any::<bool>()).prop_map(|(id, deprecated)| {
             let id = ChangeId::from_trusted(id);
@@ -386,6 +394,7 @@ fn pending() -> BoxedStrategy<PendingChange> {
             activity_type: ActivityType::from_trusted(name),
         }),
         any::<u32>().prop_map(|seq| PendingChange::LocalForgotten { seq }),
+        chain::run_id().prop_map(|run_id| PendingChange::FollowedBy { run_id }),
         (event_id(), any::<u32>(), time(), time()).prop_map(|(scheduled, attempt, started, at)| {
             PendingChange::HandedOver {
                 scheduled,

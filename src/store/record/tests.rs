@@ -1,5 +1,6 @@
 //! The record's promises: nothing is lost, nothing but a record is accepted, and what was released stays readable.
 
+mod chain;
 mod changes;
 mod message;
 mod visit;
@@ -174,6 +175,7 @@ fn run_events() -> Vec<EventAttributes> {
                 run_id: RunId::from_bytes([8; 16]),
             }),
             search_attributes: [("customer".to_owned(), Payload::json("ada").unwrap())].into(),
+            chain: Some(Box::new(chain::whole_chain())),
         })),
         E::WorkflowExecutionCompleted {
             result: Payload::null(),
@@ -203,6 +205,8 @@ fn run_events() -> Vec<EventAttributes> {
         })),
         E::WorkflowTask(WorkflowTask {
             identity: text("shop 1.2.3"),
+            history_bytes: 5_000_000,
+            continue_as_new_suggested: true,
         }),
         scheduled(),
     ]
@@ -290,6 +294,7 @@ fn every_kind() -> Turn {
         activity_events(),
         saga_events(),
         message::message_events(),
+        chain::chain_events(),
     ];
     let event = |(place, attributes)| Event {
         id: EventId(place),
@@ -328,7 +333,7 @@ fn every_kind_of_event_is_in_the_golden_record() {
         .iter()
         .map(|event| event.attributes.kind())
         .collect();
-    assert_eq!(kinds.len(), 43);
+    assert_eq!(kinds.len(), 44);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //!
 //! Positions are the format: no field or variant may be added, removed or moved.
 
+mod chain;
 mod message;
 mod pending;
 mod saga;
@@ -10,6 +11,7 @@ mod version;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(super) use chain::*;
 pub(super) use message::*;
 pub(super) use pending::*;
 pub(super) use saga::*;
@@ -119,6 +121,8 @@ pub(super) enum Attributes<'a> {
     },
     WorkflowTask {
         identity: &'a str,
+        history_bytes: u64,
+        continue_as_new_suggested: bool,
     },
     ActivityTaskScheduled(#[serde(borrow)] Box<ActivityScheduled<'a>>),
     ActivityTaskStarted {
@@ -243,6 +247,7 @@ pub(super) enum Attributes<'a> {
         outcome: Result<Payload<'a>, Failure<'a>>,
     },
     Message(#[serde(borrow)] Box<Message<'a>>),
+    WorkflowExecutionContinuedAsNew(#[serde(borrow)] Box<ContinuedAsNew<'a>>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -263,6 +268,8 @@ pub(super) struct RunStarted<'a> {
     pub(super) parent: Option<ParentRun<'a>>,
     #[serde(borrow)]
     pub(super) search_attributes: Vec<(&'a str, Payload<'a>)>,
+    #[serde(borrow)]
+    pub(super) chain: Option<Box<RunChain<'a>>>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -355,7 +355,7 @@ fn settle(shared: &Shared, round: &Round, stored: &[super::state::Stored]) {
     let mut live = shared.live_mut();
     for (run, stored) in round.runs.iter().zip(stored) {
         let id = run.head.run_id;
-        if run.before.chunks == 0 {
+        if run.before.turns == 0 {
             live.stored_names.add(&run.head.workflow_id);
             live.newest_head = live.newest_head.max(Some(id));
         }
@@ -369,4 +369,9 @@ fn settle(shared: &Shared, round: &Round, stored: &[super::state::Stored]) {
     }
     drop(live);
     drop(gone);
+    // A commit under way lets them go itself when it is done.
+    if let Ok(_no_commit) = shared.writer.try_lock() {
+        let gone = shared.live_mut().let_go();
+        drop(gone);
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
 
-use super::index::link;
+use super::index::{StoredHead, link};
 use super::quiet::from_io;
 use super::state::{Live, LiveRun, Writer};
 use super::{COMMIT_BYTES_MAX, Shared, block, log};
@@ -23,6 +23,8 @@ struct Change<'a> {
     chains: Vec<u32>,
     definitions: &'a [(DefinitionDigest, Bytes)],
     deletions: Vec<RunId>,
+    /// Runs that had left memory, and go on.
+    woken: Vec<StoredHead>,
 }
 
 /// A block that was larger than this is not kept as the buffer of the next ones.
@@ -33,15 +35,16 @@ impl Shared {
         let mut writer = self.writer_with_room()?;
         self.check_epoch(epoch)?;
         check_size(batch)?;
-        let chains = self.check_turns(&batch.turns)?;
+        let (chains, woken) = self.check_turns(&batch.turns)?;
         let change = Change {
             epoch,
             turns: &batch.turns,
             chains,
             definitions: &batch.definitions,
             deletions: Vec::new(),
+            woken,
         };
-        self.make_durable(&mut writer, &change)
+        self.make_durable(&mut writer, change)
     }
 
     pub(super) fn claim_epoch(&self) -> Result<Epoch, Error> {
@@ -51,7 +54,7 @@ impl Shared {
             epoch,
             ..Change::default()
         };
-        self.make_durable(&mut writer, &change)?;
+        self.make_durable(&mut writer, change)?;
         Ok(epoch)
     }
 
@@ -74,7 +77,7 @@ impl Shared {
             deletions,
             ..Change::default()
         };
-        self.make_durable(&mut writer, &change)
+        self.make_durable(&mut writer, change)
     }
 
     /// Whether the run is known, and has ended.
@@ -87,7 +90,10 @@ impl Shared {
         drop(live);
         match in_memory {
             Some(closed) => Ok(closed),
-            None => Ok(self.disk.head(run)?.is_some()),
+            None => Ok(self
+                .disk
+                .head(run)?
+                .is_some_and(|stored| stored.head.status.is_closed())),
         }
     }
 
@@ -102,11 +108,13 @@ impl Shared {
         Ok(())
     }
 
-    /// Checks that every turn continues its run; gives the chain of its run after each turn.
-    fn check_turns(&self, turns: &[TurnRecord]) -> Result<Vec<u32>, Error> {
+    /// Checks that every turn continues its run; gives the chain of its run after each turn, and the runs among them that
+    /// are only in the database.
+    fn check_turns(&self, turns: &[TurnRecord]) -> Result<(Vec<u32>, Vec<StoredHead>), Error> {
         let live = self.live();
         let mut seen: HashMap<RunId, (Place, u32)> = HashMap::with_capacity(turns.len());
         let mut chains = Vec::with_capacity(turns.len());
+        let mut woken = Vec::new();
         for turn in turns {
             let entry = seen.entry(turn.run_id);
             let before = match &entry {
@@ -116,10 +124,11 @@ impl Shared {
                     // New runs are newer than every run in the database, nearly always: no need to look there.
                     None if Some(turn.run_id) > live.newest_head => None,
                     None if live.deleted.contains(&turn.run_id) => None,
-                    None => self
-                        .disk
-                        .head(turn.run_id)?
-                        .map(|stored| (stored.head.place(), stored.chain)),
+                    None => self.disk.head(turn.run_id)?.map(|stored| {
+                        let before = (stored.head.place(), stored.chain);
+                        woken.push(stored);
+                        before
+                    }),
                 },
             };
             let place = Place::after(before.map(|(place, _)| place), turn)?;
@@ -127,7 +136,7 @@ impl Shared {
             entry.insert_entry((place, chain));
             chains.push(chain);
         }
-        Ok(chains)
+        Ok((chains, woken))
     }
 
     /// The committing thread's half, when the log is not too long.
@@ -139,8 +148,8 @@ impl Shared {
     }
 
     /// Writes a checked change; readers see it when it is durable. An error here is final.
-    fn make_durable(&self, writer: &mut Writer, change: &Change<'_>) -> Result<(), Error> {
-        self.encode(&mut writer.block, change);
+    fn make_durable(&self, writer: &mut Writer, change: Change<'_>) -> Result<(), Error> {
+        self.encode(&mut writer.block, &change);
         let bytes = writer.block.len();
         let commit = match writer.log.append(&mut writer.block, self.durability) {
             Ok(commit) => commit,
@@ -158,10 +167,11 @@ impl Shared {
         if bytes > BUFFER_BYTES_MAX {
             writer.block = Vec::new();
         }
+        let turns = change.turns.len();
         let waiting = self.settle(change, commit);
         self.count(|stats| {
             stats.commits += 1;
-            stats.turns += u64::try_from(change.turns.len()).unwrap_or(0);
+            stats.turns += u64::try_from(turns).unwrap_or(0);
             stats.syncs += u64::from(self.durability == Durability::PowerSafe);
             stats.bytes_written += u64::try_from(bytes).unwrap_or(0);
         });
@@ -187,7 +197,7 @@ impl Shared {
     }
 
     /// Brings the memory up to what is durable now; says how many things wait for the archive since.
-    fn settle(&self, change: &Change<'_>, commit: u64) -> usize {
+    fn settle(&self, change: Change<'_>, commit: u64) -> usize {
         let mut guard = self.live_mut();
         let live: &mut Live = &mut guard;
         let before = waiting(live);
@@ -198,12 +208,16 @@ impl Shared {
         }
         let gone = change.deletions.iter().filter_map(|run| live.delete(*run, commit));
         // Dropped only after the lock: freeing thousands of turns takes time.
-        let gone: Vec<LiveRun> = gone.collect();
+        let mut gone: Vec<LiveRun> = gone.collect();
+        for stored in change.woken {
+            live.insert(LiveRun::from_stored(stored));
+        }
         for (turn, chain) in change.turns.iter().zip(&change.chains) {
             let known = live.push(turn, *chain, commit);
             debug_assert!(known, "checked before it was written");
         }
         let waiting = waiting(live).saturating_sub(before);
+        gone.extend(live.let_go());
         drop(guard);
         drop(gone);
         waiting

@@ -1,7 +1,7 @@
 //! One run's turns as history chunks. Must not live here: when they are written, or the log.
 //!
 //! Turns are written in pieces of one or more chunks; a piece is a sequence of `seq(8) length(4) bytes`. Pieces are
-//! only ever added. The turns of a small run that has ended are a piece, too, behind its head.
+//! only ever added. The turns of a small run are a piece, too, behind its head.
 
 use bytes::Bytes;
 
@@ -107,6 +107,13 @@ impl Expected {
             run: Some(self.run),
             what,
         }
+    }
+
+    /// The turns that are expected, out of these and perhaps later ones.
+    pub(super) fn beginning_of(self, mut turns: Vec<StoredTurn>) -> Result<Vec<StoredTurn>, Error> {
+        turns.truncate(usize::try_from(self.turns).unwrap_or(usize::MAX));
+        let chain = turns.iter().fold(0, |chain, turn| link(chain, &turn.bytes));
+        self.check(turns, chain)
     }
 
     /// Whether these are all turns, and the right ones.

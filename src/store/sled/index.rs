@@ -1,15 +1,15 @@
 //! Heads of runs as stored values, and the tallies that tell when one of them is missing. Must not live here: when they
 //! are written.
 //!
-//! Behind the head of a run that ends with few turns, which then names no history chunks, come its turns, as in a piece
-//! of history.
+//! Behind the head of a run that has few turns, and then names no history chunks, come its turns, as in a piece of
+//! history. The mark of an open run says when it must be looked at after a restart.
 
 use super::codec::{Cursor, put_optional_time, put_text, put_time, put_u32, put_u64};
 use super::frame;
 use super::keys;
 use super::state::Stored;
 use crate::model::{DefinitionDigest, RunId, RunStatus, WorkflowId, WorkflowType};
-use crate::store::{Error, RunHead};
+use crate::store::{Error, RunHead, RunWake};
 
 /// The head of a run as it is stored: the head, and what must be found under the run's history keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub(super) fn status_code(status: RunStatus) -> u8 {
         RunStatus::Canceled => 8,
         RunStatus::Terminated => 9,
         RunStatus::TimedOut => 10,
+        RunStatus::ContinuedAsNew => 11,
     }
 }
 
@@ -120,6 +121,41 @@ impl StoredHead {
         let (chunks, chain) = (from.u32()?, from.u32()?);
         Some(StoredHead { head, chunks, chain })
     }
+}
+
+/// The mark of an open run: nothing, or when it must be looked at after a restart, and its workflow id, so that its head
+/// need not be read for that.
+pub(super) fn encode_open(head: &RunHead) -> Vec<u8> {
+    let mut out = Vec::new();
+    if let Some(RunWake { workflow_id, at, .. }) = head.wakes() {
+        put_time(&mut out, at);
+        put_text(&mut out, workflow_id.as_str());
+    }
+    out
+}
+
+/// # Errors
+/// [`Error::Corrupt`] that names the run.
+pub(super) fn decode_open(key: &[u8], content: &[u8]) -> Result<(RunId, Option<RunWake>), Error> {
+    let run = keys::run_at_end(key);
+    let read = run.and_then(|run_id| {
+        if content.is_empty() {
+            return Some((run_id, None));
+        }
+        let mut from = Cursor::new(content);
+        let (at, text) = (from.time()?, from.text()?);
+        let workflow_id = WorkflowId::from_trusted(text);
+        let wake = RunWake {
+            run_id,
+            workflow_id,
+            at,
+        };
+        from.is_at_end().then_some((run_id, Some(wake)))
+    });
+    read.ok_or_else(|| Error::Corrupt {
+        run,
+        what: "its mark as open cannot be read".to_owned(),
+    })
 }
 
 /// How many things of a kind are stored, and a sum over them. They are written with every change, so that losing a

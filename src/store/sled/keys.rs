@@ -6,8 +6,8 @@
 //! | `D` digest(32) chunk(4) | a saga definition |
 //! | `F` | the format of the whole store, and its identity |
 //! | `H` run(16) chunk(4) | turns of one run, in order |
-//! | `O` run(16) | marks an open run that has a head |
-//! | `R` run(16) | a page of heads of runs, from this run on: of every closed one, and of open ones whose turns are not all in the log; of a small closed run its turns as well |
+//! | `O` run(16) | a page of marks of open runs that have a head, from this run on, with when they must be looked at |
+//! | `R` run(16) | a page of heads of runs, from this run on: of every closed one, and of open ones whose turns are not all in the log; of a small run its turns as well |
 //! | `S` | the state of it all: how far the log is in here, and the tallies |
 //! | `W` length(2) workflow id, run(16) | a page of the runs of workflow ids, from this one on; the last one of an id is the newest |
 //!

@@ -58,7 +58,7 @@ use self::log::{SharedFiles, Sizes};
 use self::quiet::quietly;
 use self::state::{Live, Writer};
 use super::{
-    CommitBatch, Durability, Epoch, Error, ListQuery, RunHead, Store, StoreStats, StoredTurn, VerifyProgress,
+    CommitBatch, Durability, Epoch, Error, ListQuery, RunHead, RunWake, Store, StoreStats, StoredTurn, VerifyProgress,
     VerifyReport,
 };
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
@@ -142,8 +142,8 @@ impl Disk {
     }
 }
 
-/// Runs that wait to be passivated; more are forgotten, which only keeps them in memory.
-const IDLE_MAX: usize = 65_536;
+/// Runs that are to be passivated, until the archive looks at them; more are brought to it at once, which waits for a lock.
+const IDLE_MAX: usize = 4_096;
 
 impl SledStore {
     /// Opens the store in this directory, or makes a new one there.
@@ -231,10 +231,8 @@ impl Store for SledStore {
         self.shared.read_head(run)
     }
 
-    fn open_runs(&self) -> Result<Vec<RunHead>, Error> {
-        let live = self.shared.live();
-        let open = live.runs.values().map(|run| &run.head);
-        Ok(open.filter(|head| !head.status.is_closed()).cloned().collect())
+    fn wakes(&self, after: Option<RunId>, limit: usize) -> Result<Vec<RunWake>, Error> {
+        self.shared.wakes(after, limit)
     }
 
     fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {
@@ -247,11 +245,14 @@ impl Store for SledStore {
 
     fn passivate(&self, run: RunId) {
         let mut idle = self.shared.idle();
-        if idle.len() < IDLE_MAX {
-            idle.push(run);
-            drop(idle);
-            self.shared.bell.ring(1, false);
+        idle.push(run);
+        let many = (idle.len() >= IDLE_MAX).then(|| std::mem::take(&mut *idle));
+        drop(idle);
+        if let Some(many) = many {
+            let mut live = self.shared.live_mut();
+            many.into_iter().for_each(|run| live.queue(run));
         }
+        self.shared.bell.ring(1, false);
     }
 
     fn delete(&self, epoch: Epoch, runs: &[RunId]) -> Result<(), Error> {

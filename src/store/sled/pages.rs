@@ -141,6 +141,21 @@ impl Disk {
         std::iter::from_fn(move || quietly("listing", || pages.next_back().transpose()).transpose())
     }
 
+    /// The pages from the one on in which this key belongs.
+    pub(super) fn pages_from<'a>(
+        &'a self,
+        key: &Key,
+    ) -> Result<impl Iterator<Item = Result<(IVec, IVec), Error>> + use<'a>, Error> {
+        let first = self
+            .page_of(key)?
+            .map_or_else(|| key.clone(), |(page, _)| page.to_vec());
+        let end = key.first().map_or(u8::MAX, |kind| kind.saturating_add(1));
+        let mut pages = self.db.range::<Key, _>(first..vec![end]);
+        Ok(std::iter::from_fn(move || {
+            quietly("reading", || pages.next().transpose()).transpose()
+        }))
+    }
+
     /// Works changes into the pages that they belong to: what is to be written then. All changes are of one kind.
     pub(super) fn edit(&self, changes: Changes, bytes_max: usize, writes: &mut Writes) -> Result<(), Error> {
         let mut changes = changes.into_iter().peekable();

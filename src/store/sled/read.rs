@@ -8,11 +8,11 @@ use bytes::Bytes;
 
 use super::frame::Joined;
 use super::history::{self, Unread};
-use super::index::StoredHead;
-use super::state::Stored;
+use super::index::{StoredHead, decode_open};
+use super::state::{Logged, Stored};
 use super::{Disk, Shared, keys, pages};
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
-use crate::store::{Error, ListQuery, RunHead, StoredTurn};
+use crate::store::{Error, ListQuery, RunHead, RunWake, StoredTurn};
 
 impl Disk {
     pub(super) fn head(&self, run: RunId) -> Result<Option<StoredHead>, Error> {
@@ -21,7 +21,7 @@ impl Disk {
         content.map(|content| StoredHead::decode(&key, &content)).transpose()
     }
 
-    /// The turns of a run in the database.
+    /// The turns of a run in the database, as far as is asked for: there may be more since.
     pub(super) fn turns(&self, run: RunId, stored: Stored) -> Result<Vec<StoredTurn>, Unread> {
         if stored.chunks == 0 && stored.turns > 0 {
             return self.turns_beside_head(run, stored);
@@ -37,9 +37,14 @@ impl Disk {
                 what: "its head is missing".to_owned(),
             }));
         };
-        let whole = StoredHead::decode_with_turns(&key, &content);
-        let turns = whole.and_then(|(_, turns)| history::read_whole(stored.expected(run), turns));
-        turns.map_err(Unread::Failed)
+        let (head, beside) = StoredHead::decode_with_turns(&key, &content).map_err(Unread::Failed)?;
+        let now = head.stored();
+        let turns = match now.chunks {
+            0 => history::read_whole(now.expected(run), beside).map_err(Unread::Failed)?,
+            // They have moved since.
+            _ => history::read(now.expected(run), |key| self.get(key))?,
+        };
+        stored.expected(run).beginning_of(turns).map_err(Unread::Failed)
     }
 
     /// The newest run with a name in the database, not newer than this one.
@@ -75,21 +80,10 @@ impl Disk {
 
 impl Shared {
     pub(super) fn read_history(&self, run: RunId) -> Result<Option<Vec<StoredTurn>>, Error> {
-        let in_memory = {
-            let live = self.live();
-            let found = live.runs.get(&run).map(|run| (run.stored, run.tail.clone()));
-            if found.is_none() && live.deleted.contains(&run) {
-                return Ok(None);
-            }
-            found
+        let Some((stored, tail)) = self.parts(run)? else {
+            return Ok(None);
         };
-        let (stored, tail) = match in_memory {
-            Some(found) => found,
-            None => match self.disk.head(run)? {
-                Some(head) => (head.stored(), Vec::new()),
-                None => return Ok(None),
-            },
-        };
+        self.sizes.step("history looked up");
         let mut turns = match self.disk.turns(run, stored) {
             Ok(turns) => turns,
             // Deleted since we saw its head?
@@ -100,12 +94,22 @@ impl Shared {
             Err(Unread::Failed(error)) => return Err(error),
         };
         let next = stored.turns.saturating_add(1);
-        turns.extend(
-            (next..)
-                .zip(tail)
-                .map(|(seq, turn)| StoredTurn { seq, bytes: turn.bytes }),
-        );
+        let tail = (next..).zip(tail);
+        turns.extend(tail.map(|(seq, turn)| StoredTurn { seq, bytes: turn.bytes }));
         Ok(Some(turns))
+    }
+
+    /// What the database has of a run, and the turns behind that.
+    fn parts(&self, run: RunId) -> Result<Option<(Stored, Vec<Logged>)>, Error> {
+        let live = self.live();
+        if let Some(run) = live.runs.get(&run) {
+            return Ok(Some((run.stored, run.tail.clone())));
+        }
+        if live.deleted.contains(&run) {
+            return Ok(None);
+        }
+        drop(live);
+        Ok(self.disk.head(run)?.map(|head| (head.stored(), Vec::new())))
     }
 
     pub(super) fn read_head(&self, run: RunId) -> Result<Option<RunHead>, Error> {
@@ -166,7 +170,7 @@ impl Shared {
             for run in live.runs.values() {
                 if query.matches(&run.head) {
                     in_memory.push(run.head.clone());
-                } else if run.stored.chunks > 0 && query.before.is_none_or(|before| run.head.run_id < before) {
+                } else if run.stored.turns > 0 && query.before.is_none_or(|before| run.head.run_id < before) {
                     hidden.insert(run.head.run_id);
                 }
             }
@@ -205,6 +209,39 @@ impl Shared {
         page.extend(in_memory);
         page.truncate(query.limit);
         Ok(page)
+    }
+
+    /// Two lists, both in the order of the ids: what is in memory counts, and the marks in the database of all others.
+    pub(super) fn wakes(&self, after: Option<RunId>, limit: usize) -> Result<Vec<RunWake>, Error> {
+        let (mut wakes, mut hidden) = (Vec::new(), HashSet::new());
+        {
+            let live = self.live();
+            hidden.extend(live.deleted.iter().copied());
+            for run in live.runs.values().map(|run| &run.head) {
+                hidden.insert(run.run_id);
+                wakes.extend(run.wakes().filter(|_| after.is_none_or(|after| run.run_id > after)));
+            }
+        }
+        let mut from_disk = 0;
+        let mut below = after;
+        'pages: for page in self.disk.pages_from(&keys::open(after.unwrap_or(RunId::NIL)))? {
+            let (page, value) = page?;
+            for (key, content) in pages::checked(&page, &value)? {
+                if from_disk >= limit {
+                    break 'pages;
+                }
+                let (run, wake) = decode_open(key, content)?;
+                if below.is_some_and(|below| run <= below) || hidden.contains(&run) {
+                    continue;
+                }
+                below = Some(run);
+                from_disk += usize::from(wake.is_some());
+                wakes.extend(wake);
+            }
+        }
+        wakes.sort_unstable_by_key(|wake| wake.run_id);
+        wakes.truncate(limit);
+        Ok(wakes)
     }
 
     pub(super) fn read_definition(&self, digest: DefinitionDigest) -> Result<Option<Bytes>, Error> {

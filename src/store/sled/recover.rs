@@ -1,5 +1,5 @@
-//! From what is on disk to what is in memory: heads of open runs, and the log behind them. Must not live here: repairs;
-//! what is missing or damaged is an error.
+//! From what is on disk to what is in memory: the runs that the log tells of. All others are checked, but stay where they
+//! are. Must not live here: repairs; what is missing or damaged is an error.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -9,7 +9,7 @@ use super::block::{self, Entry, LoggedTurn};
 use super::codec::{Cursor, put_u32};
 use super::filter::NameFilter;
 use super::frame;
-use super::index::{State, StoredHead, Tallies, Tally, definition_mark, link, run_mark};
+use super::index::{State, StoredHead, Tallies, Tally, decode_open, definition_mark, link, run_mark};
 use super::log::{self, Identity, Log, Sizes};
 use super::quiet::{from_io, quietly};
 use super::state::{Live, LiveRun};
@@ -65,7 +65,7 @@ pub(super) fn recover(
     let state = State::decode(&value)?;
     let mut live = Live::default();
     live.epoch = Epoch(state.epoch);
-    open_runs(disk, &mut live, &state.tallies)?;
+    check_open_runs(disk, options.check, &state.tallies)?;
     definitions(disk, &mut live, &state.tallies)?;
     live.stored_names = match options.check {
         OpenCheck::Index => check_index(disk, &state.tallies)?,
@@ -88,12 +88,9 @@ pub(super) fn recover(
         return Err(corrupt(None, what));
     }
     // Runs of which the log has nothing that the database has not.
-    let ended = live
-        .runs
-        .iter()
-        .filter(|(_, run)| run.place().closed && run.tail.is_empty());
-    let ended: Vec<RunId> = ended.map(|(run, _)| *run).collect();
-    for run in ended {
+    let archived = live.runs.iter().filter(|(_, run)| run.tail.is_empty());
+    let archived: Vec<RunId> = archived.map(|(run, _)| *run).collect();
+    for run in archived {
         live.remove(run);
     }
     Ok(Recovered { live, log, state })
@@ -178,24 +175,24 @@ fn newest_head(disk: &Disk) -> Result<Option<RunId>, Error> {
     Ok(last.and_then(|key| keys::run_at_end(&key)))
 }
 
-/// Open runs that have a head in the database.
-fn open_runs(disk: &Disk, live: &mut Live, tallies: &Tallies) -> Result<(), Error> {
-    let mut open = Tally::default();
-    for entry in disk.scan(keys::OPEN) {
-        let (key, value) = entry?;
-        let run = keys::run_at_end(&key).ok_or_else(|| corrupt(None, "the mark of an open run cannot be read"))?;
-        let damaged = |what: &str| corrupt(Some(run), format!("its mark as open {what}"));
-        frame::open(&key, &value).map_err(damaged)?;
-        open.add(run_mark(run));
-        let stored = disk
-            .head(run)?
-            .ok_or_else(|| corrupt(Some(run), "its head is missing"))?;
-        if stored.head.status.is_closed() {
-            return Err(damaged("is there, although it has ended"));
+/// Whether every open run that has a head in the database is marked, and has one.
+fn check_open_runs(disk: &Disk, check: OpenCheck, tallies: &Tallies) -> Result<(), Error> {
+    let mut marked = Tally::default();
+    disk.each_entry(keys::OPEN, |key, content| {
+        let (run, wake) = decode_open(key, content)?;
+        marked.add(run_mark(run));
+        // All heads will be looked at anyway.
+        if check == OpenCheck::Index {
+            return Ok(());
         }
-        live.insert(LiveRun::from_stored(stored));
-    }
-    compare("open runs", open, tallies.open)
+        let stored = disk.head(run)?;
+        let head = stored.ok_or_else(|| corrupt(Some(run), "its head is missing"))?.head;
+        match head.status.is_closed() || head.wakes() != wake {
+            true => Err(corrupt(Some(run), "its mark as open is not what its head says")),
+            false => Ok(()),
+        }
+    })?;
+    compare("marks of open runs", marked, tallies.open)
 }
 
 fn definitions(disk: &Disk, live: &mut Live, tallies: &Tallies) -> Result<(), Error> {
@@ -213,12 +210,17 @@ fn definitions(disk: &Disk, live: &mut Live, tallies: &Tallies) -> Result<(), Er
 
 /// Whether the head and the name of every run are there, in their newest versions; gives the names.
 fn check_index(disk: &Disk, tallies: &Tallies) -> Result<NameFilter, Error> {
-    let mut heads = Tally::default();
+    let (mut heads, mut open) = (Tally::default(), Tally::default());
     disk.each_entry(keys::HEAD, |key, content| {
-        heads.add(StoredHead::decode(key, content)?.mark());
+        let stored = StoredHead::decode(key, content)?;
+        heads.add(stored.mark());
+        if !stored.head.status.is_closed() {
+            open.add(run_mark(stored.head.run_id));
+        }
         Ok(())
     })?;
     compare("heads of runs", heads, tallies.heads)?;
+    compare("open runs", open, tallies.open)?;
     let mut filter = NameFilter::default();
     let names = names(disk, |name, _| filter.add(&name))?;
     compare("names of runs", names, tallies.names)?;
@@ -292,7 +294,6 @@ impl Replay<'_> {
             && !self.live.deleted.contains(&id)
             && let Some(stored) = self.disk.head(id)?
         {
-            // It has ended, since open runs are all here.
             self.live.insert(LiveRun::from_stored(stored));
         }
         let run = self.live.runs.get(&id);

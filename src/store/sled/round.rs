@@ -4,9 +4,9 @@
 use bytes::Bytes;
 
 use super::Disk;
-use super::frame::{self, CONTENT_BYTES_MAX, Chunks};
-use super::history;
-use super::index::{State, StoredHead, definition_mark, head_mark, run_mark};
+use super::frame::{CONTENT_BYTES_MAX, Chunks};
+use super::history::{self, Unread};
+use super::index::{State, StoredHead, definition_mark, encode_open, head_mark, run_mark};
 use super::keys::{self, Key};
 use super::pages::{Changes, ENTRY_OVERHEAD_BYTES};
 use super::state::Stored;
@@ -18,6 +18,13 @@ pub(super) type Writes = Vec<(Key, Option<Vec<u8>>)>;
 
 /// Bytes of a page of names: new ones come anywhere between the old ones, and then a page is written anew.
 const NAMES_BYTES_MAX: usize = 1_024;
+
+/// The same for a page of marks of open runs, which are taken away from anywhere.
+const MARKS_BYTES_MAX: usize = 1_024;
+
+/// Bytes of a run that is open with its turns behind its head. A page of them is written anew when any of them goes on,
+/// hence not more; a history of its own costs as much as a page, hence not less.
+const OPEN_RUN_BYTES_MAX: usize = 1_024;
 
 /// A run's turns on their way into the database.
 #[derive(Debug)]
@@ -71,6 +78,7 @@ impl Round {
             },
             heads: Changes::new(),
             names: Changes::new(),
+            marks: Changes::new(),
         };
         for (digest, bytes) in &self.definitions {
             builder.definition(*digest, bytes)?;
@@ -79,9 +87,11 @@ impl Round {
         for run in &self.deletions {
             builder.delete(*run)?;
         }
-        let stored = self.runs.iter().map(|run| builder.run(run)).collect();
+        let stored: Result<_, Error> = self.runs.iter().map(|run| builder.run(run)).collect();
+        let stored = stored?;
         disk.edit(builder.heads, CONTENT_BYTES_MAX, &mut builder.writes)?;
         disk.edit(builder.names, NAMES_BYTES_MAX, &mut builder.writes)?;
+        disk.edit(builder.marks, MARKS_BYTES_MAX, &mut builder.writes)?;
         builder.writes.push((keys::state(), Some(builder.state.encode())));
         Ok(Built {
             writes: builder.writes,
@@ -97,6 +107,8 @@ struct Builder<'a> {
     state: State,
     heads: Changes,
     names: Changes,
+    /// Of open runs.
+    marks: Changes,
 }
 
 impl Builder<'_> {
@@ -131,31 +143,36 @@ impl Builder<'_> {
         if !stored.head.status.is_closed() {
             // It ended since, in the log, and that did not come here.
             tallies.open.remove(run_mark(run));
-            self.writes.push((keys::open(run), None));
+            self.marks.insert(keys::open(run), None);
         }
         Ok(())
     }
 
-    fn run(&mut self, run: &Taken) -> Stored {
+    fn run(&mut self, run: &Taken) -> Result<Stored, Error> {
         let (id, before) = (run.head.run_id, run.before);
-        let chunks = self.turns(run);
+        let beside_head = self.beside_head(run)?;
+        let chunks = match &beside_head {
+            BesideHead::All(_) => 0,
+            BesideHead::Moved(turns) => self.piece(run, 1, turns),
+            BesideHead::None => self.piece(run, before.turns.saturating_add(1), &run.turns),
+        };
         let head = StoredHead {
             head: run.head.clone(),
             chunks: before.chunks.saturating_add(chunks),
             chain: run.chain,
         };
-        let mut content = head.encode(if chunks == 0 {
-            history::piece_bytes(&run.turns)
-        } else {
-            0
-        });
-        if chunks == 0 {
-            history::put_whole(&mut content, &run.turns);
-        }
+        let content = match &beside_head {
+            BesideHead::All(turns) => {
+                let mut content = head.encode(history::piece_bytes(turns));
+                history::put_whole(&mut content, turns);
+                content
+            }
+            _ => head.encode(0),
+        };
         self.heads.insert(keys::head(id), Some(content));
 
         let (tallies, closed) = (&mut self.state.tallies, run.head.status.is_closed());
-        if before.chunks == 0 {
+        if before.turns == 0 {
             let name = keys::name(&run.head.workflow_id, id);
             self.names.insert(name, Some(Vec::new()));
             tallies.names.add(run_mark(id));
@@ -163,33 +180,65 @@ impl Builder<'_> {
             tallies.heads.remove(head_mark(id, before));
         }
         tallies.heads.add(head.mark());
-        match (before.chunks == 0, closed) {
-            (true, false) => {
-                let key = keys::open(id);
-                let value = frame::seal(&key, frame::begin(0));
-                self.writes.push((key, Some(value)));
-                tallies.open.add(run_mark(id));
-            }
+        if !closed {
+            // Written only if the page becomes another one by it.
+            self.marks.insert(keys::open(id), Some(encode_open(&run.head)));
+        }
+        match (before.turns == 0, closed) {
+            (true, false) => tallies.open.add(run_mark(id)),
             (false, true) => {
-                self.writes.push((keys::open(id), None));
+                self.marks.insert(keys::open(id), None);
                 tallies.open.remove(run_mark(id));
             }
             _ => {}
         }
-        head.stored()
+        Ok(head.stored())
     }
 
-    /// Writes turns into history chunks and says into how many: none, if they go behind the run's head.
-    fn turns(&mut self, run: &Taken) -> u32 {
+    /// Which of a run's turns go behind its head.
+    ///
+    /// # Errors
+    /// When those that are there cannot be read.
+    fn beside_head(&self, run: &Taken) -> Result<BesideHead, Error> {
         let (id, before) = (run.head.run_id, run.before);
-        let content = StoredHead::bytes_max(&run.head).saturating_add(history::piece_bytes(&run.turns));
-        let entry = content.saturating_add(keys::head(id).len() + ENTRY_OVERHEAD_BYTES);
-        if before.chunks == 0 && run.head.status.is_closed() && entry <= CONTENT_BYTES_MAX {
-            return 0;
+        if before.chunks > 0 {
+            return Ok(BesideHead::None);
         }
-        let piece = history::piece(id, before.chunks, before.turns.saturating_add(1), &run.turns);
+        let bytes_max = match run.head.status.is_closed() {
+            true => CONTENT_BYTES_MAX,
+            false => OPEN_RUN_BYTES_MAX,
+        };
+        let mut turns = Vec::new();
+        if before.turns > 0 {
+            let stored = self.disk.turns(id, before).map_err(|unread| match unread {
+                Unread::Missing(error) | Unread::Failed(error) => error,
+            })?;
+            turns.extend(stored.into_iter().map(|turn| turn.bytes));
+        }
+        turns.extend(run.turns.iter().cloned());
+        let content = StoredHead::bytes_max(&run.head).saturating_add(history::piece_bytes(&turns));
+        let entry = content.saturating_add(keys::head(id).len() + ENTRY_OVERHEAD_BYTES);
+        Ok(match entry <= bytes_max {
+            true => BesideHead::All(turns),
+            false => BesideHead::Moved(turns),
+        })
+    }
+
+    /// Writes turns, the first of which is turn `first_seq`, into history chunks; says into how many.
+    fn piece(&mut self, run: &Taken, first_seq: u64, turns: &[Bytes]) -> u32 {
+        let piece = history::piece(run.head.run_id, run.before.chunks, first_seq, turns);
         let added = u32::try_from(piece.len()).unwrap_or(u32::MAX);
         self.insert_all(piece);
         added
     }
+}
+
+/// What is behind a run's head.
+enum BesideHead {
+    /// All turns.
+    All(Vec<Bytes>),
+    /// None any more: all turns so far go into history chunks.
+    Moved(Vec<Bytes>),
+    /// None.
+    None,
 }

@@ -1,7 +1,8 @@
 //! What the store keeps in memory. Must not live here: how it gets there.
 //!
 //! What readers see, which changes only after a commit is durable; with it, what waits for the archive. A run lives here
-//! from its first turn until all of it is in the database and it has ended.
+//! while some of it is only in the log. One that is wholly in the database leaves, whether it has ended or not, and comes
+//! back with its next turn: what waits for long costs no memory.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -19,6 +20,9 @@ use crate::store::{Epoch, RunHead, TurnRecord};
 
 /// Bytes of turns from which on a run's tail goes to the database although the run is open: four values.
 const TAIL_BYTES_MAX: usize = 16 * 1024;
+
+/// Entries for which a table has room whatever is in it.
+const ROOM_KEPT: usize = 4_096;
 
 /// What readers see, and what waits.
 #[derive(Debug, Default)]
@@ -45,6 +49,9 @@ pub(super) struct Live {
     /// Runs that were deleted, but may still be in the database, with their commits.
     pub(super) deletions: VecDeque<(u64, RunId)>,
     pub(super) deleted: HashSet<RunId>,
+    /// Open runs that are wholly in the database. They leave when no commit is under way, which may have looked at them
+    /// here, and relies on it.
+    leaving: Vec<RunId>,
 }
 
 /// The runs of one workflow id. More than one only while an older one has ended but is not written out yet.
@@ -57,8 +64,9 @@ struct Named {
 /// What a run's history chunks hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stored {
+    /// 0: the run has no head, no name and no mark in the database yet.
     pub(super) turns: u64,
-    /// 0: the run has no head, no name and no mark in the database yet, or else is one value.
+    /// 0 although there are turns: they are behind the run's head.
     pub(super) chunks: u32,
     pub(super) chain: u32,
 }
@@ -191,6 +199,36 @@ impl Live {
         }
     }
 
+    /// Lets go of open runs that are wholly in the database; no commit may be under way. They are dropped by the caller,
+    /// after the lock.
+    pub(super) fn let_go(&mut self) -> Vec<LiveRun> {
+        let leaving = std::mem::take(&mut self.leaving);
+        let gone = leaving.into_iter().filter_map(|id| {
+            let run = self.runs.get(&id)?;
+            (run.tail.is_empty() && run.stored.turns > 0).then(|| self.remove(id))?
+        });
+        let gone: Vec<LiveRun> = gone.collect();
+        self.shrink();
+        gone
+    }
+
+    /// Tables grow with what there is at once, but never get smaller by themselves.
+    fn shrink(&mut self) {
+        let roomy = |len: usize, capacity: usize| capacity > ROOM_KEPT && capacity / 8 > len;
+        if roomy(self.runs.len(), self.runs.capacity()) {
+            self.runs.shrink_to(self.runs.len() * 2);
+        }
+        if roomy(self.names.len(), self.names.capacity()) {
+            self.names.shrink_to(self.names.len() * 2);
+        }
+        if roomy(self.pins.len(), self.pins.capacity()) {
+            self.pins.shrink_to(self.pins.len() * 2);
+        }
+        if roomy(self.queue.len(), self.queue.capacity()) {
+            self.queue.shrink_to(self.queue.len() * 2);
+        }
+    }
+
     /// A definition that came with this commit, if it is new.
     pub(super) fn define(&mut self, digest: DefinitionDigest, bytes: &Bytes, commit: u64) {
         if let Entry::Vacant(entry) = self.definitions.entry(digest) {
@@ -230,6 +268,9 @@ impl Live {
         run.archived(turns, stored);
         let place = run.place();
         let Some(commit) = run.pinned() else {
+            if !place.closed {
+                self.leaving.push(id);
+            }
             return place.closed.then(|| self.remove(id)).flatten();
         };
         if place.closed || run.tail_bytes > TAIL_BYTES_MAX {

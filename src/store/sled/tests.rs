@@ -5,6 +5,7 @@ mod crash_points;
 mod cuts;
 mod damage;
 mod pages;
+mod passive;
 mod races;
 
 use std::fs;

@@ -9,7 +9,7 @@ pub(super) fn an_empty_store_has_nothing(open: OpenStore<'_>) {
         assert_eq!(store.history(run_id(1)).expect("readable"), None);
         assert_eq!(store.head(run_id(1)).expect("readable"), None);
         assert_eq!(store.find(&id).expect("readable"), None);
-        assert_eq!(store.open_runs().expect("readable"), Vec::new());
+        assert_eq!(store.wakes(None, usize::MAX).expect("readable"), Vec::new());
         assert_eq!(store.list(&ListQuery::default()).expect("readable"), Vec::new());
         assert_eq!(store.definition(DefinitionDigest([1; 32])).expect("readable"), None);
         expect_sound(&*store);
@@ -96,8 +96,7 @@ pub(super) fn open_runs_and_wakes_survive(open: OpenStore<'_>) {
         vec![turn(3, 2, 30, S::Canceled), turn(4, 1, 30, S::Parked)],
     );
     let check = |store: &dyn Store| {
-        let mut open_runs = store.open_runs().expect("readable");
-        open_runs.sort_by_key(|head| head.run_id);
+        let open_runs = open_runs(store);
         let found: Vec<_> = open_runs
             .iter()
             .map(|head| (head.run_id, head.status, head.wake))
@@ -107,6 +106,13 @@ pub(super) fn open_runs_and_wakes_survive(open: OpenStore<'_>) {
             found,
             expected.map(|(number, status, wake)| (run_id(number), status, wake))
         );
+        let wake = RunWake {
+            run_id: run_id(1),
+            workflow_id: WorkflowId::from_trusted("order-1"),
+            at: due,
+        };
+        assert_eq!(store.wakes(None, 10).expect("readable"), [wake]);
+        assert_eq!(store.wakes(Some(run_id(1)), 10).expect("readable"), []);
     };
     check(&*store);
     drop(store);
@@ -115,6 +121,57 @@ pub(super) fn open_runs_and_wakes_survive(open: OpenStore<'_>) {
     let epoch = store.claim().expect("claimed");
     commit(&*store, epoch, vec![turn(1, 2, 30, S::Running)]);
     assert_eq!(head(&*store, 1).wake, None, "a wake-up holds until the next turn");
+    assert_eq!(store.wakes(None, 10).expect("readable"), []);
+}
+
+pub(super) fn wakes_come_in_pages(open: OpenStore<'_>) {
+    const RUNS: u64 = 200;
+    let at = |number: u64, seq: u64| Timestamp::from_micros(i64::try_from(number * 10 + seq).unwrap_or(0));
+    let mut expected = std::collections::BTreeMap::new();
+    let mut store = open(Open::Fresh);
+    for seq in 1..=4 {
+        let epoch = store.claim().expect("claimed");
+        for number in 0..RUNS {
+            // Every third run only waits, or ends at last; the others are to be woken, each time at another time.
+            let waits = number % 3 == seq % 3;
+            let wake = (!waits).then(|| at(number, seq));
+            let status = match waits && seq == 4 {
+                true => RunStatus::Completed,
+                false => RunStatus::Running,
+            };
+            let turn = TurnRecord {
+                wake,
+                ..turn(number, seq, 30, status)
+            };
+            commit(&*store, epoch, vec![turn]);
+            match wake {
+                Some(at) => expected.insert(run_id(number), at),
+                None => expected.remove(&run_id(number)),
+            };
+            if number % 4 != seq % 4 {
+                store.passivate(run_id(number));
+            }
+        }
+        for limit in [1, 7, 1_000] {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = store.wakes(after, limit).expect("readable");
+                assert!(page.len() <= limit, "more than asked for");
+                let Some(last) = page.last() else { break };
+                after = Some(last.run_id);
+                found.extend(page.iter().map(|wake| (wake.run_id, wake.at)));
+            }
+            assert!(
+                found == expected.clone().into_iter().collect::<Vec<_>>(),
+                "after {seq} turns, {limit} at a time"
+            );
+        }
+        if seq % 2 == 0 {
+            drop(store);
+            store = open(Open::Again);
+        }
+    }
+    expect_sound(&*store);
 }
 
 pub(super) fn pages_are_newest_first_and_complete(open: OpenStore<'_>) {

@@ -171,7 +171,7 @@ pub(super) fn passivated_runs_go_on(open: OpenStore<'_>) {
         commit(&*store, epoch, vec![turn(1 + seq, 1, 10, RunStatus::Completed)]);
         expect_history(&*store, 1, &sizes);
         assert_eq!(head(&*store, 1).turns, seq);
-        assert_eq!(store.open_runs().expect("readable").len(), 1);
+        assert_eq!(open_runs(&*store).len(), 1);
         if seq.is_multiple_of(2) {
             drop(store);
             store = open(Open::Again);
@@ -219,7 +219,7 @@ pub(super) fn many_commits_survive_reopening(open: OpenStore<'_>) {
             expect_history(&*store, number, sizes);
         }
     }
-    assert_eq!(store.open_runs().expect("readable").len(), 6);
+    assert_eq!(open_runs(&*store).len(), 6);
     let report = store.verify(&mut |_| {}).expect("can be checked");
     let turns: usize = sizes.iter().map(Vec::len).sum();
     assert_eq!((report.runs, report.turns), (RUNS, u64::try_from(turns).unwrap_or(0)));

@@ -23,7 +23,8 @@ pub(super) fn audit(data: &Path, observed: &Observed, ledger: &Ledger) {
         ..ListQuery::default()
     };
     let runs = store.list(&all).unwrap();
-    assert_eq!(store.open_runs().unwrap(), []);
+    assert_eq!(store.wakes(None, usize::MAX).unwrap(), []);
+    assert!(runs.iter().all(|run| run.status.is_closed()));
     let effects = by_workflow(ledger.entries());
     let mut found = BTreeSet::new();
     for head in &runs {

@@ -10,7 +10,7 @@ use amends::model::{EventAttributes, Visit};
 use amends::store::{MemoryStore, Store};
 use amends::{
     ActivityContext, AmendsBuilder, Bincode, CodecContext, CodecError, Compression, Encryption, EncryptionKey, Error,
-    Failure, Payload, PayloadCodec, Proto, Raw, ResultError, RunStatus, Undo, WorkflowContext,
+    Failure, Payload, PayloadCodec, Proto, Raw, ResultError, RunStatus, Undo, UpdateError, WorkflowContext,
 };
 use serde_json::{Value, json};
 
@@ -395,6 +395,16 @@ fn the_size_limit_is_that_of_the_value_whatever_codecs_make_of_it() {
             let run = amends.workflow_by_name("teller").start(&json!("undo")).await.unwrap();
             let too_large = run.signal("go", &format!("{}x", largest.as_str().unwrap())).await;
             assert!(matches!(too_large, Err(Error::Payload(_))), "{too_large:?}");
+            let text = format!("{}x", largest.as_str().unwrap());
+            let update = run.update::<_, Value>("ask", &text).await;
+            assert!(
+                matches!(update, Err(UpdateError::Engine(Error::Payload(_)))),
+                "{update:?}"
+            );
+            let query = run.query::<_, Value>("any", &text).await;
+            assert!(matches!(query, Err(Error::Payload(_))), "{query:?}");
+            let heartbeat = ActivityContext::for_test().build().heartbeat(&text).unwrap_err();
+            assert!(heartbeat.is_type("InvalidHeartbeat"), "{heartbeat}");
             run.signal("go", &largest).await.unwrap();
             // Two of them are more than a result may be.
             let Err(ResultError::Failed(failure)) = run.result().await else {

@@ -4,6 +4,7 @@
 mod activities;
 mod amends_first;
 mod async_completion;
+mod chain;
 mod children;
 mod children_change;
 mod code_sagas;
@@ -19,8 +20,11 @@ mod locks;
 mod messages;
 mod messages_every_turn;
 mod overload;
+mod passive;
 #[cfg(unix)]
 mod programs;
 mod requests;
+mod schedules;
+mod several_runs;
 mod sizes;
 mod time;

@@ -100,6 +100,8 @@ fn start(saga: &SagaDefinition) -> StartRun {
         saga: None,
         parent: None,
         search_attributes: BTreeMap::new(),
+        ids: Default::default(),
+        chain: None,
         adopted: None,
     };
     saga.begin(&mut start).expect("nothing is asked of the input");

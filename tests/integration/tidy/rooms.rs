@@ -14,7 +14,10 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("sdk", &["model"]),
     ("replay", &["model", "machine", "sdk"]),
     ("runtime", &["model", "definition", "machine", "store", "sdk", "replay"]),
-    ("engine", &["model", "definition", "machine", "store", "sdk", "runtime"]),
+    (
+        "engine",
+        &["model", "definition", "machine", "schedule", "store", "sdk", "runtime"],
+    ),
     ("config", &["model", "engine"]),
     ("server", &["model", "engine", "config"]),
     (

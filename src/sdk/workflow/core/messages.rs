@@ -35,6 +35,8 @@ pub(crate) struct SignalStart {
     pub(crate) name: SignalName,
     pub(crate) input: Payload,
     pub(crate) handler: SignalHandler,
+    /// In the order of all signals.
+    pub(super) place: u64,
 }
 
 /// Everything that handles messages; see the module. The handlers hold the context, which holds this: whoever throws a run
@@ -48,7 +50,7 @@ pub(crate) struct Handlers {
     updates: BTreeMap<UpdateName, UpdateHandler>,
     any_update: Option<UpdateHandler>,
     /// Signals whose handlers are to be started, in the order of their arrival.
-    starting: VecDeque<SignalStart>,
+    pub(super) starting: VecDeque<SignalStart>,
 }
 
 impl fmt::Debug for Handlers {
@@ -59,9 +61,9 @@ impl fmt::Debug for Handlers {
 
 #[derive(Debug, Default)]
 pub(super) struct Messages {
-    handlers: Handlers,
+    pub(super) handlers: Handlers,
     /// Signals that nobody has taken yet, with their place in the order of all.
-    unread: BTreeMap<SignalName, VecDeque<(u64, Payload)>>,
+    pub(super) unread: BTreeMap<SignalName, VecDeque<(u64, Payload)>>,
     signals_arrived: u64,
     /// Signals that the code receives itself: the handler of all others leaves them alone.
     received: BTreeSet<SignalName>,
@@ -118,8 +120,8 @@ impl Core {
     pub(in crate::sdk::workflow) fn handle_signals(&mut self, name: SignalName, handler: SignalHandler) {
         self.expect_writable("register a handler");
         let unread = self.messages.unread.remove(&name).unwrap_or_default();
-        for (_, input) in unread {
-            self.start_handler(name.clone(), input, handler.clone());
+        for (place, input) in unread {
+            self.start_handler(place, name.clone(), input, handler.clone());
         }
         self.messages.handlers.signals.insert(name, handler);
     }
@@ -138,14 +140,19 @@ impl Core {
                 .map(move |(place, input)| (place, (name.clone(), input)))
         });
         let in_order: BTreeMap<u64, (SignalName, Payload)> = in_order.collect();
-        for (name, input) in in_order.into_values() {
-            self.start_handler(name, input, handler.clone());
+        for (place, (name, input)) in in_order {
+            self.start_handler(place, name, input, handler.clone());
         }
         self.messages.handlers.any_signal = Some(handler);
     }
 
-    fn start_handler(&mut self, name: SignalName, input: Payload, handler: SignalHandler) {
-        let start = SignalStart { name, input, handler };
+    fn start_handler(&mut self, place: u64, name: SignalName, input: Payload, handler: SignalHandler) {
+        let start = SignalStart {
+            name,
+            input,
+            handler,
+            place,
+        };
         self.messages.handlers.starting.push_back(start);
     }
 
@@ -197,16 +204,16 @@ impl Core {
 /// What `replay` calls.
 impl Core {
     pub(crate) fn deliver_signal(&mut self, name: &SignalName, input: Payload) {
+        self.messages.signals_arrived += 1;
+        let place = self.messages.signals_arrived;
         let handlers = &self.messages.handlers;
         let of_all = handlers
             .any_signal
             .as_ref()
             .filter(|_| !self.messages.received.contains(name));
         if let Some(handler) = handlers.signals.get(name).or(of_all).cloned() {
-            return self.start_handler(name.clone(), input, handler);
+            return self.start_handler(place, name.clone(), input, handler);
         }
-        self.messages.signals_arrived += 1;
-        let place = self.messages.signals_arrived;
         self.messages
             .unread
             .entry(name.clone())

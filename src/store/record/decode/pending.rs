@@ -2,7 +2,7 @@
 
 use super::super::v1 as wire;
 use super::{Decoded, chain, payload};
-use crate::model::{ActivityType, EventId, HoldReason, ParkReason, PendingChange, Timestamp};
+use crate::model::{ActivityType, EventId, HoldReason, ParkReason, PendingChange, RunId, Timestamp};
 
 pub(super) fn change(change: wire::Pending<'_>) -> Decoded<PendingChange> {
     Ok(match change {
@@ -52,6 +52,9 @@ pub(super) fn change(change: wire::Pending<'_>) -> Decoded<PendingChange> {
             attempt,
             started: Timestamp::from_micros(started),
             at: Timestamp::from_micros(at),
+        },
+        wire::Pending::FollowedBy { run_id } => PendingChange::FollowedBy {
+            run_id: RunId::from_bytes(run_id),
         },
         wire::Pending::Released { scheduled } => PendingChange::Released {
             scheduled: EventId(scheduled),

@@ -53,6 +53,9 @@ pub(super) fn change(change: &PendingChange) -> wire::Pending<'_> {
             scheduled: scheduled.0,
             attempt: *attempt,
         },
+        PendingChange::FollowedBy { run_id } => wire::Pending::FollowedBy {
+            run_id: *run_id.as_bytes(),
+        },
         PendingChange::Released { scheduled } => wire::Pending::Released { scheduled: scheduled.0 },
     }
 }

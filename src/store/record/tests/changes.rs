@@ -60,5 +60,8 @@ pub(super) fn every_change(scheduled_id: EventId) -> Vec<PendingChange> {
             },
             due: Timestamp::from_micros(1_700_000_002_000_000),
         },
+        PendingChange::FollowedBy {
+            run_id: RunId::from_bytes([6; 16]),
+        },
     ]
 }

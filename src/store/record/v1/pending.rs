@@ -48,6 +48,9 @@ pub(in super::super) enum Pending<'a> {
     LocalForgotten {
         seq: u32,
     },
+    FollowedBy {
+        run_id: [u8; 16],
+    },
 }
 
 #[derive(Serialize, Deserialize)]

@@ -8,19 +8,19 @@ use super::*;
 
 /// What is to be done at one step, once for each time that it is armed.
 #[derive(Clone, Default)]
-struct Hook {
+pub(super) struct Hook {
     armed: Arc<AtomicBool>,
     shared: Arc<OnceLock<Weak<Shared>>>,
 }
 
 impl Hook {
-    fn arm(&self) {
+    pub(super) fn arm(&self) {
         self.armed.store(true, Ordering::SeqCst);
     }
 }
 
 /// A store without the thread of its own, and with something that happens at one of its steps.
-fn hooked(
+pub(super) fn hooked(
     directory: &Path,
     sizes: &Sizes,
     at: &'static str,
@@ -47,11 +47,11 @@ fn hooked(
     (store, hook)
 }
 
-fn archive_all(shared: &Shared) {
+pub(super) fn archive_all(shared: &Shared) {
     while shared.archive().round(shared).unwrap() > 0 {}
 }
 
-fn commit_to(shared: &Shared, turns: Vec<TurnRecord>) {
+pub(super) fn commit_to(shared: &Shared, turns: Vec<TurnRecord>) {
     let epoch = shared.live().epoch;
     let definitions = Vec::new();
     shared.commit_batch(epoch, &CommitBatch { turns, definitions }).unwrap();

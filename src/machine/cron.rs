@@ -1,0 +1,264 @@
+//! Cron schedules: reading one, and when it is due next, in UTC. Must not live here: what happens then (`chain`), time zones.
+
+use crate::model::Timestamp;
+
+/// Why a text is no cron schedule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{schedule:?} is no cron schedule: {reason}; say minute, hour, day of month, month and day of week, as in \
+     \"0 6 * * 1-5\""
+)]
+pub struct CronError {
+    /// The text.
+    pub schedule: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// A cron schedule of five fields: minute, hour, day of month, month, day of week. Each is `*`, a number, a range, a list of
+/// those, and may have a step (`*/5`, `8-18/2`); months and days of week have English names, too. When both days are
+/// restricted, either will do. `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` stand for the beginning of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CronSchedule {
+    minutes: u64,
+    hours: u64,
+    days: u64,
+    months: u64,
+    weekdays: u64,
+    /// Both kinds of days are restricted.
+    either_day: bool,
+}
+
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+/// The longest time between two 29ths of February (around 1900 and 2100), and a year more.
+const DAYS_MAX: i64 = 9 * 366;
+
+const MINUTE_MICROS: i64 = 60 * 1_000_000;
+const DAY_MINUTES: i64 = 24 * 60;
+
+impl CronSchedule {
+    /// Reads a schedule.
+    ///
+    /// # Errors
+    /// When the text is none, or one that is never due (the 30th of February).
+    pub fn parse(text: &str) -> Result<Self, CronError> {
+        let schedule = Self::read(text).map_err(|reason| CronError {
+            schedule: text.to_owned(),
+            reason,
+        })?;
+        match schedule.next_after(Timestamp::EPOCH) {
+            Some(_) => Ok(schedule),
+            None => Err(CronError {
+                schedule: text.to_owned(),
+                reason: "it is never due".to_owned(),
+            }),
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        let spelled = match text.trim() {
+            "@hourly" => "0 * * * *",
+            "@daily" | "@midnight" => "0 0 * * *",
+            "@weekly" => "0 0 * * 0",
+            "@monthly" => "0 0 1 * *",
+            "@yearly" | "@annually" => "0 0 1 1 *",
+            other => other,
+        };
+        let fields: Vec<&str> = spelled.split_whitespace().collect();
+        let [minute, hour, day, month, weekday] = fields.as_slice() else {
+            return Err(format!("it has {} fields instead of five", fields.len()));
+        };
+        let sundays = field("day of week", weekday, (0, 7), &WEEKDAYS, 0)?;
+        Ok(Self {
+            minutes: field("minute", minute, (0, 59), &[], 0)?,
+            hours: field("hour", hour, (0, 23), &[], 0)?,
+            days: field("day of month", day, (1, 31), &[], 0)?,
+            months: field("month", month, (1, 12), &MONTHS, 1)?,
+            // Sunday is 0 and 7.
+            weekdays: (sundays | (sundays >> 7)) & 0x7f,
+            either_day: !day.starts_with('*') && !weekday.starts_with('*'),
+        })
+    }
+
+    /// The first full minute after this time at which the schedule is due; `None` when it is never due again.
+    #[must_use]
+    pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        let first = after.as_micros().div_euclid(MINUTE_MICROS).checked_add(1)?;
+        let (today, mut from) = (first.div_euclid(DAY_MINUTES), first.rem_euclid(DAY_MINUTES));
+        for day in today..today.checked_add(DAYS_MAX)? {
+            if self.is_day(day)
+                && let Some(minute) = (from..DAY_MINUTES).find(|minute| self.is_minute(*minute))
+            {
+                let minutes = day.checked_mul(DAY_MINUTES)?.checked_add(minute)?;
+                return minutes.checked_mul(MINUTE_MICROS).map(Timestamp::from_micros);
+            }
+            from = 0;
+        }
+        None
+    }
+
+    fn is_minute(&self, of_day: i64) -> bool {
+        has(self.hours, of_day / 60) && has(self.minutes, of_day % 60)
+    }
+
+    fn is_day(&self, day: i64) -> bool {
+        let (month, of_month) = month_and_day(day);
+        // The first day of 1970 was a Thursday.
+        let (by_month, by_week) = (has(self.days, of_month), has(self.weekdays, (day + 4).rem_euclid(7)));
+        let fits = match self.either_day {
+            true => by_month || by_week,
+            false => by_month && by_week,
+        };
+        fits && has(self.months, month)
+    }
+}
+
+/// The month (1 to 12) and the day of the month of a day since 1970. Years are counted from March on, so that the day that not
+/// all of them have is their last; four centuries have 146,097 days.
+fn month_and_day(day: i64) -> (i64, i64) {
+    // From the first of March of the year 0 to 1970.
+    let day = (day + 719_468).rem_euclid(146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * year + year / 4 - year / 100);
+    // Five months have 153 days, from March on as from August on.
+    let month = (5 * of_year + 2) / 153;
+    let of_month = of_year - (153 * month + 2) / 5 + 1;
+    (if month < 10 { month + 3 } else { month - 9 }, of_month)
+}
+
+fn has(set: u64, number: i64) -> bool {
+    u32::try_from(number).is_ok_and(|number| set.checked_shr(number).is_some_and(|bits| bits & 1 == 1))
+}
+
+/// The numbers that a field allows, as a set of bits.
+fn field(what: &str, text: &str, (least, most): (u32, u32), names: &[&str], first: u32) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no {what} ({least} to {most})");
+    let number = |text: &str| {
+        let by_name = names.iter().position(|name| name.eq_ignore_ascii_case(text));
+        let by_name = by_name.and_then(|at| u32::try_from(at).ok()).map(|at| at + first);
+        let plain = || {
+            text.bytes()
+                .all(|byte| byte.is_ascii_digit())
+                .then(|| text.parse().ok())
+                .flatten()
+        };
+        let number = by_name.or_else(plain);
+        number
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(wrong)
+    };
+    let mut set = 0;
+    for part in text.split(',') {
+        let (range, step) = match part.split_once('/') {
+            Some((range, step)) => (
+                range,
+                step.parse::<u32>().ok().filter(|step| *step > 0).ok_or_else(wrong)?,
+            ),
+            None => (part, 1),
+        };
+        let (from, to) = match range.split_once('-') {
+            _ if range == "*" => (least, most),
+            Some((from, to)) => (number(from)?, number(to)?),
+            // With a step, a number is where it begins.
+            None if part.contains('/') => (number(range)?, most),
+            None => (number(range)?, number(range)?),
+        };
+        if from > to {
+            return Err(wrong());
+        }
+        let steps = usize::try_from(step).unwrap_or(usize::MAX);
+        (from..=to).step_by(steps).for_each(|number| set |= 1 << number);
+    }
+    Ok(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Minutes since 1970 of a day and a time.
+    fn minutes(days: i64, hour: i64, minute: i64) -> Timestamp {
+        Timestamp::from_micros((days * DAY_MINUTES + hour * 60 + minute) * MINUTE_MICROS)
+    }
+
+    fn next(schedule: &str, after: Timestamp) -> Timestamp {
+        CronSchedule::parse(schedule).unwrap().next_after(after).unwrap()
+    }
+
+    // 2026-11-27, a Friday.
+    const FRIDAY: i64 = 20_784;
+
+    #[test]
+    fn a_schedule_is_due_at_the_next_minute_that_fits() {
+        let now = Timestamp::from_micros(minutes(FRIDAY, 6, 0).as_micros() + 1);
+        assert_eq!(minutes(FRIDAY, 0, 0).to_string().split('T').next(), Some("2026-11-27"));
+        for (schedule, due) in [
+            ("* * * * *", minutes(FRIDAY, 6, 1)),
+            ("*/5 * * * *", minutes(FRIDAY, 6, 5)),
+            ("3/20 * * * *", minutes(FRIDAY, 6, 3)),
+            ("0 6 * * 1-5", minutes(FRIDAY + 3, 6, 0)),
+            ("0 6 * * MON,sat", minutes(FRIDAY + 1, 6, 0)),
+            ("30 5,7-9/2 * * *", minutes(FRIDAY, 7, 30)),
+            ("0 0 * * 7", minutes(FRIDAY + 2, 0, 0)),
+            ("@hourly", minutes(FRIDAY, 7, 0)),
+            ("@daily", minutes(FRIDAY + 1, 0, 0)),
+            ("@monthly", minutes(FRIDAY + 4, 0, 0)),
+            ("@yearly", minutes(FRIDAY + 35, 0, 0)),
+            ("0 0 1 dec *", minutes(FRIDAY + 4, 0, 0)),
+            // Either day will do: a Saturday, or the first.
+            ("0 0 1 * 6", minutes(FRIDAY + 1, 0, 0)),
+            // The next leap year.
+            ("0 0 29 2 *", minutes(FRIDAY + 459, 0, 0)),
+        ] {
+            assert_eq!(next(schedule, now), due, "{schedule}");
+        }
+        assert_eq!(
+            next("0 6 * * *", minutes(FRIDAY, 6, 0)),
+            minutes(FRIDAY + 1, 6, 0),
+            "after, not at"
+        );
+    }
+
+    #[test]
+    fn the_calendar_is_that_of_the_clock() {
+        // Over a leap day, the turn of a century that has one, and one that has none.
+        for first in [0, 10_990, 20_000, 47_500] {
+            for day in first..first + 800 {
+                let told = Timestamp::from_micros(day * DAY_MINUTES * MINUTE_MICROS).to_string();
+                let (month, of_month) = month_and_day(day);
+                let date = told.split('T').next().unwrap().rsplitn(3, '-').collect::<Vec<_>>();
+                assert_eq!(
+                    date[..2],
+                    [format!("{of_month:02}"), format!("{month:02}")],
+                    "day {day}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_schedule_is_refused_with_what_one_looks_like() {
+        for schedule in [
+            "",
+            "soon",
+            "61 * * * *",
+            "* * * *",
+            "* * * * * *",
+            "*/0 * * * *",
+            "5-1 * * * *",
+            "* * 0 * *",
+            "* * * 13 *",
+            "+1 * * * *",
+            "* * * * mon-",
+            "0 0 30 2 *",
+            "@never",
+        ] {
+            let error = CronSchedule::parse(schedule).unwrap_err();
+            assert!(error.to_string().contains("0 6 * * 1-5"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Runs that follow one another, for the golden record. Must not live here: assertions.
+
+use std::time::Duration;
+
+use crate::model::{
+    ContinuedAsNew, EventAttributes, Failure, Initiator, Payload, RequestId, RetryPolicy, RunChain, RunId, Timestamp,
+    UpdateId, WorkflowType,
+};
+
+/// With everything that a run may know of its chain.
+pub(super) fn whole_chain() -> RunChain {
+    RunChain {
+        first: Some(RunId::from_bytes([3; 16])),
+        follows: Some((RunId::from_bytes([4; 16]), Initiator::Retry)),
+        attempt: 2,
+        backoff: Duration::from_millis(1_500),
+        execution_timeout: Some(Duration::from_secs(86_400)),
+        expires_at: Some(Timestamp::from_micros(1_700_000_086_400_000)),
+        retry: Some(RetryPolicy {
+            maximum_attempts: 3,
+            non_retryable_types: vec!["Invalid".to_owned()],
+            ..RetryPolicy::default()
+        }),
+        cron: Some("0 6 * * *".to_owned()),
+        last_failure: Some(Failure::new("Busy", "try again later")),
+        last_result: Some(Payload::json(&41).unwrap()),
+        signal_requests: vec![RequestId::from_trusted("request-1")],
+        updates: vec![UpdateId::from_trusted("update-1")],
+    }
+}
+
+pub(super) fn chain_events() -> Vec<EventAttributes> {
+    vec![EventAttributes::WorkflowExecutionContinuedAsNew(Box::new(
+        ContinuedAsNew {
+            new_run_id: RunId::from_bytes([5; 16]),
+            workflow_type: WorkflowType::from_trusted("cart"),
+            input: Payload::json(&["a book"]).unwrap(),
+            run_timeout: Some(Duration::from_secs(3_600)),
+        },
+    ))]
+}

@@ -1,0 +1,242 @@
+//! Runs that continue as new ones, on a whole engine: who waits, asks and tells goes on with the newest, and nothing is lost.
+//! Must not live here: what the machine makes of it, what code may do (both have tests of their own).
+
+use std::time::Duration;
+
+use amends::engine::SignalOptions;
+use amends::store::ListQuery;
+use amends::testing::{CommitFault, StoreFaults};
+use amends::{
+    Amends, AmendsBuilder, Error, Failure, Outcome, RunStatus, UpdateError, WorkflowContext, workflow as flow,
+};
+
+use crate::support::{Home, run};
+
+/// Adds up what it is told, two numbers in each run; 0 ends it.
+#[flow]
+async fn tally(cx: WorkflowContext, sum: u64) -> Result<u64, Failure> {
+    let shown = cx.state(sum);
+    shown.on_query("sum", |sum, ()| *sum)?;
+    shown.on_update("raise", |sum, n: u64| {
+        *sum += n;
+        Ok::<u64, Failure>(*sum)
+    })?;
+    let numbers = cx.signal::<u64>("n");
+    for _ in 0..2 {
+        match numbers.recv().await? {
+            0 => return Ok(shown.get()),
+            n => shown.change(|sum| *sum += n),
+        }
+    }
+    cx.continue_as_new(tally, &shown.get()).await
+}
+
+/// A saga with a child that continues as new.
+#[flow]
+async fn with_child(cx: WorkflowContext, id: String) -> Result<u64, Failure> {
+    cx.saga().child("tally", &100).id(id).await
+}
+
+async fn engine(builder: AmendsBuilder) -> Amends {
+    let builder = builder.workflow(tally).workflow(with_child);
+    builder.start().await.unwrap()
+}
+
+async fn statuses(amends: &Amends) -> Vec<RunStatus> {
+    let heads = amends.client().list(&ListQuery::default()).await.unwrap();
+    heads.into_iter().map(|head| head.status).collect()
+}
+
+#[test]
+fn who_holds_the_first_run_goes_on_with_the_newest() {
+    for home in Home::each() {
+        run(async {
+            let amends = engine(home.builder().replay_every_turn()).await;
+            let first = amends.workflow(tally).id("t").start(&0).await.unwrap();
+            let watching = tokio::spawn({
+                let again = amends.workflow(tally).id("t");
+                async move { again.start(&7).await }
+            });
+            let refused = watching.await.unwrap().unwrap_err();
+            assert!(
+                matches!(refused, Error::Rejected(_) | Error::AlreadyStarted { .. }),
+                "{refused}"
+            );
+            for n in 1..=5_u64 {
+                first.signal("n", &n).await.unwrap();
+            }
+            assert_eq!(first.query::<_, u64>("sum", &()).await.unwrap(), 15);
+            assert_eq!(amends.client().query::<_, u64>("t", "sum", &()).await.unwrap(), 15);
+            assert_eq!(first.update::<_, u64>("raise", &10).await.unwrap(), 25);
+            assert_eq!(amends.client().update::<_, u64>("t", "raise", &1).await.unwrap(), 26);
+            let newest = amends.client().describe("t").await.unwrap();
+            assert_ne!(newest.run_id, first.run_id());
+            assert_eq!(first.newest_run_id().await.unwrap(), newest.run_id);
+            assert_eq!(first.describe().await.unwrap().run_id, newest.run_id);
+            assert!(matches!(
+                first.run_outcome().await.unwrap(),
+                Outcome::ContinuedAsNew { .. }
+            ));
+            // To the first run itself nothing can be said any more.
+            let options = SignalOptions {
+                run_id: Some(first.run_id()),
+                ..SignalOptions::default()
+            };
+            let closed = amends.client().signal_with("t", "n", &1, options).await.unwrap_err();
+            assert!(matches!(closed, Error::Rejected(_)), "{closed}");
+            amends.client().signal("t", "n", &0).await.unwrap();
+            assert_eq!(first.result().await.unwrap(), 26);
+            let (ended, continued) = (RunStatus::Completed, RunStatus::ContinuedAsNew);
+            assert_eq!(statuses(&amends).await, [ended, continued, continued]);
+            amends.shutdown(Duration::ZERO).await;
+        });
+        home.assert_sound();
+    }
+}
+
+#[test]
+fn no_signal_is_lost_while_runs_continue_as_new() {
+    for home in Home::each() {
+        run(async {
+            let amends = engine(home.builder()).await;
+            let tallied = amends.workflow(tally).id("t").start(&0).await.unwrap();
+            let senders = (0..4_u64).map(|sender| {
+                let client = amends.client();
+                tokio::spawn(async move {
+                    for n in 0..50 {
+                        client.signal("t", "n", &(1 + sender * 50 + n)).await.unwrap();
+                    }
+                })
+            });
+            for sender in senders.collect::<Vec<_>>() {
+                sender.await.unwrap();
+            }
+            tallied.signal("n", &0).await.unwrap();
+            assert_eq!(tallied.result().await.unwrap(), (1..=200).sum::<u64>());
+            amends.shutdown(Duration::ZERO).await;
+        });
+    }
+}
+
+#[test]
+fn a_chain_goes_on_after_a_restart_and_a_repeated_start_meets_it() {
+    let home = Home::sled();
+    run(async {
+        let amends = engine(home.builder()).await;
+        let start = |amends: &Amends| amends.workflow(tally).id("t").request_id("r");
+        let first = start(&amends).start(&0).await.unwrap();
+        for n in 1..=3_u64 {
+            first.signal("n", &n).await.unwrap();
+        }
+        amends.shutdown(Duration::from_secs(5)).await;
+
+        let amends = engine(home.builder()).await;
+        let again = start(&amends).start(&0).await.unwrap();
+        assert_eq!(again.query::<_, u64>("sum", &()).await.unwrap(), 6);
+        again.signal("n", &0).await.unwrap();
+        assert_eq!(again.result().await.unwrap(), 6);
+        amends.shutdown(Duration::from_secs(5)).await;
+
+        let amends = engine(home.builder()).await;
+        let over = start(&amends).start(&0).await.unwrap();
+        assert_eq!(over.result().await.unwrap(), 6);
+        amends.shutdown(Duration::ZERO).await;
+    });
+    home.assert_sound();
+}
+
+#[test]
+fn a_child_saga_that_continues_as_new_is_waited_for_to_the_end_of_its_chain() {
+    let home = Home::memory();
+    run(async {
+        let amends = engine(home.builder()).await;
+        let parent = amends.workflow(with_child).start(&"child".to_owned()).await.unwrap();
+        let client = amends.client();
+        for n in [1_u64, 2, 3, 0] {
+            // The child may not have been started yet.
+            while let Err(error) = client.signal("child", "n", &n).await {
+                assert!(matches!(error, Error::NotFound(_)), "{error}");
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(parent.result().await.unwrap(), 106);
+        amends.shutdown(Duration::ZERO).await;
+    });
+}
+
+/// What a careful caller does: the same again, until it is not the store that refuses it.
+async fn insist<T, E: Into<UpdateError>, R: Future<Output = Result<T, E>>>(mut request: impl FnMut() -> R) -> T {
+    loop {
+        match request().await.map_err(Into::into) {
+            Ok(answer) => return answer,
+            Err(UpdateError::Engine(Error::Interrupted | Error::Store(_))) => tokio::task::yield_now().await,
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+/// The kinds of all events of all runs of the chain, oldest first.
+async fn tell(amends: &Amends) -> Vec<Vec<&'static str>> {
+    let told = insist(|| amends.workflow(tally).id("t").request_id("r").start(&0)).await;
+    let client = amends.client();
+    let told_that = |n: u64| {
+        let options = SignalOptions {
+            request_id: Some(format!("n{n}")),
+            ..SignalOptions::default()
+        };
+        let client = &client;
+        async move { client.signal_with("t", "n", &n, options).await }
+    };
+    for n in 1..=5 {
+        insist(|| told_that(n)).await;
+    }
+    // The last one ends the chain: when its answer is lost, there is nobody any more who could be told again.
+    while let Err(error) = told_that(0).await {
+        match error {
+            Error::Rejected(_) => break,
+            Error::Interrupted | Error::Store(_) => tokio::task::yield_now().await,
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(told.result().await.unwrap(), 15);
+    let everything = ListQuery::default();
+    let heads = insist(|| client.list(&everything)).await;
+    let mut kinds = Vec::new();
+    for head in heads.iter().rev() {
+        let history = insist(|| client.history_of(head.run_id)).await;
+        // A signal may come before or after the first task of a run that an engine has just taken up.
+        let all = history.iter().map(|event| event.attributes.kind());
+        kinds.push(all.filter(|kind| *kind != "WorkflowTaskCompleted").collect());
+    }
+    kinds
+}
+
+#[test]
+fn whichever_commit_fails_the_chain_is_the_same() {
+    let play = |planned: Option<(u64, CommitFault)>| {
+        let (home, faults) = (Home::memory(), StoreFaults::new());
+        let (kinds, opens) = run(async {
+            let amends = engine(home.faulty_builder(&faults)).await;
+            if let Some((nth, fault)) = planned {
+                faults.fail_commit(nth, fault);
+            }
+            let kinds = tell(&amends).await;
+            amends.shutdown(Duration::from_secs(1)).await;
+            (kinds, faults.opens())
+        });
+        home.assert_sound();
+        (kinds, opens)
+    };
+    let (peace, _) = play(None);
+    assert_eq!(peace.len(), 3, "{peace:?}");
+    for fault in [CommitFault::Lost, CommitFault::Kept] {
+        for nth in 1..=20 {
+            let (kinds, opens) = play(Some((nth, fault)));
+            assert_eq!(kinds, peace, "{fault:?} {nth}");
+            if opens == 1 {
+                assert!(nth > 8, "{fault:?}: the {nth}th commit was never made");
+                break;
+            }
+        }
+    }
+}
