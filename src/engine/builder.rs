@@ -322,7 +322,7 @@ impl AmendsBuilder {
 
     #[cfg(feature = "schedules")]
     fn add_schedules(&mut self) -> super::schedules::Link {
-        let link = super::schedules::Link::default();
+        let link = super::schedules::Link::new();
         let added = super::schedules::definitions(&link).and_then(|(keeper, activities)| {
             self.registry.add_workflow(keeper)?;
             activities

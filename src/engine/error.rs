@@ -141,7 +141,7 @@ impl Error {
             Error::Input(_) => 19,
             Error::Cron(_) | Error::DelayedSchedule => 45,
             #[cfg(feature = "schedules")]
-            Error::Schedule(_) => 41,
+            Error::Schedule(_) => 46,
             Error::Query(_) => 26,
             Error::UnknownUpdate(_) => 27,
             Error::Rejected(Rejection::TooManyUpdatesInFlight | Rejection::TooManyUpdates) => 28,

@@ -202,6 +202,10 @@ pub const SCHEDULE_BUFFER_MAX: usize = 1_000;
 /// Runs of a schedule that it remembers to show. Temporal's number.
 pub const SCHEDULE_RECENT_MAX: usize = 10;
 
+/// The shortest catch-up window: a timer is always a little late, and what is only late by that is not missed. Temporal's number.
+/// Enforced by `schedule`.
+pub const SCHEDULE_CATCHUP_MIN: Duration = Duration::from_secs(10);
+
 /// How late the run of a schedule may still be started when nobody said otherwise. Temporal's number.
 pub const SCHEDULE_CATCHUP_DEFAULT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 

@@ -133,6 +133,13 @@ impl Line {
         next.map(|due| self.start(due)).into_iter().collect()
     }
 
+    /// Some of those that wait are not wanted any more.
+    pub(super) fn send_home(&mut self, unwanted: impl Fn(&Due) -> bool) {
+        let before = self.waiting.len();
+        self.waiting.retain(|due| !unwanted(due));
+        self.skipped += (before - self.waiting.len()) as u64;
+    }
+
     fn start(&mut self, due: Due) -> Step {
         self.running = Some(Running {
             workflow_id: due.workflow_id.clone(),
@@ -144,14 +151,12 @@ impl Line {
 
     /// What takes the running one's place takes that of whoever was to do so, too.
     fn stand_instead(&mut self, due: Due) {
-        let before = self.waiting.len();
-        self.waiting.retain(|other| {
-            !matches!(
+        self.send_home(|other| {
+            matches!(
                 other.overlap,
                 OverlapPolicy::CancelOther | OverlapPolicy::TerminateOther
             )
         });
-        self.skipped += (before - self.waiting.len()) as u64;
         self.waiting.push_back(due);
     }
 }

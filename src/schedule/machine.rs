@@ -19,9 +19,10 @@ pub struct Schedule {
     pub spec: ScheduleSpec,
     /// What happens when a run is due while another one is running.
     pub overlap: OverlapPolicy,
-    /// How late a run may still be started, when no engine was running at its time. Older ones are missed.
+    /// How late a run may still be started, when no engine was running at its time. Older ones are missed. At least ten seconds.
     pub catchup_window: Duration,
-    /// Pause when a run has failed or timed out.
+    /// Pause when a run has failed, was undone, or has timed out; not with [`OverlapPolicy::AllowAll`], under which nobody hears
+    /// of ends.
     pub pause_on_failure: bool,
     /// Nothing is started by the times.
     pub paused: bool,
@@ -145,10 +146,10 @@ impl ScheduleState {
                 break;
             };
             self.dealt_with = nominal;
-            if self.schedule.paused || self.schedule.remaining == Some(0) {
+            if self.is_quiet() {
                 continue;
             }
-            if now.since(actual) > self.schedule.catchup_window {
+            if now.since(actual) > self.schedule.catchup_window.max(limits::SCHEDULE_CATCHUP_MIN) {
                 self.missed += 1;
                 continue;
             }
@@ -177,6 +178,9 @@ impl ScheduleState {
         if how == Ended::Failed && self.schedule.pause_on_failure && !self.schedule.paused {
             self.schedule.paused = true;
             self.schedule.note = format!("paused because the run {workflow_id:?} failed");
+        }
+        if self.is_quiet() {
+            self.line.send_home(|due| due.by_times);
         }
         let next = self.line.ended(workflow_id);
         steps.extend(self.noted(next, now));
@@ -231,13 +235,14 @@ impl ScheduleState {
         self.schedule.note = note.into();
     }
 
-    /// The schedule is another one from now on. What is running or waiting stays.
+    /// The schedule is another one from now on, with another name if one is given. What is running or waiting stays.
     ///
     /// # Errors
     /// What is wrong with its times.
-    pub fn update(&mut self, schedule: Schedule, now: Timestamp) -> Result<(), SpecError> {
+    pub fn update(&mut self, name: Option<String>, schedule: Schedule, now: Timestamp) -> Result<(), SpecError> {
         schedule.spec.times()?;
         self.schedule = schedule;
+        self.name = name.unwrap_or_else(|| std::mem::take(&mut self.name));
         self.dealt_with = self.dealt_with.max(now);
         Ok(())
     }
@@ -246,8 +251,7 @@ impl ScheduleState {
     /// wait for has ended.
     #[must_use]
     pub fn wake(&self) -> Option<Timestamp> {
-        let nobody_wants = self.schedule.paused || self.schedule.remaining == Some(0);
-        if nobody_wants || self.line.is_deaf_to(self.schedule.overlap) {
+        if self.is_quiet() || self.line.is_deaf_to(self.schedule.overlap) {
             return None;
         }
         let times = self.schedule.spec.times().ok()?;
@@ -267,6 +271,11 @@ impl ScheduleState {
             .collect()
     }
 
+    /// Nothing is started by the times.
+    fn is_quiet(&self) -> bool {
+        self.schedule.paused || self.schedule.remaining == Some(0)
+    }
+
     fn next(&self, times: &Times) -> Option<(Timestamp, Timestamp)> {
         let nominal = times.after(self.dealt_with)?;
         Some((nominal, times.with_jitter(nominal, &self.name)))
@@ -274,9 +283,9 @@ impl ScheduleState {
 
     /// `report-2026-11-27T09:00:00Z`: the same time never has two runs.
     fn named(&self, nominal: Timestamp) -> String {
-        let text = nominal.to_string();
-        let seconds = text.split_once('.').map_or(text.as_str(), |(seconds, _)| seconds);
-        format!("{}-{seconds}Z", self.name)
+        // Fractions of a second only where there are some.
+        let time = nominal.to_string().replace(".000000Z", "Z");
+        format!("{}-{time}", self.name)
     }
 
     /// A run that the times did not ask for: several may stand for the same time.

@@ -359,6 +359,63 @@ fn pausing_a_failure_a_limit_and_what_people_ask_for() {
     assert_eq!(short(state.advance(at("2026-01-01T07:00:00Z")).unwrap()), "+01T07");
     assert_eq!(state.wake(), None, "three by the times, and no more");
     let daily = Schedule::new(cron("@daily"));
-    state.update(daily, at("2026-01-01T07:30:00Z")).unwrap();
+    state.update(None, daily, at("2026-01-01T07:30:00Z")).unwrap();
     assert_eq!(state.wake(), Some(at("2026-01-02T00:00:00Z")));
+}
+
+/// What waits was asked for by the times, too: a pause and a limit hold for it as for what comes later.
+#[test]
+fn what_waits_is_not_started_when_the_schedule_is_paused_or_through() {
+    let schedule = |remaining| Schedule {
+        overlap: OverlapPolicy::BufferAll,
+        remaining,
+        ..Schedule::new(cron("@hourly"))
+    };
+    let mut limited = state(schedule(Some(2)), "2026-01-01T00:10:00Z");
+    let late = at("2026-01-01T05:00:00Z");
+    assert_eq!(short(limited.advance(late).unwrap()), "+01T01");
+    assert_eq!((limited.waiting(), limited.schedule().remaining), (4, Some(1)));
+    let first = limited.ended("report-2026-01-01T01:00:00Z", Ended::Well, late);
+    assert_eq!(short(first.unwrap()), "+01T02");
+    let second = limited.ended("report-2026-01-01T02:00:00Z", Ended::Well, late);
+    assert_eq!(second.unwrap(), []);
+    assert_eq!((limited.waiting(), limited.counts()), (0, (2, 3, 0)));
+
+    let mut paused = state(schedule(None), "2026-01-01T00:10:00Z");
+    paused.advance(late).unwrap();
+    assert_eq!(paused.trigger(None, late), []);
+    paused.pause("holidays");
+    let next = paused.ended("report-2026-01-01T01:00:00Z", Ended::Well, late);
+    assert_eq!(
+        short(next.unwrap()),
+        "+01T05-6",
+        "what a person asked for is started all the same"
+    );
+    assert_eq!((paused.waiting(), paused.counts()), (0, (2, 4, 0)));
+}
+
+#[test]
+fn a_timer_that_is_a_little_late_misses_nothing_and_times_within_a_second_have_names_of_their_own() {
+    let spec = ScheduleSpec::new()
+        .every(Duration::from_millis(1_500))
+        .every(Duration::from_secs(1));
+    let schedule = Schedule {
+        overlap: OverlapPolicy::AllowAll,
+        catchup_window: Duration::ZERO,
+        ..Schedule::new(spec)
+    };
+    let mut state = state(schedule, "2026-01-01T00:00:00Z");
+    let steps = state.advance(at("2026-01-01T00:00:02.25Z")).unwrap();
+    let started = steps.iter().map(|step| match step {
+        Step::Start { due, .. } => due.workflow_id.as_str(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(
+        started.collect::<Vec<_>>(),
+        [
+            "report-2026-01-01T00:00:01Z",
+            "report-2026-01-01T00:00:01.500000Z",
+            "report-2026-01-01T00:00:02Z"
+        ]
+    );
 }

@@ -1,35 +1,23 @@
 //! The workflow that keeps a schedule: it sleeps until the next time, starts runs, hears of the ends of those that others wait for,
-//! and continues as a new run when its history has become long. Must not live here: what is started when (`schedule`).
+//! and continues as a new run when its history has become long. Must not live here: what is started when (`schedule`), or what it
+//! does through the engine (`errands`).
+//!
+//! Its code is in the journals of those who have schedules: what it decides is changed only behind `patched`.
 
 use std::collections::VecDeque;
 use std::future::pending;
-use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::model::{ChildSaga, Failure, Payload, SAGA_ACTIVITY, Timestamp, limits};
+use crate::model::{Failure, Payload, RunStatus, Timestamp, WATCH_ACTIVITY, WatchedRun, limits};
 use crate::schedule::{Ended, OverlapPolicy, Schedule, ScheduleState, SpecError, Step};
-use crate::sdk::{
-    Activity, ActivityContext, ActivityDefinition, RegistryError, Workflow, WorkflowContext, WorkflowDefinition,
-    WorkflowState,
-};
+use crate::sdk::{Workflow, WorkflowContext, WorkflowState};
 
-use super::super::{Amends, Error, Inner};
+use super::errands::{NEXT_IS_DUE, Order, START_ACTIVITY, TERMINATE_ACTIVITY};
 use super::{SCHEDULE_WORKFLOW, ScheduleAction, ScheduleDescription};
-
-/// The activity that starts a run, and does not wait for it.
-const START_ACTIVITY: &str = "amends.schedule.start";
-
-/// The activity that terminates a run.
-const TERMINATE_ACTIVITY: &str = "amends.schedule.terminate";
-
-/// Why a run is cancelled or terminated.
-const NEXT_IS_DUE: &str = "the schedule's next run is due";
 
 /// How many of the next times are shown.
 const UPCOMING: usize = 10;
@@ -43,6 +31,8 @@ pub(super) struct Memory {
     state: ScheduleState,
     action: ScheduleAction,
     problem: Option<String>,
+    /// The run that others wait for, as it was started.
+    watched: Option<WatchedRun>,
 }
 
 impl Memory {
@@ -51,6 +41,7 @@ impl Memory {
             state,
             action,
             problem: None,
+            watched: None,
         }
     }
 }
@@ -76,16 +67,13 @@ impl Desk {
 enum Woken {
     Touched(Result<(), Failure>),
     Time(Result<(), Failure>),
-    Ended(Result<(), Failure>),
+    Ended(Result<String, Failure>),
 }
 
-/// A run that others wait for: its workflow id, and its end.
-struct Watched {
-    workflow_id: String,
-    end: LocalBoxFuture<'static, Result<(), Failure>>,
-}
+/// The end of the run that others wait for: its status.
+type End = LocalBoxFuture<'static, Result<String, Failure>>;
 
-struct Keeper;
+pub(super) struct Keeper;
 
 impl Workflow for Keeper {
     fn start(&self, cx: WorkflowContext, input: Payload) -> LocalBoxFuture<'static, Result<Payload, Failure>> {
@@ -105,7 +93,7 @@ async fn keep(cx: WorkflowContext, memory: Memory) -> Result<(), Failure> {
         deleted: false,
     });
     take_requests(&cx, &desk)?;
-    let mut watched: Option<Watched> = None;
+    let mut end: Option<End> = None;
     loop {
         let now = cx.now();
         desk.change(|desk| {
@@ -113,107 +101,130 @@ async fn keep(cx: WorkflowContext, memory: Memory) -> Result<(), Failure> {
             desk.add(steps)
         })?;
         while let Some(step) = desk.change(|desk| desk.todo.pop_front()) {
-            carry_out(&cx, &desk, step, &mut watched).await?;
+            carry_out(&cx, &desk, step).await?;
         }
         if desk.read(|desk| desk.deleted) {
             return Ok(());
         }
-        // Not while a run is watched: the next run would not hear of its end.
-        if watched.is_none() && cx.info().continue_as_new_suggested {
+        // Starting runs has taken time, in which the next time may have come.
+        let passed = cx.now() > now;
+        let is_due = |desk: &Desk| desk.memory.state.wake().is_some_and(|wake| wake <= cx.now());
+        if passed && desk.read(is_due) {
+            continue;
+        }
+        if cx.info().continue_as_new_suggested {
+            // The next run watches the same run: what ended in between is heard of then.
             let memory = desk.read(|desk| desk.memory.clone());
             return cx.continue_as_new_by_name(SCHEDULE_WORKFLOW, &memory).await;
         }
+        if end.is_none() {
+            let watched = desk.read(|desk| desk.memory.watched.clone());
+            end = watched.map(|run| watch(&cx, &run));
+        }
         desk.change(|desk| desk.touched = false);
-        match wait(&cx, &desk, watched.as_mut()).await {
+        match wait(&cx, &desk, end.as_mut()).await {
             Woken::Touched(woken) | Woken::Time(woken) => woken?,
-            Woken::Ended(result) => {
-                if let Some(ended) = watched.take() {
-                    note_end(&cx, &desk, &ended.workflow_id, &result)?;
-                }
+            Woken::Ended(status) => {
+                end = None;
+                note_end(&cx, &desk, &status)?;
             }
         }
     }
 }
 
+fn watch(cx: &WorkflowContext, run: &WatchedRun) -> End {
+    let end = cx.activity_by_name::<String>(WATCH_ACTIVITY, run);
+    end.start_to_close(limits::CHILD_START_TO_CLOSE).boxed_local()
+}
+
 /// Until somebody asks for something, the next time has come, or the run that others wait for has ended.
-async fn wait(cx: &WorkflowContext, desk: &WorkflowState<Desk>, watched: Option<&mut Watched>) -> Woken {
+async fn wait(cx: &WorkflowContext, desk: &WorkflowState<Desk>, end: Option<&mut End>) -> Woken {
     let wake = desk.read(|desk| desk.memory.state.wake());
     let touched = desk.wait_until(|desk| desk.touched || desk.deleted);
     let touched: LocalBoxFuture<'_, Woken> = touched.map(Woken::Touched).boxed_local();
     let time: LocalBoxFuture<'_, Woken> = match wake {
-        Some(wake) => cx
-            .sleep(wake.since(cx.now()).max(BREATH))
-            .map(Woken::Time)
-            .boxed_local(),
+        Some(wake) => {
+            let sleep = cx.sleep(wake.since(cx.now()).max(BREATH));
+            sleep.map(Woken::Time).boxed_local()
+        }
         None => pending().boxed_local(),
     };
-    let ended: LocalBoxFuture<'_, Woken> = match watched {
-        Some(watched) => watched.end.as_mut().map(Woken::Ended).boxed_local(),
+    let ended: LocalBoxFuture<'_, Woken> = match end {
+        Some(end) => end.map(Woken::Ended).boxed_local(),
         None => pending().boxed_local(),
     };
     cx.race_all([touched, ended, time]).await.1
 }
 
-async fn carry_out(
-    cx: &WorkflowContext,
-    desk: &WorkflowState<Desk>,
-    step: Step,
-    watched: &mut Option<Watched>,
-) -> Result<(), Failure> {
+async fn carry_out(cx: &WorkflowContext, desk: &WorkflowState<Desk>, step: Step) -> Result<(), Failure> {
     match step {
-        Step::Start { due, watched: watch } => {
-            let ScheduleAction {
-                workflow_type, input, ..
-            } = desk.read(|desk| desk.memory.action.clone());
+        Step::Start { due, watched } => {
             let workflow_id = due.workflow_id;
-            let run = ChildSaga {
-                workflow: workflow_type,
-                id: Some(workflow_id.clone()),
-                input,
-            };
-            if watch {
-                let end = cx.activity_by_name::<Payload>(SAGA_ACTIVITY, &run);
-                let end = end.start_to_close(limits::CHILD_START_TO_CLOSE);
-                let end = end.map(|result| result.map(drop)).boxed_local();
-                *watched = Some(Watched { workflow_id, end });
-            } else if let Err(failure) = cx.activity_by_name::<()>(START_ACTIVITY, &run).await {
-                stop_if_canceled(cx, &failure)?;
-                desk.change(|desk| desk.memory.problem = Some(failure.to_string()));
+            let order = desk.read(|desk| Order {
+                action: desk.memory.action.clone(),
+                workflow_id: workflow_id.clone(),
+            });
+            match cx.activity_by_name::<WatchedRun>(START_ACTIVITY, &order).await {
+                Ok(run) => desk.change(|desk| {
+                    desk.memory.problem = None;
+                    desk.memory.watched = watched.then_some(run).or_else(|| desk.memory.watched.take());
+                }),
+                Err(failure) => {
+                    stop_if_canceled(cx, &failure)?;
+                    not_started(cx, desk, watched.then_some(workflow_id.as_str()), &failure)?;
+                }
             }
         }
         // What cannot be cancelled or terminated any more has ended, and is heard of.
         Step::Cancel(id) => {
-            let _ = cx.external(&id).cancel(NEXT_IS_DUE).await;
+            if let Err(failure) = cx.external(&id).cancel(NEXT_IS_DUE).await {
+                stop_if_canceled(cx, &failure)?;
+            }
         }
         Step::Terminate(id) => {
-            let _ = cx.activity_by_name::<()>(TERMINATE_ACTIVITY, &id).await;
+            if let Err(failure) = cx.activity_by_name::<()>(TERMINATE_ACTIVITY, &id).await {
+                stop_if_canceled(cx, &failure)?;
+            }
         }
     }
     Ok(())
 }
 
-fn note_end(
+/// A run that cannot be started is told of, and not tried again: the next one may be.
+fn not_started(
     cx: &WorkflowContext,
     desk: &WorkflowState<Desk>,
-    workflow_id: &str,
-    result: &Result<(), Failure>,
+    watched: Option<&str>,
+    failure: &Failure,
 ) -> Result<(), Failure> {
-    let how = match result {
-        Ok(()) => Ended::Well,
+    let now = cx.now();
+    desk.change(|desk| {
+        desk.memory.problem = Some(failure.to_string());
+        let Some(workflow_id) = watched else {
+            return Ok(());
+        };
+        let steps = desk.memory.state.ended(workflow_id, Ended::Well, now);
+        desk.add(steps)
+    })
+}
+
+fn note_end(cx: &WorkflowContext, desk: &WorkflowState<Desk>, status: &Result<String, Failure>) -> Result<(), Failure> {
+    let failed = [RunStatus::Failed, RunStatus::Amended, RunStatus::TimedOut];
+    let how = match status {
+        Ok(status) if failed.iter().any(|failed| failed.as_str() == status) => Ended::Failed,
+        Ok(_) => Ended::Well,
         Err(failure) => {
             stop_if_canceled(cx, failure)?;
-            if failure.is_type("ChildNotStarted") {
-                desk.change(|desk| desk.memory.problem = Some(failure.to_string()));
-            }
-            match failure.is_canceled() || failure.is_type("ChildTerminated") {
-                true => Ended::Well,
-                false => Ended::Failed,
-            }
+            desk.change(|desk| desk.memory.problem = Some(failure.to_string()));
+            Ended::Failed
         }
     };
     let now = cx.now();
     desk.change(|desk| {
-        let steps = desk.memory.state.ended(workflow_id, how, now);
+        let Some(run) = desk.memory.watched.take() else {
+            return Ok(());
+        };
+        let steps = desk.memory.state.ended(&run.workflow_id, how, now);
         desk.add(steps)
     })
 }
@@ -266,8 +277,11 @@ fn take_requests(cx: &WorkflowContext, desk: &WorkflowState<Desk>) -> Result<(),
         "update",
         move |desk: &mut Desk, (action, schedule): (Option<ScheduleAction>, Schedule)| {
             let memory = &mut desk.memory;
-            memory.state.update(schedule, at()).map_err(wrong_times)?;
-            memory.action = action.unwrap_or_else(|| memory.action.clone());
+            let name = action.as_ref().map(|action| action.workflow_id.clone());
+            memory.state.update(name, schedule, at()).map_err(wrong_times)?;
+            if let Some(action) = action {
+                memory.action = action;
+            }
             desk.add(Ok(Vec::new()))
         },
     )?;
@@ -289,64 +303,4 @@ fn take_requests(cx: &WorkflowContext, desk: &WorkflowState<Desk>) -> Result<(),
 
 fn wrong_times(error: SpecError) -> Failure {
     Failure::non_retryable("WrongTimes", error.to_string())
-}
-
-/// The engine that the activities belong to, once it runs.
-#[derive(Clone, Default)]
-pub(in crate::engine) struct Link(Arc<OnceLock<Weak<Inner>>>);
-
-impl Link {
-    pub(in crate::engine) fn connect(&self, inner: &Arc<Inner>) {
-        let _ = self.0.set(Arc::downgrade(inner));
-    }
-}
-
-impl Link {
-    fn engine(&self) -> Result<Amends, Failure> {
-        let inner = self.0.get().and_then(Weak::upgrade);
-        let inner = inner.ok_or_else(|| Failure::new("EngineGone", "the engine is starting or stopping"))?;
-        Ok(Amends { inner })
-    }
-}
-
-/// Starts a run, once: a second attempt finds what the first one started.
-struct Start(Link);
-
-#[async_trait]
-impl Activity for Start {
-    async fn execute(&self, cx: ActivityContext, input: Payload) -> Result<Payload, Failure> {
-        let run: ChildSaga<Value> = input.to()?;
-        let starter = self.0.engine()?.workflow_by_name(&run.workflow);
-        let starter = starter.request_id(cx.info().idempotency_key.clone());
-        match starter.id(run.id.unwrap_or_default()).start(&run.input).await {
-            Ok(_) => Ok(Payload::null()),
-            Err(error @ (Error::Overloaded | Error::ShuttingDown | Error::Interrupted | Error::Store(_))) => {
-                Err(Failure::new("NotStarted", error.to_string()))
-            }
-            Err(error) => Err(Failure::non_retryable("NotStarted", error.to_string())),
-        }
-    }
-}
-
-struct Terminate(Link);
-
-#[async_trait]
-impl Activity for Terminate {
-    async fn execute(&self, _: ActivityContext, input: Payload) -> Result<Payload, Failure> {
-        let id: String = input.to()?;
-        match self.0.engine()?.client().terminate(&id, NEXT_IS_DUE).await {
-            Ok(()) | Err(Error::NotFound(_) | Error::Rejected(_)) => Ok(Payload::null()),
-            Err(error) => Err(Failure::new("NotTerminated", error.to_string())),
-        }
-    }
-}
-
-/// What every engine has registered.
-pub(in crate::engine) fn definitions(
-    link: &Link,
-) -> Result<(WorkflowDefinition, [ActivityDefinition; 2]), RegistryError> {
-    let keeper = WorkflowDefinition::new(SCHEDULE_WORKFLOW, Keeper)?;
-    let start = ActivityDefinition::new(START_ACTIVITY, Start(link.clone()))?;
-    let terminate = ActivityDefinition::new(TERMINATE_ACTIVITY, Terminate(link.clone()))?;
-    Ok((keeper, [start, terminate]))
 }

@@ -1,19 +1,20 @@
 //! Schedules as users see them: created, looked at, changed, paused, asked for a run, deleted. Must not live here: what a schedule
 //! decides (`schedule`), or the workflow that keeps it (`keeper`).
 
+mod errands;
 mod keeper;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{IdReusePolicy, Timestamp, ToPayload, WorkflowId, WorkflowType};
+use crate::model::{IdReusePolicy, Payload, PayloadError, RunStatus, Timestamp, ToPayload, WorkflowId, WorkflowType};
 use crate::schedule::{OverlapPolicy, RecentAction, Schedule, ScheduleState};
 use crate::sdk::{WorkflowDefinition, WorkflowFunction};
 use crate::store::ListQuery;
 
 use super::{Amends, Error, UpdateError};
 
-pub(super) use self::keeper::{Link, definitions};
+pub(super) use self::errands::{Link, definitions};
 
 /// What the workflow ids of schedules begin with.
 const PREFIX: &str = "amends.schedule:";
@@ -49,8 +50,15 @@ impl ScheduleAction {
         Ok(Self {
             workflow_type: workflow_type.to_string(),
             workflow_id: workflow_id.into(),
-            input: crate::model::Payload::of(input)?.to_json()?,
+            input: Payload::of(input)?.to()?,
         })
+    }
+
+    /// Its names can be names, and leave room for the time and the number that follow.
+    fn check(&self) -> Result<(), Error> {
+        WorkflowType::new(&self.workflow_type)?;
+        WorkflowId::new(format!("{}-0000-00-00T00:00:00.000000Z-{}", self.workflow_id, u64::MAX))?;
+        Ok(())
     }
 
     /// Runs of a definition, or of a workflow that is known by its name only.
@@ -126,9 +134,10 @@ impl Schedules {
     /// Begins a schedule. It is durable when this returns.
     ///
     /// # Errors
-    /// [`Error::Schedule`] when its times are wrong, [`Error::AlreadyStarted`] when there is one with this id.
+    /// [`Error::Schedule`] when its times are wrong, [`Error::AlreadyStarted`] when there is one with this id, [`Error::Id`] when
+    /// its names cannot be names, or are too long for a time to follow.
     pub async fn create(&self, id: &str, action: ScheduleAction, schedule: Schedule) -> Result<(), Error> {
-        WorkflowType::new(&action.workflow_type)?;
+        action.check()?;
         let state = ScheduleState::new(&action.workflow_id, schedule, self.now())?;
         let memory = keeper::Memory::new(state, action);
         let keeper = self
@@ -137,7 +146,7 @@ impl Schedules {
             .id(workflow_id(id)?.as_str());
         let keeper = keeper.id_reuse_policy(IdReusePolicy::AllowDuplicate);
         keeper
-            .start(&serde_json::to_value(memory).map_err(crate::model::PayloadError::Encode)?)
+            .start(&serde_json::to_value(memory).map_err(PayloadError::Encode)?)
             .await?;
         Ok(())
     }
@@ -147,11 +156,8 @@ impl Schedules {
     /// # Errors
     /// [`Error::NotFound`] when there is none.
     pub async fn describe(&self, id: &str) -> Result<ScheduleDescription, Error> {
-        let now = self.now().as_micros();
-        self.engine
-            .client()
-            .query(workflow_id(id)?.as_str(), "describe", &now)
-            .await
+        let (id, now) = (self.existing(id)?, self.now().as_micros());
+        self.engine.client().query(id.as_str(), "describe", &now).await
     }
 
     /// The ids of all schedules that were not deleted.
@@ -161,14 +167,20 @@ impl Schedules {
     pub async fn list(&self) -> Result<Vec<String>, Error> {
         let mut query = ListQuery {
             workflow_type: Some(WorkflowType::from_trusted(SCHEDULE_WORKFLOW)),
+            statuses: RunStatus::ALL
+                .into_iter()
+                .filter(|status| !status.is_closed())
+                .collect(),
             limit: PAGE,
             ..ListQuery::default()
         };
         let mut ids = Vec::new();
         loop {
             let page = self.engine.client().list(&query).await?;
-            let open = page.iter().filter(|head| !head.status.is_closed());
-            ids.extend(open.filter_map(|head| head.workflow_id.as_str().strip_prefix(PREFIX).map(str::to_owned)));
+            ids.extend(page.iter().filter_map(|head| {
+                let id = head.workflow_id.as_str();
+                id.strip_prefix(PREFIX).map(str::to_owned)
+            }));
             match page.last() {
                 Some(last) => query.before = Some(last.run_id),
                 None => break,
@@ -178,7 +190,8 @@ impl Schedules {
         Ok(ids)
     }
 
-    /// Gives a schedule other times and policies, and another action if one is given. What is running or waiting stays.
+    /// Gives a schedule other times and policies, and another action if one is given: all of them, so begin with those that
+    /// [`describe`](Self::describe) shows. What is running or waiting stays.
     ///
     /// # Errors
     /// [`Error::Schedule`] when its times are wrong; when there is no such schedule.
@@ -189,6 +202,7 @@ impl Schedules {
         schedule: Schedule,
     ) -> Result<(), UpdateError> {
         schedule.spec.times().map_err(Error::from)?;
+        action.iter().try_for_each(ScheduleAction::check)?;
         self.ask(id, "update", &(action, schedule)).await
     }
 
@@ -216,7 +230,9 @@ impl Schedules {
         self.ask(id, "trigger", &overlap).await
     }
 
-    /// Starts the runs of all times from `from` to `to`, both included, as if it were then.
+    /// Starts the runs of all times from `from` to `to`, both included, as if it were then. By the schedule's overlap policy,
+    /// unless one is given: with the usual `Skip` only the first one is started, so say `BufferAll` (one after the other) or
+    /// `AllowAll` (all at once).
     ///
     /// # Errors
     /// When there is no such schedule, or there are more than 1,000 times.
@@ -240,8 +256,20 @@ impl Schedules {
     }
 
     async fn ask<T: ToPayload + ?Sized>(&self, id: &str, name: &str, input: &T) -> Result<(), UpdateError> {
-        let id = workflow_id(id)?;
+        let id = self.existing(id)?;
         self.engine.client().update(id.as_str(), name, input).await
+    }
+
+    /// The workflow id of a schedule that was not deleted.
+    fn existing(&self, id: &str) -> Result<WorkflowId, Error> {
+        let id = workflow_id(id)?;
+        let head = self.engine.runtime().store()?.find(&id)?;
+        // One that has continued is there, as the next run.
+        let is_there = |status: RunStatus| !status.is_closed() || status == RunStatus::ContinuedAsNew;
+        match head.is_some_and(|head| is_there(head.status)) {
+            true => Ok(id),
+            false => Err(Error::NotFound(id)),
+        }
     }
 
     fn now(&self) -> Timestamp {
