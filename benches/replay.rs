@@ -102,6 +102,7 @@ impl Writer {
             saga: None,
             parent: None,
             search_attributes: std::collections::BTreeMap::new(),
+            memo: std::collections::BTreeMap::new(),
             chain: None,
         })));
         writer.task();

@@ -19,6 +19,7 @@ pub mod server;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod visibility;
 
 // What a user needs, without having to know the rooms.
 pub use definition::{SagaDefinition, Step};
@@ -30,7 +31,8 @@ pub use engine::{
 pub use model::Bincode;
 pub use model::{
     ActivityLimits, ActivityOptions, Breaker, DEFAULT_VERSION, Failure, IdConflictPolicy, IdReusePolicy, Outcome,
-    Payload, Raw, RetryPolicy, RunStatus, TaskToken, TaskTokenError, Timestamp, Undo, Verdict,
+    Payload, Raw, RetryPolicy, RunStatus, SearchAttributeType, SearchAttributeValue, TaskToken, TaskTokenError,
+    Timestamp, Undo, Verdict,
 };
 #[cfg(feature = "prost")]
 pub use model::{Proto, ProtoJson};
@@ -95,3 +97,8 @@ struct DocumentedSchedules;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/messages.md")]
 struct DocumentedMessages;
+
+/// The same for the page on finding runs.
+#[cfg(all(doctest, feature = "macros", feature = "sled"))]
+#[doc = include_str!("../docs/visibility.md")]
+struct DocumentedVisibility;

@@ -65,6 +65,7 @@ fn start(number: u64, input: u64) -> StartRun {
         saga: None,
         parent: None,
         search_attributes: std::collections::BTreeMap::new(),
+        memo: std::collections::BTreeMap::new(),
         ids: Default::default(),
         chain: None,
         adopted: None,
@@ -153,6 +154,7 @@ impl Run {
                 next_event: state.next_event().0,
                 wake: state.wake_after_restart(turn.time),
                 opens,
+                found_by: None,
             }
         };
         self.journal.iter().map(record).collect()

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::model::nearest_name;
+
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -141,32 +143,7 @@ impl std::error::Error for DefinitionError {}
 
 /// "did you mean `x`?", when one of the known names is close to the one that was written.
 pub(super) fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    // About a third of the letters may be wrong, at least one: more than that is another word. Two letters that changed
-    // places are two wrong ones, so from five letters on two are allowed.
-    let allowed = ((written.chars().count() + 1) / 3).max(1);
-    known
-        .into_iter()
-        .map(|name| (distance(written, name), name))
-        .filter(|(distance, _)| *distance <= allowed && *distance < written.chars().count())
-        .min()
-        .map(|(_, name)| format!("did you mean `{name}`?"))
-}
-
-/// How many letters to insert, remove or replace to get from one word to the other, whatever their case.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (line, letter) in from.to_lowercase().chars().enumerate() {
-        let mut next = Vec::with_capacity(row.len());
-        next.push(line + 1);
-        for ((above, diagonal), other) in row.iter().skip(1).zip(&row).zip(&to) {
-            let left = next.last().copied().unwrap_or_default();
-            let replaced = diagonal + usize::from(letter != *other);
-            next.push(replaced.min(above + 1).min(left + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
+    nearest_name(written, known).map(|name| format!("did you mean `{name}`?"))
 }
 
 #[cfg(test)]
@@ -180,6 +157,5 @@ mod tests {
         assert_eq!(hint("activty").as_deref(), Some("did you mean `activity`?"));
         assert_eq!(hint("HTTP").as_deref(), Some("did you mean `http`?"));
         assert_eq!(hint("depends_on"), None);
-        assert_eq!((distance("", "abc"), distance("kitten", "sitting")), (3, 3));
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::model::limits;
+use crate::model::{SearchAttributeError, check_search_attribute, limits};
 
 use super::authored::Saga;
 use super::canonical::{self, sorted};
@@ -119,8 +119,13 @@ fn search_attributes(attributes: &BTreeMap<String, Value>, problems: &mut Proble
                 "a search attribute's name is a text without control characters",
             );
         }
-        if value.is_array() || value.is_object() {
-            problems.error(&place, "a search attribute is a text, a number, true or false");
+        if let Err(error @ SearchAttributeError::BuiltIn(_)) = check_search_attribute(name, &true.into()) {
+            problems.error_in(&place, Part::Key, error.to_string());
+        }
+        let is_text = |item: &Value| item.is_string();
+        if value.is_object() || value.as_array().is_some_and(|items| !items.iter().all(is_text)) {
+            let what = "a search attribute is a text, a number, true or false, or a list of texts";
+            problems.error(&place, what);
             return None;
         }
         Some((name.clone(), value.clone()))

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::model::{LockName, Payload, RunId, SagaOptions, StartRun, WorkflowId};
+use crate::model::{
+    LockName, Payload, RunId, SagaOptions, SearchAttributeValue, SearchAttributes, StartRun, WorkflowId,
+};
 
 use super::evaluate::kind_of;
 use super::expression::{EvaluateError, Fault, Scope, Template, TextTemplate};
@@ -56,25 +58,27 @@ impl SagaDefinition {
     /// What a run with this input is to be found by. An attribute that is null is left out.
     ///
     /// # Errors
-    /// When the input does not fit a mapping, or an attribute is a list or an object.
-    pub fn search_attributes(&self, input: &Payload) -> Result<BTreeMap<String, Payload>, EvaluateError> {
+    /// When the input does not fit a mapping, or an attribute is an object or a list of anything but texts.
+    pub fn search_attributes(&self, input: &Payload) -> Result<SearchAttributes, EvaluateError> {
         let scope = OnlyInput {
             input,
             nobody: WorkflowId::from_trusted(""),
         };
         let mut environment = self.environment(&scope, None);
-        let mut attributes = BTreeMap::new();
+        let mut attributes = SearchAttributes::new();
         for (name, template) in &self.0.start.search_attributes {
-            let payload = template.evaluate(&mut environment).and_then(|value| match value {
+            let typed = template.evaluate(&mut environment).and_then(|value| match value {
                 Value::Null => Ok(None),
-                Value::Array(_) | Value::Object(_) => Err(Fault::result(format!(
-                    "`{name}` is {}; a search attribute is a text, a number, true or false",
-                    kind_of(&value)
-                ))),
-                value => Ok(Some(Payload::json(&value)?)),
+                value => match SearchAttributeValue::from_json(&value) {
+                    Some(typed) => Ok(Some(typed)),
+                    None => Err(Fault::result(format!(
+                        "`{name}` is {}; a search attribute is a text, a number, true or false, or a list of texts",
+                        kind_of(&value)
+                    ))),
+                },
             });
-            let payload = payload.map_err(|fault| fault.of(None, "search_attributes"))?;
-            attributes.extend(payload.map(|payload| (name.clone(), payload)));
+            let typed = typed.map_err(|fault| fault.of(None, "search_attributes"))?;
+            attributes.extend(typed.map(|typed| (name.clone(), typed)));
         }
         Ok(attributes)
     }

@@ -11,7 +11,10 @@ use crate::model::Timestamp;
 pub(super) fn moment(value: &Value) -> Result<Timestamp, String> {
     const EXPECTED: &str = "expected a time such as \"2027-01-31T12:00:00Z\", or the seconds since 1970";
     let micros = match value {
-        Value::String(text) => rfc_3339(text).ok_or_else(|| format!("`{text}` is not a time; {EXPECTED}"))?,
+        Value::String(text) => {
+            let time = Timestamp::parse(text);
+            return time.ok_or_else(|| format!("`{text}` is not a time; {EXPECTED}"));
+        }
         Value::Number(seconds) => match (seconds.as_i64(), seconds.as_f64()) {
             (Some(whole), _) => whole.saturating_mul(1_000_000),
             // Saturates, and not-a-number is no JSON.
@@ -21,30 +24,6 @@ pub(super) fn moment(value: &Value) -> Result<Timestamp, String> {
         other => return Err(format!("the result is {}; {EXPECTED}", super::evaluate::kind_of(other))),
     };
     Ok(Timestamp::from_micros(micros))
-}
-
-/// Microseconds since 1970.
-fn rfc_3339(text: &str) -> Option<i64> {
-    let parsed: toml::value::Datetime = text.parse().ok()?;
-    let (date, time) = (parsed.date?, parsed.time?);
-    let offset_minutes = match parsed.offset? {
-        toml::value::Offset::Z => 0,
-        toml::value::Offset::Custom { minutes } => i64::from(minutes),
-    };
-    let days = days_since_1970(i64::from(date.year), i64::from(date.month), i64::from(date.day));
-    let minutes = (days * 24 + i64::from(time.hour)) * 60 + i64::from(time.minute) - offset_minutes;
-    let seconds = minutes * 60 + i64::from(time.second.unwrap_or(0));
-    Some(seconds * 1_000_000 + i64::from(time.nanosecond.unwrap_or(0)) / 1_000)
-}
-
-/// Days of the Gregorian calendar, counted in 400-year eras that begin in March, so that leap days come last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 #[cfg(test)]

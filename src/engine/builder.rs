@@ -1,5 +1,6 @@
 //! Describing and starting an engine. Must not live here: anything after the start.
 
+mod attributes;
 mod opening;
 
 use std::collections::{BTreeMap, BTreeSet};

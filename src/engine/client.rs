@@ -1,12 +1,14 @@
 //! Talking to runs that exist. Must not live here: how they react.
 
 use crate::machine::Rejection;
-use crate::model::{Event, Input, Payload, RequestId, RunId, SignalName, ToPayload, Turn, WorkflowId};
+use crate::model::{
+    Event, Input, Payload, RequestId, RunId, SearchAttributeTypes, SignalName, ToPayload, Turn, WorkflowId,
+};
 use crate::runtime::{ActivityTypeStatus, Gateway, fold, load_turns};
-use crate::store::{ListQuery, RunHead, StoreStats, VerifyProgress, VerifyReport};
+use crate::store::{RunHead, Store, StoreStats, VerifyProgress, VerifyReport};
 
 use super::decision::was_made;
-use super::{Amends, Decision, Error, RunDescription, SagaView};
+use super::{Amends, Decision, Error, RunCount, RunDescription, RunPage, RunQuery, SagaView, queries};
 
 /// Lists, shows and moves runs. Cheap to make.
 #[derive(Clone)]
@@ -36,12 +38,50 @@ impl Client {
         self.engine.runtime().gateway()
     }
 
-    /// A page of runs, newest first.
+    /// A page of the runs that a query means, newest first unless it says otherwise. Its language is described in
+    /// `docs/visibility.md`; an empty one means all runs.
+    ///
+    /// ```no_run
+    /// # async fn look(client: amends::Client) -> Result<(), amends::Error> {
+    /// for run in client.list("WorkflowType = 'order' AND ExecutionStatus = 'Stuck'").await? {
+    ///     println!("{} since {}", run.workflow_id, run.started_at);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub async fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {
-        Ok(self.engine.runtime().store()?.list(query)?)
+    /// [`Error::RunQuery`] for a query that cannot be read, [`Error::PageToken`] for a token of another one; when the store
+    /// cannot be read.
+    pub async fn list(&self, query: impl Into<RunQuery>) -> Result<RunPage, Error> {
+        let query = query.into();
+        self.look(move |store, types| queries::list(store, types, query)).await
+    }
+
+    /// How many runs a query means; all of them are looked at.
+    ///
+    /// # Errors
+    /// As for [`Client::list`].
+    pub async fn count(&self, query: impl Into<RunQuery>) -> Result<RunCount, Error> {
+        let query = query.into();
+        self.look(move |store, types| queries::count(store, types, &query))
+            .await
+    }
+
+    /// Reads much of the store, on a thread that may wait for a disk.
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&dyn Store, &SearchAttributeTypes) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let store = self.engine.runtime().store()?;
+        let types = self.engine.runtime().registry().search_attribute_types().clone();
+        match tokio::runtime::Handle::try_current() {
+            Err(_) => look(&*store, &types),
+            Ok(runtime) => {
+                let looked = runtime.spawn_blocking(move || look(&*store, &types)).await;
+                looked.unwrap_or(Err(Error::Interrupted))
+            }
+        }
     }
 
     /// The newest run with this id, step by step.

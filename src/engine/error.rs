@@ -3,10 +3,13 @@
 
 use crate::definition::{DefinitionError, StartError};
 use crate::machine::{CronError, QueryError, Rejection};
-use crate::model::{ChoiceKind, IdError, PayloadError, RunId, RunStatus, TaskTokenError, UpdateId, WorkflowId, limits};
+use crate::model::{
+    ChoiceKind, IdError, PayloadError, RunId, RunStatus, SearchAttributeError, TaskTokenError, UpdateId, WorkflowId,
+};
 use crate::runtime::RequestError;
 use crate::sdk::RegistryError;
 use crate::store;
+use crate::visibility::QuerySyntaxError;
 
 /// Why the engine could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -73,9 +76,15 @@ pub enum Error {
         /// What is not said.
         missing: &'static str,
     },
-    /// More search attributes than a run may have.
-    #[error("a run may have at most {} search attributes", limits::SEARCH_ATTRIBUTES_MAX)]
-    TooManySearchAttributes,
+    /// A search attribute or a memo is refused: its name, its type, its size.
+    #[error(transparent)]
+    SearchAttribute(#[from] SearchAttributeError),
+    /// A query for runs has a mistake.
+    #[error("the query cannot be read: {0}")]
+    RunQuery(QuerySyntaxError),
+    /// A text is no token of a page, or not one of a page of this query.
+    #[error("that is no token of a page of this query; leave it out to begin with the first page")]
+    PageToken,
     /// The input, or a search attribute made of it, does not fit the saga's definition.
     #[error(transparent)]
     Input(#[from] StartError),
@@ -137,8 +146,10 @@ impl Error {
             Error::Rejected(Rejection::WhichStep { .. }) => 15,
             Error::Rejected(Rejection::ChoiceNotOpen { .. }) => 16,
             Error::Unexplained { .. } => 17,
-            Error::TooManySearchAttributes => 18,
+            Error::SearchAttribute(_) => 18,
             Error::Input(_) => 19,
+            Error::RunQuery(_) => 40,
+            Error::PageToken => 41,
             Error::Cron(_) | Error::DelayedSchedule => 45,
             #[cfg(feature = "schedules")]
             Error::Schedule(_) => 46,

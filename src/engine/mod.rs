@@ -11,6 +11,7 @@ mod handle;
 mod locks;
 mod messages;
 mod offline;
+mod queries;
 mod sagas;
 #[cfg(feature = "schedules")]
 mod schedules;
@@ -34,6 +35,7 @@ pub use handle::{ResultError, RunHandle};
 pub use locks::LockPlace;
 pub use messages::{UpdateError, UpdateHandle, UpdateOptions};
 pub use offline::{Offline, OfflineActivity};
+pub use queries::{PageToken, RunCount, RunPage, RunQuery};
 pub use sagas::{activities_of, check_saga, saga_files};
 #[cfg(feature = "schedules")]
 pub use schedules::{ScheduleAction, ScheduleDescription, Schedules};
@@ -47,7 +49,8 @@ pub use view::{
 pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity, SignalBuilder};
 pub use crate::machine::{LockState, QueryError, Rejection, StepState, Stuck, UndoState};
 pub use crate::runtime::{ActivityTypeStatus, Clock, EnvironmentSecrets, SecretSource, SystemClock};
-pub use crate::store::{Error as StoreError, ListQuery, RunHead, VerifyProgress, VerifyReport};
+pub use crate::store::{Error as StoreError, FoundBy, ListQuery, RunHead, VerifyProgress, VerifyReport};
+pub use crate::visibility::{BuiltIn, QuerySyntaxError};
 
 /// A running engine. Cheap to clone; the engine ends when [`Amends::shutdown`] is called or the last clone is dropped.
 ///

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::machine::{QueryError, Rejection};
 use crate::model::{
-    Event, Failure, Input, Payload, Query, QueryName, Reported, RequestId, RunId, SignalName, ToPayload, Turn,
-    WorkflowId,
+    Event, Failure, Input, Payload, Query, QueryName, Reported, RequestId, RunId, SearchAttributeTypes,
+    SearchAttributes, SignalName, ToPayload, Turn, WorkflowId,
 };
 use crate::runtime::{Clock, Codecs, SystemClock, deliver_offline, fold, load_turns};
 use crate::sdk::PayloadCodec;
@@ -14,7 +14,7 @@ use crate::store::{self, ListQuery, Problem, RunHead, Store, VerifyProgress, Ver
 
 use super::activity::ActivityPlace;
 use super::decision::was_made;
-use super::{Decision, Error, RunDescription, SignalOptions};
+use super::{Decision, Error, RunCount, RunDescription, RunPage, RunQuery, SignalOptions, queries};
 
 /// A store that is open for looking and for leaving messages; no activity and no workflow code runs.
 ///
@@ -101,12 +101,21 @@ impl Offline {
         self
     }
 
-    /// A page of runs, newest first.
+    /// A page of the runs that a query means; see [`Client::list`](super::Client::list). Types of search attributes are not
+    /// known here: those of the values count.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {
-        Ok(self.store.list(query)?)
+    /// [`Error::RunQuery`] for a query that cannot be read, [`Error::PageToken`]; when the store cannot be read.
+    pub fn list(&self, query: impl Into<RunQuery>) -> Result<RunPage, Error> {
+        queries::list(&*self.store, &SearchAttributeTypes::default(), query.into())
+    }
+
+    /// How many runs a query means.
+    ///
+    /// # Errors
+    /// As for [`Offline::list`].
+    pub fn count(&self, query: impl Into<RunQuery>) -> Result<RunCount, Error> {
+        queries::count(&*self.store, &SearchAttributeTypes::default(), &query.into())
     }
 
     /// What is known at a glance of the newest run with this workflow id; or of the run with this run id.
@@ -182,6 +191,10 @@ impl Offline {
         let is_missing = |digest| !matches!(self.store.definition(digest), Ok(Some(_)));
         if let Some(digest) = definition.filter(|digest| is_missing(*digest)) {
             return Some(format!("its saga definition {digest} is missing"));
+        }
+        let none = SearchAttributes::new();
+        if state.search_attributes() != head.search_attributes().unwrap_or(&none) {
+            return Some("its history ends with other search attributes than the index says".to_owned());
         }
         let told = (state.status(), state.next_event().0);
         let listed = (head.status, head.next_event);

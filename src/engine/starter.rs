@@ -1,13 +1,13 @@
 //! Starting a run. Must not live here: what happens once it is started.
 
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::machine::CronSchedule;
 use crate::model::{
-    IdConflictPolicy, IdPolicies, IdReusePolicy, Payload, RequestId, RetryPolicy, RunChain, RunId, SagaOptions,
-    StartRun, ToPayload, WorkflowId, WorkflowType, check_id, limits,
+    IdConflictPolicy, IdPolicies, IdReusePolicy, Memo, Payload, RequestId, RetryPolicy, RunChain, RunId, SagaOptions,
+    SearchAttributeValue, SearchAttributes, StartRun, ToPayload, WorkflowId, WorkflowType, check_memo,
+    check_search_attributes,
 };
 use crate::runtime::Entropy;
 
@@ -26,7 +26,8 @@ pub struct Starter<I, O> {
     run_timeout: Option<Duration>,
     saga_options: Option<SagaOptions>,
     unwind_timeout: Option<Duration>,
-    search_attributes: BTreeMap<String, Payload>,
+    search_attributes: SearchAttributes,
+    memo: Memo,
     ids: IdPolicies,
     chain: RunChain,
     types: PhantomData<fn(I) -> O>,
@@ -42,7 +43,8 @@ impl<I, O> Starter<I, O> {
             run_timeout: None,
             saga_options: None,
             unwind_timeout: None,
-            search_attributes: BTreeMap::new(),
+            search_attributes: SearchAttributes::new(),
+            memo: Memo::new(),
             ids: IdPolicies::default(),
             chain: RunChain::default(),
             types: PhantomData,
@@ -128,19 +130,35 @@ impl<I, O> Starter<I, O> {
         self
     }
 
-    /// Something that the run can be found by. A second value for the same key replaces the first.
+    /// Something that the run can be found by. A second value for the same name replaces the first.
+    ///
+    /// It has the type that was registered for it ([`AmendsBuilder::search_attribute`](super::AmendsBuilder)), or else that of
+    /// the value: texts are keywords, and so on.
     ///
     /// # Errors
-    /// [`Error::Id`] for a key that is empty, too long, or has control characters; [`Error::Payload`] for a value that is
-    /// too large; [`Error::TooManySearchAttributes`].
-    pub fn search_attribute<T: ToPayload + ?Sized>(mut self, key: &str, value: &T) -> Result<Self, Error> {
-        check_id("search attribute", key)?;
-        self.search_attributes
-            .insert(key.to_owned(), Payload::of(value)?.checked()?);
-        match self.search_attributes.len() > limits::SEARCH_ATTRIBUTES_MAX {
-            true => Err(Error::TooManySearchAttributes),
-            false => Ok(self),
-        }
+    /// [`Error::SearchAttribute`] for a name that cannot be one, a value of another type than the registered one, and more or
+    /// larger attributes than a run may have.
+    pub fn search_attribute(mut self, name: &str, value: impl Into<SearchAttributeValue>) -> Result<Self, Error> {
+        let value = self
+            .engine
+            .runtime()
+            .registry()
+            .search_attribute_types()
+            .typed(name, value.into())?;
+        self.search_attributes.insert(name.to_owned(), value);
+        check_search_attributes(&self.search_attributes)?;
+        Ok(self)
+    }
+
+    /// Something that is shown with the run, and that it cannot be found by: for people, and for lists of them. A second
+    /// value for the same name replaces the first.
+    ///
+    /// # Errors
+    /// [`Error::SearchAttribute`] for a name that cannot be one, and for a memo that is too large; [`Error::Payload`].
+    pub fn memo<T: ToPayload + ?Sized>(mut self, name: &str, value: &T) -> Result<Self, Error> {
+        self.memo.insert(name.to_owned(), Payload::of(value)?);
+        check_memo(&self.memo)?;
+        Ok(self)
     }
 
     /// Starts the run; it is durable when this returns.
@@ -225,6 +243,7 @@ impl<I, O> Starter<I, O> {
             saga: self.saga_options.or(of_code).map(Box::new),
             parent: None,
             search_attributes: self.search_attributes,
+            memo: self.memo,
             ids: self.ids,
             chain: (self.chain != RunChain::default()).then(|| Box::new(self.chain)),
             adopted: None,
@@ -232,9 +251,9 @@ impl<I, O> Starter<I, O> {
         if let Some(saga) = saga {
             saga.begin(&mut start)?;
         }
-        if start.search_attributes.len() > limits::SEARCH_ATTRIBUTES_MAX {
-            return Err(Error::TooManySearchAttributes);
-        }
+        // Those of a definition have the types of its mappings.
+        let types = self.engine.runtime().registry().search_attribute_types();
+        start.search_attributes = types.checked(start.search_attributes)?;
         if self.unwind_timeout.is_some() {
             start.saga.get_or_insert_default().unwind_timeout = self.unwind_timeout;
         }

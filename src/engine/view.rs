@@ -3,13 +3,11 @@
 mod course;
 mod step;
 
-use std::collections::BTreeMap;
-
 use crate::machine::{LockState, PendingActivity, Phase, RunState, Stuck};
 use crate::model::{
-    ActivityId, ActivityRole, ActivityType, DefinitionDigest, EventId, Failure, HoldReason, Initiator, LockName,
-    Outcome, ParentRun, ParkReason, Payload, RunId, RunStatus, SagaOptions, StepName, Timestamp, Turn, UnwindCause,
-    WorkflowId, WorkflowType,
+    ActivityId, ActivityRole, ActivityType, DefinitionDigest, EventId, Failure, HoldReason, Initiator, LockName, Memo,
+    Outcome, ParentRun, ParkReason, Payload, RunId, RunStatus, SagaOptions, SearchAttributes, StepName, Timestamp,
+    Turn, UnwindCause, WorkflowId, WorkflowType,
 };
 
 use course::Courses;
@@ -39,7 +37,9 @@ pub struct RunDescription {
     /// When its code is asked for the first time, while that is still to come.
     pub begins_at: Option<Timestamp>,
     /// What it can be found by.
-    pub search_attributes: BTreeMap<String, Payload>,
+    pub search_attributes: SearchAttributes,
+    /// What is shown with it.
+    pub memo: Memo,
     /// How it stands.
     pub status: RunStatus,
     /// When it was started.
@@ -184,14 +184,13 @@ impl RunDescription {
             ),
             definition: started.and_then(|started| started.definition),
             parent: started.and_then(|started| started.parent.clone()),
+            search_attributes: state.search_attributes().clone(),
+            memo: state.memo().clone(),
             first_run_id: state.first_run().unwrap_or(RunId::NIL),
             follows: chain.and_then(|chain| chain.follows),
             next_run_id: state.next_run(),
             attempt: chain.map_or(1, |chain| chain.attempt),
             begins_at: state.begins_at(),
-            search_attributes: started
-                .map(|started| started.search_attributes.clone())
-                .unwrap_or_default(),
             status: state.status(),
             started_at: state.started_at(),
             last_turn_at: turns.last().map(|turn| turn.time).unwrap_or_default(),

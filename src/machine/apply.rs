@@ -6,6 +6,7 @@ mod saga;
 
 use crate::model::{
     Event, EventAttributes, EventId, Failure, Outcome, PendingChange, RetryState, Timestamp, Turn, UnwindCause,
+    merge_changes,
 };
 
 use super::ledger::says_not_applied;
@@ -87,6 +88,8 @@ impl RunState {
             E::WorkflowExecutionStarted(started) => {
                 self.started_at = event.time;
                 self.started = Some(started.clone());
+                self.search_attributes.clone_from(&started.search_attributes);
+                self.memo.clone_from(&started.memo);
                 self.apply_chain(started, event.time);
                 self.task_due = true;
             }
@@ -123,6 +126,8 @@ impl RunState {
                 self.timers.remove(timer_id);
             }
             E::MarkerRecorded { .. } | E::VersionMarkerRecorded(_) => {}
+            E::UpsertWorkflowSearchAttributes(changes) => merge_changes(&mut self.search_attributes, changes),
+            E::WorkflowPropertiesModified(changes) => merge_changes(&mut self.memo, changes),
             E::LocalActivityEnded(ended) => {
                 self.locals.remove(&ended.seq);
                 self.task_due = true;

@@ -272,7 +272,8 @@ impl RunState {
             identity: started.identity.clone(),
             saga: started.saga.clone(),
             parent: started.parent.clone(),
-            search_attributes: started.search_attributes.clone(),
+            search_attributes: self.search_attributes.clone(),
+            memo: self.memo.clone(),
             ids: IdPolicies::default(),
             chain: Some(Box::new(RunChain {
                 first: Some(chain.and_then(|chain| chain.first).unwrap_or(started.run_id)),

@@ -37,6 +37,7 @@ impl TurnBuilder<'_> {
             saga,
             parent,
             search_attributes,
+            memo,
             ids: _,
             mut chain,
             adopted,
@@ -56,6 +57,7 @@ impl TurnBuilder<'_> {
             saga,
             parent,
             search_attributes,
+            memo,
             chain,
         })));
         if let Some(adopted) = adopted {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::model::{
-    ActivityType, AttemptToken, Event, EventId, Failure, LockName, Outcome, ParkReason, Payload, RequestId, RunId,
-    RunStarted, RunStatus, SagaOptions, SignalName, TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, UpdateId, WorkflowId,
+    ActivityType, AttemptToken, Event, EventId, Failure, LockName, Memo, Outcome, ParkReason, Payload, RequestId,
+    RunId, RunStarted, RunStatus, SagaOptions, SearchAttributes, SignalName, TimerId, Timestamp, UNDO_SUFFIX,
+    UnwindCause, UpdateId, WorkflowId,
 };
 
 use super::external::PendingExternal;
@@ -56,6 +57,9 @@ pub struct RunState {
     pub(super) externals: BTreeMap<EventId, PendingExternal>,
     /// The run whose steps this one undoes.
     pub(super) adopted_from: Option<RunId>,
+    /// As they are now: those of the start, with all changes since.
+    pub(super) search_attributes: SearchAttributes,
+    pub(super) memo: Memo,
     /// When the run is first decided about, unless that has begun.
     pub(super) backoff_until: Option<Timestamp>,
     /// The run that follows this one, which has ended.
@@ -97,6 +101,18 @@ impl RunState {
     #[must_use]
     pub fn started_at(&self) -> Timestamp {
         self.started_at
+    }
+
+    /// What it can be found by now.
+    #[must_use]
+    pub fn search_attributes(&self) -> &SearchAttributes {
+        &self.search_attributes
+    }
+
+    /// What is shown with it now.
+    #[must_use]
+    pub fn memo(&self) -> &Memo {
+        &self.memo
     }
 
     /// How many turns were folded.

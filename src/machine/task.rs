@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::{
-    ActivityRole, ActivityScheduled, Command, EventAttributes, EventId, Failure, ParkReason, SagaStepSkipped,
-    ScheduleActivity, StepKind, TURN_EVENT_IDS, UnwindCause, WorkflowTask, limits,
+    ActivityRole, ActivityScheduled, Command, EventAttributes, EventId, Failure, Memo, ParkReason, SagaStepSkipped,
+    ScheduleActivity, SearchAttributes, StepKind, TURN_EVENT_IDS, UnwindCause, WorkflowTask, check_memo,
+    check_search_attributes, limits, merge_changes,
 };
 
 use super::decider::{Decider, Task};
@@ -127,6 +128,12 @@ impl TurnBuilder<'_> {
             Command::RecordVersion(marker) => {
                 self.emit(EventAttributes::VersionMarkerRecorded(marker));
             }
+            Command::UpsertSearchAttributes(changes) => {
+                self.emit(EventAttributes::UpsertWorkflowSearchAttributes(Box::new(changes)));
+            }
+            Command::ModifyProperties(changes) => {
+                self.emit(EventAttributes::WorkflowPropertiesModified(Box::new(changes)));
+            }
             Command::SignalExternal(_)
             | Command::RequestCancelExternal(_)
             | Command::AcceptUpdate(_)
@@ -174,6 +181,8 @@ struct Starting<'a> {
     locks: std::collections::BTreeSet<&'a str>,
     locals: std::collections::BTreeSet<u32>,
     externals: usize,
+    search_attributes: Option<SearchAttributes>,
+    memo: Option<Memo>,
     pivot: bool,
     rollback: bool,
 }
@@ -223,6 +232,18 @@ impl<'a> Starting<'a> {
             Command::RequestLock { lock, .. } => {
                 self.locks.insert(lock.as_str());
                 at_most(limits::LOCKS_PER_RUN_MAX, state.locks.len() + self.locks.len(), "locks")
+            }
+            Command::UpsertSearchAttributes(changes) => {
+                let now = self
+                    .search_attributes
+                    .get_or_insert_with(|| state.search_attributes.clone());
+                merge_changes(now, changes);
+                check_search_attributes(now).or_else(|error| bad(error.to_string()))
+            }
+            Command::ModifyProperties(changes) => {
+                let now = self.memo.get_or_insert_with(|| state.memo.clone());
+                merge_changes(now, changes);
+                check_memo(now).or_else(|error| bad(error.to_string()))
             }
             Command::SignalExternal(_) | Command::RequestCancelExternal(_) => {
                 self.externals += 1;

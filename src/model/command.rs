@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{
     ActivityId, ActivityOptions, ActivityType, ContinueAsNew, ExternalCancel, ExternalSignal, Failure, LockName,
-    Payload, SignalName, StepName, StepSpec, TimerId, UpdateId, UpdateRequest, VersionMarker,
+    MemoChanges, Payload, SearchAttributeChanges, SignalName, StepName, StepSpec, TimerId, UpdateId, UpdateRequest,
+    VersionMarker,
 };
 
 /// One request of a decider. Everything a decider can ask for is in this list.
@@ -51,6 +52,10 @@ pub enum Command {
     },
     /// Write into the history which version of a change the run has.
     RecordVersion(VersionMarker),
+    /// Change what the run can be found by.
+    UpsertSearchAttributes(SearchAttributeChanges),
+    /// Change the run's memo.
+    ModifyProperties(MemoChanges),
     /// Undo every step but the first so many, in the order of their scheduling; then go on.
     RollBack {
         /// How many steps are kept.
@@ -176,6 +181,8 @@ impl Command {
             Command::RunLocalActivity { .. } => "RunLocalActivity",
             Command::ForgetLocalActivity { .. } => "ForgetLocalActivity",
             Command::RecordMarker { .. } | Command::RecordVersion(_) => "RecordMarker",
+            Command::UpsertSearchAttributes(_) => "UpsertWorkflowSearchAttributes",
+            Command::ModifyProperties(_) => "ModifyWorkflowProperties",
             Command::RollBack { .. } => "RollBackSaga",
             Command::RequestLock { .. } => "RequestSagaLock",
             Command::Wait(_) => "StartSagaWait",

@@ -1,16 +1,16 @@
 //! Facts, past tense, journaled, never edited: Temporal's history events, and a few of ours for sagas. Must not live
 //! here: their wire form (`store::record`) or their meaning for a run's state (`machine`).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
     ActivityId, ActivityOptions, ActivityType, ContinuedAsNew, DefinitionDigest, EventId, ExternalCancel,
-    ExternalSignal, Failure, LocalActivityEnded, Payload, RequestId, RetryState, RunChain, RunId, SagaAdopted,
-    SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted,
-    SignalName, StepSpec, StepVerdict, TimerId, Timestamp, UpdateCompleted, UpdateRequest, VersionMarker, WaitResult,
-    WorkflowId, WorkflowTask, WorkflowType,
+    ExternalSignal, Failure, LocalActivityEnded, Memo, MemoChanges, Payload, RequestId, RetryState, RunChain, RunId,
+    SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted,
+    SagaWaitStarted, SearchAttributeChanges, SearchAttributes, StepSpec, StepVerdict, TimerId, Timestamp,
+    UpdateCompleted, UpdateRequest, VersionMarker, WaitResult, WorkflowId, WorkflowSignaled, WorkflowTask,
+    WorkflowType,
 };
 
 /// How many ids a decided turn takes: it stands for WorkflowTaskScheduled, WorkflowTaskStarted and
@@ -161,6 +161,10 @@ pub enum EventAttributes {
     },
     /// The code met a change of itself: which version of it the run has from here on. A marker, too, to Temporal's tools.
     VersionMarkerRecorded(VersionMarker),
+    /// What the run can be found by has changed.
+    UpsertWorkflowSearchAttributes(Box<SearchAttributeChanges>),
+    /// The run's memo has changed.
+    WorkflowPropertiesModified(Box<MemoChanges>),
     /// Ours, Temporal's SDKs write a marker: a local activity has ended.
     LocalActivityEnded(Box<LocalActivityEnded>),
     /// An update was taken on.
@@ -280,31 +284,20 @@ pub struct RunStarted {
     /// The run whose step this run is.
     pub parent: Option<ParentRun>,
     /// What it can be found by.
-    pub search_attributes: BTreeMap<String, Payload>,
+    pub search_attributes: SearchAttributes,
+    /// What is shown with it.
+    pub memo: Memo,
     /// Its place among the runs of its workflow id that follow one another; `None`: there is only this one.
     pub chain: Option<Box<RunChain>>,
 }
 
 /// The run whose step another run is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParentRun {
     /// The caller's id of the parent.
     pub workflow_id: WorkflowId,
     /// The parent's execution.
     pub run_id: RunId,
-}
-
-/// Attributes of a signal.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WorkflowSignaled {
-    /// Its name.
-    pub name: SignalName,
-    /// Its data.
-    pub input: Payload,
-    /// The sender's deduplication key.
-    pub request_id: Option<RequestId>,
-    /// Who sent it.
-    pub identity: String,
 }
 
 /// Attributes of a scheduled activity.
@@ -414,6 +407,8 @@ impl EventAttributes {
             E::TimerFired { .. } => "TimerFired",
             E::TimerCanceled { .. } => "TimerCanceled",
             E::MarkerRecorded { .. } | E::VersionMarkerRecorded(_) => "MarkerRecorded",
+            E::UpsertWorkflowSearchAttributes(_) => "UpsertWorkflowSearchAttributes",
+            E::WorkflowPropertiesModified(_) => "WorkflowPropertiesModified",
             E::LocalActivityEnded(_) => "LocalActivityEnded",
             E::WorkflowExecutionUpdateAccepted(_) => "WorkflowExecutionUpdateAccepted",
             E::WorkflowExecutionUpdateCompleted(_) => "WorkflowExecutionUpdateCompleted",

@@ -1,12 +1,11 @@
 //! What arrives for a run. Lives here: the closed list of inputs. Must not live here: who sends them or how.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    AttemptReport, Decide, DefinitionDigest, EventId, Failure, HoldReason, IdPolicies, LockName, ParentRun, Payload,
-    Reported, RequestId, RunChain, RunId, SagaAdopted, SagaOptions, SignalName, Timestamp, UpdateRequest, WorkflowId,
-    WorkflowType,
+    AttemptReport, Decide, DefinitionDigest, EventId, Failure, HoldReason, IdPolicies, LockName, Memo, ParentRun,
+    Payload, Reported, RequestId, RunChain, RunId, SagaAdopted, SagaOptions, SearchAttributes, SignalName, Timestamp,
+    UpdateRequest, WorkflowId, WorkflowType,
 };
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
@@ -156,7 +155,9 @@ pub struct StartRun {
     /// The run whose step this run is.
     pub parent: Option<ParentRun>,
     /// What it can be found by.
-    pub search_attributes: BTreeMap<String, Payload>,
+    pub search_attributes: SearchAttributes,
+    /// What is shown with it.
+    pub memo: Memo,
     /// What it means when its workflow id is not new.
     pub ids: IdPolicies,
     /// Its place among the runs of its workflow id, and what makes it have a next one; `None`: it is alone.

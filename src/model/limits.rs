@@ -182,8 +182,18 @@ pub const LOCKS_PER_RUN_MAX: usize = 100;
 /// would grow without end. Enforced by `sdk`.
 pub const CHANGES_PER_RUN_MAX: usize = 1_000;
 
-/// Search attributes of one run, and bytes of each.
+/// Search attributes of one run. Temporal's limit. Enforced where they enter: by `engine`, `sdk` and `machine`.
 pub const SEARCH_ATTRIBUTES_MAX: usize = 100;
+
+/// Bytes of the search attributes of one run, all together: they stand beside what is known of the run without its history,
+/// and that is a part of one value of at most 4 KiB in the store. Enforced where they enter.
+pub const SEARCH_ATTRIBUTES_BYTES_MAX: usize = 2 * 1024;
+
+/// Fields of one run's memo: it is shown as a whole. Enforced where they enter.
+pub const MEMO_FIELDS_MAX: usize = 100;
+
+/// Bytes of one run's memo, all together: it is carried along in memory with the run. Enforced where they enter.
+pub const MEMO_BYTES_MAX: usize = 256 * 1024;
 
 /// Elements of a `foreach` step that are worked on at once when it does not say otherwise: a long list must not flood a
 /// participant. Enforced by `definition`.
@@ -208,6 +218,16 @@ pub const SCHEDULE_CATCHUP_MIN: Duration = Duration::from_secs(10);
 
 /// How late the run of a schedule may still be started when nobody said otherwise. Temporal's number.
 pub const SCHEDULE_CATCHUP_DEFAULT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Bytes of one query for runs: what is longer is a program, and each run that is looked at is compared with all of it.
+/// Enforced by `visibility`.
+pub const QUERY_BYTES_MAX: usize = 8 * 1024;
+
+/// Levels of parentheses and NOT in a query: reading it recurses. Enforced by `visibility`.
+pub const QUERY_DEPTH_MAX: usize = 32;
+
+/// Runs in one page of a list: they are in memory all at once. Enforced by `engine`.
+pub const LIST_PAGE_MAX: usize = 10_000;
 
 /// Years that are searched for the next date of a calendar: a leap day may come only after eight, one that is a certain day of the
 /// week only after forty. Enforced by `schedule`.

@@ -1,7 +1,7 @@
 //! What is said to a run that answers, and what a run says to others: updates, queries, signals and cancellations for
 //! other runs. Must not live here: what becomes of them (that is `machine`).
 
-use super::{EventId, Failure, Payload, QueryName, RunId, SignalName, UpdateId, UpdateName, WorkflowId};
+use super::{EventId, Failure, Payload, QueryName, RequestId, RunId, SignalName, UpdateId, UpdateName, WorkflowId};
 
 /// A question to a run. Answering it changes nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,4 +58,17 @@ pub struct ExternalCancel {
     pub run_id: Option<RunId>,
     /// Why.
     pub reason: String,
+}
+
+/// Attributes of a signal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkflowSignaled {
+    /// Its name.
+    pub name: SignalName,
+    /// Its data.
+    pub input: Payload,
+    /// The sender's deduplication key.
+    pub request_id: Option<RequestId>,
+    /// Who sent it.
+    pub identity: String,
 }

@@ -19,6 +19,8 @@ mod report;
 mod retry;
 mod saga;
 mod saga_event;
+mod search_attribute;
+mod spelling;
 mod status;
 mod task_token;
 mod throttle;
@@ -31,18 +33,16 @@ pub use chain::{ContinueAsNew, ContinuedAsNew, IdConflictPolicy, IdPolicies, IdR
 pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, WATCH_ACTIVITY, WatchedRun};
 pub use command::{Command, ScheduleActivity, WaitStep};
 pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};
-pub use event::{ActivityRole, ActivityScheduled, ParentRun, RunStarted, WorkflowSignaled};
+pub use event::{ActivityRole, ActivityScheduled, ParentRun, RunStarted};
 pub use event::{Event, EventAttributes, TURN_EVENT_IDS};
 pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
-#[cfg(feature = "runtime")]
-pub(crate) use ids::check as check_id;
 pub use ids::{
     ActivityId, ActivityType, ChangeId, DefinitionDigest, EventId, IdError, LockName, QueryName, RequestId, RunId,
     SignalName, StepName, TimerId, UpdateId, UpdateName, WorkflowId, WorkflowType,
 };
 pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
 pub use local::{LocalActivity, LocalActivityEnded};
-pub use message::{ExternalCancel, ExternalSignal, Query, UpdateCompleted, UpdateRequest};
+pub use message::{ExternalCancel, ExternalSignal, Query, UpdateCompleted, UpdateRequest, WorkflowSignaled};
 pub use options::ActivityOptions;
 #[cfg(feature = "bincode")]
 pub use payload::Bincode;
@@ -60,6 +60,13 @@ pub use saga_event::{
     AdoptedStep, SagaAdopted, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted,
     StepVerdict, UNDO_SUFFIX, UnwindCause, WaitResult,
 };
+pub(crate) use search_attribute::merge as merge_changes;
+pub use search_attribute::{
+    BUILT_IN_ATTRIBUTES, Memo, MemoChanges, SearchAttributeChanges, SearchAttributeError, SearchAttributeType,
+    SearchAttributeTypes, SearchAttributeValue, SearchAttributes, check_memo, check_search_attribute,
+    check_search_attributes,
+};
+pub(crate) use spelling::nearest_name;
 pub use status::{Outcome, ParkReason, RunStatus, StuckReason};
 pub use task_token::{TaskToken, TaskTokenError};
 pub use throttle::{ActivityLimits, Breaker, Rate};

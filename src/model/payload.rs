@@ -211,6 +211,10 @@ impl Payload {
     /// The same payload as one that so many codecs have encoded.
     #[must_use]
     pub fn with_layers(self, layers: u8) -> Self {
+        // What no codec touched is still no value.
+        if self.is_null() && layers == 0 {
+            return self;
+        }
         let mut other = self.all();
         other.layers = layers;
         Self::from_all(self.data, other)

@@ -65,6 +65,10 @@ impl Event {
         match &mut self.attributes {
             E::WorkflowExecutionStarted(started) => Arc::make_mut(started).visit_data(visitor),
             E::WorkflowExecutionContinuedAsNew(next) => visitor.payload(&mut next.input),
+            E::WorkflowPropertiesModified(changes) => {
+                let set = changes.values_mut().flatten();
+                set.into_iter().try_for_each(|field| visitor.payload(field))
+            }
             E::WorkflowExecutionCompleted { result } | E::ActivityTaskCompleted { result, .. } => {
                 visitor.payload(result)
             }
@@ -94,6 +98,7 @@ impl Event {
 impl RunStarted {
     fn visit_data<V: Visit>(&mut self, visitor: &mut V) -> Result<(), V::Error> {
         visitor.payload(&mut self.input)?;
+        self.memo.values_mut().try_for_each(|field| visitor.payload(field))?;
         let Some(chain) = &mut self.chain else {
             return Ok(());
         };

@@ -59,6 +59,19 @@ impl RunStatus {
         }
     }
 
+    /// The status with this name, however its words are put together: `timed-out`, `TimedOut`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<RunStatus> {
+        let letters = |name: &str| -> String {
+            let letters = name.chars().filter(|letter| letter.is_alphanumeric());
+            letters.flat_map(char::to_lowercase).collect()
+        };
+        let wanted = letters(name);
+        RunStatus::ALL
+            .into_iter()
+            .find(|status| letters(status.as_str()) == wanted)
+    }
+
     /// Every status, open ones first.
     pub const ALL: [RunStatus; 11] = [
         RunStatus::Running,

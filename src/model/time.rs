@@ -32,6 +32,23 @@ impl Timestamp {
         Self(i64::try_from(micros).unwrap_or(i64::MAX))
     }
 
+    /// Reads RFC 3339 with its zone: `2026-01-31T12:00:00Z`, `2026-01-31T14:00:00.5+02:00`. `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let parsed: toml::value::Datetime = text.parse().ok()?;
+        let (date, time) = (parsed.date?, parsed.time?);
+        let offset_minutes = match parsed.offset? {
+            toml::value::Offset::Z => 0,
+            toml::value::Offset::Custom { minutes } => i64::from(minutes),
+        };
+        let days = days_since_1970(i64::from(date.year), i64::from(date.month), i64::from(date.day));
+        let minutes = (days * 24 + i64::from(time.hour)) * 60 + i64::from(time.minute) - offset_minutes;
+        let seconds = minutes * 60 + i64::from(time.second.unwrap_or(0));
+        Some(Self(
+            seconds * 1_000_000 + i64::from(time.nanosecond.unwrap_or(0)) / 1_000,
+        ))
+    }
+
     /// This much later; ends at [`Timestamp::FOREVER`] instead of overflowing.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
@@ -45,6 +62,16 @@ impl Timestamp {
         let micros = self.0.saturating_sub(earlier.0);
         Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     }
+}
+
+/// Days of the Gregorian calendar, counted in 400-year eras that begin in March, so that leap days come last.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 impl fmt::Display for Timestamp {
@@ -67,6 +94,19 @@ impl fmt::Debug for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again_and_zones_count() {
+        let t = Timestamp::from_micros(1_700_000_000_123_456);
+        assert_eq!(Timestamp::parse(&t.to_string()), Some(t));
+        let read = |text: &str| Timestamp::parse(text).map(|time| time.to_string());
+        let utc = Some("2026-01-31T12:00:00.500000Z".to_owned());
+        assert_eq!(read("2026-01-31T14:00:00.5+02:00"), utc);
+        assert_eq!(
+            (read("2026-01-31"), read("2026-01-31T12:00:00"), read("noon")),
+            (None, None, None)
+        );
+    }
 
     #[test]
     fn arithmetic_saturates_and_text_is_rfc_3339() {

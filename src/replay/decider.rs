@@ -212,6 +212,8 @@ impl CodeDecider {
                 | EventAttributes::RequestCancelExternalWorkflowExecutionInitiated(_) => {
                     core.confirm_external(event.id)
                 }
+                EventAttributes::UpsertWorkflowSearchAttributes(changes) => core.confirm_search_attributes(changes),
+                EventAttributes::WorkflowPropertiesModified(changes) => core.confirm_memo(changes),
                 _ => {}
             }
         }

@@ -23,6 +23,8 @@ pub(super) enum Expected {
     StartTimer(TimerId),
     CancelTimer(TimerId),
     Marker(String),
+    SearchAttributes,
+    Memo,
     RollBack(u64),
     Lock(LockName),
     SignalExternal(WorkflowId, SignalName),
@@ -55,6 +57,8 @@ impl Expected {
             Command::StartTimer { timer_id, .. } => Expected::StartTimer(timer_id.clone()),
             Command::CancelTimer { timer_id } => Expected::CancelTimer(timer_id.clone()),
             Command::RecordMarker { name, .. } => Expected::Marker(name.clone()),
+            Command::UpsertSearchAttributes(_) => Expected::SearchAttributes,
+            Command::ModifyProperties(_) => Expected::Memo,
             Command::RollBack { keep } => Expected::RollBack(*keep),
             Command::RequestLock { lock, .. } => Expected::Lock(lock.clone()),
             Command::SignalExternal(signal) => {
@@ -100,6 +104,8 @@ impl Expected {
             (Expected::StartTimer(id), E::TimerStarted { timer_id, .. })
             | (Expected::CancelTimer(id), E::TimerCanceled { timer_id, .. }) => id == timer_id,
             (Expected::Marker(expected), E::MarkerRecorded { name, .. }) => expected == name,
+            (Expected::SearchAttributes, E::UpsertWorkflowSearchAttributes(_))
+            | (Expected::Memo, E::WorkflowPropertiesModified(_)) => true,
             (Expected::RollBack(expected), E::SagaRollbackStarted { keep }) => expected == keep,
             (Expected::Lock(expected), E::SagaLockRequested { lock, .. }) => expected == lock,
             (Expected::SignalExternal(id, name), E::SignalExternalWorkflowExecutionInitiated(signal)) => {
@@ -148,6 +154,8 @@ impl Expected {
             Expected::StartTimer(id) => format!("StartTimer (id {id})"),
             Expected::CancelTimer(id) => format!("CancelTimer (id {id})"),
             Expected::Marker(name) => format!("RecordMarker {name}"),
+            Expected::SearchAttributes => "UpsertWorkflowSearchAttributes".to_owned(),
+            Expected::Memo => "ModifyWorkflowProperties".to_owned(),
             Expected::RollBack(keep) => format!("RollBackSaga (keeping {keep} steps)"),
             Expected::Lock(lock) => format!("RequestSagaLock {lock}"),
             Expected::SignalExternal(id, name) => format!("SignalExternalWorkflowExecution {name} (to {id})"),
@@ -174,6 +182,8 @@ pub(super) fn is_of_a_command(attributes: &EventAttributes) -> bool {
         | E::TimerCanceled { .. }
         | E::MarkerRecorded { .. }
         | E::VersionMarkerRecorded(_)
+        | E::UpsertWorkflowSearchAttributes(_)
+        | E::WorkflowPropertiesModified(_)
         | E::SagaRollbackStarted { .. }
         | E::SagaLockRequested { .. }
         | E::SignalExternalWorkflowExecutionInitiated(_)

@@ -50,6 +50,7 @@ use crate::sdk::Registry;
 ///     saga: None,
 ///     parent: None,
 ///     search_attributes: Default::default(),
+///     memo: Default::default(),
 ///     chain: None,
 /// };
 /// let event = |id, attributes| Event { id: EventId(id), time: Timestamp::EPOCH, attributes };
@@ -72,11 +73,10 @@ pub fn replay_history(registry: &Registry, history: &[Event]) -> Result<(), Park
         Some(EventAttributes::WorkflowExecutionStarted(started)) => &started.workflow_type,
         _ => return Err(decider::no_beginning()),
     };
-    let definition = registry
-        .workflow(workflow_type.as_str())
+    let workflow = registry
+        .code(workflow_type.as_str())
         .ok_or_else(|| ParkReason::UnknownWorkflow {
             workflow_type: workflow_type.to_string(),
         })?;
-    let workflow = definition.workflow().clone();
     CodeDecider::replay(workflow, history)?.check_rest(history)
 }

@@ -172,12 +172,11 @@ fn query_stored(shared: &Shared, run_id: RunId, query: &Query) -> Result<Result<
         return Ok(state.answer(query));
     }
     let undecidable = |reason: ParkReason| QueryError::Undecidable(Box::new(reason));
-    let Some(definition) = shared.registry.workflow(started.workflow_type.as_str()) else {
+    let Some(workflow) = shared.registry.code(started.workflow_type.as_str()) else {
         let workflow_type = started.workflow_type.to_string();
         return Ok(Err(undecidable(ParkReason::UnknownWorkflow { workflow_type })));
     };
     let history: Vec<Event> = turns.into_iter().flat_map(|turn| turn.events).collect();
-    let workflow = Arc::clone(definition.workflow());
     let replayed = CodeDecider::replay(workflow, &history).and_then(|mut decider| {
         decider.check_rest(&history)?;
         Ok(decider)

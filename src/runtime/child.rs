@@ -341,6 +341,7 @@ impl Attendant {
             saga: code.and_then(|code| code.saga_options().cloned()).map(Box::new),
             parent: Some(self.order.parent.clone()),
             search_attributes: BTreeMap::new(),
+            memo: BTreeMap::new(),
             ids: IdPolicies::default(),
             chain: None,
             adopted: None,
@@ -348,6 +349,10 @@ impl Attendant {
         if let Some(saga) = saga {
             saga.begin(&mut start).map_err(|error| bad_input(&error.to_string()))?;
         }
+        let types = self.shared.registry.search_attribute_types();
+        start.search_attributes = types
+            .checked(start.search_attributes)
+            .map_err(|error| bad_input(&error.to_string()))?;
         Ok(start)
     }
 
@@ -369,7 +374,8 @@ impl Attendant {
             identity: env!("CARGO_PKG_NAME").to_owned(),
             saga: started.saga.clone(),
             parent: Some(self.order.parent.clone()),
-            search_attributes: started.search_attributes.clone(),
+            search_attributes: child.search_attributes().clone(),
+            memo: child.memo().clone(),
             ids: IdPolicies::default(),
             chain: None,
             adopted: Some(Box::new(adopted)),

@@ -40,9 +40,11 @@ impl Entropy {
                 }
             }
             let mut random = [0; RUN_ID_BYTES];
-            let left = bytes.len() - RUN_ID_BYTES;
-            random.copy_from_slice(&bytes[left..]);
-            bytes.truncate(left);
+            let left = bytes.len().saturating_sub(RUN_ID_BYTES);
+            random
+                .iter_mut()
+                .zip(bytes.drain(left..))
+                .for_each(|(to, from)| *to = from);
             random
         });
         RunId::from_parts(u64::try_from(now.as_micros() / 1_000).unwrap_or(0), &random)

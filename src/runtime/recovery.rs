@@ -1,7 +1,6 @@
 //! Making a run live: from its first request, or from its journal. Must not live here: actors.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use crate::definition::SagaDefinition;
 use crate::machine::{Decider, DefinitionDecider, LockState, NoDecider, Phase, RunState, StepRecord, Task, TaskError};
@@ -12,7 +11,7 @@ use crate::model::{
 use crate::replay::{CheckedDecider, CodeDecider, ForeignWakes};
 use crate::sdk::CodecError;
 use crate::store::record::{RecordError, decode_turn, encode_turn};
-use crate::store::{Error, NewRun, TurnRecord};
+use crate::store::{Error, FoundBy, NewRun, TurnRecord};
 
 use super::codecs::Codecs;
 use super::shared::Shared;
@@ -203,6 +202,7 @@ pub(super) fn turn_record(
         next_event: state.next_event().0,
         wake: state.wake_after_restart(turn.time),
         opens,
+        found_by: FoundBy::after(turn, state.started(), state.search_attributes()),
     })
 }
 
@@ -229,12 +229,11 @@ fn decider(
         return Ok((Box::new(DefinitionDecider::new(definition)), None));
     }
     let parked = |reason| -> (Box<dyn Decider>, _) { (Box::new(ParkedDecider(reason)), None) };
-    let Some(workflow) = shared.registry.workflow(workflow_type.as_str()) else {
+    let Some(workflow) = shared.registry.code(workflow_type.as_str()) else {
         return Ok(parked(ParkReason::UnknownWorkflow {
             workflow_type: workflow_type.to_string(),
         }));
     };
-    let workflow = Arc::clone(workflow.workflow());
     let code: Result<(Box<dyn Decider>, _), ParkReason> = match shared.replay_every_turn {
         true => CheckedDecider::replay(workflow, history).map(|code| {
             let wakes = code.foreign_wakes();

@@ -2,10 +2,16 @@
 //! one of them is (`definition`), saga definition files (`definition` room).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::model::{ActivityType, IdError, OnAmbiguous, WorkflowType};
+use futures_util::future::LocalBoxFuture;
 
-use super::{ActivityDefinition, FunctionNameError, WorkflowDefinition};
+use crate::model::{
+    ActivityType, Failure, IdError, OnAmbiguous, Payload, SearchAttributeError, SearchAttributeType,
+    SearchAttributeTypes, WorkflowType,
+};
+
+use super::{ActivityDefinition, FunctionNameError, Workflow, WorkflowContext, WorkflowDefinition};
 
 /// Why something cannot be registered, or a registry cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +48,9 @@ pub enum RegistryError {
         /// The activity that is missing.
         escalation: ActivityType,
     },
+    /// A search attribute cannot be registered like this.
+    #[error(transparent)]
+    SearchAttribute(#[from] SearchAttributeError),
     /// A function has no name of its own.
     #[error(transparent)]
     Name(#[from] FunctionNameError),
@@ -72,6 +81,7 @@ pub enum RegistryError {
 pub struct Registry {
     activities: BTreeMap<ActivityType, ActivityDefinition>,
     workflows: BTreeMap<WorkflowType, WorkflowDefinition>,
+    search_attributes: SearchAttributeTypes,
 }
 
 impl Registry {
@@ -107,6 +117,20 @@ impl Registry {
         Ok(())
     }
 
+    /// Registers the type of a search attribute, for runs that are started here and for upserts of the registered workflows.
+    ///
+    /// # Errors
+    /// [`RegistryError::SearchAttribute`] when the name cannot be one, or has another type already.
+    pub fn add_search_attribute(&mut self, name: &str, kind: SearchAttributeType) -> Result<(), RegistryError> {
+        Ok(self.search_attributes.register(name, kind)?)
+    }
+
+    /// The types of search attributes that were registered.
+    #[must_use]
+    pub fn search_attribute_types(&self) -> &SearchAttributeTypes {
+        &self.search_attributes
+    }
+
     /// The activity of this name.
     #[must_use]
     pub fn activity(&self, activity_type: &str) -> Option<&ActivityDefinition> {
@@ -117,6 +141,19 @@ impl Registry {
     #[must_use]
     pub fn workflow(&self, workflow_type: &str) -> Option<&WorkflowDefinition> {
         self.workflows.get(workflow_type)
+    }
+
+    /// The code of the workflow of this name, which knows the types of search attributes.
+    #[must_use]
+    pub fn code(&self, workflow_type: &str) -> Option<Arc<dyn Workflow>> {
+        let code = self.workflow(workflow_type)?.workflow().clone();
+        match self.search_attributes.is_empty() {
+            true => Some(code),
+            false => Some(Arc::new(Typed {
+                code,
+                types: self.search_attributes.clone(),
+            })),
+        }
     }
 
     /// Every activity, by name.
@@ -174,11 +211,23 @@ impl Registry {
     }
 }
 
+/// Workflow code with the types of search attributes.
+struct Typed {
+    code: Arc<dyn Workflow>,
+    types: SearchAttributeTypes,
+}
+
+impl Workflow for Typed {
+    fn start(&self, cx: WorkflowContext, input: Payload) -> LocalBoxFuture<'static, Result<Payload, Failure>> {
+        cx.know_search_attribute_types(self.types.clone());
+        self.code.start(cx, input)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Failure;
-    use crate::sdk::{ActivityContext, CompensationDefinition, WorkflowContext};
+    use crate::sdk::{ActivityContext, CompensationDefinition};
 
     async fn reserve(_cx: ActivityContext, order: u32) -> Result<u32, Failure> {
         Ok(order)

@@ -1,13 +1,14 @@
 //! The JSON shapes that programs get. Lives here: every object of `--json`, and the short texts of events. Must not live
 //! here: printing.
 
+mod attribute;
 mod event;
 mod run;
 
 use serde_json::{Value, json};
 
 use crate::engine::RunHead;
-use crate::model::{Failure, FailureKind, Outcome, Payload, Timestamp};
+use crate::model::{Failure, FailureKind, Outcome, Payload, SearchAttributes, Timestamp};
 
 pub(super) use event::{event, event_text};
 pub(super) use run::{description, state_text, step, stuck, undo_text};
@@ -82,6 +83,10 @@ pub(super) fn head(head: &RunHead) -> Value {
         "turns": head.turns,
         "events": head.next_event.saturating_sub(1),
         "history_bytes": head.history_bytes,
+        "parent": head.found_by.as_ref().and_then(|found_by| found_by.parent.as_ref()).map(|parent| json!({
+            "workflow_id": parent.workflow_id.as_str(), "run_id": parent.run_id.to_string(),
+        })),
+        "search_attributes": attribute::all(head.search_attributes().unwrap_or(&SearchAttributes::new())),
     })
 }
 

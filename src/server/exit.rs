@@ -101,7 +101,9 @@ impl From<Error> for Refusal {
             | Error::UnknownWorkflow { .. }
             | Error::AlreadyStarted { .. }
             | Error::Unexplained { .. }
-            | Error::TooManySearchAttributes
+            | Error::SearchAttribute(_)
+            | Error::RunQuery(_)
+            | Error::PageToken
             | Error::Input(_)
             | Error::Query(QueryError::Unknown { .. })
             | Error::Rejected(

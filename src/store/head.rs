@@ -1,6 +1,8 @@
 //! How a run's head follows from its turns: the same for every store. Must not live here: where heads are kept.
 
 use super::{Error, RunHead, RunWake, TurnRecord};
+use crate::model::SearchAttributes;
+use crate::visibility::Subject;
 
 /// Where a run stands within a batch that is being checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ impl RunHead {
             next_event: turn.next_event,
             wake: None,
             history_bytes: 0,
+            found_by: None,
         })
     }
 
@@ -68,9 +71,36 @@ impl RunHead {
         self.turns = turn.seq;
         self.next_event = turn.next_event;
         self.wake = turn.wake;
+        if let Some(found_by) = &turn.found_by {
+            self.found_by = Some(found_by.clone());
+        }
         self.history_bytes = self
             .history_bytes
             .saturating_add(u64::try_from(turn.bytes.len()).unwrap_or(u64::MAX));
+    }
+
+    /// The run's search attributes.
+    #[must_use]
+    pub fn search_attributes(&self) -> Option<&SearchAttributes> {
+        self.found_by.as_deref().map(|found_by| &found_by.search_attributes)
+    }
+
+    /// What a query may ask of the run.
+    #[must_use]
+    pub fn subject(&self) -> Subject<'_> {
+        let found_by = self.found_by.as_deref();
+        Subject {
+            workflow_id: self.workflow_id.as_str(),
+            run_id: self.run_id,
+            workflow_type: self.workflow_type.as_str(),
+            status: self.status,
+            started_at: self.started_at,
+            closed_at: self.closed_at,
+            history_length: self.next_event.saturating_sub(1),
+            history_bytes: self.history_bytes,
+            parent: found_by.and_then(|found_by| found_by.parent.as_ref()),
+            search_attributes: found_by.map(|found_by| &found_by.search_attributes),
+        }
     }
 
     /// When the run must be looked at after a restart; `None` if it need not be.

@@ -5,6 +5,7 @@
 //! over the whole batch and durable when it returns, and that it never serves a history that is shorter than, or
 //! different from, what was committed: damage is an error that names the run and the place.
 
+mod found_by;
 mod head;
 mod memory;
 #[cfg(any(feature = "runtime", feature = "sled"))]
@@ -12,13 +13,18 @@ pub mod record;
 #[cfg(feature = "sled")]
 pub mod sled;
 
+pub use found_by::FoundBy;
 pub use memory::MemoryStore;
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::model::{DefinitionDigest, RunId, RunStatus, Timestamp, WorkflowId, WorkflowType};
+use crate::visibility::Filter;
 
 /// A durable, ordered store of turns.
 ///
@@ -74,6 +80,44 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error>;
+
+    /// Calls with every matching run, in no particular order, until it is told to stop. `limit` and `before` do not count.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn visit(&self, query: &ListQuery, each: &mut dyn FnMut(&RunHead) -> ControlFlow<()>) -> Result<(), Error> {
+        const PAGE: usize = 1_000;
+        let mut page = ListQuery {
+            before: None,
+            limit: PAGE,
+            ..query.clone()
+        };
+        loop {
+            let heads = self.list(&page)?;
+            let Some(last) = heads.last() else { return Ok(()) };
+            page.before = Some(last.run_id);
+            if heads.iter().try_for_each(&mut *each).is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The names of the search attributes that runs have, perhaps of runs that are gone.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn search_attribute_names(&self) -> Result<BTreeSet<String>, Error> {
+        let mut names = BTreeSet::new();
+        self.visit(&ListQuery::default(), &mut |head| {
+            names.extend(
+                head.search_attributes()
+                    .into_iter()
+                    .flat_map(|attributes| attributes.keys().cloned()),
+            );
+            ControlFlow::Continue(())
+        })?;
+        Ok(names)
+    }
 
     /// A saga definition by its digest.
     ///
@@ -144,6 +188,8 @@ pub struct TurnRecord {
     pub wake: Option<Timestamp>,
     /// With the first turn: what the run is.
     pub opens: Option<NewRun>,
+    /// What the run can be found by from here on, beside its head; `None`: as before.
+    pub found_by: Option<Arc<FoundBy>>,
 }
 
 /// What a run is: given with its first turn.
@@ -187,6 +233,8 @@ pub struct RunHead {
     pub wake: Option<Timestamp>,
     /// The size of its encoded turns, in bytes.
     pub history_bytes: u64,
+    /// What else it can be found by; `None`: nothing, and there never was anything.
+    pub found_by: Option<Arc<FoundBy>>,
 }
 
 /// When an open run must be looked at after a restart.
@@ -207,6 +255,8 @@ pub struct ListQuery {
     pub statuses: Vec<RunStatus>,
     /// Only this workflow type.
     pub workflow_type: Option<WorkflowType>,
+    /// Only those that a query means.
+    pub filter: Option<Filter>,
     /// Only runs older than this one (the last one of the page before).
     pub before: Option<RunId>,
     /// At most so many.
@@ -218,6 +268,7 @@ impl Default for ListQuery {
         Self {
             statuses: Vec::new(),
             workflow_type: None,
+            filter: None,
             before: None,
             limit: 100,
         }
@@ -234,6 +285,10 @@ impl ListQuery {
                 .as_ref()
                 .is_none_or(|wanted| *wanted == head.workflow_type)
             && self.before.is_none_or(|before| head.run_id < before)
+            && self
+                .filter
+                .as_ref()
+                .is_none_or(|filter| filter.matches(&head.subject()))
     }
 }
 

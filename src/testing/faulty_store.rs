@@ -1,7 +1,9 @@
 //! A store whose disk fails when a test says so. Lives here: failing, holding up and counting what a real store below
 //! does. Must not live here: keeping anything.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -221,6 +223,14 @@ impl Store for FaultyStore {
 
     fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {
         self.below.list(query)
+    }
+
+    fn visit(&self, query: &ListQuery, each: &mut dyn FnMut(&RunHead) -> ControlFlow<()>) -> Result<(), Error> {
+        self.below.visit(query, each)
+    }
+
+    fn search_attribute_names(&self) -> Result<BTreeSet<String>, Error> {
+        self.below.search_attribute_names()
     }
 
     fn definition(&self, digest: DefinitionDigest) -> Result<Option<Bytes>, Error> {

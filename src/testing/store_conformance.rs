@@ -12,6 +12,8 @@
 //! });
 //! ```
 
+mod found_by;
+mod queries;
 mod runs;
 mod turns;
 
@@ -47,6 +49,9 @@ pub fn check(open: OpenStore<'_>) {
     runs::pages_are_newest_first_and_complete(open);
     turns::definitions_are_kept_once(open);
     turns::passivated_runs_go_on(open);
+    found_by::what_runs_are_found_by_stays_with_them(open);
+    queries::runs_are_found_by_what_they_have(open);
+    queries::an_attribute_that_changes_is_found_by_its_new_value_only(open);
     runs::deleted_runs_are_gone(open);
     runs::earlier_owners_are_fenced(open);
     turns::many_commits_survive_reopening(open);
@@ -74,6 +79,7 @@ pub fn turn(number: u64, seq: u64, bytes: usize, status: RunStatus) -> TurnRecor
         next_event: seq * 3,
         wake: None,
         opens,
+        found_by: None,
     }
 }
 

@@ -4,6 +4,7 @@
 mod answers;
 mod bench;
 mod decisions;
+mod finding;
 mod graphs;
 mod mistakes;
 mod queries;

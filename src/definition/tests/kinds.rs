@@ -311,13 +311,18 @@ fn search_attributes_and_locks_come_from_the_input() {
     let (saga, _) = parse(EVERYTHING);
     let found = |input: Value| saga.search_attributes(&Payload::json(&input).unwrap());
     let attributes = found(json!({"customer": 7})).unwrap();
-    let text = |name: &str| attributes[name].to::<Value>().unwrap();
+    let text = |name: &str| attributes[name].to_json();
     assert_eq!((text("customer"), text("kind")), (json!(7), json!("order")));
     assert_eq!(found(json!({"customer": null})).unwrap().len(), 1);
-    let error = found(json!({"customer": []})).unwrap_err().to_string();
+    let several = found(json!({"customer": ["ada", "bob"]})).unwrap();
+    assert_eq!(
+        several["customer"],
+        crate::model::SearchAttributeValue::from(["ada", "bob"])
+    );
+    let error = found(json!({"customer": [1]})).unwrap_err().to_string();
     assert_eq!(
         error,
-        "search_attributes: `customer` is a list; a search attribute is a text, a number, true or false"
+        "search_attributes: `customer` is a list; a search attribute is a text, a number, true or false, or a list of texts"
     );
     assert!(
         found(json!({}))

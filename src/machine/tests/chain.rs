@@ -127,7 +127,7 @@ fn of_the_keys_of_signals_the_latest_are_handed_on() {
 fn what_the_start_said_holds_for_the_new_run() {
     let limited = StartRun {
         run_timeout: Some(std::time::Duration::from_secs(10)),
-        search_attributes: [("customer".to_owned(), Payload::json("ada").unwrap())].into(),
+        search_attributes: [("customer".to_owned(), "ada".into())].into(),
         saga: Some(Box::new(SagaOptions {
             unwind_parallel: Some(3),
             ..SagaOptions::default()

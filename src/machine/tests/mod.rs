@@ -7,6 +7,7 @@
 mod activity;
 mod adoption;
 mod ambiguity;
+mod attributes;
 mod cancellation;
 mod chain;
 mod commands;

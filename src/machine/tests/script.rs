@@ -225,6 +225,7 @@ pub(super) fn start_run() -> StartRun {
         saga: None,
         parent: None,
         search_attributes: std::collections::BTreeMap::new(),
+        memo: std::collections::BTreeMap::new(),
         ids: IdPolicies::default(),
         chain: None,
         adopted: None,

@@ -144,6 +144,8 @@ fn details(attributes: &EventAttributes, names: &Names) -> String {
         E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => timer_id.to_string(),
         E::MarkerRecorded { name, .. } => name.clone(),
         E::VersionMarkerRecorded(marker) => marker.to_string(),
+        E::UpsertWorkflowSearchAttributes(changes) => format!("{changes:?}"),
+        E::WorkflowPropertiesModified(changes) => format!("{changes:?}"),
         E::LocalActivityEnded(ended) => match &ended.outcome {
             Ok(result) => format!("{} {}: {result:?}", ended.seq, ended.activity_type),
             Err(failure) => format!("{} {}: {}", ended.seq, ended.activity_type, brief(failure)),

@@ -56,6 +56,7 @@ impl Mini {
             saga: None,
             parent: None,
             search_attributes: std::collections::BTreeMap::new(),
+            memo: std::collections::BTreeMap::new(),
             chain: None,
         })));
         mini
@@ -209,6 +210,8 @@ impl Mini {
                 details: details.clone(),
             },
             Command::RecordVersion(marker) => E::VersionMarkerRecorded(marker.clone()),
+            Command::UpsertSearchAttributes(changes) => E::UpsertWorkflowSearchAttributes(Box::new(changes.clone())),
+            Command::ModifyProperties(changes) => E::WorkflowPropertiesModified(Box::new(changes.clone())),
             Command::RollBack { keep } => E::SagaRollbackStarted { keep: *keep },
             Command::RequestLock { lock, timeout, no_wait } => E::SagaLockRequested {
                 lock: lock.clone(),

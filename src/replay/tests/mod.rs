@@ -1,5 +1,6 @@
 //! Workflow code against the mini machine: what it asks for, live, and again after a crash in any place.
 
+mod attributes;
 mod cancellation;
 mod chain;
 mod chaos;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::machine::{Decider, LockState, NoDecider, Reply, RunState, Successor, decide};
 use crate::model::{
     AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, IdPolicies, Input, LocalActivity, LockName, Outcome,
-    Payload, PendingChange, RunId, SagaOptions, SignalName, StartRun, StepName, Timestamp, Turn, WorkflowId,
-    WorkflowType,
+    Payload, PendingChange, RunId, SagaOptions, SearchAttributeType, SignalName, StartRun, StepName, Timestamp, Turn,
+    WorkflowId, WorkflowType,
 };
 use crate::replay::{CheckedDecider, CodeDecider, replay_history};
 use crate::sdk::{Registry, WorkflowFunction};
@@ -55,7 +55,7 @@ impl World {
     /// A run that has not begun.
     pub(super) fn new<M>(function: impl WorkflowFunction<M>, crashing: bool) -> Self {
         let registry = registry_with(function);
-        let workflow = registry.workflow("w").unwrap().workflow().clone();
+        let workflow = registry.code("w").unwrap();
         Self {
             registry,
             state: RunState::default(),
@@ -100,6 +100,13 @@ impl World {
         self
     }
 
+    /// A search attribute has this type.
+    pub(super) fn registering(mut self, name: &str, kind: SearchAttributeType) -> Self {
+        self.registry.add_search_attribute(name, kind).unwrap();
+        self.decider = Box::new(CodeDecider::new(self.registry.code("w").unwrap()));
+        self
+    }
+
     pub(super) fn begun(mut self) -> Self {
         self.begin(None);
         self
@@ -127,6 +134,7 @@ impl World {
             saga: None,
             parent: None,
             search_attributes: BTreeMap::new(),
+            memo: BTreeMap::new(),
             ids: IdPolicies::default(),
             chain: None,
             adopted: None,
@@ -156,7 +164,7 @@ impl World {
         let mut state = RunState::default();
         self.journal.iter().for_each(|turn| state.apply(turn).unwrap());
         self.state = state;
-        let (workflow, history) = (self.registry.workflow("w").unwrap().workflow().clone(), self.history());
+        let (workflow, history) = (self.registry.code("w").unwrap(), self.history());
         self.decider = match self.every_turn {
             true => Box::new(CheckedDecider::replay(workflow, &history).unwrap()),
             false => Box::new(CodeDecider::replay(workflow, &history).unwrap()),

@@ -68,7 +68,8 @@ fn turn(input: Payload, failure: Failure) -> Turn {
         identity: String::new(),
         saga: None,
         parent: None,
-        search_attributes: [("customer".to_owned(), Payload::json("ada").unwrap())].into(),
+        search_attributes: [("customer".to_owned(), "ada".into())].into(),
+        memo: [("title".to_owned(), Payload::json("ada").unwrap())].into(),
         chain: None,
     }));
     let failed = EventAttributes::WorkflowExecutionFailed {

@@ -4,6 +4,7 @@
 //! Nothing of the user's may run while the core is borrowed: wakers are handed out to be called, and dropped, outside.
 
 mod arrivals;
+mod attributes;
 mod chain;
 mod locals;
 mod locks;
@@ -26,6 +27,7 @@ use super::CancellationType;
 use super::random::Random;
 use super::run_canceled;
 
+use attributes::Attributes;
 use locals::Locals;
 use locks::Locks;
 use messages::Messages;
@@ -128,6 +130,7 @@ pub(crate) struct Core {
     locks: Locks,
     versions: Versions,
     locals: Locals,
+    attributes: Attributes,
     /// The rollback that is under way.
     rollback: Option<Key>,
     operations: BTreeMap<Key, Operation>,
@@ -153,6 +156,7 @@ enum WaitFor {
 /// What the code's futures call.
 impl Core {
     pub(crate) fn new(started: Arc<RunStarted>) -> Self {
+        let attributes = Attributes::from(&*started);
         let random = Random::of_run(started.run_id);
         Self {
             started,
@@ -169,6 +173,7 @@ impl Core {
             locks: Locks::default(),
             versions: Versions::default(),
             locals: Locals::default(),
+            attributes,
             rollback: None,
             operations: BTreeMap::new(),
             by_activity_id: BTreeMap::new(),

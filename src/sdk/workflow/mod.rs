@@ -1,6 +1,7 @@
 //! What workflow code sees of the engine: time, randomness, activities, timers, signals, sagas. Lives here: the
 //! `Workflow` trait and the `WorkflowContext`. Must not live here: matching commands with a history (`replay`).
 
+mod attributes;
 mod call;
 mod cancellation;
 mod chain;

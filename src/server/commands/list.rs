@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::engine::{Clock, ListQuery, Offline, RunDescription, RunHead, SystemClock};
+use crate::engine::{Clock, ListQuery, Offline, RunCount, RunDescription, RunHead, RunPage, RunQuery, SystemClock};
 use crate::model::{RunId, RunStatus, WorkflowType};
 use crate::server::console::{Console, FAINT, OutputArgs, style_of};
 use crate::server::desk;
@@ -15,11 +15,23 @@ use crate::server::text::{Cell, duration, table};
 ///
 /// A run that waits for a person says what for: amends list --status stuck,parked
 ///
+/// Runs are found by what they have: amends list --query "WorkflowType = 'order' AND Amount > 100 ORDER BY CloseTime DESC".
+/// docs/visibility.md has the whole language.
+///
 /// Reads the data directory and executes nothing. An engine that is running has the directory to itself.
 #[derive(Args)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     data: DataArgs,
+    /// Only runs that this query means
+    #[arg(long, value_name = "QUERY", default_value = "", hide_default_value = true)]
+    query: String,
+    /// Only say how many there are, and how many of each status
+    #[arg(long, conflicts_with_all = ["page", "before"])]
+    count: bool,
+    /// The page that this token leads to: the one before said it
+    #[arg(long, value_name = "TOKEN", conflicts_with = "before")]
+    page: Option<String>,
     /// Only runs with this status (running, unwinding, stuck, parked, completed, amended, failed, canceled, terminated,
     /// timed-out), or several: stuck,parked
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
@@ -52,7 +64,7 @@ fn run_id(text: &str) -> Result<RunId, String> {
 
 pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let query = ListQuery {
+    let heads = ListQuery {
         statuses: args.status,
         workflow_type: args
             .workflow_type
@@ -61,16 +73,29 @@ pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
             .map_err(crate::engine::Error::from)?,
         before: args.before,
         limit,
+        ..ListQuery::default()
     };
+    let mut query = RunQuery::from(&heads).query(args.query.as_str());
+    if let Some(page) = &args.page {
+        query = query.page(page.parse()?);
+    }
     let offline = Offline::open(&args.data.data)?;
-    let runs = offline.list(&query)?;
-    for run in &runs {
+    if args.count {
+        count(&offline.count(query)?, console);
+        return Ok(Exit::Done);
+    }
+    let RunPage { runs, next } = offline.list(query)?;
+    for (place, run) in runs.iter().enumerate() {
         if console.is_gone() {
             break;
         }
         if console.is_json() {
             let mut object = dto::head(run);
             let stuck = waiting(&offline, run)?.map(|found| found.stuck).unwrap_or_default();
+            // Only the last one of a page says where the list goes on.
+            if let Some(next) = next.as_ref().filter(|_| place + 1 == runs.len()) {
+                dto::put(&mut object, "next_page", next.to_string());
+            }
             dto::put(&mut object, "stuck", stuck.iter().map(dto::stuck).collect::<Vec<_>>());
             console.object(&object);
         }
@@ -97,14 +122,33 @@ pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
             parked.chain(stuck).for_each(|what| console.line(format!("  {what}")));
         }
     }
-    if let Some(last) = runs.last().filter(|_| runs.len() == limit) {
+    if let Some(next) = next {
         let data = args.data.data.display();
-        console.note(format!(
-            "older ones: amends list --data {data} --before {}",
-            last.run_id
-        ));
+        let query = match args.query.as_str() {
+            "" => String::new(),
+            query => format!(" --query {query:?}"),
+        };
+        console.note(format!("more: amends list --data {data}{query} --page {next}"));
     }
     Ok(Exit::Done)
+}
+
+fn count(count: &RunCount, console: &Console) {
+    let by_status = count.by_status.iter();
+    let groups: serde_json::Map<_, _> = by_status
+        .map(|(status, runs)| (status.to_string(), (*runs).into()))
+        .collect();
+    console.object(&serde_json::json!({"count": count.runs, "by_status": groups}));
+    if console.is_json() {
+        return;
+    }
+    console.line(count.runs.to_string());
+    for (status, runs) in &count.by_status {
+        console.line(format!(
+            "  {} {runs}",
+            console.paint(style_of(*status), &format!("{status:<10}"))
+        ));
+    }
 }
 
 /// The run step by step, if it waits for a person.

@@ -109,7 +109,10 @@ fn facts(run: &RunDescription, now: Timestamp, console: &Console) {
         field("begins", at.to_string());
     }
     for (key, value) in &run.search_attributes {
-        field("attribute", format!("{key} = {value:?}"));
+        field("attribute", format!("{key} = {value}"));
+    }
+    for (name, value) in &run.memo {
+        field("memo", format!("{name} = {value:?}"));
     }
     let until = match run.outcome {
         Some(_) => run.last_turn_at,

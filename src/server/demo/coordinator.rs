@@ -71,10 +71,9 @@ async fn feed(amends: &Amends, orders: Vec<Order>, args: &CoordinatorArgs, conso
     let open = RunStatus::ALL.into_iter().filter(|status| !status.is_closed());
     let open = ListQuery {
         statuses: open.collect(),
-        limit: usize::MAX,
         ..ListQuery::default()
     };
-    let recovered = amends.client().list(&open).await?.len();
+    let recovered = amends.client().count(&open).await?.runs;
     console.object(&json!({"type": "open", "runs": recovered}));
     let saga = amends
         .sagas()

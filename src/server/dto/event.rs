@@ -11,7 +11,7 @@ use crate::model::{
 
 use crate::server::text;
 
-use super::{failure, payload, put, time};
+use super::{attribute, failure, payload, put, time};
 
 /// An event with all its attributes.
 pub(in crate::server) fn event(event: &Event) -> Value {
@@ -32,8 +32,8 @@ fn attributes(attributes: &EventAttributes) -> Value {
             "definition": started.definition.map(|digest| digest.to_string()),
             "input": payload(&started.input),
             "request_id": started.request_id.as_ref().map(|request| request.as_str()),
-            "run_timeout_ms": started.run_timeout.map(|limit| limit.as_millis()),
-            "identity": started.identity,
+            "run_timeout_ms": started.run_timeout.map(|limit| limit.as_millis()), "identity": started.identity,
+            "search_attributes": attribute::all(&started.search_attributes), "memo": attribute::whole_memo(&started.memo),
         }),
         E::WorkflowExecutionCompleted { result } => json!({"result": payload(result)}),
         E::WorkflowExecutionFailed {
@@ -110,6 +110,8 @@ fn attributes(attributes: &EventAttributes) -> Value {
             "result": ended.outcome.as_ref().ok().map(payload), "failure": ended.outcome.as_ref().err().map(failure),
         }),
         E::MarkerRecorded { name, details } => json!({"name": name, "details": payload(details)}),
+        E::UpsertWorkflowSearchAttributes(changes) => attribute::changes(changes),
+        E::WorkflowPropertiesModified(changes) => attribute::memo_changes(changes),
         E::VersionMarkerRecorded(marker) => json!({"name": marker.name(), "details": version_details(marker)}),
         E::SagaUnwindStarted(unwind) => {
             json!({"cause": unwind_cause(&unwind.cause), "failure": failure(&unwind.cause.failure())})
@@ -182,6 +184,8 @@ pub(in crate::server) fn event_text(attributes: &EventAttributes) -> String {
         E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => timer_id.to_string(),
         E::MarkerRecorded { name, details } => format!("{name} {details:?}"),
         E::VersionMarkerRecorded(marker) => marker.to_string(),
+        E::UpsertWorkflowSearchAttributes(changes) => attribute::text(changes, ToString::to_string),
+        E::WorkflowPropertiesModified(changes) => attribute::text(changes, |value| format!("{value:?}")),
         E::SagaUnwindStarted(unwind) => {
             let failure = text::failure(&unwind.cause.failure());
             format!("{}: {failure}", unwind_cause(&unwind.cause))

@@ -1,20 +1,17 @@
 //! A run and its saga, step by step, for programs; and the words for how a step stands, which people see too. Must not live
 //! here: events, texts of more than a word.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::engine::{
     ActivityPurpose, ActivityView, CourseState, CourseView, DecisionView, LockState, LockView, RunDescription,
     StepState, StepView, Stuck, UndoState,
 };
-use crate::model::{
-    Choice, ChoiceKind, HoldReason, ParkReason, Payload, SagaOptions, StepVerdict, StuckReason, UnwindCause,
-};
+use crate::model::{Choice, ChoiceKind, HoldReason, ParkReason, SagaOptions, StepVerdict, StuckReason, UnwindCause};
 
-use super::{failure, outcome, payload, put, time};
+use super::{attribute, failure, outcome, payload, put, time};
 
 /// A run, step by step.
 pub(in crate::server) fn description(run: &RunDescription) -> Value {
@@ -26,12 +23,13 @@ pub(in crate::server) fn description(run: &RunDescription) -> Value {
         "parent": run.parent.as_ref().map(|parent| json!({
             "workflow_id": parent.workflow_id.as_str(), "run_id": parent.run_id.to_string(),
         })),
+        "search_attributes": attribute::all(&run.search_attributes),
+        "memo": attribute::whole_memo(&run.memo),
         "first_run_id": run.first_run_id.to_string(),
         "follows": run.follows.map(|(run_id, why)| json!({"run_id": run_id.to_string(), "why": why.as_str()})),
         "next_run_id": run.next_run_id.map(|run_id| run_id.to_string()),
         "attempt": run.attempt,
         "begins_at": run.begins_at.map(time),
-        "search_attributes": search_attributes(&run.search_attributes),
         "status": run.status.as_str(),
         "started_at": time(run.started_at),
         "last_turn_at": time(run.last_turn_at),
@@ -52,11 +50,6 @@ pub(in crate::server) fn description(run: &RunDescription) -> Value {
         "steps": run.steps.iter().map(step).collect::<Vec<_>>(),
         "pending": run.pending.iter().map(activity).collect::<Vec<_>>(),
     })
-}
-
-fn search_attributes(attributes: &BTreeMap<String, Payload>) -> Value {
-    let attributes = attributes.iter().map(|(key, value)| (key.clone(), payload(value)));
-    Value::Object(attributes.collect::<Map<_, _>>())
 }
 
 fn cause(cause: &UnwindCause) -> &'static str {

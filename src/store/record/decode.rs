@@ -2,6 +2,7 @@
 //! themselves.
 
 mod activity;
+mod attribute;
 mod chain;
 mod message;
 mod pending;
@@ -125,6 +126,12 @@ fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttributes> {
             reason: stuck_reason(&reason),
             failure: chain(failure)?,
         })),
+        W::SearchAttributesUpserted(changes) => {
+            E::UpsertWorkflowSearchAttributes(Box::new(attribute::changes(&changes)))
+        }
+        W::WorkflowPropertiesModified(changes) => {
+            E::WorkflowPropertiesModified(Box::new(attribute::memo_changes(&changes)))
+        }
         W::Message(message) => return message::attributes(*message),
         other => return activity::attributes(other),
     })
@@ -164,11 +171,8 @@ fn run_started(mut started: wire::RunStarted<'_>) -> Decoded<RunStarted> {
             workflow_id: WorkflowId::from_trusted(parent.workflow_id),
             run_id: RunId::from_bytes(parent.run_id),
         }),
-        search_attributes: started
-            .search_attributes
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), payload(value)))
-            .collect(),
+        search_attributes: attribute::attributes(&started.search_attributes),
+        memo: attribute::memo(&started.memo),
         chain: match &mut started.chain {
             Some(chain) => Some(Box::new(chain::run_chain(chain)?)),
             None => None,

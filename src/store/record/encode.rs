@@ -1,5 +1,6 @@
 //! From the model to the wire: borrows everything, copies nothing. Must not live here: the bytes themselves.
 
+mod attribute;
 mod chain;
 mod message;
 mod pending;
@@ -139,6 +140,8 @@ fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
             activity_type: ended.activity_type.as_str(),
             outcome: ended.outcome.as_ref().map(payload).map_err(chain),
         },
+        E::UpsertWorkflowSearchAttributes(changes) => W::SearchAttributesUpserted(attribute::changes(changes)),
+        E::WorkflowPropertiesModified(changes) => W::WorkflowPropertiesModified(attribute::memo_changes(changes)),
         E::SagaUnwindStarted(unwind) => W::SagaUnwindStarted {
             cause: unwind_cause(&unwind.cause),
         },
@@ -166,11 +169,8 @@ fn run_started(started: &RunStarted) -> wire::RunStarted<'_> {
             workflow_id: parent.workflow_id.as_str(),
             run_id: *parent.run_id.as_bytes(),
         }),
-        search_attributes: started
-            .search_attributes
-            .iter()
-            .map(|(key, value)| (key.as_str(), payload(value)))
-            .collect(),
+        search_attributes: attribute::attributes(&started.search_attributes),
+        memo: attribute::memo(&started.memo),
         chain: started.chain.as_deref().map(|chain| Box::new(chain::run_chain(chain))),
     }
 }

@@ -1,5 +1,6 @@
 //! Turns for tests: every event, change and failure there is. Must not live here: assertions.
 
+mod attribute;
 mod chain;
 mod message;
 mod saga;
@@ -212,13 +213,13 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
         (
             proptest::option::of(saga::saga_options().prop_map(Box::new)),
             proptest::option::of((text(), any::<[u8; 16]>())),
-            proptest::collection::btree_map(text(), payload(), 0..3),
+            attribute::both(),
             proptest::option::of(chain::run_chain().prop_map(Box::new)),
         ),
     )
         .prop_map(
             |((id, run, kind, digest), (input, request, run_timeout, identity), more)| {
-                let (saga, parent, search_attributes, chain) = more;
+                let (saga, parent, (search_attributes, memo), chain) = more;
                 E::WorkflowExecutionStarted(Arc::new(RunStarted {
                     workflow_id: WorkflowId::from_trusted(id),
                     run_id: RunId::from_bytes(run),
@@ -234,6 +235,7 @@ fn run_events() -> BoxedStrategy<EventAttributes> {
                         run_id: RunId::from_bytes(run_id),
                     }),
                     search_attributes,
+                    memo,
                     chain,
                 }))
             },
@@ -414,6 +416,7 @@ pub(super) fn turn() -> BoxedStrategy<Turn> {
         run_events(),
         step_events(),
         saga::saga_events(),
+        attribute::attribute_events(),
         message::message_events()
     ];
     let event = (event_id(), time(), attributes).prop_map(|(id, time, attributes)| Event { id, time, attributes });

@@ -1,5 +1,6 @@
 //! The record's promises: nothing is lost, nothing but a record is accepted, and what was released stays readable.
 
+mod attribute;
 mod chain;
 mod changes;
 mod message;
@@ -174,7 +175,8 @@ fn run_events() -> Vec<EventAttributes> {
                 workflow_id: WorkflowId::from_trusted("basket-7"),
                 run_id: RunId::from_bytes([8; 16]),
             }),
-            search_attributes: [("customer".to_owned(), Payload::json("ada").unwrap())].into(),
+            search_attributes: attribute::of_each_type(),
+            memo: attribute::memo(),
             chain: Some(Box::new(chain::whole_chain())),
         })),
         E::WorkflowExecutionCompleted {
@@ -294,6 +296,7 @@ fn every_kind() -> Turn {
         activity_events(),
         saga_events(),
         message::message_events(),
+        attribute::attribute_events(),
         chain::chain_events(),
     ];
     let event = |(place, attributes)| Event {
@@ -333,7 +336,7 @@ fn every_kind_of_event_is_in_the_golden_record() {
         .iter()
         .map(|event| event.attributes.kind())
         .collect();
-    assert_eq!(kinds.len(), 44);
+    assert_eq!(kinds.len(), 46);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //!
 //! Positions are the format: no field or variant may be added, removed or moved.
 
+mod attribute;
 mod chain;
 mod message;
 mod pending;
@@ -11,6 +12,7 @@ mod version;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(super) use attribute::*;
 pub(super) use chain::*;
 pub(super) use message::*;
 pub(super) use pending::*;
@@ -247,6 +249,8 @@ pub(super) enum Attributes<'a> {
         outcome: Result<Payload<'a>, Failure<'a>>,
     },
     Message(#[serde(borrow)] Box<Message<'a>>),
+    SearchAttributesUpserted(#[serde(borrow)] Vec<(&'a str, Option<SearchAttribute<'a>>)>),
+    WorkflowPropertiesModified(#[serde(borrow)] Vec<(&'a str, Option<Payload<'a>>)>),
     WorkflowExecutionContinuedAsNew(#[serde(borrow)] Box<ContinuedAsNew<'a>>),
 }
 
@@ -267,7 +271,9 @@ pub(super) struct RunStarted<'a> {
     #[serde(borrow)]
     pub(super) parent: Option<ParentRun<'a>>,
     #[serde(borrow)]
-    pub(super) search_attributes: Vec<(&'a str, Payload<'a>)>,
+    pub(super) search_attributes: Vec<(&'a str, SearchAttribute<'a>)>,
+    #[serde(borrow)]
+    pub(super) memo: Vec<(&'a str, Payload<'a>)>,
     #[serde(borrow)]
     pub(super) chain: Option<Box<RunChain<'a>>>,
 }

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! head        epoch(8)
-//! turn        1 run(16) seq(8) time(8) status(1) next event(8) wake(1 or 9) chain(4) opens(1, texts) length(4) bytes
+//! turn        1 run(16) seq(8) time(8) status(1) next event(8) wake(1 or 9) chain(4) flags(1) length(4) bytes
+//!   flags     1: workflow id, type; 2: found by
 //! delete      2 run(16)
 //! definition  3 digest(32) length(4) bytes
 //! ```
@@ -11,6 +12,7 @@
 use bytes::Bytes;
 
 use super::codec::{Cursor, put_optional_time, put_text, put_time, put_u32, put_u64};
+use super::found_by;
 use super::index::{read_status, status_code};
 use crate::model::{DefinitionDigest, RunId, RunStatus, Timestamp, WorkflowId, WorkflowType};
 use crate::store::{NewRun, TurnRecord};
@@ -18,6 +20,10 @@ use crate::store::{NewRun, TurnRecord};
 const TURN: u8 = 1;
 const DELETED: u8 = 2;
 const DEFINITION: u8 = 3;
+
+/// What else is said of a turn.
+const OPENS: u8 = 1;
+const FOUND_BY: u8 = 2;
 
 /// A turn in the log, and the chain of its run up to it.
 #[derive(Clone, Debug)]
@@ -48,10 +54,13 @@ pub(super) fn put_turn(out: &mut Vec<u8>, turn: &TurnRecord, chain: u32) {
     put_u64(out, turn.next_event);
     put_optional_time(out, turn.wake);
     put_u32(out, chain);
-    out.push(u8::from(turn.opens.is_some()));
+    out.push(u8::from(turn.opens.is_some()) * OPENS + u8::from(turn.found_by.is_some()) * FOUND_BY);
     if let Some(new) = &turn.opens {
         put_text(out, new.workflow_id.as_str());
         put_text(out, new.workflow_type.as_str());
+    }
+    if turn.found_by.is_some() {
+        found_by::put(out, turn.found_by.as_deref());
     }
     put_bytes(out, &turn.bytes);
 }
@@ -95,14 +104,21 @@ fn turn(from: &mut Cursor<'_>) -> Option<LoggedTurn> {
     let next_event = from.u64()?;
     let wake = from.optional_time()?;
     let chain = from.u32()?;
-    let opens = match from.u8()? {
+    let flags = from.u8()?;
+    let opens = match flags & OPENS {
         0 => None,
-        1 => Some(NewRun {
+        _ => Some(NewRun {
             workflow_id: WorkflowId::from_trusted(from.text()?),
             workflow_type: WorkflowType::from_trusted(from.text()?),
         }),
-        _ => return None,
     };
+    let found_by = match flags & FOUND_BY {
+        0 => None,
+        _ => Some(found_by::read(from)??),
+    };
+    if flags & !(OPENS | FOUND_BY) != 0 {
+        return None;
+    }
     let bytes = bytes(from)?;
     let turn = TurnRecord {
         run_id,
@@ -113,6 +129,7 @@ fn turn(from: &mut Cursor<'_>) -> Option<LoggedTurn> {
         next_event,
         wake,
         opens,
+        found_by,
     };
     Some(LoggedTurn { turn, chain })
 }

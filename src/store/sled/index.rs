@@ -5,6 +5,7 @@
 //! history. The mark of an open run says when it must be looked at after a restart.
 
 use super::codec::{Cursor, put_optional_time, put_text, put_time, put_u32, put_u64};
+use super::found_by;
 use super::frame;
 use super::keys;
 use super::state::Stored;
@@ -63,7 +64,8 @@ impl StoredHead {
 
     /// The bytes of it at most, without turns.
     pub(super) fn bytes_max(head: &RunHead) -> usize {
-        80 + head.workflow_id.as_str().len() + head.workflow_type.as_str().len()
+        let texts = head.workflow_id.as_str().len() + head.workflow_type.as_str().len();
+        80 + texts + found_by::bytes(head.found_by.as_deref())
     }
 
     /// What is stored; of a run that has no history chunks, the turns follow.
@@ -79,6 +81,7 @@ impl StoredHead {
         put_u64(&mut out, head.next_event);
         put_optional_time(&mut out, head.wake);
         put_u64(&mut out, head.history_bytes);
+        found_by::put(&mut out, head.found_by.as_deref());
         put_u32(&mut out, self.chunks);
         put_u32(&mut out, self.chain);
         out
@@ -117,6 +120,7 @@ impl StoredHead {
             next_event: from.u64()?,
             wake: from.optional_time()?,
             history_bytes: from.u64()?,
+            found_by: found_by::read(from)?,
         };
         let (chunks, chain) = (from.u32()?, from.u32()?);
         Some(StoredHead { head, chunks, chain })
@@ -185,6 +189,7 @@ pub(super) struct Tallies {
     pub(super) names: Tally,
     pub(super) open: Tally,
     pub(super) definitions: Tally,
+    pub(super) attributes: Tally,
 }
 
 /// What the database says of itself, in the same batch as everything else.
@@ -198,11 +203,17 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = frame::begin(80);
+        let mut out = frame::begin(96);
         put_u64(&mut out, self.epoch);
         put_u64(&mut out, self.horizon);
         let tallies = &self.tallies;
-        for tally in [tallies.heads, tallies.names, tallies.open, tallies.definitions] {
+        for tally in [
+            tallies.heads,
+            tallies.names,
+            tallies.open,
+            tallies.definitions,
+            tallies.attributes,
+        ] {
             put_u64(&mut out, tally.count);
             put_u64(&mut out, tally.sum);
         }
@@ -231,6 +242,7 @@ impl State {
             names: tally()?,
             open: tally()?,
             definitions: tally()?,
+            attributes: tally()?,
         };
         Some(State {
             epoch,
@@ -287,6 +299,7 @@ mod tests {
             next_event: 12,
             wake: Some(Timestamp::FOREVER),
             history_bytes: 999,
+            found_by: Some(std::sync::Arc::default()),
         };
         StoredHead {
             head,

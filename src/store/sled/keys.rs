@@ -3,6 +3,7 @@
 //!
 //! | Key | Value |
 //! |---|---|
+//! | `A` length(2) name, class(1) value, run(16) | a page of the search attributes of runs (`attributes`), from this one on |
 //! | `D` digest(32) chunk(4) | a saga definition |
 //! | `F` | the format of the whole store, and its identity |
 //! | `H` run(16) chunk(4) | turns of one run, in order |
@@ -16,6 +17,7 @@
 
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 
+pub(super) const ATTRIBUTE: u8 = b'A';
 pub(super) const DEFINITION: u8 = b'D';
 pub(super) const FORMAT: u8 = b'F';
 pub(super) const HISTORY: u8 = b'H';
@@ -79,6 +81,18 @@ pub(super) fn names(workflow_id: &WorkflowId) -> (Key, Key) {
     (bound(0), bound(u8::MAX))
 }
 
+/// What comes before the values of a search attribute of this class.
+pub(super) fn attribute(name: &str, class: u8) -> Key {
+    let length = u16::try_from(name.len()).unwrap_or(u16::MAX);
+    key(ATTRIBUTE, &[&length.to_be_bytes(), name.as_bytes(), &[class]])
+}
+
+/// The name in an `A` key.
+pub(super) fn read_attribute(key: &[u8]) -> Option<&str> {
+    let (length, rest) = key.get(1..)?.split_first_chunk::<2>()?;
+    std::str::from_utf8(rest.get(..usize::from(u16::from_be_bytes(*length)))?).ok()
+}
+
 /// The workflow id in a `W` key.
 pub(super) fn read_name(key: &[u8]) -> Option<WorkflowId> {
     let (rest, _) = key.split_last_chunk::<16>()?;
@@ -86,7 +100,7 @@ pub(super) fn read_name(key: &[u8]) -> Option<WorkflowId> {
     Some(WorkflowId::from_trusted(std::str::from_utf8(text).ok()?))
 }
 
-/// The run at the end of an `O`, `R` or `W` key; `None` for a key that is too short.
+/// The run at the end of an `A`, `O`, `R` or `W` key; `None` for a key that is too short.
 pub(super) fn run_at_end(key: &[u8]) -> Option<RunId> {
     let (_, run) = key.split_last_chunk::<16>()?;
     Some(RunId::from_bytes(*run))

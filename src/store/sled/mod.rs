@@ -23,10 +23,12 @@
 //! (`open` cleans up).
 
 mod archive;
+mod attributes;
 mod block;
 mod codec;
 mod commit;
 mod filter;
+mod found_by;
 mod frame;
 mod history;
 mod index;
@@ -35,6 +37,7 @@ mod log;
 mod mark;
 mod open;
 mod pages;
+mod query;
 mod quiet;
 mod read;
 mod recover;
@@ -45,7 +48,9 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -237,6 +242,14 @@ impl Store for SledStore {
 
     fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {
         self.shared.list_runs(query)
+    }
+
+    fn visit(&self, query: &ListQuery, each: &mut dyn FnMut(&RunHead) -> ControlFlow<()>) -> Result<(), Error> {
+        self.shared.visit_runs(query, each)
+    }
+
+    fn search_attribute_names(&self) -> Result<BTreeSet<String>, Error> {
+        self.shared.attribute_names()
     }
 
     fn definition(&self, digest: DefinitionDigest) -> Result<Option<Bytes>, Error> {

@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use ::sled::IVec;
 
@@ -115,6 +116,30 @@ impl Disk {
             }
         }
         Ok(None)
+    }
+
+    /// Hands out the keys from `lower` to `upper`, both belonging to it, in order, until it is told to stop.
+    pub(super) fn each_between(
+        &self,
+        lower: &[u8],
+        upper: &[u8],
+        mut each: impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let begin = self
+            .page_of(lower)?
+            .map_or_else(|| lower.to_vec(), |(page, _)| page.to_vec());
+        let mut pages = self.db.range::<&[u8], _>(&begin[..]..=upper);
+        while let Some((page, value)) = quietly("reading", || pages.next().transpose())? {
+            for (key, _) in checked(&page, &value)? {
+                if key > upper {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                if key >= lower && each(key).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Hands out all things of a kind, in order.

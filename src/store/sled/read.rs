@@ -2,7 +2,6 @@
 //! not live here: changes.
 
 use std::collections::HashSet;
-use std::ops::Bound;
 
 use bytes::Bytes;
 
@@ -12,7 +11,7 @@ use super::index::{StoredHead, decode_open};
 use super::state::{Logged, Stored};
 use super::{Disk, Shared, keys, pages};
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
-use crate::store::{Error, ListQuery, RunHead, RunWake, StoredTurn};
+use crate::store::{Error, RunHead, RunWake, StoredTurn};
 
 impl Disk {
     pub(super) fn head(&self, run: RunId) -> Result<Option<StoredHead>, Error> {
@@ -157,58 +156,6 @@ impl Shared {
                 return Ok(in_memory);
             }
         }
-    }
-
-    /// Two lists, both newest first, merged: what is in memory, and heads in the database.
-    pub(super) fn list_runs(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error> {
-        // What the database has of those that are hidden must not be shown, even if they move there meanwhile.
-        let mut hidden: HashSet<RunId>;
-        let mut in_memory = Vec::new();
-        {
-            let live = self.live();
-            hidden = live.deleted.clone();
-            for run in live.runs.values() {
-                if query.matches(&run.head) {
-                    in_memory.push(run.head.clone());
-                } else if run.stored.turns > 0 && query.before.is_none_or(|before| run.head.run_id < before) {
-                    hidden.insert(run.head.run_id);
-                }
-            }
-        }
-        in_memory.sort_by_key(|head| std::cmp::Reverse(head.run_id));
-        let mut in_memory = in_memory.into_iter().peekable();
-
-        let lowest = keys::head(RunId::NIL);
-        let upper = keys::head(query.before.unwrap_or(RunId::from_bytes([u8::MAX; 16])));
-        let mut page = Vec::new();
-        let mut below = query.before;
-        'pages: for found in self.disk.pages_back(&lowest, Bound::Included(&upper)) {
-            let (key, value) = found?;
-            self.sizes.step("page read");
-            for (key, content) in pages::checked(&key, &value)?.into_iter().rev() {
-                if page.len() >= query.limit {
-                    break 'pages;
-                }
-                let stored = StoredHead::decode(key, content)?.head;
-                // A page that was split since the one before was read has some of that one's runs again.
-                if below.is_some_and(|below| stored.run_id >= below) {
-                    continue;
-                }
-                below = Some(stored.run_id);
-                while let Some(newer) = in_memory.next_if(|head| head.run_id > stored.run_id) {
-                    page.push(newer);
-                }
-                // The head in memory is the newer version, whether it matches or not.
-                match in_memory.next_if(|head| head.run_id == stored.run_id) {
-                    Some(head) => page.push(head),
-                    None if query.matches(&stored) && !hidden.contains(&stored.run_id) => page.push(stored),
-                    None => {}
-                }
-            }
-        }
-        page.extend(in_memory);
-        page.truncate(query.limit);
-        Ok(page)
     }
 
     /// Two lists, both in the order of the ids: what is in memory counts, and the marks in the database of all others.

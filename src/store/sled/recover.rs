@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 
+use super::attributes;
 use super::block::{self, Entry, LoggedTurn};
 use super::codec::{Cursor, put_u32};
 use super::filter::NameFilter;
@@ -224,6 +225,7 @@ fn check_index(disk: &Disk, tallies: &Tallies) -> Result<NameFilter, Error> {
     let mut filter = NameFilter::default();
     let names = names(disk, |name, _| filter.add(&name))?;
     compare("names of runs", names, tallies.names)?;
+    compare("search attributes", attributes(disk, |_| {})?, tallies.attributes)?;
     Ok(filter)
 }
 
@@ -237,6 +239,17 @@ pub(super) fn names(disk: &Disk, mut each: impl FnMut(WorkflowId, RunId)) -> Res
         Ok(())
     })?;
     Ok(names)
+}
+
+/// The index of search attributes.
+pub(super) fn attributes(disk: &Disk, mut each: impl FnMut(&[u8])) -> Result<Tally, Error> {
+    let mut found = Tally::default();
+    disk.each_entry(keys::ATTRIBUTE, |key, _| {
+        each(key);
+        found.add(attributes::mark(key));
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// Compares what is there with what the database says is there.

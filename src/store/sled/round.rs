@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::Disk;
+use super::attributes;
 use super::frame::{CONTENT_BYTES_MAX, Chunks};
 use super::history::{self, Unread};
 use super::index::{State, StoredHead, definition_mark, encode_open, head_mark, run_mark};
@@ -78,6 +79,7 @@ impl Round {
             },
             heads: Changes::new(),
             names: Changes::new(),
+            attributes: Changes::new(),
             marks: Changes::new(),
         };
         for (digest, bytes) in &self.definitions {
@@ -91,6 +93,7 @@ impl Round {
         let stored = stored?;
         disk.edit(builder.heads, CONTENT_BYTES_MAX, &mut builder.writes)?;
         disk.edit(builder.names, NAMES_BYTES_MAX, &mut builder.writes)?;
+        disk.edit(builder.attributes, NAMES_BYTES_MAX, &mut builder.writes)?;
         disk.edit(builder.marks, MARKS_BYTES_MAX, &mut builder.writes)?;
         builder.writes.push((keys::state(), Some(builder.state.encode())));
         Ok(Built {
@@ -107,6 +110,7 @@ struct Builder<'a> {
     state: State,
     heads: Changes,
     names: Changes,
+    attributes: Changes,
     /// Of open runs.
     marks: Changes,
 }
@@ -137,6 +141,7 @@ impl Builder<'_> {
         self.writes.extend(history);
         self.heads.insert(keys::head(run), None);
         self.names.insert(keys::name(&stored.head.workflow_id, run), None);
+        self.attributes(Some(&stored.head), None);
         let tallies = &mut self.state.tallies;
         tallies.heads.remove(stored.mark());
         tallies.names.remove(run_mark(run));
@@ -148,8 +153,29 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// The search attributes of a run that are there, and those that are to be there.
+    fn attributes(&mut self, before: Option<&RunHead>, after: Option<&RunHead>) {
+        let entries = |head: Option<&RunHead>| head.map(attributes::entries).unwrap_or_default();
+        let (before, after) = (entries(before), entries(after));
+        for key in before.difference(&after) {
+            self.state.tallies.attributes.remove(attributes::mark(key));
+            self.attributes.insert(key.clone(), None);
+        }
+        for key in after.difference(&before) {
+            self.state.tallies.attributes.add(attributes::mark(key));
+            self.attributes.insert(key.clone(), Some(Vec::new()));
+        }
+    }
+
     fn run(&mut self, run: &Taken) -> Result<Stored, Error> {
         let (id, before) = (run.head.run_id, run.before);
+        if run.head.found_by.is_some() {
+            let stored = match before.turns {
+                0 => None,
+                _ => self.disk.head(id)?,
+            };
+            self.attributes(stored.as_ref().map(|stored| &stored.head), Some(&run.head));
+        }
         let beside_head = self.beside_head(run)?;
         let chunks = match &beside_head {
             BesideHead::All(_) => 0,

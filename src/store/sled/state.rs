@@ -5,7 +5,7 @@
 //! back with its next turn: what waits for long costs no memory.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -16,10 +16,13 @@ use super::log::Log;
 use super::mark::Mark;
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 use crate::store::head::Place;
-use crate::store::{Epoch, RunHead, TurnRecord};
+use crate::store::{Epoch, FoundBy, RunHead, TurnRecord};
 
 /// Bytes of turns from which on a run's tail goes to the database although the run is open: four values.
 const TAIL_BYTES_MAX: usize = 16 * 1024;
+
+/// Names of search attributes that are known.
+pub(super) const ATTRIBUTE_NAMES_MAX: usize = 1_000;
 
 /// Entries for which a table has room whatever is in it.
 const ROOM_KEPT: usize = 4_096;
@@ -49,6 +52,8 @@ pub(super) struct Live {
     /// Runs that were deleted, but may still be in the database, with their commits.
     pub(super) deletions: VecDeque<(u64, RunId)>,
     pub(super) deleted: HashSet<RunId>,
+    /// The search attributes that runs have, or had since the store was opened.
+    pub(super) attribute_names: BTreeSet<String>,
     /// Open runs that are wholly in the database. They leave when no commit is under way, which may have looked at them
     /// here, and relies on it.
     leaving: Vec<RunId>,
@@ -182,6 +187,9 @@ impl Live {
             self.pins.push_back((commit, id));
         }
         run.push(turn, chain, commit);
+        if let Some(found_by) = &turn.found_by {
+            know(&mut self.attribute_names, found_by);
+        }
         let full = turn.status.is_closed() || run.tail_bytes > TAIL_BYTES_MAX;
         if full && !std::mem::replace(&mut run.queued, true) {
             self.queue.push_back(id);
@@ -284,6 +292,9 @@ impl Live {
     }
 
     pub(super) fn insert(&mut self, run: LiveRun) {
+        if let Some(found_by) = &run.head.found_by {
+            know(&mut self.attribute_names, found_by);
+        }
         let id = run.head.run_id;
         match self.names.entry(run.head.workflow_id.clone()) {
             Entry::Vacant(entry) => {
@@ -311,6 +322,15 @@ impl Live {
     pub(super) fn newest(&self, workflow_id: &WorkflowId) -> Option<&LiveRun> {
         let named = self.names.get(workflow_id)?;
         self.runs.get(&named.newest)
+    }
+}
+
+fn know(names: &mut BTreeSet<String>, found_by: &FoundBy) {
+    for name in found_by.search_attributes.keys() {
+        // Names that are made of data must not fill the memory.
+        if names.len() < ATTRIBUTE_NAMES_MAX && !names.contains(name) {
+            names.insert(name.clone());
+        }
     }
 }
 

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use super::history::Unread;
 use super::index::{StoredHead, Tallies, Tally, link, run_mark};
 use super::log::Log;
-use super::recover::{compare, names};
+use super::recover::{self, compare, names};
 use super::state::{Live, Stored};
-use super::{Shared, block, keys, pages};
+use super::{Shared, attributes, block, keys, pages};
 use crate::model::RunId;
 use crate::store::{Error, Problem, VerifyProgress, VerifyReport};
 
@@ -37,6 +37,7 @@ impl Shared {
         check.live_runs(&live);
         check.orphans(&chunks);
         check.names(&chunks, tallies);
+        check.attributes(tallies);
         check.definitions(&live);
         check.log(&writer.log, archive.state.horizon);
         check.say();
@@ -201,6 +202,26 @@ impl Check<'_> {
         }
         for run in headless {
             self.problem(Some(run), "it has a name, but no head");
+        }
+    }
+
+    /// The index of search attributes, against the heads.
+    fn attributes(&mut self, tallies: &Tallies) {
+        let mut expected = Tally::default();
+        let heads = self.store.disk.each_entry(keys::HEAD, |key, content| {
+            let stored = StoredHead::decode(key, content)?;
+            attributes::entries(&stored.head)
+                .iter()
+                .for_each(|key| expected.add(attributes::mark(key)));
+            Ok(())
+        });
+        let found = heads.and_then(|()| recover::attributes(&self.store.disk, |_| {}));
+        let compared = found.and_then(|found| {
+            compare("search attributes", found, tallies.attributes)?;
+            compare("search attributes of the heads of runs", expected, tallies.attributes)
+        });
+        if let Err(error) = compared {
+            self.error(error);
         }
     }
 

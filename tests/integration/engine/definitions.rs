@@ -236,7 +236,7 @@ fn versions_of_a_saga_stand_side_by_side_and_a_name_means_the_newest() {
             assert_eq!(run.result().await.unwrap(), json!({"version": expected}), "{name}");
             let seen = run.describe().await.unwrap();
             assert_eq!(seen.workflow_type.as_str(), "gift");
-            assert_eq!(seen.search_attributes["to"].to::<String>().unwrap(), "Ada");
+            assert_eq!(seen.search_attributes["to"], "Ada".into());
         }
         let unknown = amends.workflow_by_name("gift@2").start(&json!({"to": "Ada"})).await;
         let error = unknown.unwrap_err();

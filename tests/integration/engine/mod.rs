@@ -4,6 +4,7 @@
 mod activities;
 mod amends_first;
 mod async_completion;
+mod attributes;
 mod chain;
 mod children;
 mod children_change;
@@ -23,6 +24,7 @@ mod overload;
 mod passive;
 #[cfg(unix)]
 mod programs;
+mod queries;
 mod requests;
 mod schedules;
 mod several_runs;

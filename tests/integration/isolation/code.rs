@@ -176,6 +176,7 @@ fn damage(store: &dyn Store, workflow_id: &str) {
         status: RunStatus::Running,
         next_event: 2,
         wake: Some(amends::Timestamp::EPOCH),
+        found_by: None,
         opens: Some(NewRun {
             workflow_id: WorkflowId::new(workflow_id).unwrap(),
             workflow_type: amends::model::WorkflowType::new("good").unwrap(),

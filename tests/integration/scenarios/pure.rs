@@ -100,6 +100,7 @@ fn start(saga: &SagaDefinition) -> StartRun {
         saga: None,
         parent: None,
         search_attributes: BTreeMap::new(),
+        memo: BTreeMap::new(),
         ids: Default::default(),
         chain: None,
         adopted: None,

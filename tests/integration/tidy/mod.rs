@@ -1,6 +1,7 @@
 //! The house rules as tests. Lives here: which files are looked at, and one test per rule. Must not live here: the rules
 //! (`rules`, `rooms`), reading Rust (`source`).
 
+mod features;
 mod rooms;
 mod rules;
 mod source;
@@ -200,4 +201,11 @@ fn every_error_code_is_explained() {
         given, explained,
         "src/engine/error.rs and docs/errors.md must tell the same codes"
     );
+}
+
+#[test]
+fn every_feature_has_its_test() {
+    let page = fs::read_to_string(root().join("docs/features.md")).unwrap();
+    let problems = features::problems(&root(), &page);
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }

@@ -5,24 +5,43 @@ use super::Problem;
 use super::source::{Source, starts_path};
 
 /// Each room with the rooms it may import. Itself, always. The test kit and test code import what they test.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("definition", &["model"]),
     ("machine", &["model", "definition"]),
-    ("store", &["model"]),
+    ("visibility", &["model"]),
+    ("store", &["model", "visibility"]),
     ("schedule", &["model"]),
     ("sdk", &["model"]),
     ("replay", &["model", "machine", "sdk"]),
     ("runtime", &["model", "definition", "machine", "store", "sdk", "replay"]),
     (
         "engine",
-        &["model", "definition", "machine", "schedule", "store", "sdk", "runtime"],
+        &[
+            "model",
+            "definition",
+            "machine",
+            "schedule",
+            "store",
+            "sdk",
+            "runtime",
+            "visibility",
+        ],
     ),
     ("config", &["model", "engine"]),
     ("server", &["model", "engine", "config"]),
     (
         "testing",
-        &["model", "definition", "machine", "store", "sdk", "replay", "runtime"],
+        &[
+            "model",
+            "definition",
+            "machine",
+            "store",
+            "sdk",
+            "replay",
+            "runtime",
+            "visibility",
+        ],
     ),
     ("main.rs", &["server", "config"]),
 ];

@@ -33,8 +33,12 @@ proptest! {
         turn.visit_data(&mut Forget).unwrap();
         // Runs are found by their search attributes, which nothing encodes.
         for event in &mut turn.events {
-            if let EventAttributes::WorkflowExecutionStarted(started) = &mut event.attributes {
-                Arc::make_mut(started).search_attributes.clear();
+            match &mut event.attributes {
+                EventAttributes::WorkflowExecutionStarted(started) => {
+                    Arc::make_mut(started).search_attributes.clear();
+                }
+                EventAttributes::UpsertWorkflowSearchAttributes(changes) => changes.clear(),
+                _ => {}
             }
         }
         let record = encode_turn(&turn).unwrap();
