@@ -58,7 +58,7 @@ struct Desk {
 impl Desk {
     fn add(&mut self, steps: Result<Vec<Step>, SpecError>) -> Result<(), Failure> {
         self.touched = true;
-        self.todo.extend(steps.map_err(wrong_times)?);
+        self.todo.extend(steps.map_err(|error| wrong_times(&error))?);
         Ok(())
     }
 }
@@ -262,7 +262,11 @@ fn take_requests(cx: &WorkflowContext, desk: &WorkflowState<Desk>) -> Result<(),
         "backfill",
         move |desk: &mut Desk, (from, to, overlap): (i64, i64, Option<OverlapPolicy>)| {
             let range = (Timestamp::from_micros(from), Timestamp::from_micros(to));
-            let steps = desk.memory.state.backfill(range, overlap, at()).map_err(wrong_times)?;
+            let steps = desk
+                .memory
+                .state
+                .backfill(range, overlap, at())
+                .map_err(|error| wrong_times(&error))?;
             let too_many = || {
                 Failure::non_retryable(
                     "TooManyTimes",
@@ -278,7 +282,10 @@ fn take_requests(cx: &WorkflowContext, desk: &WorkflowState<Desk>) -> Result<(),
         move |desk: &mut Desk, (action, schedule): (Option<ScheduleAction>, Schedule)| {
             let memory = &mut desk.memory;
             let name = action.as_ref().map(|action| action.workflow_id.clone());
-            memory.state.update(name, schedule, at()).map_err(wrong_times)?;
+            memory
+                .state
+                .update(name, schedule, at())
+                .map_err(|error| wrong_times(&error))?;
             if let Some(action) = action {
                 memory.action = action;
             }
@@ -301,6 +308,6 @@ fn take_requests(cx: &WorkflowContext, desk: &WorkflowState<Desk>) -> Result<(),
     })
 }
 
-fn wrong_times(error: SpecError) -> Failure {
+fn wrong_times(error: &SpecError) -> Failure {
     Failure::non_retryable("WrongTimes", error.to_string())
 }

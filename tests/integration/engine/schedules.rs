@@ -147,6 +147,9 @@ fn a_schedule_continues_as_a_new_run_and_loses_nothing_of_what_runs_and_waits() 
     });
 }
 
+/// A policy; how many were started, wait, and were missed after the third time; and how the runs end.
+type Row = (OverlapPolicy, (u64, usize, u64), &'static [RunStatus]);
+
 /// Three times pass while the first run still waits; then all that are there are told to end, and those that come then.
 #[test]
 fn what_is_due_while_another_one_runs_goes_by_the_overlap_policy() {
@@ -155,8 +158,7 @@ fn what_is_due_while_another_one_runs_goes_by_the_overlap_policy() {
     run(async {
         let (home, clock) = (Home::memory(), VirtualClock::new());
         let amends = start(&home, &clock).await;
-        // The policy, how many were started, wait, and were left out after the third time, and how the runs end.
-        let table: [(P, (u64, usize, u64), &[RunStatus]); 6] = [
+        let table: [Row; 6] = [
             (P::Skip, (1, 0, 0), &[Completed]),
             (P::BufferOne, (1, 1, 0), &[Completed; 2]),
             (P::BufferAll, (1, 2, 0), &[Completed; 3]),
