@@ -359,6 +359,8 @@ fn pausing_a_failure_a_limit_and_what_people_ask_for() {
     assert_eq!(short(state.advance(at("2026-01-01T07:00:00Z")).unwrap()), "+01T07");
     assert_eq!(state.wake(), None, "three by the times, and no more");
     let daily = Schedule::new(cron("@daily"));
+    let ended = state.ended("report-2026-01-01T07:00:00Z", Ended::Well, at("2026-01-01T07:20:00Z"));
+    assert_eq!((ended.unwrap(), state.wake()), (Vec::new(), None));
     state.update(None, daily, at("2026-01-01T07:30:00Z")).unwrap();
     assert_eq!(state.wake(), Some(at("2026-01-02T00:00:00Z")));
 }
