@@ -14,6 +14,8 @@ mod offline;
 mod pause;
 mod queries;
 mod sagas;
+#[cfg(feature = "schedules")]
+mod schedules;
 mod starter;
 mod view;
 
@@ -36,6 +38,8 @@ pub use messages::{UpdateError, UpdateHandle, UpdateOptions};
 pub use offline::{Offline, OfflineActivity};
 pub use queries::{PageToken, RunCount, RunPage, RunQuery};
 pub use sagas::{activities_of, check_saga, saga_files};
+#[cfg(feature = "schedules")]
+pub use schedules::{ScheduleAction, ScheduleDescription, Schedules};
 pub use starter::Starter;
 pub use view::{
     ActivityPurpose, ActivityView, ChildView, CourseState, CourseView, DecisionView, LockView, RunDescription,

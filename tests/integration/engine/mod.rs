@@ -29,6 +29,7 @@ mod pause;
 mod programs;
 mod queries;
 mod requests;
+mod schedules;
 mod several_runs;
 mod sizes;
 mod task_queue_places;

@@ -22,6 +22,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "model",
             "definition",
             "machine",
+            "schedule",
             "store",
             "sdk",
             "runtime",
