@@ -62,7 +62,7 @@ async fn three(cx: WorkflowContext, below: u32) -> Result<(u32, String, u32), Fa
 ///
 /// # Errors
 /// When the engine cannot be started, or the run fails.
-pub async fn run(engine: amends::AmendsBuilder) -> Result<(u32, String, u32), ResultError> {
+pub(crate) async fn run(engine: amends::AmendsBuilder) -> Result<(u32, String, u32), ResultError> {
     let amends = engine
         .worker_processes(2)
         .activity(count_primes)

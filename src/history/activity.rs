@@ -14,6 +14,7 @@ use super::HistoryError;
 use super::fields::Fields;
 use super::refs::Refs;
 use super::value::{self, put};
+use super::write::read_queue;
 
 /// The field of a header, or of a marker's details, that holds what Temporal has no place for.
 pub(super) const OURS: &str = "amends";
@@ -69,6 +70,7 @@ pub(super) fn read_options(fields: &Fields<'_>) -> Result<ActivityOptions, Histo
             .or(schedule_to_close)
             .unwrap_or(limits::START_TO_CLOSE_DEFAULT),
         heartbeat: fields.limit("heartbeatTimeout")?,
+        task_queue: read_queue(fields)?,
         retry: match fields.object("retryPolicy")? {
             Some(policy) => read_retry_policy(&policy)?,
             None => RetryPolicy::default(),

@@ -9,6 +9,7 @@ use crate::model::{
 
 use super::activity;
 use super::attribute;
+use super::child;
 use super::fields::Fields;
 use super::refs::Refs;
 use super::{AMENDED, HistoryError, LOCAL_MARKER, failure, ours, started, value};
@@ -93,7 +94,7 @@ fn read_failure(fields: &Fields<'_>) -> Result<Failure, HistoryError> {
 }
 
 /// How a cancellation was met: a failure when it was met by amends, the details of a cancellation otherwise.
-fn read_canceled(fields: &Fields<'_>) -> Result<Failure, HistoryError> {
+pub(super) fn read_canceled(fields: &Fields<'_>) -> Result<Failure, HistoryError> {
     let plain = || Failure::canceled("the workflow was canceled");
     let details = fields.payloads("details")?;
     let Ok(told) = details.to::<serde_json::Value>() else {
@@ -202,11 +203,11 @@ fn read_message(kind: &str, fields: &Fields<'_>, refs: &Refs) -> Result<Option<E
         }
         "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED" => E::SignalExternalWorkflowExecutionFailed {
             initiated: initiated()?,
-            failure: read_refusal(fields)?,
+            failure: read_refusal(fields, "ExternalWorkflowNotFound")?,
         },
         "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED" => E::RequestCancelExternalWorkflowExecutionFailed {
             initiated: initiated()?,
-            failure: read_refusal(fields)?,
+            failure: read_refusal(fields, "ExternalWorkflowNotFound")?,
         },
         "EXTERNAL_WORKFLOW_EXECUTION_SIGNALED" => E::ExternalWorkflowExecutionSignaled {
             initiated: initiated()?,
@@ -214,7 +215,7 @@ fn read_message(kind: &str, fields: &Fields<'_>, refs: &Refs) -> Result<Option<E
         "EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED" => E::ExternalWorkflowExecutionCancelRequested {
             initiated: initiated()?,
         },
-        _ => return Ok(None),
+        _ => return Ok(child::read(kind, fields, refs)?.map(|child| E::Child(Box::new(child)))),
     }))
 }
 
@@ -229,7 +230,7 @@ fn read_update(request: &Fields<'_>) -> Result<UpdateRequest, HistoryError> {
 }
 
 /// Why another run does not get a message: said in full by amends, by one word otherwise.
-fn read_refusal(fields: &Fields<'_>) -> Result<Failure, HistoryError> {
+pub(super) fn read_refusal(fields: &Fields<'_>, otherwise: &str) -> Result<Failure, HistoryError> {
     let control = fields.text("control")?;
     if let Ok(told) = serde_json::from_str::<serde_json::Value>(&control)
         && told.is_object()
@@ -237,7 +238,7 @@ fn read_refusal(fields: &Fields<'_>) -> Result<Failure, HistoryError> {
         return failure::read(&Fields::of(&told, fields.event())?);
     }
     let cause = fields.text("cause")?;
-    Ok(Failure::non_retryable("ExternalWorkflowNotFound", cause))
+    Ok(Failure::non_retryable(otherwise, cause))
 }
 
 fn read_marker(fields: &Fields<'_>, refs: &Refs) -> Result<EventAttributes, HistoryError> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::model::{ActivityId, ActivityType, Application, Failure, FailureKind, RetryState, TimeoutKind, limits};
 
 use super::HistoryError;
+use super::child;
 use super::fields::Fields;
 use super::value::{self, put};
 
@@ -71,6 +72,13 @@ pub(super) fn failure(failure: &Failure) -> Value {
             });
             put(&mut value, "activityFailureInfo", info);
         }
+        FailureKind::ChildWorkflow(child) => {
+            put(
+                &mut value,
+                "childWorkflowExecutionFailureInfo",
+                child::failure_info(child),
+            );
+        }
     }
     if let Some(cause) = &failure.cause {
         put(&mut value, "cause", self::failure(cause));
@@ -130,7 +138,10 @@ fn read_kind(fields: &Fields<'_>) -> Result<FailureKind, HistoryError> {
             retry_state: read_retry_state(&info)?,
         });
     }
-    // Of a server, a child, an operation: what it is called says what it was.
+    if let Some(info) = fields.object("childWorkflowExecutionFailureInfo")? {
+        return Ok(FailureKind::ChildWorkflow(Box::new(child::read_failure_info(&info)?)));
+    }
+    // Of a server, an operation: what it is called says what it was.
     let info = fields.entries().find(|(name, _)| name.ends_with("Info"));
     Ok(FailureKind::Application(Application {
         type_name: info.map_or("", |(name, _)| name.trim_end_matches("Info")).to_owned(),
@@ -155,12 +166,17 @@ pub(super) fn read_retry_state(fields: &Fields<'_>) -> Result<RetryState, Histor
 }
 
 /// The word of an enum that means this.
-fn named<T: PartialEq>(prefix: &str, words: &[(&str, T)], meaning: T) -> String {
+pub(super) fn named<T: PartialEq>(prefix: &str, words: &[(&str, T)], meaning: T) -> String {
     let word = words.iter().find(|(_, other)| *other == meaning);
     format!("{prefix}_{}", word.map_or("UNSPECIFIED", |(word, _)| word))
 }
 
-fn meaning<T: Copy>(fields: &Fields<'_>, key: &str, prefix: &str, words: &[(&str, T)]) -> Result<T, HistoryError> {
+pub(super) fn meaning<T: Copy>(
+    fields: &Fields<'_>,
+    key: &str,
+    prefix: &str,
+    words: &[(&str, T)],
+) -> Result<T, HistoryError> {
     let word = fields.word(key, prefix)?;
     let found = words.iter().find(|(known, _)| *known == word);
     found

@@ -17,6 +17,7 @@ mod activity;
 mod attribute;
 mod base64;
 mod chain;
+mod child;
 mod events;
 mod failure;
 mod fields;

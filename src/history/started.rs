@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::{
-    AutomaticDecision, ChoiceKind, ContinuedAsNew, DefinitionDigest, Escalation, ParentRun, RunId, RunStarted,
+    AutomaticDecision, ChoiceKind, ContinuedAsNew, DefinitionDigest, Escalation, EventId, ParentRun, RunId, RunStarted,
     SagaOptions, WorkflowId,
 };
 
@@ -13,6 +13,7 @@ use super::attribute;
 use super::chain;
 use super::fields::Fields;
 use super::value::{self, put};
+use super::write::read_queue;
 
 /// The workflow id of a history that has none: Temporal's servers before 1.21 did not write it.
 const NAMELESS: &str = "imported";
@@ -45,6 +46,7 @@ pub(super) fn started(started: &RunStarted, task_queue: &Value) -> Value {
         "parentWorkflowExecution": started.parent.as_ref().map(|parent| json!({
             "workflowId": parent.workflow_id.as_str(), "runId": parent.run_id.to_string(),
         })),
+        "parentInitiatedEventId": started.parent.as_ref().and_then(|parent| Some(parent.initiated?.0.to_string())),
         "searchAttributes": attribute::attributes(&started.search_attributes),
         "memo": attribute::memo(&started.memo),
         "header": header,
@@ -68,7 +70,10 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<RunStarted, HistoryError> {
     let of_ours = ours(fields)?.unwrap_or_else(|| json!({}));
     let of_ours = Fields::of(&of_ours, fields.event())?;
     let workflow_id: Option<WorkflowId> = fields.id_or_none("workflowId")?;
+    let initiated = fields.number("parentInitiatedEventId")?;
+    let initiated = (initiated > 0).then_some(EventId(initiated));
     Ok(RunStarted {
+        task_queue: read_queue(fields)?,
         workflow_id: workflow_id.unwrap_or_else(|| WorkflowId::from_trusted(NAMELESS)),
         run_id: run_id(fields, "originalExecutionRunId")?.unwrap_or(RunId::NIL),
         workflow_type: fields.needed("workflowType")?.id("name")?,
@@ -83,7 +88,7 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<RunStarted, HistoryError> {
             .transpose()?,
         parent: fields
             .object("parentWorkflowExecution")?
-            .map(|parent| read_parent(&parent))
+            .map(|parent| read_parent(&parent, initiated))
             .transpose()?,
         search_attributes: attribute::read_attributes(fields, "searchAttributes")?,
         memo: attribute::read_memo(fields, "memo")?,
@@ -102,10 +107,11 @@ pub(super) fn run_id(fields: &Fields<'_>, key: &str) -> Result<Option<RunId>, Hi
         .map_err(|_| fields.error(format!("{key}: {text:?} is not a UUID")))
 }
 
-fn read_parent(fields: &Fields<'_>) -> Result<ParentRun, HistoryError> {
+fn read_parent(fields: &Fields<'_>, initiated: Option<EventId>) -> Result<ParentRun, HistoryError> {
     Ok(ParentRun {
         workflow_id: fields.id("workflowId")?,
         run_id: run_id(fields, "runId")?.unwrap_or(RunId::NIL),
+        initiated,
     })
 }
 

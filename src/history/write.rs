@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::{
-    ActivityScheduled, Event, EventAttributes, EventId, LocalActivityEnded, RunId, VersionMarker, WorkflowId,
-    WorkflowTask,
+    ActivityScheduled, Event, EventAttributes, EventId, LocalActivityEnded, RunId, TaskQueue, VersionMarker,
+    WorkflowId, WorkflowTask,
 };
 
 use super::activity::{self, OURS};
 use super::attribute;
+use super::child::Children;
+use super::fields::Fields;
 use super::value::{self, put};
-use super::{AMENDED, LOCAL_MARKER, failure, ours, started};
+use super::{AMENDED, HistoryError, LOCAL_MARKER, failure, ours, started};
 
 /// The queue that tools see where we name none.
 const TASK_QUEUE: &str = "amends";
@@ -27,6 +29,7 @@ pub(super) struct Writer {
     /// Whom messages to other runs are for.
     targets: BTreeMap<EventId, (WorkflowId, Option<RunId>)>,
     cancels: BTreeMap<EventId, u64>,
+    children: Children,
 }
 
 impl Writer {
@@ -87,6 +90,7 @@ impl Writer {
 
     fn note(&mut self, event: &Event) {
         use EventAttributes as E;
+        self.children.note(event);
         match &event.attributes {
             E::SignalExternalWorkflowExecutionInitiated(signal) => {
                 self.targets
@@ -111,7 +115,7 @@ impl Writer {
             return ("MarkerRecorded", self.marker(attributes.kind(), &details));
         }
         let value = match attributes {
-            E::WorkflowExecutionStarted(started) => started::started(started, &task_queue()),
+            E::WorkflowExecutionStarted(started) => started::started(started, &queue(started.task_queue.as_ref())),
             E::WorkflowExecutionCompleted { result } => self.of_a_task(json!({"result": value::payloads(result)})),
             E::WorkflowExecutionFailed { failure, .. } => self.of_a_task(json!({
                 "failure": failure::failure(failure), "retryState": "RETRY_STATE_RETRY_POLICY_NOT_SET",
@@ -210,7 +214,7 @@ impl Writer {
             "activityType",
             json!({"name": scheduled.activity_type.as_str()}),
         );
-        put(&mut value, "taskQueue", task_queue());
+        put(&mut value, "taskQueue", queue(scheduled.options.task_queue.as_ref()));
         put(&mut value, "input", value::arguments(&scheduled.input));
         put(&mut value, "header", activity::header(&scheduled.role));
         self.of_a_task(value)
@@ -264,6 +268,13 @@ impl Writer {
                 put(&mut value, "control", told.to_string());
                 self.of_a_task(value)
             }
+            E::Child(event) => {
+                let (value, of_a_task) = self.children.attributes(event, &task_queue());
+                match of_a_task {
+                    true => self.of_a_task(value),
+                    false => value,
+                }
+            }
             E::ExternalWorkflowExecutionSignaled { initiated }
             | E::ExternalWorkflowExecutionCancelRequested { initiated } => self.about(*initiated),
             // Every event is either in one of the lists before, or one of ours.
@@ -305,7 +316,19 @@ fn is_amended(attributes: &EventAttributes) -> bool {
 }
 
 fn task_queue() -> Value {
-    json!({"name": TASK_QUEUE, "kind": "TASK_QUEUE_KIND_NORMAL"})
+    queue(None)
+}
+
+fn queue(named: Option<&TaskQueue>) -> Value {
+    let name = named.map_or(TASK_QUEUE, TaskQueue::as_str);
+    json!({"name": name, "kind": "TASK_QUEUE_KIND_NORMAL"})
+}
+
+/// The queue that an event names; ours where none was named.
+pub(super) fn read_queue(fields: &Fields<'_>) -> Result<Option<TaskQueue>, HistoryError> {
+    let named = fields.object("taskQueue")?;
+    let named = named.map(|queue| queue.id_or_none("name")).transpose()?.flatten();
+    Ok(named.filter(|queue: &TaskQueue| queue.as_str() != TASK_QUEUE))
 }
 
 fn execution(workflow_id: &WorkflowId, run_id: Option<RunId>) -> Value {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::machine::{PendingChild, Rejection, external_request_id};
 use crate::model::{
     ChildEnd, EventId, Failure, IdPolicies, Input, ParentClosePolicy, ParentRun, RequestId, RunId, StartChild,
-    StartRun, WorkflowId,
+    StartRun, TaskQueue, WorkflowId,
 };
 use crate::store;
 
@@ -28,6 +28,8 @@ pub(super) struct Kinship {
     pub(super) parent: WorkflowId,
     pub(super) parent_run: RunId,
     pub(super) initiated: EventId,
+    /// The parent's: a child that names none of its own has it, too.
+    pub(super) task_queue: Option<TaskQueue>,
 }
 
 impl Kinship {
@@ -85,6 +87,7 @@ fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<Star
         input: child.input.clone(),
         request_id: Some(kinship.request_id()),
         run_timeout: child.run_timeout,
+        task_queue: code.and_then(|code| code.task_queue().cloned()),
         identity: kinship.identity(),
         saga: code.and_then(|code| code.saga_options().cloned()).map(Box::new),
         parent: Some(ParentRun {
@@ -102,6 +105,10 @@ fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<Star
         let begun = saga.begin(&mut start);
         begun.map_err(|error| Failure::non_retryable("InvalidInput", error.to_string()))?;
     }
+    start.task_queue = start.task_queue.or_else(|| kinship.task_queue.clone());
+    let types = shared.registry.search_attribute_types();
+    let checked = types.checked(start.search_attributes);
+    start.search_attributes = checked.map_err(|error| Failure::non_retryable("InvalidInput", error.to_string()))?;
     Ok(start)
 }
 

@@ -1,6 +1,7 @@
 //! Making a run live: from its first request, or from its journal. Must not live here: actors.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::definition::SagaDefinition;
 use crate::machine::{

@@ -193,6 +193,7 @@ mod tests {
             run_timeout: None,
             identity: String::new(),
             saga: None,
+            task_queue: None,
             parent: None,
             search_attributes: Default::default(),
             memo: Default::default(),

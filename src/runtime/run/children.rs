@@ -50,6 +50,7 @@ impl RunActor {
             parent: self.at.workflow_id.clone(),
             parent_run: self.at.run_id,
             initiated,
+            task_queue: self.state.started().and_then(|started| started.task_queue.clone()),
         }
     }
 

@@ -20,10 +20,9 @@ use super::v1 as wire;
 use crate::model::{
     ActivityId, ActivityOptions, ActivityRole, ActivityScheduled, ActivityType, Application, ChangeId,
     CompensationInput, CompensationSpec, DefinitionDigest, Event, EventAttributes, EventId, Failure, FailureKind,
-    InFlight, LocalActivityEnded, OnAmbiguous, ParentRun, Payload, RequestId, RetryPolicy, RetryState, RunId,
-    RunStarted, SagaStuck, SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TaskQueue,
-    TimeoutKind, TimerId, Timestamp, Turn, UnwindCause, VersionMarker, WorkflowId, WorkflowSignaled, WorkflowTask,
-    WorkflowType,
+    InFlight, LocalActivityEnded, OnAmbiguous, Payload, RequestId, RetryPolicy, RetryState, RunId, RunStarted,
+    SagaStuck, SagaUnwindStarted, SignalName, StepKind, StepName, StepSpec, StuckReason, TaskQueue, TimeoutKind,
+    TimerId, Timestamp, Turn, UnwindCause, VersionMarker, WorkflowId, WorkflowSignaled, WorkflowTask, WorkflowType,
 };
 
 type Decoded<T> = Result<T, RecordError>;
