@@ -225,7 +225,7 @@ fn an_attempt_without_end_is_ended_with_its_process() {
         // Silent for too long.
         let (run, pid) = start("silent", false).await;
         assert!(is_alive(pid));
-        clock.pass(SECOND * 11).await;
+        clock.pass(SECOND * 10).await;
         let Outcome::Failed(failure) = run.outcome().await.unwrap() else {
             panic!("it has no end");
         };

@@ -1,12 +1,14 @@
-//! The end of a run that is followed by another one of its workflow id: what the next one begins with. Must not
-//! live here: making it live (that is `shard`).
+//! The end of a run that is followed by another one of its workflow id: what the next one begins with; and the
+//! length at which a run has to end. Must not live here: making a run live (that is `shard`).
 
 use crate::machine::{RunState, Successor};
+use crate::model::{Input, limits};
 use crate::store::TurnRecord;
 
 use super::super::codecs::Codecs;
-use super::super::messages::Following;
+use super::super::messages::{Following, Letter};
 use super::super::recovery::{UnwrittenTurn, turn_record};
+use super::RunActor;
 
 /// What the store gets for the first turn of a run that follows another one.
 pub(super) fn first_record(codecs: &Codecs, successor: &Successor) -> Result<TurnRecord, UnwrittenTurn> {
@@ -19,4 +21,21 @@ pub(super) fn following(state: &RunState) -> Option<Following> {
     let run_id = state.run_id()?;
     let wake = state.wake_after_restart(state.started_at());
     Some(Following { run_id, wake })
+}
+
+impl RunActor {
+    /// A history that has grown too large ends like a cancelled run: what was done is undone, while it can still be read.
+    pub(super) fn count_history(&mut self, bytes: usize) {
+        let before = self.history_bytes;
+        self.history_bytes = before.saturating_add(bytes as u64);
+        if before <= limits::HISTORY_BYTES_MAX && self.history_bytes > limits::HISTORY_BYTES_MAX {
+            self.inbox.push(Letter::internal(Input::RequestCancel {
+                reason: format!(
+                    "the history has reached its limit of {} bytes",
+                    limits::HISTORY_BYTES_MAX
+                ),
+                identity: env!("CARGO_PKG_NAME").to_owned(),
+            }));
+        }
+    }
 }

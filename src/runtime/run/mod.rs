@@ -296,21 +296,6 @@ impl RunActor {
         self.committing = Some(answers);
     }
 
-    /// A history that has grown too large ends like a cancelled run: what was done is undone, while it can still be read.
-    fn count_history(&mut self, bytes: usize) {
-        let before = self.history_bytes;
-        self.history_bytes = before.saturating_add(bytes as u64);
-        if before <= limits::HISTORY_BYTES_MAX && self.history_bytes > limits::HISTORY_BYTES_MAX {
-            self.inbox.push(Letter::internal(Input::RequestCancel {
-                reason: format!(
-                    "the history has reached its limit of {} bytes",
-                    limits::HISTORY_BYTES_MAX
-                ),
-                identity: env!("CARGO_PKG_NAME").to_owned(),
-            }));
-        }
-    }
-
     fn answer(&self, answers: Vec<(Letter, Reply)>) {
         for (letter, reply) in answers {
             let duplicate = reply == Reply::Duplicate;

@@ -7,7 +7,8 @@ mod saga;
 use serde_json::{Value, json};
 
 use crate::model::{
-    ActivityRole, ContinuedAsNew, Event, EventAttributes, EventId, RetryState, TaskQueue, UnwindCause, VersionMarker,
+    ActivityRole, ContinuedAsNew, Event, EventAttributes, EventId, RetryState, RunStarted, TaskQueue, UnwindCause,
+    VersionMarker,
 };
 
 use crate::server::text;
@@ -27,16 +28,7 @@ fn attributes(attributes: &EventAttributes) -> Value {
     use EventAttributes as E;
     let id = |id: &EventId| json!(id.0);
     match attributes {
-        E::WorkflowExecutionStarted(started) => json!({
-            "workflow_id": started.workflow_id.as_str(), "run_id": started.run_id.to_string(),
-            "workflow_type": started.workflow_type.as_str(),
-            "definition": started.definition.map(|digest| digest.to_string()),
-            "input": payload(&started.input),
-            "request_id": started.request_id.as_ref().map(|request| request.as_str()),
-            "run_timeout_ms": started.run_timeout.map(|limit| limit.as_millis()), "identity": started.identity,
-            "search_attributes": attribute::all(&started.search_attributes), "memo": attribute::whole_memo(&started.memo),
-            "task_queue": started.task_queue.as_ref().map(TaskQueue::as_str),
-        }),
+        E::WorkflowExecutionStarted(run) => started(run),
         E::WorkflowExecutionCompleted { result } => json!({"result": payload(result)}),
         E::WorkflowExecutionFailed {
             failure: cause,
@@ -126,6 +118,19 @@ fn attributes(attributes: &EventAttributes) -> Value {
         }),
         _ => saga::attributes(attributes),
     }
+}
+
+fn started(started: &RunStarted) -> Value {
+    json!({
+        "workflow_id": started.workflow_id.as_str(), "run_id": started.run_id.to_string(),
+        "workflow_type": started.workflow_type.as_str(),
+        "definition": started.definition.map(|digest| digest.to_string()),
+        "input": payload(&started.input),
+        "request_id": started.request_id.as_ref().map(|request| request.as_str()),
+        "run_timeout_ms": started.run_timeout.map(|limit| limit.as_millis()), "identity": started.identity,
+        "search_attributes": attribute::all(&started.search_attributes), "memo": attribute::whole_memo(&started.memo),
+        "task_queue": started.task_queue.as_ref().map(TaskQueue::as_str),
+    })
 }
 
 fn continued_as_new(next: &ContinuedAsNew) -> Value {
