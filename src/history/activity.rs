@@ -31,7 +31,7 @@ const INPUTS: [(&str, CompensationInput); 2] =
     [("undo", CompensationInput::Undo), ("mapped", CompensationInput::Mapped)];
 
 /// The word for a meaning.
-pub(super) fn word<T: PartialEq>(words: &[(&'static str, T)], meaning: T) -> &'static str {
+pub(super) fn word<T: Copy + PartialEq>(words: &[(&'static str, T)], meaning: T) -> &'static str {
     words
         .iter()
         .find(|(_, other)| *other == meaning)

@@ -45,7 +45,7 @@ pub(super) fn memo_changes(changes: &MemoChanges) -> Value {
 fn none_if_empty(key: &str, fields: Map<String, Value>) -> Value {
     match fields.is_empty() {
         true => Value::Null,
-        false => json!({key: fields}),
+        false => Value::Object(Map::from_iter([(key.to_owned(), Value::Object(fields))])),
     }
 }
 

@@ -166,7 +166,7 @@ pub(super) fn read_retry_state(fields: &Fields<'_>) -> Result<RetryState, Histor
 }
 
 /// The word of an enum that means this.
-pub(super) fn named<T: PartialEq>(prefix: &str, words: &[(&str, T)], meaning: T) -> String {
+pub(super) fn named<T: Copy + PartialEq>(prefix: &str, words: &[(&str, T)], meaning: T) -> String {
     let word = words.iter().find(|(_, other)| *other == meaning);
     format!("{prefix}_{}", word.map_or("UNSPECIFIED", |(word, _)| word))
 }

@@ -60,13 +60,14 @@ impl Writer {
         let words: String = value::read_word(kind, "EVENT_TYPE");
         let mut field: String = kind.chars().take(1).flat_map(char::to_lowercase).collect();
         field.extend(kind.chars().skip(1));
-        self.events.push(json!({
+        let mut written = json!({
             "eventId": id.to_string(),
             "eventTime": value::time(event.time),
             "eventType": format!("EVENT_TYPE_{words}"),
             "taskId": id.to_string(),
-            format!("{field}EventAttributes"): attributes,
-        }));
+        });
+        put(&mut written, &format!("{field}EventAttributes"), attributes);
+        self.events.push(written);
     }
 
     /// A turn stands for three events.

@@ -75,7 +75,7 @@ impl Replayer {
     /// Adds a workflow.
     #[must_use]
     pub fn workflow<M>(mut self, function: impl WorkflowFunction<M>) -> Self {
-        let definition = WorkflowDefinition::of(function).map_err(RegistryError::from);
+        let definition = WorkflowDefinition::of(function);
         let added = definition.and_then(|definition| self.registry.add_workflow(definition));
         self.refused = self.refused.or(added.err());
         self
