@@ -88,6 +88,11 @@ struct DocumentedLifeOfARun;
 #[doc = include_str!("../docs/data.md")]
 struct DocumentedData;
 
+/// The same for the page on schedules.
+#[cfg(all(doctest, feature = "macros", feature = "schedules"))]
+#[doc = include_str!("../docs/schedules.md")]
+struct DocumentedSchedules;
+
 /// The same for the page on messages.
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/messages.md")]

@@ -266,6 +266,8 @@ impl AmendsBuilder {
     /// Everything that is wrong with activities, workflows or definitions; a store that cannot be opened.
     pub async fn start(mut self) -> Result<Amends, Error> {
         self.add_built_in_activities();
+        #[cfg(feature = "schedules")]
+        let link = self.add_schedules();
         let mut errors = std::mem::take(&mut self.registry_errors);
         errors.extend(self.registry.check().err().into_iter().flatten());
         if !errors.is_empty() {
@@ -294,13 +296,14 @@ impl AmendsBuilder {
             codecs: self.codecs,
         };
         let runtime = start_off_thread(options).await?;
-        Ok(Amends {
-            inner: Arc::new(Inner {
-                runtime,
-                sagas,
-                identity: self.identity,
-            }),
-        })
+        let inner = Arc::new(Inner {
+            runtime,
+            sagas,
+            identity: self.identity,
+        });
+        #[cfg(feature = "schedules")]
+        link.connect(&inner);
+        Ok(Amends { inner })
     }
 
     fn add_built_in_activities(&mut self) {
@@ -316,6 +319,19 @@ impl AmendsBuilder {
             let added = exec.and_then(|exec| self.registry.add_activity(exec));
             self.registry_errors.extend(added.err());
         }
+    }
+
+    #[cfg(feature = "schedules")]
+    fn add_schedules(&mut self) -> super::schedules::Link {
+        let link = super::schedules::Link::new();
+        let added = super::schedules::definitions(&link).and_then(|(keeper, activities)| {
+            self.registry.add_workflow(keeper)?;
+            activities
+                .into_iter()
+                .try_for_each(|activity| self.registry.add_activity(activity))
+        });
+        self.registry_errors.extend(added.err());
+        link
     }
 
     fn load_sagas(&mut self) -> Result<Catalog, Error> {

@@ -94,6 +94,10 @@ pub enum Error {
     /// A start has a delay and a schedule.
     #[error("a run with a cron schedule begins when that is due: it cannot have a start delay, too")]
     DelayedSchedule,
+    /// The times of a schedule are wrong.
+    #[cfg(feature = "schedules")]
+    #[error(transparent)]
+    Schedule(#[from] crate::schedule::SpecError),
     /// A query has no answer.
     #[error(transparent)]
     Query(QueryError),
@@ -147,6 +151,8 @@ impl Error {
             Error::RunQuery(_) => 40,
             Error::PageToken => 41,
             Error::Cron(_) | Error::DelayedSchedule => 45,
+            #[cfg(feature = "schedules")]
+            Error::Schedule(_) => 46,
             Error::Query(_) => 26,
             Error::UnknownUpdate(_) => 27,
             Error::Rejected(Rejection::TooManyUpdatesInFlight | Rejection::TooManyUpdates) => 28,

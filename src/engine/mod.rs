@@ -13,6 +13,8 @@ mod messages;
 mod offline;
 mod queries;
 mod sagas;
+#[cfg(feature = "schedules")]
+mod schedules;
 mod starter;
 mod view;
 
@@ -35,6 +37,8 @@ pub use messages::{UpdateError, UpdateHandle, UpdateOptions};
 pub use offline::{Offline, OfflineActivity};
 pub use queries::{PageToken, RunCount, RunPage, RunQuery};
 pub use sagas::{activities_of, check_saga, saga_files};
+#[cfg(feature = "schedules")]
+pub use schedules::{ScheduleAction, ScheduleDescription, Schedules};
 pub use starter::Starter;
 pub use view::{
     ActivityPurpose, ActivityView, ChildView, CourseState, CourseView, DecisionView, LockView, RunDescription,

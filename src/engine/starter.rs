@@ -13,6 +13,9 @@ use crate::runtime::Entropy;
 
 use super::{Amends, Error, RunHandle};
 
+/// Nobody means the workflow that keeps schedules.
+const BUILT_IN_WORKFLOW: &str = "amends.schedule";
+
 /// Describes the start of a run.
 #[must_use = "a run begins with `start`"]
 pub struct Starter<I, O> {
@@ -264,7 +267,8 @@ impl Amends {
             .runtime()
             .registry()
             .workflows()
-            .map(|known| known.workflow_type().to_string());
+            .map(|known| known.workflow_type().to_string())
+            .filter(|name| name != BUILT_IN_WORKFLOW);
         let mut known: Vec<String> = workflows.chain(self.inner.sagas.names()).collect();
         known.sort();
         Error::UnknownWorkflow {

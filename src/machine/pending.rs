@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{
     ActivityScheduled, AttemptToken, EventId, Failure, HoldReason, LockName, Payload, RetryState, SAGA_ACTIVITY,
-    SAGA_UNDO_ACTIVITY, SagaWaitStarted, StepVerdict, StuckReason, Timestamp,
+    SAGA_UNDO_ACTIVITY, SagaWaitStarted, StepVerdict, StuckReason, Timestamp, WATCH_ACTIVITY,
 };
 
 use super::report::HandedOver;
@@ -133,10 +133,10 @@ impl PendingActivity {
         self.stuck || self.ambiguous.is_some()
     }
 
-    /// Whether it runs, or undoes, another saga as a step of this one: its attempts only wait for that one.
+    /// Whether it runs, undoes, or watches another run: its attempts only wait for that one.
     #[must_use]
     pub fn is_about_a_child(&self) -> bool {
-        [SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY].contains(&self.attributes.activity_type.as_str())
+        [SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, WATCH_ACTIVITY].contains(&self.attributes.activity_type.as_str())
     }
 
     /// Whether it undoes a saga step.

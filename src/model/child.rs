@@ -1,5 +1,5 @@
-//! A saga as a step of another one. Lives here: the names of the built-in activities that run and undo it, and what they are
-//! given. Must not live here: running either (`runtime`).
+//! A saga as a step of another one. Lives here: the names of the built-in activities that run and undo it, or only wait for a
+//! run, and what they are given. Must not live here: running either (`runtime`).
 
 use serde::{Deserialize, Serialize};
 
@@ -22,4 +22,18 @@ pub struct ChildSaga<I> {
     /// The child's own input.
     #[serde(default)]
     pub input: I,
+}
+
+/// The activity type that waits for the end of a run that somebody else began, and tells how it ended: its status as one word.
+/// It asks nothing of the run, also when it is not wanted any more. Of the engine's own; no registered activity may have this
+/// name.
+pub const WATCH_ACTIVITY: &str = "amends.watch";
+
+/// The input of a [`WATCH_ACTIVITY`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchedRun {
+    /// The run's workflow id.
+    pub workflow_id: String,
+    /// This execution, and those that follow it in its chain.
+    pub run_id: String,
 }

@@ -203,6 +203,26 @@ pub const MEMO_BYTES_MAX: usize = 256 * 1024;
 /// participant. Enforced by `definition`.
 pub const FOREACH_CONCURRENCY_DEFAULT: u32 = 16;
 
+/// Times of a schedule that are dealt with in one go; what passed while no engine was running may be much more. Enforced by
+/// `schedule`.
+pub const SCHEDULE_TIMES_AT_ONCE: usize = 1_000;
+
+/// Times that one backfill asks for at most: each is a run. Enforced by `schedule`.
+pub const SCHEDULE_BACKFILL_MAX: usize = 1_000;
+
+/// Runs of a schedule that wait for another one's end. Temporal's limit. Enforced by `schedule`.
+pub const SCHEDULE_BUFFER_MAX: usize = 1_000;
+
+/// Runs of a schedule that it remembers to show. Temporal's number.
+pub const SCHEDULE_RECENT_MAX: usize = 10;
+
+/// The shortest catch-up window: a timer is always a little late, and what is only late by that is not missed. Temporal's number.
+/// Enforced by `schedule`.
+pub const SCHEDULE_CATCHUP_MIN: Duration = Duration::from_secs(10);
+
+/// How late the run of a schedule may still be started when nobody said otherwise. Temporal's number.
+pub const SCHEDULE_CATCHUP_DEFAULT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Bytes of one query for runs: what is longer is a program, and each run that is looked at is compared with all of it.
 /// Enforced by `visibility`.
 pub const QUERY_BYTES_MAX: usize = 8 * 1024;

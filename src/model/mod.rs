@@ -31,7 +31,7 @@ mod undo;
 mod version;
 
 pub use chain::{ContinueAsNew, ContinuedAsNew, IdConflictPolicy, IdPolicies, IdReusePolicy, Initiator, RunChain};
-pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
+pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, WATCH_ACTIVITY, WatchedRun};
 pub use child_workflow::{ChildEnd, ChildEvent, ChildWorkflowFailure, ParentClosePolicy, ParentRun, StartChild};
 pub use command::{Command, ScheduleActivity, WaitStep};
 pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};

@@ -18,6 +18,7 @@
 //! that is stuck is waited for: somebody has been told about the child.
 
 mod asking;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -30,7 +31,7 @@ use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 use crate::machine::{PendingActivity, RunState};
 use crate::model::{
     ActivityRole, ActivityType, AttemptOutcome, Failure, IdPolicies, Input, Outcome, ParentRun, Payload, RequestId,
-    RunId, StartRun, Undo, WorkflowId, WorkflowType,
+    RunId, StartRun, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
 };
 use crate::sdk::{ActivityInfo, CancelFlag};
 
@@ -51,6 +52,8 @@ const UNDO: &str = "/undo";
 pub(super) enum Errand {
     Run,
     Undo,
+    /// Only wait for its end.
+    Watch,
 }
 
 impl Errand {
@@ -59,6 +62,7 @@ impl Errand {
         match activity_type.as_str() {
             SAGA_ACTIVITY => Some(Errand::Run),
             SAGA_UNDO_ACTIVITY => Some(Errand::Undo),
+            WATCH_ACTIVITY => Some(Errand::Watch),
             _ => None,
         }
     }
@@ -130,6 +134,7 @@ pub(super) async fn attend(shared: &Arc<Shared>, order: ChildOrder, cancel: Canc
         match attendant.order.errand {
             Errand::Run => attendant.run(&cancel).await,
             Errand::Undo => attendant.undo().await,
+            Errand::Watch => attendant.watch(&cancel).await,
         }
     };
     tokio::select! {

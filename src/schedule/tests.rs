@@ -1,9 +1,9 @@
-//! The times of specifications as tables. Must not live here: starting runs.
+//! The times of specifications as tables, and schedules through whole months. Must not live here: starting runs.
 
 use std::time::Duration;
 
 use super::*;
-use crate::model::Timestamp;
+use crate::model::{Timestamp, limits};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -193,17 +193,231 @@ fn jitter_is_always_the_same_and_never_reaches_the_next_time() {
     );
 }
 
+fn state(schedule: Schedule, now: &str) -> ScheduleState {
+    ScheduleState::new("report", schedule, at(now)).unwrap()
+}
+
+/// What is to be done, in short: `+id` start and watch, `*id` only start, `~id` cancel, `!id` terminate.
+fn short(steps: Vec<Step>) -> String {
+    let name = |id: &str| {
+        id.strip_prefix("report-")
+            .unwrap_or(id)
+            .replace("2026-01-", "")
+            .replace(":00:00Z", "")
+    };
+    let steps = steps.into_iter().map(|step| match step {
+        Step::Start { due, watched: true } => format!("+{}", name(&due.workflow_id)),
+        Step::Start { due, watched: false } => format!("*{}", name(&due.workflow_id)),
+        Step::Cancel(id) => format!("~{}", name(&id)),
+        Step::Terminate(id) => format!("!{}", name(&id)),
+    });
+    steps.collect::<Vec<_>>().join(" ")
+}
+
+/// Three times, of which the first run ends only after the third; then each run that was begun ends.
 #[test]
-fn a_month_of_work_days_and_a_specification_as_a_value() {
-    let spec = cron("0 9 * * MON-FRI")
-        .time_zone("Europe/Berlin")
-        .ending_at(at("2026-01-31T00:00:00Z"));
-    let days = next(&spec, "2026-01-01T00:00:00Z", 100);
-    assert_eq!(days.len(), 22);
+fn the_overlap_policies() {
+    use OverlapPolicy as P;
+    for (overlap, expected, skipped) in [
+        (P::Skip, ["+01T01", "", "", ""], 2),
+        (P::BufferOne, ["+01T01", "", "", "+01T02"], 1),
+        (P::BufferAll, ["+01T01", "", "", "+01T02 +01T03"], 0),
+        (P::CancelOther, ["+01T01", "~01T01", "", "+01T03"], 1),
+        (P::TerminateOther, ["+01T01", "!01T01", "", "+01T03"], 1),
+        (P::AllowAll, ["*01T01", "*01T02", "*01T03", ""], 0),
+    ] {
+        let schedule = Schedule {
+            overlap,
+            ..Schedule::new(cron("@hourly"))
+        };
+        let mut state = state(schedule, "2026-01-01T00:10:00Z");
+        let mut seen = Vec::new();
+        for hour in ["01", "02", "03"] {
+            let now = at(&format!("2026-01-01T{hour}:00:00Z"));
+            assert!(state.wake().is_none_or(|wake| wake == now), "{overlap:?}");
+            seen.push(short(state.advance(now).unwrap()));
+        }
+        let mut ends = Vec::new();
+        while let Some(running) = state.running().map(str::to_owned) {
+            ends.extend(state.ended(&running, Ended::Well, at("2026-01-01T03:30:00Z")).unwrap());
+        }
+        seen.push(short(ends));
+        assert_eq!(seen, expected, "{overlap:?}");
+        assert_eq!(state.counts().1, skipped, "{overlap:?}");
+    }
+}
+
+#[test]
+fn a_month_of_work_days_starts_each_run_once() {
+    let spec = cron("0 9 * * MON-FRI").time_zone("Europe/Berlin");
+    let mut state = state(Schedule::new(spec), "2026-01-01T00:00:00Z");
+    let mut started = Vec::new();
+    while let Some(wake) = state.wake().filter(|wake| *wake < at("2026-02-01T00:00:00Z")) {
+        for step in state.advance(wake).unwrap() {
+            let Step::Start { due, watched: true } = step else {
+                panic!("{step:?}");
+            };
+            assert_eq!(due.nominal, wake);
+            state.ended(&due.workflow_id, Ended::Well, wake.after(HOUR)).unwrap();
+            started.push(due.workflow_id);
+        }
+        // Written down and read again, as between two runs of its workflow.
+        let text = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<ScheduleState>(&text).unwrap(), state);
+    }
+    assert_eq!(started.len(), 22);
     assert_eq!(
-        (&*days[0], &*days[21]),
-        ("2026-01-01T08:00:00Z", "2026-01-30T08:00:00Z")
+        (&*started[0], &*started[21]),
+        ("report-2026-01-01T08:00:00Z", "report-2026-01-30T08:00:00Z")
     );
-    let text = serde_json::to_string(&spec).unwrap();
-    assert_eq!(serde_json::from_str::<ScheduleSpec>(&text).unwrap(), spec);
+    assert_eq!(state.recent().count(), limits::SCHEDULE_RECENT_MAX);
+    assert_eq!(state.counts(), (22, 0, 0));
+}
+
+#[test]
+fn after_an_outage_what_is_not_too_old_is_caught_up_with() {
+    let schedule = |overlap| Schedule {
+        overlap,
+        catchup_window: HOUR * 3,
+        ..Schedule::new(cron("@hourly"))
+    };
+    let mut late = state(schedule(OverlapPolicy::AllowAll), "2026-01-01T00:10:00Z");
+    let steps = late.advance(at("2026-01-01T09:30:00Z")).unwrap();
+    assert_eq!(short(steps), "*01T07 *01T08 *01T09");
+    assert_eq!(late.counts(), (3, 0, 6));
+    let mut late = state(schedule(OverlapPolicy::BufferOne), "2026-01-01T00:10:00Z");
+    assert_eq!(short(late.advance(at("2026-01-01T09:30:00Z")).unwrap()), "+01T07");
+    assert_eq!((late.waiting(), late.counts()), (1, (1, 1, 6)));
+
+    // Very long: in several bites.
+    let often = Schedule::new(ScheduleSpec::new().every(Duration::from_secs(1)));
+    let mut late = state(often, "2026-01-01T00:00:00Z");
+    let now = at("2026-01-01T01:00:00Z");
+    let mut bites = 0;
+    while let Some(wake) = late.wake().filter(|wake| *wake <= now) {
+        late.advance(now).unwrap();
+        assert!(late.wake().is_none_or(|next| next > wake));
+        bites += 1;
+        if bites == 1 {
+            // Nobody has to look at the others while the first one runs.
+            assert_eq!(late.wake(), None);
+        }
+    }
+    assert_eq!(
+        (bites, late.counts()),
+        (1, (1, limits::SCHEDULE_TIMES_AT_ONCE as u64 - 1, 0))
+    );
+    let running = late.running().unwrap().to_owned();
+    assert_eq!(late.ended(&running, Ended::Well, now).unwrap(), []);
+    assert_eq!(late.wake(), Some(now.after(Duration::from_secs(1))));
+}
+
+#[test]
+fn pausing_a_failure_a_limit_and_what_people_ask_for() {
+    let schedule = Schedule {
+        pause_on_failure: true,
+        remaining: Some(3),
+        ..Schedule::new(cron("@hourly"))
+    };
+    let mut state = state(schedule, "2026-01-01T00:10:00Z");
+    assert_eq!(short(state.advance(at("2026-01-01T01:00:00Z")).unwrap()), "+01T01");
+    let failed = state.ended("report-2026-01-01T01:00:00Z", Ended::Failed, at("2026-01-01T01:10:00Z"));
+    assert_eq!(failed.unwrap(), []);
+    assert!(state.schedule().paused && state.schedule().note.contains("T01:00:00Z\" failed"));
+    assert_eq!(state.wake(), None);
+    // Paused or not, people may ask; the same time may be asked for twice.
+    let now = at("2026-01-01T05:20:00Z");
+    let wanted = (at("2026-01-01T02:00:00Z"), at("2026-01-01T04:00:00Z"));
+    let all = Some(OverlapPolicy::AllowAll);
+    assert_eq!(
+        short(state.backfill(wanted, all, now).unwrap().unwrap()),
+        "*01T02-2 *01T03-3 *01T04-4"
+    );
+    assert_eq!(
+        short(state.backfill(wanted, all, now).unwrap().unwrap()),
+        "*01T02-5 *01T03-6 *01T04-7"
+    );
+    assert_eq!(short(state.trigger(None, now)), "+01T05:20:00Z-8");
+    assert_eq!(short(state.trigger(None, now)), "", "the other one is running");
+    assert_eq!(
+        state.ended("report-2026-01-01T05:20:00Z-8", Ended::Well, now).unwrap(),
+        []
+    );
+    let too_many = (at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"));
+    assert_eq!(state.backfill(too_many, all, now).unwrap(), None);
+
+    // What passed while it was paused is not caught up with.
+    state.unpause("mended", now);
+    assert_eq!(state.wake(), Some(at("2026-01-01T06:00:00Z")));
+    assert_eq!(
+        state.upcoming(now, 2),
+        [at("2026-01-01T06:00:00Z"), at("2026-01-01T07:00:00Z")]
+    );
+    assert_eq!(short(state.advance(at("2026-01-01T06:00:00Z")).unwrap()), "+01T06");
+    let ended = state.ended("report-2026-01-01T06:00:00Z", Ended::Well, at("2026-01-01T06:30:00Z"));
+    assert_eq!(ended.unwrap(), []);
+    assert_eq!(short(state.advance(at("2026-01-01T07:00:00Z")).unwrap()), "+01T07");
+    assert_eq!(state.wake(), None, "three by the times, and no more");
+    let daily = Schedule::new(cron("@daily"));
+    let ended = state.ended("report-2026-01-01T07:00:00Z", Ended::Well, at("2026-01-01T07:20:00Z"));
+    assert_eq!((ended.unwrap(), state.wake()), (Vec::new(), None));
+    state.update(None, daily, at("2026-01-01T07:30:00Z")).unwrap();
+    assert_eq!(state.wake(), Some(at("2026-01-02T00:00:00Z")));
+}
+
+/// What waits was asked for by the times, too: a pause and a limit hold for it as for what comes later.
+#[test]
+fn what_waits_is_not_started_when_the_schedule_is_paused_or_through() {
+    let schedule = |remaining| Schedule {
+        overlap: OverlapPolicy::BufferAll,
+        remaining,
+        ..Schedule::new(cron("@hourly"))
+    };
+    let mut limited = state(schedule(Some(2)), "2026-01-01T00:10:00Z");
+    let late = at("2026-01-01T05:00:00Z");
+    assert_eq!(short(limited.advance(late).unwrap()), "+01T01");
+    assert_eq!((limited.waiting(), limited.schedule().remaining), (4, Some(1)));
+    let first = limited.ended("report-2026-01-01T01:00:00Z", Ended::Well, late);
+    assert_eq!(short(first.unwrap()), "+01T02");
+    let second = limited.ended("report-2026-01-01T02:00:00Z", Ended::Well, late);
+    assert_eq!(second.unwrap(), []);
+    assert_eq!((limited.waiting(), limited.counts()), (0, (2, 3, 0)));
+
+    let mut paused = state(schedule(None), "2026-01-01T00:10:00Z");
+    paused.advance(late).unwrap();
+    assert_eq!(paused.trigger(None, late), []);
+    paused.pause("holidays");
+    let next = paused.ended("report-2026-01-01T01:00:00Z", Ended::Well, late);
+    assert_eq!(
+        short(next.unwrap()),
+        "+01T05-6",
+        "what a person asked for is started all the same"
+    );
+    assert_eq!((paused.waiting(), paused.counts()), (0, (2, 4, 0)));
+}
+
+#[test]
+fn a_timer_that_is_a_little_late_misses_nothing_and_times_within_a_second_have_names_of_their_own() {
+    let spec = ScheduleSpec::new()
+        .every(Duration::from_millis(1_500))
+        .every(Duration::from_secs(1));
+    let schedule = Schedule {
+        overlap: OverlapPolicy::AllowAll,
+        catchup_window: Duration::ZERO,
+        ..Schedule::new(spec)
+    };
+    let mut state = state(schedule, "2026-01-01T00:00:00Z");
+    let steps = state.advance(at("2026-01-01T00:00:02.25Z")).unwrap();
+    let started = steps.iter().map(|step| match step {
+        Step::Start { due, .. } => due.workflow_id.as_str(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(
+        started.collect::<Vec<_>>(),
+        [
+            "report-2026-01-01T00:00:01Z",
+            "report-2026-01-01T00:00:01.500000Z",
+            "report-2026-01-01T00:00:02Z"
+        ]
+    );
 }

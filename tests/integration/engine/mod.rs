@@ -28,6 +28,7 @@ mod passive;
 mod programs;
 mod queries;
 mod requests;
+mod schedules;
 mod several_runs;
 mod sizes;
 mod time;

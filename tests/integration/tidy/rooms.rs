@@ -21,6 +21,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "model",
             "definition",
             "machine",
+            "schedule",
             "store",
             "sdk",
             "runtime",

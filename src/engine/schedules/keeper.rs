@@ -1,0 +1,313 @@
+//! The workflow that keeps a schedule: it sleeps until the next time, starts runs, hears of the ends of those that others wait for,
+//! and continues as a new run when its history has become long. Must not live here: what is started when (`schedule`), or what it
+//! does through the engine (`errands`).
+//!
+//! Its code is in the journals of those who have schedules: what it decides is changed only behind `patched`.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Failure, Payload, RunStatus, Timestamp, WATCH_ACTIVITY, WatchedRun, limits};
+use crate::schedule::{Ended, OverlapPolicy, Schedule, ScheduleState, SpecError, Step};
+use crate::sdk::{Workflow, WorkflowContext, WorkflowState};
+
+use super::errands::{NEXT_IS_DUE, Order, START_ACTIVITY, TERMINATE_ACTIVITY};
+use super::{SCHEDULE_WORKFLOW, ScheduleAction, ScheduleDescription};
+
+/// How many of the next times are shown.
+const UPCOMING: usize = 10;
+
+/// Times that are long past are dealt with in several turns, so that others have theirs.
+const BREATH: Duration = Duration::from_millis(1);
+
+/// What one run hands to the next.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Memory {
+    state: ScheduleState,
+    action: ScheduleAction,
+    problem: Option<String>,
+    /// The run that others wait for, as it was started.
+    watched: Option<WatchedRun>,
+}
+
+impl Memory {
+    pub(super) fn new(state: ScheduleState, action: ScheduleAction) -> Self {
+        Self {
+            state,
+            action,
+            problem: None,
+            watched: None,
+        }
+    }
+}
+
+/// The memory, and what has come up.
+struct Desk {
+    memory: Memory,
+    todo: VecDeque<Step>,
+    /// Somebody has changed something: when it is to be woken may be another time.
+    touched: bool,
+    deleted: bool,
+}
+
+impl Desk {
+    fn add(&mut self, steps: Result<Vec<Step>, SpecError>) -> Result<(), Failure> {
+        self.touched = true;
+        self.todo.extend(steps.map_err(|error| wrong_times(&error))?);
+        Ok(())
+    }
+}
+
+/// What a wait ended with.
+enum Woken {
+    Touched(Result<(), Failure>),
+    Time(Result<(), Failure>),
+    Ended(Result<String, Failure>),
+}
+
+/// The end of the run that others wait for: its status.
+type End = LocalBoxFuture<'static, Result<String, Failure>>;
+
+pub(super) struct Keeper;
+
+impl Workflow for Keeper {
+    fn start(&self, cx: WorkflowContext, input: Payload) -> LocalBoxFuture<'static, Result<Payload, Failure>> {
+        async move {
+            keep(cx, input.to()?).await?;
+            Ok(Payload::null())
+        }
+        .boxed_local()
+    }
+}
+
+async fn keep(cx: WorkflowContext, memory: Memory) -> Result<(), Failure> {
+    let desk = cx.state(Desk {
+        memory,
+        todo: VecDeque::new(),
+        touched: false,
+        deleted: false,
+    });
+    take_requests(&cx, &desk)?;
+    let mut end: Option<End> = None;
+    loop {
+        let now = cx.now();
+        desk.change(|desk| {
+            let steps = desk.memory.state.advance(now);
+            desk.add(steps)
+        })?;
+        while let Some(step) = desk.change(|desk| desk.todo.pop_front()) {
+            carry_out(&cx, &desk, step).await?;
+        }
+        if desk.read(|desk| desk.deleted) {
+            return Ok(());
+        }
+        // Starting runs has taken time, in which the next time may have come.
+        let passed = cx.now() > now;
+        let is_due = |desk: &Desk| desk.memory.state.wake().is_some_and(|wake| wake <= cx.now());
+        if passed && desk.read(is_due) {
+            continue;
+        }
+        if cx.info().continue_as_new_suggested {
+            // The next run watches the same run: what ended in between is heard of then.
+            let memory = desk.read(|desk| desk.memory.clone());
+            return cx.continue_as_new_by_name(SCHEDULE_WORKFLOW, &memory).await;
+        }
+        if end.is_none() {
+            let watched = desk.read(|desk| desk.memory.watched.clone());
+            end = watched.map(|run| watch(&cx, &run));
+        }
+        desk.change(|desk| desk.touched = false);
+        match wait(&cx, &desk, end.as_mut()).await {
+            Woken::Touched(woken) | Woken::Time(woken) => woken?,
+            Woken::Ended(status) => {
+                end = None;
+                note_end(&cx, &desk, &status)?;
+            }
+        }
+    }
+}
+
+fn watch(cx: &WorkflowContext, run: &WatchedRun) -> End {
+    let end = cx.activity_by_name::<String>(WATCH_ACTIVITY, run);
+    end.start_to_close(limits::CHILD_START_TO_CLOSE).boxed_local()
+}
+
+/// Until somebody asks for something, the next time has come, or the run that others wait for has ended.
+async fn wait(cx: &WorkflowContext, desk: &WorkflowState<Desk>, end: Option<&mut End>) -> Woken {
+    let wake = desk.read(|desk| desk.memory.state.wake());
+    let touched = desk.wait_until(|desk| desk.touched || desk.deleted);
+    let touched: LocalBoxFuture<'_, Woken> = touched.map(Woken::Touched).boxed_local();
+    let time: LocalBoxFuture<'_, Woken> = match wake {
+        Some(wake) => {
+            let sleep = cx.sleep(wake.since(cx.now()).max(BREATH));
+            sleep.map(Woken::Time).boxed_local()
+        }
+        None => pending().boxed_local(),
+    };
+    let ended: LocalBoxFuture<'_, Woken> = match end {
+        Some(end) => end.map(Woken::Ended).boxed_local(),
+        None => pending().boxed_local(),
+    };
+    cx.race_all([touched, ended, time]).await.1
+}
+
+async fn carry_out(cx: &WorkflowContext, desk: &WorkflowState<Desk>, step: Step) -> Result<(), Failure> {
+    match step {
+        Step::Start { due, watched } => {
+            let workflow_id = due.workflow_id;
+            let order = desk.read(|desk| Order {
+                action: desk.memory.action.clone(),
+                workflow_id: workflow_id.clone(),
+            });
+            match cx.activity_by_name::<WatchedRun>(START_ACTIVITY, &order).await {
+                Ok(run) => desk.change(|desk| {
+                    desk.memory.problem = None;
+                    desk.memory.watched = watched.then_some(run).or_else(|| desk.memory.watched.take());
+                }),
+                Err(failure) => {
+                    stop_if_canceled(cx, &failure)?;
+                    not_started(cx, desk, watched.then_some(workflow_id.as_str()), &failure)?;
+                }
+            }
+        }
+        // What cannot be cancelled or terminated any more has ended, and is heard of.
+        Step::Cancel(id) => {
+            if let Err(failure) = cx.external(&id).cancel(NEXT_IS_DUE).await {
+                stop_if_canceled(cx, &failure)?;
+            }
+        }
+        Step::Terminate(id) => {
+            if let Err(failure) = cx.activity_by_name::<()>(TERMINATE_ACTIVITY, &id).await {
+                stop_if_canceled(cx, &failure)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A run that cannot be started is told of, and not tried again: the next one may be.
+fn not_started(
+    cx: &WorkflowContext,
+    desk: &WorkflowState<Desk>,
+    watched: Option<&str>,
+    failure: &Failure,
+) -> Result<(), Failure> {
+    let now = cx.now();
+    desk.change(|desk| {
+        desk.memory.problem = Some(failure.to_string());
+        let Some(workflow_id) = watched else {
+            return Ok(());
+        };
+        let steps = desk.memory.state.ended(workflow_id, Ended::Well, now);
+        desk.add(steps)
+    })
+}
+
+fn note_end(cx: &WorkflowContext, desk: &WorkflowState<Desk>, status: &Result<String, Failure>) -> Result<(), Failure> {
+    let failed = [RunStatus::Failed, RunStatus::Amended, RunStatus::TimedOut];
+    let how = match status {
+        Ok(status) if failed.iter().any(|failed| failed.as_str() == status) => Ended::Failed,
+        Ok(_) => Ended::Well,
+        Err(failure) => {
+            stop_if_canceled(cx, failure)?;
+            desk.change(|desk| desk.memory.problem = Some(failure.to_string()));
+            Ended::Failed
+        }
+    };
+    let now = cx.now();
+    desk.change(|desk| {
+        let Some(run) = desk.memory.watched.take() else {
+            return Ok(());
+        };
+        let steps = desk.memory.state.ended(&run.workflow_id, how, now);
+        desk.add(steps)
+    })
+}
+
+/// Somebody has cancelled the schedule itself.
+fn stop_if_canceled(cx: &WorkflowContext, failure: &Failure) -> Result<(), Failure> {
+    match cx.is_cancel_requested() {
+        true => Err(failure.clone()),
+        false => Ok(()),
+    }
+}
+
+/// The requests of `Schedules`.
+fn take_requests(cx: &WorkflowContext, desk: &WorkflowState<Desk>) -> Result<(), Failure> {
+    let now = || {
+        let cx = cx.clone();
+        move || cx.now()
+    };
+    desk.on_update("pause", |desk: &mut Desk, note: String| {
+        desk.memory.state.pause(note);
+        desk.add(Ok(Vec::new()))
+    })?;
+    let at = now();
+    desk.on_update("unpause", move |desk: &mut Desk, note: String| {
+        desk.memory.state.unpause(note, at());
+        desk.add(Ok(Vec::new()))
+    })?;
+    let at = now();
+    desk.on_update("trigger", move |desk: &mut Desk, overlap: Option<OverlapPolicy>| {
+        let steps = desk.memory.state.trigger(overlap, at());
+        desk.add(Ok(steps))
+    })?;
+    let at = now();
+    desk.on_update(
+        "backfill",
+        move |desk: &mut Desk, (from, to, overlap): (i64, i64, Option<OverlapPolicy>)| {
+            let range = (Timestamp::from_micros(from), Timestamp::from_micros(to));
+            let steps = desk
+                .memory
+                .state
+                .backfill(range, overlap, at())
+                .map_err(|error| wrong_times(&error))?;
+            let too_many = || {
+                Failure::non_retryable(
+                    "TooManyTimes",
+                    "a backfill has at most 1,000 times: ask for fewer at once",
+                )
+            };
+            desk.add(Ok(steps.ok_or_else(too_many)?))
+        },
+    )?;
+    let at = now();
+    desk.on_update(
+        "update",
+        move |desk: &mut Desk, (action, schedule): (Option<ScheduleAction>, Schedule)| {
+            let memory = &mut desk.memory;
+            let name = action.as_ref().map(|action| action.workflow_id.clone());
+            memory
+                .state
+                .update(name, schedule, at())
+                .map_err(|error| wrong_times(&error))?;
+            if let Some(action) = action {
+                memory.action = action;
+            }
+            desk.add(Ok(Vec::new()))
+        },
+    )?;
+    desk.on_update("delete", |desk: &mut Desk, (): ()| {
+        desk.deleted = true;
+        Ok::<(), Failure>(())
+    })?;
+    desk.on_query("describe", |desk: &Desk, now: i64| {
+        let memory = &desk.memory;
+        let upcoming = memory.state.upcoming(Timestamp::from_micros(now), UPCOMING);
+        ScheduleDescription {
+            state: memory.state.clone(),
+            action: memory.action.clone(),
+            problem: memory.problem.clone(),
+            upcoming: upcoming.into_iter().map(Timestamp::as_micros).collect(),
+        }
+    })
+}
+
+fn wrong_times(error: &SpecError) -> Failure {
+    Failure::non_retryable("WrongTimes", error.to_string())
+}

@@ -1,0 +1,288 @@
+//! Schedules as users see them: created, looked at, changed, paused, asked for a run, deleted. Must not live here: what a schedule
+//! decides (`schedule`), or the workflow that keeps it (`keeper`).
+
+mod errands;
+mod keeper;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{IdReusePolicy, Payload, PayloadError, RunStatus, Timestamp, ToPayload, WorkflowId, WorkflowType};
+use crate::schedule::{OverlapPolicy, RecentAction, Schedule, ScheduleState};
+use crate::sdk::{WorkflowDefinition, WorkflowFunction};
+use crate::store::ListQuery;
+
+use super::{Amends, Error, UpdateError};
+
+pub(super) use self::errands::{Link, definitions};
+
+/// What the workflow ids of schedules begin with.
+const PREFIX: &str = "amends.schedule:";
+
+/// The type of the workflow that keeps a schedule.
+pub(super) const SCHEDULE_WORKFLOW: &str = "amends.schedule";
+
+/// Schedules are listed a page at a time.
+const PAGE: usize = 500;
+
+/// What a schedule starts, again and again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScheduleAction {
+    /// The workflow's type, or the definition's.
+    pub workflow_type: String,
+    /// What the runs' workflow ids begin with; the time that a run stands for follows.
+    pub workflow_id: String,
+    /// The runs' input.
+    pub input: Value,
+}
+
+impl ScheduleAction {
+    /// Runs of a workflow function; their workflow ids are `workflow_id` and a time: `report-2026-11-27T09:00:00Z`.
+    ///
+    /// # Errors
+    /// When the function has no name that a workflow could have, or the input is not JSON or too large.
+    pub fn of<M, F>(function: &F, workflow_id: impl Into<String>, input: &F::Input) -> Result<Self, Error>
+    where
+        F: WorkflowFunction<M>,
+        F::Input: ToPayload,
+    {
+        let workflow_type = WorkflowDefinition::type_of(function).map_err(|error| Error::Registry(vec![error]))?;
+        Ok(Self {
+            workflow_type: workflow_type.to_string(),
+            workflow_id: workflow_id.into(),
+            input: Payload::of(input)?.to()?,
+        })
+    }
+
+    /// Its names can be names, and leave room for the time and the number that follow.
+    fn check(&self) -> Result<(), Error> {
+        WorkflowType::new(&self.workflow_type)?;
+        WorkflowId::new(format!("{}-0000-00-00T00:00:00.000000Z-{}", self.workflow_id, u64::MAX))?;
+        Ok(())
+    }
+
+    /// Runs of a definition, or of a workflow that is known by its name only.
+    #[must_use]
+    pub fn by_name(workflow_type: impl Into<String>, workflow_id: impl Into<String>, input: Value) -> Self {
+        Self {
+            workflow_type: workflow_type.into(),
+            workflow_id: workflow_id.into(),
+            input,
+        }
+    }
+}
+
+/// How a schedule stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScheduleDescription {
+    /// The times and policies, and how far they have come.
+    pub state: ScheduleState,
+    /// What is started.
+    pub action: ScheduleAction,
+    /// Why the last run could not be started, if it could not.
+    pub problem: Option<String>,
+    upcoming: Vec<i64>,
+}
+
+impl ScheduleDescription {
+    /// The next times, at most ten.
+    pub fn upcoming(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        self.upcoming.iter().copied().map(Timestamp::from_micros)
+    }
+
+    /// The last runs that were started, oldest first.
+    pub fn recent(&self) -> impl Iterator<Item = &RecentAction> {
+        self.state.recent()
+    }
+}
+
+/// The schedules of an engine: what starts runs again and again. They are durable, and go on when the engine does.
+///
+/// ```
+/// use amends::engine::ScheduleAction;
+/// use amends::schedule::{Schedule, ScheduleSpec};
+/// use amends::{Amends, Failure, WorkflowContext};
+///
+/// async fn report(_cx: WorkflowContext, customer: String) -> Result<(), Failure> { Ok(()) }
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let amends = Amends::builder().memory().workflow(report).start().await?;
+/// let spec = ScheduleSpec::new().cron("0 9 * * MON-FRI")?.time_zone("Europe/Berlin");
+/// let action = ScheduleAction::of(&report, "report", &"ada".to_owned())?;
+/// amends.schedules().create("reports", action, Schedule::new(spec)).await?;
+/// amends.schedules().trigger("reports", None).await?;
+/// let described = amends.schedules().describe("reports").await?;
+/// assert_eq!(described.upcoming().count(), 10);
+/// amends.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Schedules {
+    engine: Amends,
+}
+
+impl Amends {
+    /// What starts runs again and again.
+    #[must_use]
+    pub fn schedules(&self) -> Schedules {
+        Schedules { engine: self.clone() }
+    }
+}
+
+impl Schedules {
+    /// Begins a schedule. It is durable when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Schedule`] when its times are wrong, [`Error::AlreadyStarted`] when there is one with this id, [`Error::Id`] when
+    /// its names cannot be names, or are too long for a time to follow.
+    pub async fn create(&self, id: &str, action: ScheduleAction, schedule: Schedule) -> Result<(), Error> {
+        action.check()?;
+        let state = ScheduleState::new(&action.workflow_id, schedule, self.now())?;
+        let memory = keeper::Memory::new(state, action);
+        let keeper = self
+            .engine
+            .workflow_by_name(SCHEDULE_WORKFLOW)
+            .id(workflow_id(id)?.as_str());
+        let keeper = keeper.id_reuse_policy(IdReusePolicy::AllowDuplicate);
+        keeper
+            .start(&serde_json::to_value(memory).map_err(PayloadError::Encode)?)
+            .await?;
+        Ok(())
+    }
+
+    /// How a schedule stands.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub async fn describe(&self, id: &str) -> Result<ScheduleDescription, Error> {
+        let (id, now) = (self.existing(id)?, self.now().as_micros());
+        self.engine.client().query(id.as_str(), "describe", &now).await
+    }
+
+    /// The ids of all schedules that were not deleted.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn list(&self) -> Result<Vec<String>, Error> {
+        let mut query = ListQuery {
+            workflow_type: Some(WorkflowType::from_trusted(SCHEDULE_WORKFLOW)),
+            statuses: RunStatus::ALL
+                .into_iter()
+                .filter(|status| !status.is_closed())
+                .collect(),
+            limit: PAGE,
+            ..ListQuery::default()
+        };
+        let mut ids = Vec::new();
+        loop {
+            let page = self.engine.client().list(&query).await?;
+            ids.extend(page.iter().filter_map(|head| {
+                let id = head.workflow_id.as_str();
+                id.strip_prefix(PREFIX).map(str::to_owned)
+            }));
+            match page.last() {
+                Some(last) => query.before = Some(last.run_id),
+                None => break,
+            }
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// Gives a schedule other times and policies, and another action if one is given: all of them, so begin with those that
+    /// [`describe`](Self::describe) shows. What is running or waiting stays.
+    ///
+    /// # Errors
+    /// [`Error::Schedule`] when its times are wrong; when there is no such schedule.
+    pub async fn update(
+        &self,
+        id: &str,
+        action: Option<ScheduleAction>,
+        schedule: Schedule,
+    ) -> Result<(), UpdateError> {
+        schedule.spec.times().map_err(Error::from)?;
+        action.iter().try_for_each(ScheduleAction::check)?;
+        self.ask(id, "update", &(action, schedule)).await
+    }
+
+    /// Starts nothing more by the times, until it is unpaused. The note says why.
+    ///
+    /// # Errors
+    /// When there is no such schedule.
+    pub async fn pause(&self, id: &str, note: &str) -> Result<(), UpdateError> {
+        self.ask(id, "pause", note).await
+    }
+
+    /// Goes on with the times from now on.
+    ///
+    /// # Errors
+    /// When there is no such schedule.
+    pub async fn unpause(&self, id: &str, note: &str) -> Result<(), UpdateError> {
+        self.ask(id, "unpause", note).await
+    }
+
+    /// Starts a run now, paused or not; by the schedule's overlap policy, unless one is given.
+    ///
+    /// # Errors
+    /// When there is no such schedule.
+    pub async fn trigger(&self, id: &str, overlap: Option<OverlapPolicy>) -> Result<(), UpdateError> {
+        self.ask(id, "trigger", &overlap).await
+    }
+
+    /// Starts the runs of all times from `from` to `to`, both included, as if it were then. By the schedule's overlap policy,
+    /// unless one is given: with the usual `Skip` only the first one is started, so say `BufferAll` (one after the other) or
+    /// `AllowAll` (all at once).
+    ///
+    /// # Errors
+    /// When there is no such schedule, or there are more than 1,000 times.
+    pub async fn backfill(
+        &self,
+        id: &str,
+        from: Timestamp,
+        to: Timestamp,
+        overlap: Option<OverlapPolicy>,
+    ) -> Result<(), UpdateError> {
+        self.ask(id, "backfill", &(from.as_micros(), to.as_micros(), overlap))
+            .await
+    }
+
+    /// Ends a schedule. Runs that it started go on.
+    ///
+    /// # Errors
+    /// When there is no such schedule.
+    pub async fn delete(&self, id: &str) -> Result<(), UpdateError> {
+        self.ask(id, "delete", &()).await
+    }
+
+    async fn ask<T: ToPayload + ?Sized>(&self, id: &str, name: &str, input: &T) -> Result<(), UpdateError> {
+        let id = self.existing(id)?;
+        self.engine.client().update(id.as_str(), name, input).await
+    }
+
+    /// The workflow id of a schedule that was not deleted.
+    fn existing(&self, id: &str) -> Result<WorkflowId, Error> {
+        let id = workflow_id(id)?;
+        let head = self.engine.runtime().store()?.find(&id)?;
+        // One that has continued is there, as the next run.
+        let is_there = |status: RunStatus| !status.is_closed() || status == RunStatus::ContinuedAsNew;
+        match head.is_some_and(|head| is_there(head.status)) {
+            true => Ok(id),
+            false => Err(Error::NotFound(id)),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.engine.runtime().clock().now()
+    }
+}
+
+impl std::fmt::Debug for Schedules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Schedules").finish_non_exhaustive()
+    }
+}
+
+fn workflow_id(id: &str) -> Result<WorkflowId, Error> {
+    Ok(WorkflowId::new(format!("{PREFIX}{id}"))?)
+}
