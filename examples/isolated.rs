@@ -15,6 +15,7 @@ use amends::{ActivityContext, Amends, Failure, ResultError, RetryPolicy, Workflo
 
 /// Takes the processor for a while, and says how far it has come.
 #[amends::activity(isolated, start_to_close = "1m")]
+#[expect(clippy::needless_pass_by_value, reason = "an activity owns what it is given")]
 fn count_primes(cx: ActivityContext, below: u32) -> Result<u32, Failure> {
     let mut primes = 0;
     for number in 2..below {
@@ -40,6 +41,7 @@ fn loop_for_ever(_cx: ActivityContext) -> Result<(), Failure> {
 
 /// Native code that gives up. What it says before is in the failure.
 #[amends::activity(isolated, retry(max_attempts = 2, initial_interval = "10ms"))]
+#[expect(clippy::needless_pass_by_value, reason = "an activity owns what it is given")]
 fn abort(cx: ActivityContext) -> Result<u32, Failure> {
     match cx.info().attempt {
         1 => {

@@ -44,6 +44,7 @@ async fn introduce(cx: ActivityContext, name: String) -> Result<Value, Failure> 
     Ok(json!({"pid": std::process::id(), "name": name, "key": key, "shared": shared.unwrap_or_default()}))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "an activity owns what it is given")]
 #[amends::activity(isolated)]
 fn misbehave(cx: ActivityContext, how: String) -> Result<u32, Failure> {
     match (how.as_str(), cx.info().attempt) {
@@ -83,6 +84,7 @@ fn take_memory() -> Failure {
     Failure::new("Enough", format!("{}", memory.capacity()))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "an activity owns what it is given")]
 #[amends::activity(isolated, heartbeat = "10s", start_to_close = "1h")]
 fn spin(cx: ActivityContext, polite: bool) -> Result<(), Failure> {
     cx.heartbeat(&json!({"pid": std::process::id()}))?;
