@@ -183,7 +183,7 @@ impl Error {
             Error::Store(store::Error::Format { .. }) => 22,
             Error::Store(store::Error::Corrupt { .. }) => 23,
             Error::Store(store::Error::Full(_)) => 24,
-            Error::Store(store::Error::Codec { .. }) => 40,
+            Error::Store(store::Error::Codec { .. }) => 42,
             Error::Store(_) => 25,
         })
     }

@@ -145,7 +145,8 @@ impl RunState {
         activity.since_turn = turn;
         activity.stuck = false;
         activity.held = None;
-        activity.ambiguous = None;
+        // Of a step that was found out about, the last failure may be the verification's: it says nothing of the step.
+        activity.may_have_applied |= activity.ambiguous.take().is_some();
         activity.may_have_applied |= activity
             .last_failure
             .as_ref()

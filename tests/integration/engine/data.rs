@@ -249,7 +249,7 @@ fn nothing_of_what_is_said_is_stored_in_clear_text_and_a_key_is_rotated() {
                 matches!(error, Error::Store(amends::store::Error::Codec { .. })),
                 "{error:?}"
             );
-            assert_eq!(error.code().to_string(), "E0040");
+            assert_eq!(error.code().to_string(), "E0042");
             let described = amends.client().describe("ends").await.unwrap();
             assert_eq!(described.status, RunStatus::Running);
             amends.shutdown(SECOND).await;

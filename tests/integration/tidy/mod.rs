@@ -194,6 +194,17 @@ fn every_error_code_is_explained() {
             .collect()
     };
     let read = |path: &str| std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let rows: Vec<String> = read("docs/errors.md")
+        .lines()
+        .filter(|line| line.starts_with("| E"))
+        .map(str::to_owned)
+        .collect();
+    let mut numbers: Vec<&str> = rows.iter().filter_map(|row| row.split('|').nth(1)).collect();
+    numbers.dedup();
+    assert!(
+        numbers.len() == rows.len() && numbers.is_sorted(),
+        "docs/errors.md: one row for each code, in order"
+    );
     let given = codes(&read("src/engine/error.rs"), "=> ", ',');
     let explained = codes(&read("docs/errors.md"), "\n| E", '|');
     assert!(given.len() > 10, "the codes were not found: {given:?}");
