@@ -11,7 +11,7 @@ use super::error::QuerySyntaxError;
 use super::evaluate::{Comparison, Condition, Filter, Literal, Test};
 use super::order::Order;
 use super::parser::parse;
-use super::syntax::{At, Expression, Predicate, Sign, Written};
+use super::syntax::{At, Expression, Predicate, Written};
 
 /// The search attributes that a query may name.
 #[derive(Clone, Debug, Default)]
@@ -136,7 +136,7 @@ impl Check<'_> {
                 Test::In(values.collect::<Result<_, _>>()?)
             }
             Predicate::Between(lower, upper) => {
-                let sign = Sign::GreaterOrEqual;
+                let sign = Comparison::GreaterOrEqual;
                 self.comparison(
                     attribute,
                     &At {
@@ -159,22 +159,15 @@ impl Check<'_> {
         })
     }
 
-    fn comparison(&self, attribute: &Attribute, sign: &At<Sign>) -> Result<Comparison, QuerySyntaxError> {
+    fn comparison(&self, attribute: &Attribute, sign: &At<Comparison>) -> Result<Comparison, QuerySyntaxError> {
         use SearchAttributeType as T;
-        let comparison = match sign.what {
-            Sign::Equal => return Ok(Comparison::Equal),
-            Sign::NotEqual => return Ok(Comparison::NotEqual),
-            Sign::Greater => Comparison::Greater,
-            Sign::GreaterOrEqual => Comparison::GreaterOrEqual,
-            Sign::Less => Comparison::Less,
-            Sign::LessOrEqual => Comparison::LessOrEqual,
-        };
+        let needs_order = !matches!(sign.what, Comparison::Equal | Comparison::NotEqual);
         match attribute.kind() {
-            Kind::Status | Kind::Of(T::Bool | T::Text | T::KeywordList) => {
+            Kind::Status | Kind::Of(T::Bool | T::Text | T::KeywordList) if needs_order => {
                 let what = format!("{attribute} has no order: compare it with =, != or IN");
                 Err(self.error(sign.byte, what))
             }
-            _ => Ok(comparison),
+            _ => Ok(sign.what),
         }
     }
 

@@ -12,7 +12,8 @@
 use crate::model::limits;
 
 use super::error::QuerySyntaxError;
-use super::syntax::{At, Expression, Predicate, Sign, Written, WrittenQuery};
+use super::evaluate::Comparison;
+use super::syntax::{At, Expression, Predicate, Written, WrittenQuery};
 use super::tokens::{Placed, Token, tokens};
 
 /// Words that are no names unless they are in backquotes.
@@ -199,17 +200,17 @@ impl Parser<'_> {
         Ok(if not { negated(is) } else { is })
     }
 
-    fn sign(&mut self) -> Option<Sign> {
+    fn sign(&mut self) -> Option<Comparison> {
         let Some(Token::Sign(sign)) = self.token() else {
             return None;
         };
         let sign = match *sign {
-            "=" => Sign::Equal,
-            "!=" | "<>" => Sign::NotEqual,
-            ">" => Sign::Greater,
-            ">=" => Sign::GreaterOrEqual,
-            "<" => Sign::Less,
-            "<=" => Sign::LessOrEqual,
+            "=" => Comparison::Equal,
+            "!=" | "<>" => Comparison::NotEqual,
+            ">" => Comparison::Greater,
+            ">=" => Comparison::GreaterOrEqual,
+            "<" => Comparison::Less,
+            "<=" => Comparison::LessOrEqual,
             _ => return None,
         };
         self.at += 1;

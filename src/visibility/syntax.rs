@@ -1,5 +1,7 @@
 //! A query as it is written: names are not known yet, values have no types. Must not live here: reading it.
 
+use super::evaluate::Comparison;
+
 /// Something at a place in the query.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct At<T> {
@@ -15,19 +17,9 @@ pub(super) enum Written {
     Bool(bool),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sign {
-    Equal,
-    NotEqual,
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Predicate {
-    Compare(At<Sign>, At<Written>),
+    Compare(At<Comparison>, At<Written>),
     In(Vec<At<Written>>),
     Between(At<Written>, At<Written>),
     StartsWith(At<Written>),
