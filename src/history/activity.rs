@@ -11,10 +11,10 @@ use crate::model::{
 };
 
 use super::HistoryError;
+use super::execution::read_task_queue;
 use super::fields::Fields;
 use super::refs::Refs;
 use super::value::{self, put};
-use super::write::read_queue;
 
 /// The field of a header, or of a marker's details, that holds what Temporal has no place for.
 pub(super) const OURS: &str = "amends";
@@ -70,7 +70,7 @@ pub(super) fn read_options(fields: &Fields<'_>) -> Result<ActivityOptions, Histo
             .or(schedule_to_close)
             .unwrap_or(limits::START_TO_CLOSE_DEFAULT),
         heartbeat: fields.limit("heartbeatTimeout")?,
-        task_queue: read_queue(fields)?,
+        task_queue: read_task_queue(fields)?,
         retry: match fields.object("retryPolicy")? {
             Some(policy) => read_retry_policy(&policy)?,
             None => RetryPolicy::default(),

@@ -6,9 +6,9 @@ use crate::model::{Initiator, RunChain};
 
 use super::HistoryError;
 use super::activity::{read_retry_policy, retry_policy};
+use super::execution::run_id;
 use super::failure;
 use super::fields::Fields;
-use super::started::run_id;
 use super::value::{self, put};
 
 const INITIATORS: [(&str, Initiator); 3] = [

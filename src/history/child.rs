@@ -13,10 +13,10 @@ use crate::model::{
 
 use super::HistoryError;
 use super::events::{read_canceled, read_refusal};
+use super::execution::{execution, run_id};
 use super::failure;
 use super::fields::Fields;
 use super::refs::Refs;
-use super::started::run_id;
 use super::value::{self, put};
 
 const POLICIES: [(&str, ParentClosePolicy); 3] = [
@@ -157,9 +157,7 @@ pub(super) fn read(kind: &str, fields: &Fields<'_>, refs: &Refs) -> Result<Optio
 /// Which child failed, as a failure says it.
 pub(super) fn failure_info(child: &ChildWorkflowFailure) -> Value {
     json!({
-        "workflowExecution": {
-            "workflowId": child.workflow_id.as_str(), "runId": child.run_id.map(|run_id| run_id.to_string()),
-        },
+        "workflowExecution": execution(&child.workflow_id, child.run_id),
         "workflowType": {"name": child.workflow_type.as_str()},
         "retryState": "RETRY_STATE_RETRY_POLICY_NOT_SET",
     })

@@ -10,6 +10,7 @@ use crate::model::{
 use super::activity;
 use super::attribute;
 use super::child;
+use super::execution::run_id;
 use super::fields::Fields;
 use super::refs::Refs;
 use super::{AMENDED, HistoryError, LOCAL_MARKER, failure, ours, started, value};
@@ -188,7 +189,7 @@ fn read_message(kind: &str, fields: &Fields<'_>, refs: &Refs) -> Result<Option<E
             let execution = fields.needed("workflowExecution")?;
             E::SignalExternalWorkflowExecutionInitiated(Box::new(ExternalSignal {
                 workflow_id: execution.id("workflowId")?,
-                run_id: started::run_id(&execution, "runId")?,
+                run_id: run_id(&execution, "runId")?,
                 name: fields.id("signalName")?,
                 input: fields.payloads("input")?,
             }))
@@ -197,7 +198,7 @@ fn read_message(kind: &str, fields: &Fields<'_>, refs: &Refs) -> Result<Option<E
             let execution = fields.needed("workflowExecution")?;
             E::RequestCancelExternalWorkflowExecutionInitiated(Box::new(ExternalCancel {
                 workflow_id: execution.id("workflowId")?,
-                run_id: started::run_id(&execution, "runId")?,
+                run_id: run_id(&execution, "runId")?,
                 reason: fields.text("reason")?,
             }))
         }

@@ -19,6 +19,7 @@ mod base64;
 mod chain;
 mod child;
 mod events;
+mod execution;
 mod failure;
 mod fields;
 mod ours;

@@ -11,10 +11,11 @@ use crate::model::{
 
 use super::HistoryError;
 use super::activity::{self, STEP_KINDS, word};
+use super::execution::run_id;
 use super::failure;
 use super::fields::Fields;
 use super::refs::Refs;
-use super::started::{read_choice_kind, run_id};
+use super::started::read_choice_kind;
 use super::value;
 
 const REASONS: [(&str, StuckReason); 6] = [

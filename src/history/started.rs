@@ -11,9 +11,9 @@ use super::HistoryError;
 use super::activity::{OURS, options, ours, read_options};
 use super::attribute;
 use super::chain;
+use super::execution::{execution, read_task_queue, run_id};
 use super::fields::Fields;
 use super::value::{self, put};
-use super::write::read_queue;
 
 /// The workflow id of a history that has none: Temporal's servers before 1.21 did not write it.
 const NAMELESS: &str = "imported";
@@ -43,9 +43,7 @@ pub(super) fn started(started: &RunStarted, task_queue: &Value) -> Value {
         "attempt": 1,
         "firstWorkflowTaskBackoff": "0s",
         "identity": started.identity,
-        "parentWorkflowExecution": started.parent.as_ref().map(|parent| json!({
-            "workflowId": parent.workflow_id.as_str(), "runId": parent.run_id.to_string(),
-        })),
+        "parentWorkflowExecution": started.parent.as_ref().map(|parent| execution(&parent.workflow_id, Some(parent.run_id))),
         "parentInitiatedEventId": started.parent.as_ref().and_then(|parent| Some(parent.initiated?.0.to_string())),
         "searchAttributes": attribute::attributes(&started.search_attributes),
         "memo": attribute::memo(&started.memo),
@@ -73,7 +71,7 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<RunStarted, HistoryError> {
     let initiated = fields.number("parentInitiatedEventId")?;
     let initiated = (initiated > 0).then_some(EventId(initiated));
     Ok(RunStarted {
-        task_queue: read_queue(fields)?,
+        task_queue: read_task_queue(fields)?,
         workflow_id: workflow_id.unwrap_or_else(|| WorkflowId::from_trusted(NAMELESS)),
         run_id: run_id(fields, "originalExecutionRunId")?.unwrap_or(RunId::NIL),
         workflow_type: fields.needed("workflowType")?.id("name")?,
@@ -94,17 +92,6 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<RunStarted, HistoryError> {
         memo: attribute::read_memo(fields, "memo")?,
         chain: chain::read(fields, &of_ours)?.map(Box::new),
     })
-}
-
-pub(super) fn run_id(fields: &Fields<'_>, key: &str) -> Result<Option<RunId>, HistoryError> {
-    let text = fields.text(key)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let parsed = text.parse();
-    parsed
-        .map(Some)
-        .map_err(|_| fields.error(format!("{key}: {text:?} is not a UUID")))
 }
 
 fn read_parent(fields: &Fields<'_>, initiated: Option<EventId>) -> Result<ParentRun, HistoryError> {

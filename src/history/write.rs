@@ -6,19 +6,16 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::{
-    ActivityScheduled, Event, EventAttributes, EventId, LocalActivityEnded, RunId, TaskQueue, VersionMarker,
-    WorkflowId, WorkflowTask,
+    ActivityScheduled, Event, EventAttributes, EventId, LocalActivityEnded, RunId, VersionMarker, WorkflowId,
+    WorkflowTask,
 };
 
 use super::activity::{self, OURS};
 use super::attribute;
 use super::child::Children;
-use super::fields::Fields;
+use super::execution::{execution, task_queue};
 use super::value::{self, put};
-use super::{AMENDED, HistoryError, LOCAL_MARKER, failure, ours, started};
-
-/// The queue that tools see where we name none.
-const TASK_QUEUE: &str = "amends";
+use super::{AMENDED, LOCAL_MARKER, failure, ours, started};
 
 /// Writes event by event; some tell of those before them.
 #[derive(Default)]
@@ -74,7 +71,7 @@ impl Writer {
     fn task(&mut self, event: &Event, task: &WorkflowTask) {
         let identity = &task.identity;
         let (scheduled, begun, completed) = (event.id.0, event.id.0 + 1, event.id.0 + 2);
-        let attributes = json!({"taskQueue": task_queue(), "startToCloseTimeout": "10s", "attempt": 1});
+        let attributes = json!({"taskQueue": task_queue(None), "startToCloseTimeout": "10s", "attempt": 1});
         self.push(scheduled, event, "WorkflowTaskScheduled", attributes);
         let attributes = json!({
             "scheduledEventId": scheduled.to_string(), "identity": identity,
@@ -116,14 +113,14 @@ impl Writer {
             return ("MarkerRecorded", self.marker(attributes.kind(), &details));
         }
         let value = match attributes {
-            E::WorkflowExecutionStarted(started) => started::started(started, &queue(started.task_queue.as_ref())),
+            E::WorkflowExecutionStarted(started) => started::started(started, &task_queue(started.task_queue.as_ref())),
             E::WorkflowExecutionCompleted { result } => self.of_a_task(json!({"result": value::payloads(result)})),
             E::WorkflowExecutionFailed { failure, .. } => self.of_a_task(json!({
                 "failure": failure::failure(failure), "retryState": "RETRY_STATE_RETRY_POLICY_NOT_SET",
             })),
             E::WorkflowExecutionContinuedAsNew(next) => self.of_a_task(json!({
                 "newExecutionRunId": next.new_run_id.to_string(), "input": value::arguments(&next.input),
-                "workflowType": {"name": next.workflow_type.as_str()}, "taskQueue": task_queue(),
+                "workflowType": {"name": next.workflow_type.as_str()}, "taskQueue": task_queue(None),
                 "workflowRunTimeout": value::limit(next.run_timeout), "workflowTaskTimeout": "10s",
                 "initiator": "CONTINUE_AS_NEW_INITIATOR_WORKFLOW",
             })),
@@ -215,7 +212,11 @@ impl Writer {
             "activityType",
             json!({"name": scheduled.activity_type.as_str()}),
         );
-        put(&mut value, "taskQueue", queue(scheduled.options.task_queue.as_ref()));
+        put(
+            &mut value,
+            "taskQueue",
+            task_queue(scheduled.options.task_queue.as_ref()),
+        );
         put(&mut value, "input", value::arguments(&scheduled.input));
         put(&mut value, "header", activity::header(&scheduled.role));
         self.of_a_task(value)
@@ -270,7 +271,7 @@ impl Writer {
                 self.of_a_task(value)
             }
             E::Child(event) => {
-                let (value, of_a_task) = self.children.attributes(event, &task_queue());
+                let (value, of_a_task) = self.children.attributes(event, &task_queue(None));
                 match of_a_task {
                     true => self.of_a_task(value),
                     false => value,
@@ -314,26 +315,6 @@ fn is_amended(attributes: &EventAttributes) -> bool {
             | E::WorkflowExecutionCanceled { amended: true, .. }
             | E::WorkflowExecutionTimedOut { amended: true }
     )
-}
-
-fn task_queue() -> Value {
-    queue(None)
-}
-
-fn queue(named: Option<&TaskQueue>) -> Value {
-    let name = named.map_or(TASK_QUEUE, TaskQueue::as_str);
-    json!({"name": name, "kind": "TASK_QUEUE_KIND_NORMAL"})
-}
-
-/// The queue that an event names; ours where none was named.
-pub(super) fn read_queue(fields: &Fields<'_>) -> Result<Option<TaskQueue>, HistoryError> {
-    let named = fields.object("taskQueue")?;
-    let named = named.map(|queue| queue.id_or_none("name")).transpose()?.flatten();
-    Ok(named.filter(|queue: &TaskQueue| queue.as_str() != TASK_QUEUE))
-}
-
-fn execution(workflow_id: &WorkflowId, run_id: Option<RunId>) -> Value {
-    json!({"workflowId": workflow_id.as_str(), "runId": run_id.map(|run_id| run_id.to_string())})
 }
 
 /// As Temporal's SDKs write them.
