@@ -205,17 +205,10 @@ impl ShardActor {
             }
             RunNews::Wake(None) => self.timers.remove(&workflow_id),
             RunNews::Closed { ended, following } => {
-                for watcher in entry.watchers.drain(..) {
+                let entry = self.let_go(&workflow_id);
+                for watcher in entry.into_iter().flat_map(|entry| entry.watchers) {
                     let _ = watcher.send(Ok(ended.clone()));
                 }
-                // The run answers what was on its way to it: a repeated start is still the same request.
-                let letters = entry.take_letters();
-                if let Presence::Live(actor) | Presence::Passivating(actor, _) = &entry.actor {
-                    letters.into_iter().for_each(|letter| actor.do_send(Take(letter)));
-                }
-                self.entries.remove(&workflow_id);
-                self.live.remove(&workflow_id);
-                self.timers.remove(&workflow_id);
                 if let Some(following) = following {
                     self.follow(&workflow_id, following, ctx);
                 }

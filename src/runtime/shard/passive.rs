@@ -46,18 +46,26 @@ impl ShardActor {
     /// This run is open: whichever else has its id's entry has ended, durably, and its actor has just not said so yet. Who
     /// waits for that one looks into the store.
     fn supersede(&mut self, workflow_id: &WorkflowId, run_id: RunId) {
-        if self.entries.get(workflow_id).is_none_or(|entry| entry.run_id == run_id) {
-            return;
+        if self
+            .entries
+            .get(workflow_id)
+            .is_some_and(|entry| entry.run_id != run_id)
+        {
+            drop(self.let_go(workflow_id));
         }
-        let Some(mut ended) = self.entries.remove(workflow_id) else {
-            return;
-        };
+    }
+
+    /// Takes the entry of a run that has ended out of the table, with who waits for the run. The run answers what was on its
+    /// way to it: a repeated start is still the same request.
+    pub(super) fn let_go(&mut self, workflow_id: &WorkflowId) -> Option<Entry> {
+        let mut ended = self.entries.remove(workflow_id)?;
         let letters = ended.take_letters();
         if let Presence::Live(actor) | Presence::Passivating(actor, _) = &ended.actor {
             letters.into_iter().for_each(|letter| actor.do_send(Take(letter)));
         }
         self.live.remove(workflow_id);
         self.timers.remove(workflow_id);
+        Some(ended)
     }
 
     /// Whether this very run is open. One that cannot be looked for is not, to whoever only has news for it.
