@@ -17,6 +17,9 @@ mod batch;
 #[path = "../../examples/cart_entity.rs"]
 #[allow(dead_code, reason = "its `main` only chooses the directory")]
 mod cart_entity;
+#[path = "../../examples/children.rs"]
+#[allow(dead_code, reason = "its `main` only prints")]
+mod children;
 #[path = "../../examples/encrypted.rs"]
 #[allow(dead_code, reason = "its `main` only chooses the directory")]
 mod encrypted;
@@ -37,6 +40,18 @@ fn a_batch_gathers_what_came_of_it_and_names_what_did_not_work() {
         assert_eq!(report.bytes, 45 * 6_000);
         assert_eq!(report.broken, ["3.txt", "13.txt", "23.txt", "33.txt", "43.txt"]);
     });
+}
+
+#[test]
+fn parcels_arrive_together_or_turn_back_together() {
+    let (arrived, why, on_its_way) = run(children::run()).unwrap();
+    let expected = [
+        "parcel to Lisbon, signed for by Ada",
+        "parcel to Porto, signed for by Grace",
+    ];
+    assert_eq!(arrived, expected);
+    assert!(why.contains("NoAddress") && why.contains("where to?"), "{why}");
+    assert_eq!(on_its_way, amends::RunStatus::Amended, "it was taken back");
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod programs;
 mod queries;
 mod requests;
 mod schedules;
+mod scopes;
 mod several_runs;
 mod sizes;
 mod task_queue_places;
