@@ -10,6 +10,7 @@ mod histories;
 mod mistakes;
 mod queries;
 mod runs;
+mod starts;
 
 use std::io::{BufRead, BufReader, Lines, Read};
 use std::path::{Path, PathBuf};

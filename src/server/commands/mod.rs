@@ -11,4 +11,5 @@ pub(super) mod pause;
 pub(super) mod query;
 pub(super) mod run;
 pub(super) mod show;
+pub(super) mod start;
 pub(super) mod verify;
