@@ -31,7 +31,7 @@ otherwise. Logs go to standard error; RUST_LOG=info shows more of them.";
 enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     Check(check::CheckArgs),
     List(list::ListArgs),
     Show(show::ShowArgs),

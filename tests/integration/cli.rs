@@ -11,6 +11,7 @@ mod mistakes;
 mod pruning;
 mod queries;
 mod runs;
+mod starts;
 
 use std::io::{BufRead, BufReader, Lines, Read};
 use std::path::{Path, PathBuf};

@@ -12,4 +12,5 @@ pub(super) mod prune;
 pub(super) mod query;
 pub(super) mod run;
 pub(super) mod show;
+pub(super) mod start;
 pub(super) mod verify;
