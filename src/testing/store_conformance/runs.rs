@@ -268,7 +268,8 @@ pub(super) fn pages_are_oldest_first_and_complete(open: OpenStore<'_>) {
         };
         for limit in [1, 7, 1_000] {
             assert_eq!(walk(run_id(1_000), limit), there);
-            assert_eq!(walk(run_id(31), limit), there[..29], "the bound itself is left out");
+            let older: Vec<RunId> = there.iter().copied().filter(|run| *run < run_id(31)).collect();
+            assert_eq!(walk(run_id(31), limit), older, "the bound itself is left out");
         }
         let page = |after, below| {
             store
