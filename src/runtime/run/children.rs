@@ -10,7 +10,7 @@ use crate::machine::{PendingChild, RunState, park};
 use crate::model::{EventId, Input, ParkReason};
 
 use super::super::attempt::AttemptHandle;
-use super::super::child_workflow::{self, Kinship};
+use super::super::child_workflow::{self, Kinship, Lookout};
 use super::super::messages::{ChildNews, Letter};
 use super::RunActor;
 
@@ -19,7 +19,8 @@ use super::RunActor;
 pub(super) struct Nursery {
     /// Starts; without a handle: how it went is known, but not to the state yet.
     starts: BTreeMap<EventId, Option<AttemptHandle>>,
-    /// Those whose ends are waited for. A run may leave memory meanwhile: a child that ends wakes its parent.
+    /// Those whose ends are waited for. A run may leave memory meanwhile: a child that ends wakes its parent, and so does a
+    /// lookout that is given up when the child has ended.
     watched: BTreeMap<EventId, AttemptHandle>,
     /// Those that are being let go of.
     releases: BTreeMap<EventId, AttemptHandle>,
@@ -99,9 +100,9 @@ impl RunActor {
         let Some((run_id, _)) = child.started else {
             return;
         };
-        let shared = Arc::clone(&self.at.shared);
+        let lookout = Lookout::new(Arc::clone(&self.at.shared), self.at.workflow_id.clone(), run_id);
         let watch = self.at.shared.attempts.supervise(move |_| async move {
-            if let Some(end) = child_workflow::end_of(&shared, &child.start.workflow_id, run_id).await {
+            if let Some(end) = child_workflow::end_of(lookout, &child.start.workflow_id).await {
                 let input = Some(Input::ChildEnded { initiated, end });
                 run.do_send(ChildNews { initiated, input });
             }
