@@ -1,5 +1,7 @@
 //! The times of specifications as tables, and schedules through whole months. Must not live here: starting runs.
 
+mod exclusions;
+
 use std::time::Duration;
 
 use super::*;
@@ -200,8 +202,13 @@ fn state(schedule: Schedule, now: &str) -> ScheduleState {
 /// What is to be done, in short: `+id` start and watch, `*id` only start, `~id` cancel, `!id` terminate.
 fn short(steps: Vec<Step>) -> String {
     let name = |id: &str| {
-        id.strip_prefix("report-")
-            .unwrap_or(id)
+        // `time-number` without the schedule's beginning.
+        let (time, extra) = id
+            .split_once("Z-")
+            .map_or((id, None), |(time, extra)| (time, extra.split_once('-')));
+        let number = extra.map(|(_, number)| format!("Z-{number}")).unwrap_or_default();
+        format!("{time}{number}")
+            .replace("report-", "")
             .replace("2026-01-", "")
             .replace(":00:00Z", "")
     };
