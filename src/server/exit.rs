@@ -105,6 +105,8 @@ impl From<Error> for Refusal {
             | Error::RunQuery(_)
             | Error::PageToken
             | Error::Input(_)
+            | Error::Cron(_)
+            | Error::DelayedSchedule
             | Error::Query(QueryError::Unknown { .. })
             | Error::Rejected(
                 Rejection::StepNotStuck { .. } | Rejection::WhichStep { .. } | Rejection::ChoiceNotOpen { .. },

@@ -9,8 +9,10 @@ mod finding;
 mod graphs;
 mod histories;
 mod mistakes;
+mod pruning;
 mod queries;
 mod runs;
+mod starts;
 
 use std::io::{BufRead, BufReader, Lines, Read};
 use std::path::{Path, PathBuf};
