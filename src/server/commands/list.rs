@@ -66,7 +66,7 @@ fn run_id(text: &str) -> Result<RunId, String> {
         .map_err(|_| "not a run id, which the list shows in its last column".to_owned())
 }
 
-pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
+pub(crate) fn run(args: &ListArgs, console: &Console) -> Result<Exit, Refusal> {
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let heads = ListQuery {
         statuses: args.status.clone(),
@@ -132,7 +132,7 @@ pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
         }
     }
     if let Some(next) = next {
-        console.note(format!("more: {}", next_page(&args, &next.to_string())));
+        console.note(format!("more: {}", next_page(args, &next.to_string())));
     }
     Ok(Exit::Done)
 }
