@@ -6,7 +6,7 @@ use actix::{ActorContext, Context, Handler};
 use crate::model::{HoldReason, Input, ParkReason};
 
 use super::super::messages::{Abandon, AttemptEnded, AttemptHeld, Durable, Letter, PassivateIfIdle, RunNews};
-use super::RunActor;
+use super::{Over, RunActor};
 
 impl Handler<AttemptEnded> for RunActor {
     type Result = ();
@@ -41,6 +41,9 @@ impl Handler<Durable> for RunActor {
         };
         self.answer(answers);
         self.answer_questions(ctx);
+        if self.over == Some(Over::Failed) {
+            return;
+        }
         if self.at.has_failed && self.next.is_none() && self.state.parked().is_none() {
             self.at.has_failed = false;
             self.tell_shard(RunNews::Sound);
