@@ -16,7 +16,7 @@ use crate::store::{CommitBatch, Epoch, Error, RunWake, TurnRecord};
 use super::attempt::panic_message;
 use super::commit_queue::{CommitQueue, Weigh};
 use super::messages::{Abandon, Committed, NotCommitted, Recover, StoreFailed};
-use super::run::RunActor;
+use super::run::RunLine;
 use super::shard::ShardActor;
 use super::shared::shard_of;
 use super::store_slot::StoreSlot;
@@ -24,7 +24,7 @@ use super::store_slot::StoreSlot;
 /// One turn to be made durable, and who waits for it.
 pub(super) struct CommitJob {
     pub(super) shard: usize,
-    pub(super) run: Addr<RunActor>,
+    pub(super) run: RunLine,
     /// Under which opening of the store its run was made live.
     pub(super) epoch: Epoch,
     pub(super) record: TurnRecord,
@@ -85,7 +85,7 @@ impl JournalWriter {
             }
         };
         let mut batch = CommitBatch::default();
-        let mut waiting: Vec<Vec<Addr<RunActor>>> = self.shards.iter().map(|_| Vec::new()).collect();
+        let mut waiting: Vec<Vec<RunLine>> = self.shards.iter().map(|_| Vec::new()).collect();
         let mut new_definitions = Vec::new();
         // A turn from before the store was opened again does not count: its run has been told to abandon it, or will be
         // before anything else, and to commit it now would be behind the back of the run's next life.
@@ -126,7 +126,7 @@ impl JournalWriter {
         committed.unwrap_or_else(|panic| Err(Error::Io(format!("the store panicked: {}", panic_message(&*panic)))))
     }
 
-    fn notify(&self, waiting: Vec<Vec<Addr<RunActor>>>) {
+    fn notify(&self, waiting: Vec<Vec<RunLine>>) {
         for (shard, runs) in self.shards.iter().zip(waiting) {
             if !runs.is_empty() {
                 shard.do_send(Committed(runs));
@@ -135,7 +135,7 @@ impl JournalWriter {
     }
 
     /// One run's turn does not fit what is stored: a bug of ours, which must not hurt the other runs of its batch.
-    fn commit_one_by_one(&self, batch: CommitBatch, waiting: Vec<Vec<Addr<RunActor>>>, reason: &str) {
+    fn commit_one_by_one(&self, batch: CommitBatch, waiting: Vec<Vec<RunLine>>, reason: &str) {
         tracing::error!(
             reason,
             turns = batch.turns.len(),

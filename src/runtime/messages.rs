@@ -1,7 +1,7 @@
 //! Every message between callers, shards, runs and the journal: the closed lists of what can wake an actor. Must not live
 //! here: handlers.
 
-use actix::{Addr, Message};
+use actix::Message;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::machine::QueryError;
@@ -12,7 +12,7 @@ use crate::model::{
 use crate::store;
 
 use super::error::RequestError;
-use super::run::RunActor;
+use super::run::RunLine;
 use super::shared::BusyGuard;
 use super::throttle::Parked;
 
@@ -292,7 +292,7 @@ pub(super) enum RunNews {
 /// Journal to shard: these runs' turns are durable.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Committed(pub(super) Vec<Addr<RunActor>>);
+pub(super) struct Committed(pub(super) Vec<RunLine>);
 
 /// Journal to shard: so many of its turns came back.
 #[derive(Message)]

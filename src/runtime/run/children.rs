@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix::{Addr, AsyncContext, Context, Handler};
+use actix::{Context, Handler};
 
 use crate::machine::{PendingChild, RunState, park};
 use crate::model::{EventId, Input, ParkReason};
@@ -12,7 +12,7 @@ use crate::model::{EventId, Input, ParkReason};
 use super::super::attempt::AttemptHandle;
 use super::super::child_workflow::{self, Kinship};
 use super::super::messages::{ChildNews, Letter};
-use super::RunActor;
+use super::{RunActor, RunLine};
 
 /// What is under way for a run's children, by initiating event.
 #[derive(Default)]
@@ -73,9 +73,9 @@ impl RunActor {
         let mut unknown = None;
         for (initiated, child) in children {
             match child.started {
-                Some(_) => self.watch_child(initiated, child, ctx.address()),
+                Some(_) => self.watch_child(initiated, child, self.line(ctx)),
                 None if child_workflow::is_known(&self.at.shared, &child.start) => {
-                    self.start_child(initiated, child, ctx.address());
+                    self.start_child(initiated, child, self.line(ctx));
                 }
                 None => unknown = Some(child.start.workflow_type.to_string()),
             }
@@ -85,7 +85,7 @@ impl RunActor {
         }
     }
 
-    fn start_child(&mut self, initiated: EventId, child: PendingChild, run: Addr<RunActor>) {
+    fn start_child(&mut self, initiated: EventId, child: PendingChild, run: RunLine) {
         let (shared, kinship) = (Arc::clone(&self.at.shared), self.kinship(initiated));
         let errand = self.at.shared.attempts.supervise(move |_| async move {
             let outcome = child_workflow::start(&shared, &kinship, &child.start).await;
@@ -95,7 +95,7 @@ impl RunActor {
         self.nursery.starts.insert(initiated, Some(errand));
     }
 
-    fn watch_child(&mut self, initiated: EventId, child: PendingChild, run: Addr<RunActor>) {
+    fn watch_child(&mut self, initiated: EventId, child: PendingChild, run: RunLine) {
         let Some((run_id, _)) = child.started else {
             return;
         };
@@ -164,7 +164,7 @@ impl RunActor {
             .map(|(initiated, child)| (initiated, child.clone()))
             .collect();
         for (initiated, child) in orphans {
-            let (shared, kinship, run) = (Arc::clone(&self.at.shared), self.kinship(initiated), ctx.address());
+            let (shared, kinship, run) = (Arc::clone(&self.at.shared), self.kinship(initiated), self.line(ctx));
             let errand = self.at.shared.attempts.supervise(move |_| async move {
                 let released = child_workflow::release(&shared, &kinship, &child).await;
                 let input = released.map(|()| Input::ChildReleased { initiated });

@@ -20,7 +20,7 @@ mod reports;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context};
 
@@ -42,13 +42,17 @@ use super::journal::CommitJob;
 use super::messages::{Delivered, Ended, FromRun, Incarnation, Letter, RunNews};
 use super::queues::Worker;
 use super::recovery::{Draining, ParkedDecider, Rebuilt, UnwrittenTurn, turn_record};
-use super::shard::ShardActor;
+use super::shard::ShardLine;
 use super::shared::{BusyGuard, Shared};
+
+/// The address of a run's actor, of which there is one for as long as its shard has it: a clone of an [`Addr`] takes memory,
+/// and a saga needs one for each of its attempts and turns.
+pub(super) type RunLine = Arc<Addr<RunActor>>;
 
 /// Who the run is and whom it talks to.
 pub(super) struct RunAddress {
     pub(super) shared: Arc<Shared>,
-    pub(super) shard: Addr<ShardActor>,
+    pub(super) shard: ShardLine,
     pub(super) shard_index: usize,
     pub(super) outbox: Rc<Outbox<CommitJob>>,
     pub(super) workflow_id: WorkflowId,
@@ -63,6 +67,8 @@ pub(super) struct RunAddress {
 /// One live run.
 pub(super) struct RunActor {
     at: RunAddress,
+    /// Weak: an actor that held its own address could not be let go of.
+    line: Weak<Addr<Self>>,
     state: RunState,
     decider: Box<dyn Decider>,
     /// To be watched from the actor's start on.
@@ -112,6 +118,7 @@ impl RunActor {
         let (inbox, questions) = Questions::sort(inbox);
         let mut actor = Self {
             at,
+            line: Weak::new(),
             questions,
             locks: AtTheTable::of(&run.state),
             worker: run.worker,
@@ -141,6 +148,23 @@ impl RunActor {
         self.next = Some(Next::Park(reason));
         self.given_up = true;
         self
+    }
+
+    /// Starts the actor.
+    pub(super) fn begin(mut self) -> RunLine {
+        let mut line = None;
+        let addr = Self::create(|ctx| {
+            let own = Arc::new(ctx.address());
+            self.line = Arc::downgrade(&own);
+            line = Some(own);
+            self
+        });
+        line.unwrap_or_else(|| Arc::new(addr))
+    }
+
+    /// Where attempts and the journal reach this actor.
+    fn line(&self, ctx: &Context<Self>) -> RunLine {
+        self.line.upgrade().unwrap_or_else(|| Arc::new(ctx.address()))
     }
 
     fn tell_shard(&self, news: RunNews) {
@@ -287,7 +311,7 @@ impl RunActor {
         });
         self.at.outbox.put(CommitJob {
             shard: self.at.shard_index,
-            run: ctx.address(),
+            run: self.line(ctx),
             epoch: self.at.epoch,
             record,
             successor: following,
@@ -370,7 +394,7 @@ impl RunActor {
             } else if self.worker_of(activity).is_none() && !activity.is_about_a_child() {
                 without_worker.push(token);
             } else {
-                let attempt = self.launch(activity, ctx.address());
+                let attempt = self.launch(activity, self.line(ctx));
                 self.attempts.insert(token, attempt);
             }
         }
@@ -384,8 +408,8 @@ impl RunActor {
                 attempt.cancel();
             }
         }
-        self.bring_local_activities(&ctx.address());
-        self.send_externals(&ctx.address());
+        self.bring_local_activities(ctx);
+        self.send_externals(ctx);
         self.bring_locks();
         self.bring_children(ctx);
         let wake = self.state.next_wake(now);
