@@ -31,6 +31,7 @@ mod queries;
 mod requests;
 mod retention;
 mod schedules;
+mod scopes;
 mod several_runs;
 mod sizes;
 mod task_queue_places;
