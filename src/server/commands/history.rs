@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::engine::Offline;
 use crate::history::{from_temporal_json, to_temporal_json};
 use crate::model::Event;
 use crate::server::console::{Console, FAINT, OutputArgs};
@@ -65,7 +64,7 @@ pub(crate) fn run(args: &HistoryArgs, console: &Console) -> Result<Exit, Refusal
 fn events(args: &HistoryArgs) -> Result<Vec<Event>, Refusal> {
     let Some(file) = &args.file else {
         let id = args.id.as_deref().unwrap_or_default();
-        return Ok(Offline::open(&args.data.data)?.history(id)?);
+        return Ok(args.data.open()?.history(id)?);
     };
     let refused = |error: &dyn std::fmt::Display| Refusal::usage(format!("{}: {error}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| refused(&error))?;
