@@ -80,7 +80,7 @@ fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<Star
     let name = child.workflow_type.as_str();
     let code = shared.registry.workflow(name);
     let mut start = StartRun {
-        workflow_id: child.workflow_id.clone(),
+        workflow_id: child.workflow_id.beside(&kinship.parent),
         run_id: RunId::NIL,
         workflow_type: child.workflow_type.clone(),
         definition: None,
@@ -143,7 +143,7 @@ pub(super) async fn release(shared: &Arc<Shared>, kinship: &Kinship, child: &Pen
         // It is to outlive its parent, also when that has not seen it begin.
         ParentClosePolicy::Abandon => return start(shared, kinship, &child.start).await.map(drop),
     };
-    let workflow_id = &child.start.workflow_id;
+    let workflow_id = &child.start.workflow_id.beside(&kinship.parent);
     let run_id = match child.started {
         Some((run_id, _)) => run_id,
         None => match find(shared, kinship, workflow_id).await? {

@@ -16,6 +16,7 @@ use crate::store::{CommitBatch, Epoch, Error, RunWake, TurnRecord};
 use super::attempt::panic_message;
 use super::commit_queue::{CommitQueue, Weigh};
 use super::messages::{Abandon, Committed, NotCommitted, Recover, StoreFailed};
+use super::namespaces::Namespaces;
 use super::run::RunLine;
 use super::shard::ShardActor;
 use super::shared::shard_of;
@@ -38,6 +39,7 @@ pub(super) struct CommitJob {
 pub(super) struct JournalWriter {
     queue: Arc<CommitQueue<CommitJob>>,
     store: Arc<StoreSlot>,
+    namespaces: Arc<Namespaces>,
     shards: Vec<Addr<ShardActor>>,
     stored_definitions: HashSet<DefinitionDigest>,
 }
@@ -51,10 +53,11 @@ enum Flow {
 
 impl JournalWriter {
     /// A writer, to be started with [`JournalWriter::run`] once the shards are known.
-    pub(super) fn new(store: Arc<StoreSlot>, queue: Arc<CommitQueue<CommitJob>>) -> Self {
+    pub(super) fn new(store: Arc<StoreSlot>, queue: Arc<CommitQueue<CommitJob>>, namespaces: Arc<Namespaces>) -> Self {
         Self {
             queue,
             store,
+            namespaces,
             shards: Vec::new(),
             stored_definitions: HashSet::new(),
         }
@@ -193,7 +196,9 @@ impl JournalWriter {
             if !self.queue.discard_for(delay) {
                 return Flow::Stop;
             }
-            match self.store.reopen() {
+            let reopened = self.store.reopen();
+            let counted = reopened.and_then(|reopened| self.namespaces.count(&*self.store.get()?).map(|()| reopened));
+            match counted {
                 Ok((epoch, wakes)) => {
                     tracing::info!(runs = wakes.len(), "the store is open again");
                     send_recover(&self.shards, epoch, wakes);

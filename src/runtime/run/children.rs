@@ -73,7 +73,7 @@ impl RunActor {
         let mut unknown = None;
         for (initiated, child) in children {
             match child.started {
-                Some(_) => self.watch_child(initiated, child, self.line(ctx)),
+                Some(_) => self.watch_child(initiated, &child, self.line(ctx)),
                 None if child_workflow::is_known(&self.at.shared, &child.start) => {
                     self.start_child(initiated, child, self.line(ctx));
                 }
@@ -95,13 +95,14 @@ impl RunActor {
         self.nursery.starts.insert(initiated, Some(errand));
     }
 
-    fn watch_child(&mut self, initiated: EventId, child: PendingChild, run: RunLine) {
+    fn watch_child(&mut self, initiated: EventId, child: &PendingChild, run: RunLine) {
         let Some((run_id, _)) = child.started else {
             return;
         };
         let shared = Arc::clone(&self.at.shared);
+        let workflow_id = child.start.workflow_id.beside(&self.at.workflow_id);
         let watch = self.at.shared.attempts.supervise(move |_| async move {
-            if let Some(end) = child_workflow::end_of(&shared, &child.start.workflow_id, run_id).await {
+            if let Some(end) = child_workflow::end_of(&shared, &workflow_id, run_id).await {
                 let input = Some(Input::ChildEnded { initiated, end });
                 run.do_send(ChildNews { initiated, input });
             }

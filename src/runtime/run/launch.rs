@@ -33,7 +33,7 @@ impl RunActor {
     pub(super) fn worker_of(&self, activity: &PendingActivity) -> Option<&Arc<Worker>> {
         match &activity.attributes.options.task_queue {
             None => self.worker.as_ref(),
-            named => self.at.shared.queues.worker(named.as_ref()),
+            named => self.at.shared.namespaces.worker(&self.at.workflow_id, named.as_ref()),
         }
     }
 

@@ -214,8 +214,9 @@ impl ShardActor {
                 for watcher in entry.into_iter().flat_map(|entry| entry.watchers) {
                     let _ = watcher.send(Ok(ended.clone()));
                 }
-                if let Some(following) = following {
-                    self.follow(&workflow_id, following, ctx);
+                match following {
+                    Some(following) => self.follow(&workflow_id, following, ctx),
+                    None => self.shared.namespaces.end(&workflow_id),
                 }
             }
             RunNews::Idle => {

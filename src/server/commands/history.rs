@@ -72,7 +72,7 @@ fn next(args: &HistoryArgs) -> Option<RunId> {
 fn events(args: &HistoryArgs) -> Result<Vec<Event>, Refusal> {
     let Some(file) = &args.file else {
         let id = args.id.as_deref().unwrap_or_default();
-        return Ok(Offline::open(&args.data.data)?.history(id)?);
+        return Ok(args.data.open()?.history(id)?);
     };
     let refused = |error: &dyn std::fmt::Display| Refusal::usage(format!("{}: {error}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| refused(&error))?;

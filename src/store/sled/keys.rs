@@ -69,7 +69,7 @@ pub(super) fn head(run: RunId) -> Key {
 
 /// `None` as run: what comes before the keys of all its runs.
 fn name_prefix(workflow_id: &WorkflowId) -> Key {
-    let text = workflow_id.as_str().as_bytes();
+    let text = workflow_id.qualified().as_bytes();
     // Longer ids than 255 bytes are refused where they enter; cutting keeps even those apart from other lengths.
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
     key(NAME, &[&length.to_be_bytes(), text])

@@ -22,6 +22,7 @@ mod local_activities;
 mod locks;
 mod messages;
 mod messages_every_turn;
+mod namespaces;
 mod overload;
 mod passive;
 mod pause;

@@ -30,7 +30,7 @@ pub(super) fn event(event: &ChildEvent) -> wire::Child<'_> {
 
 fn start_child(start: &StartChild) -> wire::StartChild<'_> {
     wire::StartChild {
-        workflow_id: start.workflow_id.as_str(),
+        workflow_id: start.workflow_id.qualified(),
         workflow_type: start.workflow_type.as_str(),
         input: payload(&start.input),
         parent_close_policy: match start.parent_close_policy {
@@ -55,7 +55,7 @@ fn child_end(end: &ChildEnd) -> wire::ChildEnd<'_> {
 
 pub(super) fn parent(parent: &ParentRun) -> wire::ParentRun<'_> {
     wire::ParentRun {
-        workflow_id: parent.workflow_id.as_str(),
+        workflow_id: parent.workflow_id.qualified(),
         run_id: *parent.run_id.as_bytes(),
         initiated: parent.initiated.map(|initiated| initiated.0),
     }
@@ -63,7 +63,7 @@ pub(super) fn parent(parent: &ParentRun) -> wire::ParentRun<'_> {
 
 pub(super) fn failure(child: &ChildWorkflowFailure) -> wire::ChildWorkflowFailure<'_> {
     wire::ChildWorkflowFailure {
-        workflow_id: child.workflow_id.as_str(),
+        workflow_id: child.workflow_id.qualified(),
         run_id: child.run_id.map(|run_id| *run_id.as_bytes()),
         workflow_type: child.workflow_type.as_str(),
     }
