@@ -11,6 +11,7 @@ mod external;
 mod foreign;
 mod handlers;
 mod launch;
+mod left_children;
 mod local;
 mod locks;
 mod questions;

@@ -16,6 +16,7 @@ mod definitions;
 mod desk;
 mod failures;
 mod heartbeats;
+mod left_children;
 mod lifecycle;
 mod limits;
 mod local_activities;
