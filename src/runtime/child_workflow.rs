@@ -17,6 +17,7 @@ use crate::store;
 
 use super::error::RequestError;
 use super::gateway::Gateway;
+use super::messages::Ended;
 use super::recovery::load_state;
 use super::shared::Shared;
 
@@ -134,21 +135,62 @@ fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<Star
 }
 
 /// Waits for the child's end; `None` when the engine stopped before that.
-pub(super) async fn end_of(shared: &Arc<Shared>, workflow_id: &WorkflowId, run_id: RunId) -> Option<ChildEnd> {
+pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Option<ChildEnd> {
+    let shared = Arc::clone(&lookout.shared);
     loop {
-        let gateway = gateway(shared)?;
-        let outcome = tokio::select! {
+        let gateway = gateway(&shared)?;
+        let ended = tokio::select! {
             biased;
-            outcome = gateway.outcome(workflow_id, run_id, None) => outcome,
+            ended = gateway.run_outcome(workflow_id, lookout.run_id, None) => ended,
             () = shared.draining().raised() => return None,
         };
-        match outcome {
-            Ok((_, outcome)) => return Some(ChildEnd::of(outcome)),
-            Err(error) if is_passing(&error) => pause(shared, workflow_id, &error).await?,
+        match ended {
+            // The end of a child is that of its chain.
+            Ok(Ended { next: Some(next), .. }) => lookout.run_id = next,
+            Ok(Ended { outcome, next: None }) => {
+                lookout.is_over = true;
+                return Some(ChildEnd::of(outcome));
+            }
+            Err(error) if is_passing(&error) => pause(&shared, workflow_id, &error).await?,
             Err(error) => {
                 let message = format!("nobody knows what became of the child {workflow_id:?}: {error}");
+                lookout.is_over = true;
                 return Some(ChildEnd::Failed(Failure::non_retryable("ChildBroken", message)));
             }
+        }
+    }
+}
+
+/// Looks out for the end of a child. The parent may leave memory meanwhile, and the child wakes it when it ends; but a child
+/// that had ended before anybody looked out for that has done so already. Given up then, the lookout wakes the parent itself.
+pub(super) struct Lookout {
+    shared: Arc<Shared>,
+    parent: WorkflowId,
+    /// The run of the child's chain whose end it waits for.
+    run_id: RunId,
+    is_over: bool,
+}
+
+impl Lookout {
+    pub(super) fn new(shared: Arc<Shared>, parent: WorkflowId, run_id: RunId) -> Self {
+        Self {
+            shared,
+            parent,
+            run_id,
+            is_over: false,
+        }
+    }
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        if self.is_over || self.shared.is_draining() {
+            return;
+        }
+        let head = self.shared.store.get().and_then(|store| store.head(self.run_id));
+        // As long as it is open, its end is still to come.
+        if matches!(head, Ok(Some(head)) if head.status.is_closed()) {
+            self.shared.wake_runs(vec![self.parent.clone()]);
         }
     }
 }
@@ -201,7 +243,12 @@ async fn find(shared: &Arc<Shared>, kinship: &Kinship, workflow_id: &WorkflowId)
         Ok((request_id == Some(kinship.request_id())).then_some(head.run_id))
     };
     loop {
-        let found = find(&*gateway(shared)?);
+        let gateway = gateway(shared)?;
+        // Comes to the child's shard behind a start that may still be on its way there.
+        let found = match gateway.deliver(workflow_id.clone(), None, Input::Wake).await {
+            Err(error) if is_passing(&error) => Err(error),
+            _ => find(&gateway),
+        };
         match found {
             Ok(found) => return Some(found),
             Err(error) if is_passing(&error) => pause(shared, workflow_id, &error).await?,

@@ -10,7 +10,7 @@ use crate::machine::{PendingChild, RunState, park};
 use crate::model::{ChildKey, EventId, Input, ParkReason};
 
 use super::super::attempt::AttemptHandle;
-use super::super::child_workflow::{self, Kinship, LeftTask};
+use super::super::child_workflow::{self, Kinship, LeftTask, Lookout};
 use super::super::messages::{ChildNews, Letter};
 use super::{RunActor, RunLine};
 
@@ -19,7 +19,8 @@ use super::{RunActor, RunLine};
 pub(super) struct Nursery {
     /// Starts; without a handle: how it went is known, but not to the state yet.
     pub(super) starts: BTreeMap<EventId, Option<AttemptHandle>>,
-    /// Those whose ends are waited for. A run may leave memory meanwhile: a child that ends wakes its parent.
+    /// Those whose ends are waited for. A run may leave memory meanwhile: a child that ends wakes its parent, and so does a
+    /// lookout that is given up when the child has ended.
     pub(super) watched: BTreeMap<EventId, AttemptHandle>,
     /// For children that a run has left open, this one or an earlier one of its chain.
     pub(super) left: BTreeMap<ChildKey, LeftErrand>,
@@ -125,8 +126,9 @@ impl RunActor {
         };
         let (key, shared) = (self.key(initiated), Arc::clone(&self.at.shared));
         let workflow_id = child.start.workflow_id.beside(&self.at.workflow_id);
+        let lookout = Lookout::new(shared, self.at.workflow_id.clone(), run_id);
         let watch = self.at.shared.attempts.supervise(move |_| async move {
-            if let Some(end) = child_workflow::end_of(&shared, &workflow_id, run_id).await {
+            if let Some(end) = child_workflow::end_of(lookout, &workflow_id).await {
                 let input = Some(Input::ChildEnded { initiated, end });
                 run.do_send(ChildNews::of_own(key, input));
             }

@@ -25,13 +25,10 @@ impl RunActor {
         if self.at.shared.is_draining() {
             return;
         }
-        let due = self
-            .state
-            .externals()
-            .map(|(initiated, message)| (initiated, message.clone()));
-        let due: Vec<(EventId, PendingExternal)> = due
-            .filter(|(initiated, _)| !self.attempts.contains_key(&token(*initiated)))
-            .collect();
+        let due = self.state.externals();
+        let due = due.filter(|(initiated, _)| !self.attempts.contains_key(&token(*initiated)));
+        let due: Vec<(EventId, PendingExternal)> =
+            due.map(|(initiated, message)| (initiated, message.clone())).collect();
         for (initiated, message) in due {
             let (shared, run) = (Arc::clone(&self.at.shared), self.line(ctx));
             let key = external_request_id(self.at.run_id, initiated);

@@ -7,7 +7,7 @@ use actix::Context;
 
 use crate::model::{Input, LeftChild};
 
-use super::super::child_workflow::{self, LeftTask};
+use super::super::child_workflow::{self, LeftTask, Lookout};
 use super::super::messages::ChildNews;
 use super::{RunActor, RunLine};
 use super::children::LeftErrand;
@@ -40,8 +40,9 @@ impl RunActor {
         let handle = self.at.shared.attempts.supervise(move |_| async move {
             let done = match (task, child.run_id) {
                 (LeftTask::AwaitEnd, Some(run_id)) => {
-                    let end = child_workflow::end_of(&shared, &child.start.workflow_id.beside(&kinship.parent), run_id).await;
-                    end.map(drop)
+                    let lookout = Lookout::new(shared, kinship.parent.clone(), run_id);
+                    let workflow_id = child.start.workflow_id.beside(&kinship.parent);
+                    child_workflow::end_of(lookout, &workflow_id).await.map(drop)
                 }
                 _ => child_workflow::release(&shared, &kinship, &child, task).await,
             };

@@ -5,6 +5,7 @@
 //! durable, only then answer callers and bring about what the state asks for. What arrives in between waits for the next
 //! round, so a burst becomes one turn.
 
+mod aside;
 mod chain;
 mod children;
 mod external;
@@ -25,7 +26,7 @@ use std::sync::{Arc, Weak};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context};
 
-use crate::machine::{Decider, Rejection, Reply, RunState, Successor, decide, park};
+use crate::machine::{Decider, Rejection, Reply, RunState, Successor, decide};
 use crate::model::{AttemptToken, HoldReason, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
 use crate::replay::ForeignWakes;
 use crate::store::{Epoch, TurnRecord};
@@ -42,7 +43,7 @@ use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{Delivered, Ended, FromRun, Incarnation, Letter, RunNews};
 use super::queues::Worker;
-use super::recovery::{Draining, ParkedDecider, Rebuilt, UnwrittenTurn, turn_record};
+use super::recovery::{Draining, Rebuilt, UnwrittenTurn, turn_record};
 use super::shard::ShardLine;
 use super::shared::{BusyGuard, Shared};
 
@@ -141,14 +142,6 @@ impl RunActor {
         };
         actor.let_go_what_has_a_worker();
         actor
-    }
-
-    /// The run has failed too often: its code is not asked any more, it is set aside for this reason.
-    pub(super) fn parking(mut self, reason: ParkReason) -> Self {
-        self.decider = Box::new(ParkedDecider(reason.clone()));
-        self.next = Some(Next::Park(reason));
-        self.given_up = true;
-        self
     }
 
     /// Starts the actor.
@@ -259,18 +252,6 @@ impl RunActor {
         }
     }
 
-    /// A panic may have been an accident: the run is rebuilt and tried again a few times. Everything else stays as it is
-    /// until the code changes.
-    fn task_failed(&mut self, reason: ParkReason) {
-        if self.state.parked() == Some(&reason) {
-            return;
-        }
-        self.next = Some(match reason {
-            ParkReason::Panicked { .. } if !self.given_up => Next::Fail(reason),
-            reason => Next::Park(reason),
-        });
-    }
-
     fn commit(
         &mut self,
         ctx: &mut Context<Self>,
@@ -368,9 +349,7 @@ impl RunActor {
         match self.next.take() {
             Some(Next::Fail(reason)) => return self.fail(ctx, reason, false),
             Some(Next::Park(reason)) => {
-                tracing::warn!(workflow_id = %self.at.workflow_id, run_id = %self.at.run_id, %reason, "parked");
-                let now = self.at.shared.clock.now();
-                if let Some(turn) = park(&mut self.state, Some(reason), now) {
+                if let Some(turn) = self.set_aside(reason) {
                     return self.commit(ctx, &turn, None, Vec::new());
                 }
             }
@@ -413,6 +392,9 @@ impl RunActor {
         self.send_externals(ctx);
         self.bring_locks();
         self.bring_children(ctx);
+        if self.over.is_some() {
+            return;
+        }
         let wake = self.state.next_wake(now);
         if wake != self.wake {
             self.wake = wake;

@@ -9,10 +9,9 @@ use backoff::backoff::Backoff;
 use crate::model::{Input, ParkReason, RunId, WorkflowId, limits};
 use crate::store::{Epoch, Error, RunWake};
 
-use super::super::attempt::panic_message;
 use super::super::error::RequestError;
 use super::super::messages::{Abandon, Following, Incarnation, Letter, Take};
-use super::super::recovery::{Rebuilt, rebuild};
+use super::super::recovery::{Rebuilt, rebuild_isolated};
 use super::super::run::{RunActor, RunAddress, RunLine, refuse};
 use super::super::shared::Shared;
 use super::super::timers::TimerQueue;
@@ -229,17 +228,6 @@ impl ShardActor {
         }
         self.set_alarm(ctx);
     }
-}
-
-/// Rebuilding runs user code (replay): a panic in it is this run's problem only.
-fn rebuild_isolated(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
-    let rebuilt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| rebuild(shared, run_id)));
-    rebuilt.unwrap_or_else(|panic| {
-        Err(Error::Corrupt {
-            run: Some(run_id),
-            what: format!("rebuilding panicked: {}", panic_message(&*panic)),
-        })
-    })
 }
 
 fn is_unknown(shared: &Shared, run_id: RunId) -> bool {

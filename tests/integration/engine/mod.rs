@@ -39,3 +39,4 @@ mod sizes;
 mod task_queue_places;
 mod task_queues;
 mod time;
+mod unreadable;
