@@ -143,13 +143,7 @@ impl JournalWriter {
     }
 
     /// One run's turn does not fit what is stored: a bug of ours, which must not hurt the other runs of its batch.
-    fn commit_one_by_one(
-        &self,
-        batch: CommitBatch,
-        successors: &[usize],
-        waiting: Vec<Vec<RunLine>>,
-        reason: &str,
-    ) {
+    fn commit_one_by_one(&self, batch: CommitBatch, successors: &[usize], waiting: Vec<Vec<RunLine>>, reason: &str) {
         tracing::error!(
             reason,
             turns = batch.turns.len(),

@@ -9,8 +9,8 @@ use crate::model::{Input, LeftChild};
 
 use super::super::child_workflow::{self, LeftTask, Lookout};
 use super::super::messages::ChildNews;
-use super::{RunActor, RunLine};
 use super::children::LeftErrand;
+use super::{RunActor, RunLine};
 
 impl RunActor {
     /// While the run goes on: tells those that are still to be told something, starts those that are to outlive it, and waits
