@@ -44,6 +44,25 @@ pub enum Error {
         /// The names there are.
         known: Vec<String>,
     },
+    /// No namespace of this name is known to the engine.
+    #[error(
+        "no namespace {name:?} is known to this engine (known: {}); start it with `AmendsBuilder::namespace`",
+        .known.join(", ")
+    )]
+    UnknownNamespace {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// The namespace has as many open runs as it may have ([`Namespace::max_open_runs`](super::Namespace::max_open_runs)).
+    #[error("the namespace {namespace:?} has {most} open runs, and may not have more; try again when one has ended")]
+    TooManyOpenRuns {
+        /// The namespace.
+        namespace: String,
+        /// How many it may have.
+        most: usize,
+    },
     /// A run with this workflow id exists already.
     #[error("workflow {workflow_id} has already been started (run {run_id}, {status})")]
     AlreadyStarted {
@@ -196,6 +215,8 @@ impl Error {
             Error::NoSuchAttempt(_) => 31,
             Error::NoWorker(_) => 33,
             Error::WorkerProcess => 34,
+            Error::UnknownNamespace { .. } => 60,
+            Error::TooManyOpenRuns { .. } => 61,
             Error::Store(store::Error::InUse { .. }) => 20,
             Error::Store(store::Error::Unusable { .. }) => 21,
             Error::Store(store::Error::Format { .. }) => 22,
@@ -223,6 +244,7 @@ impl From<RequestError> for Error {
             RequestError::Rejected(rejection) => Error::Rejected(rejection),
             RequestError::UnknownUpdate(update_id) => Error::UnknownUpdate(update_id),
             RequestError::NoWorker(task_queue) => Error::NoWorker(task_queue),
+            RequestError::TooManyOpenRuns { namespace, most } => Error::TooManyOpenRuns { namespace, most },
             RequestError::Overloaded => Error::Overloaded,
             RequestError::ShuttingDown => Error::ShuttingDown,
             RequestError::Interrupted => Error::Interrupted,

@@ -224,7 +224,7 @@ impl Client {
         T: ToPayload + ?Sized,
         R: FromPayload,
     {
-        let workflow_id = WorkflowId::new(workflow_id)?;
+        let workflow_id = self.engine().workflow_id(workflow_id)?;
         self.engine().query(&workflow_id, None, name, input).await
     }
 
@@ -255,7 +255,7 @@ impl Client {
     where
         T: ToPayload + ?Sized,
     {
-        let workflow_id = WorkflowId::new(workflow_id).map_err(Error::from)?;
+        let workflow_id = self.engine().workflow_id(workflow_id)?;
         let request = self.engine().update_request(name, input, options)?;
         self.engine().start_update(workflow_id, None, request).await
     }

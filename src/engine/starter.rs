@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::machine::CronSchedule;
 use crate::model::{
     IdConflictPolicy, IdPolicies, IdReusePolicy, Memo, Payload, RequestId, RetryPolicy, RunChain, RunId, SagaOptions,
-    SearchAttributeValue, SearchAttributes, StartRun, TaskQueue, ToPayload, WorkflowId, WorkflowType, check_memo,
+    SearchAttributeValue, SearchAttributes, StartRun, TaskQueue, ToPayload, WorkflowType, check_memo,
     check_search_attributes,
 };
 use crate::runtime::Entropy;
@@ -246,8 +246,10 @@ impl<I, O> Starter<I, O> {
             }
         }
         let workflow_id = match &self.id {
-            Some(id) => WorkflowId::new(id)?,
-            None => WorkflowId::new(Entropy.run_id(self.engine.runtime().clock().now()).to_string())?,
+            Some(id) => self.engine.workflow_id(id)?,
+            None => self
+                .engine
+                .workflow_id(&Entropy.run_id(self.engine.runtime().clock().now()).to_string())?,
         };
         let of_code = self.engine.runtime().registry().workflow(workflow_type.as_str());
         let named = self.task_queue.map(TaskQueue::new).transpose()?;

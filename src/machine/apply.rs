@@ -324,7 +324,7 @@ impl RunState {
                 });
             }
             PendingChange::LateResult { scheduled, .. } => self.saga.on_late_result(*scheduled),
-            PendingChange::ChildReleased { initiated } => self.release_child(*initiated)?,
+            PendingChange::ChildReleased { child } => self.release_child(*child)?,
             PendingChange::Parked { reason } => self.parked = Some(reason.clone()),
             PendingChange::Unparked => self.parked = None,
             PendingChange::FollowedBy { run_id } => self.next_run = Some(*run_id),

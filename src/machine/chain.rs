@@ -292,6 +292,7 @@ impl RunState {
                 last_failure: None,
                 signal_requests: self.latest_signal_requests(),
                 updates: self.latest_updates(),
+                children: self.children_left(),
                 ..chain.cloned().unwrap_or_default()
             })),
             adopted: None,
@@ -347,6 +348,7 @@ impl RunState {
         };
         self.backoff_until = (chain.backoff > Duration::ZERO).then(|| now.after(chain.backoff));
         self.remember_signal_requests(chain.signal_requests.iter().cloned());
+        self.inherit_children(&chain.children);
     }
 
     /// A signal ends the delay of a start, unless it came with the start; but no other delay.

@@ -128,7 +128,10 @@ impl AwayDecider {
 
 /// A run that begins.
 pub(super) fn begin(shared: &Shared, start: &StartRun) -> Result<Rebuilt, Error> {
-    let worker = shared.queues.worker(start.task_queue.as_ref()).cloned();
+    let worker = shared
+        .namespaces
+        .worker(&start.workflow_id, start.task_queue.as_ref())
+        .cloned();
     let (decider, foreign_wakes) = match worker {
         Some(_) => decider(shared, &start.workflow_type, start.definition, &[])?,
         None => without_worker(shared, start.definition, start.task_queue.as_ref())?,
@@ -166,7 +169,10 @@ fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
         return Err(corrupt(run_id, "its history does not begin with a start".to_owned()));
     };
     let by_code = started.definition.is_none();
-    let worker = shared.queues.worker(started.task_queue.as_ref()).cloned();
+    let worker = shared
+        .namespaces
+        .worker(&started.workflow_id, started.task_queue.as_ref())
+        .cloned();
     // Code that has had its last word is not needed any more, and could not be asked either.
     if by_code && *state.phase() != Phase::Running {
         return Ok(Rebuilt {

@@ -12,6 +12,7 @@ mod external;
 mod foreign;
 mod handlers;
 mod launch;
+mod left_children;
 mod local;
 mod locks;
 mod questions;
@@ -21,7 +22,7 @@ mod reports;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context};
 
@@ -43,13 +44,17 @@ use super::journal::CommitJob;
 use super::messages::{Delivered, Ended, FromRun, Incarnation, Letter, RunNews};
 use super::queues::Worker;
 use super::recovery::{Draining, Rebuilt, UnwrittenTurn, turn_record};
-use super::shard::ShardActor;
+use super::shard::ShardLine;
 use super::shared::{BusyGuard, Shared};
+
+/// The address of a run's actor, of which there is one for as long as its shard has it: a clone of an [`Addr`] takes memory,
+/// and a saga needs one for each of its attempts and turns.
+pub(super) type RunLine = Arc<Addr<RunActor>>;
 
 /// Who the run is and whom it talks to.
 pub(super) struct RunAddress {
     pub(super) shared: Arc<Shared>,
-    pub(super) shard: Addr<ShardActor>,
+    pub(super) shard: ShardLine,
     pub(super) shard_index: usize,
     pub(super) outbox: Rc<Outbox<CommitJob>>,
     pub(super) workflow_id: WorkflowId,
@@ -64,6 +69,8 @@ pub(super) struct RunAddress {
 /// One live run.
 pub(super) struct RunActor {
     at: RunAddress,
+    /// Weak: an actor that held its own address could not be let go of.
+    line: Weak<Addr<Self>>,
     state: RunState,
     decider: Box<dyn Decider>,
     /// To be watched from the actor's start on.
@@ -113,6 +120,7 @@ impl RunActor {
         let (inbox, questions) = Questions::sort(inbox);
         let mut actor = Self {
             at,
+            line: Weak::new(),
             questions,
             locks: AtTheTable::of(&run.state),
             worker: run.worker,
@@ -134,6 +142,23 @@ impl RunActor {
         };
         actor.let_go_what_has_a_worker();
         actor
+    }
+
+    /// Starts the actor.
+    pub(super) fn begin(mut self) -> RunLine {
+        let mut line = None;
+        let addr = Self::create(|ctx| {
+            let own = Arc::new(ctx.address());
+            self.line = Arc::downgrade(&own);
+            line = Some(own);
+            self
+        });
+        line.unwrap_or_else(|| Arc::new(addr))
+    }
+
+    /// Where attempts and the journal reach this actor.
+    fn line(&self, ctx: &Context<Self>) -> RunLine {
+        self.line.upgrade().unwrap_or_else(|| Arc::new(ctx.address()))
     }
 
     fn tell_shard(&self, news: RunNews) {
@@ -268,7 +293,7 @@ impl RunActor {
         });
         self.at.outbox.put(CommitJob {
             shard: self.at.shard_index,
-            run: ctx.address(),
+            run: self.line(ctx),
             epoch: self.at.epoch,
             record,
             successor: following,
@@ -349,7 +374,7 @@ impl RunActor {
             } else if self.worker_of(activity).is_none() && !activity.is_about_a_child() {
                 without_worker.push(token);
             } else {
-                let attempt = self.launch(activity, ctx.address());
+                let attempt = self.launch(activity, self.line(ctx));
                 self.attempts.insert(token, attempt);
             }
         }
@@ -363,8 +388,8 @@ impl RunActor {
                 attempt.cancel();
             }
         }
-        self.bring_local_activities(&ctx.address());
-        self.send_externals(&ctx.address());
+        self.bring_local_activities(ctx);
+        self.send_externals(ctx);
         self.bring_locks();
         self.bring_children(ctx);
         if self.over.is_some() {
