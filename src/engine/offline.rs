@@ -330,6 +330,11 @@ impl Offline {
         Ok(turns)
     }
 
+    /// What is read and written, and how.
+    pub(super) fn stored(&self) -> (&dyn Store, &Codecs) {
+        (&*self.store, &self.codecs)
+    }
+
     pub(super) fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {
         let workflow_id = WorkflowId::new(workflow_id)?;
         let now = SystemClock.now();

@@ -280,6 +280,20 @@ impl SagaLedger {
         }
     }
 
+    /// A step that failed may have had an effect all the same, of which its last words say nothing.
+    pub(super) fn doubt(&mut self, scheduled: EventId) {
+        let Some(step) = self.steps.get_mut(&scheduled) else {
+            return;
+        };
+        let StepState::Failed { may_have_applied, .. } = &mut step.state else {
+            return;
+        };
+        *may_have_applied = true;
+        if step.undo == UndoState::NotOwed {
+            step.undo = owed(step.compensation());
+        }
+    }
+
     /// A person changes how a step is undone, or with what.
     pub(super) fn decide_undo(&mut self, scheduled: EventId, undo: UndoState, input: Option<Payload>) {
         if let Some(step) = self.steps.get_mut(&scheduled) {

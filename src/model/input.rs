@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    AttemptReport, ChildEnd, Decide, DefinitionDigest, EventId, Failure, HoldReason, IdPolicies, LockName, Memo,
-    ParentRun, Payload, Reported, RequestId, RunChain, RunId, SagaAdopted, SagaOptions, SearchAttributes, SignalName,
-    TaskQueue, Timestamp, UpdateRequest, WorkflowId, WorkflowType,
+    AttemptReport, ChildEnd, Decide, DefinitionDigest, EventId, Failure, HoldReason, IdPolicies, LockName, MadeAnew,
+    Memo, ParentRun, Payload, Reported, RequestId, RunChain, RunId, SagaAdopted, SagaOptions, SearchAttributes,
+    SignalName, TaskQueue, Timestamp, UpdateRequest, WorkflowId, WorkflowType,
 };
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
@@ -73,6 +73,8 @@ pub enum Input {
         /// Who wants it.
         identity: String,
     },
+    /// Begin with a part of another run's history. An open run ends, and is followed by that one.
+    Reset(Box<MadeAnew>),
     /// End the run at once, undoing nothing.
     Terminate {
         /// Why.

@@ -12,6 +12,7 @@ use crate::model::{
 use crate::store;
 
 use super::error::RequestError;
+use super::reset::ResetOrder;
 use super::run::RunActor;
 use super::shared::BusyGuard;
 use super::throttle::Parked;
@@ -54,6 +55,8 @@ pub(super) struct Following {
     pub(super) run_id: RunId,
     /// When it must be looked at.
     pub(super) wake: Option<Timestamp>,
+    /// It begins with a copy of another run's history.
+    pub(super) is_copy: bool,
 }
 
 /// Caller to shard: begin a run.
@@ -87,6 +90,16 @@ pub(crate) struct StartWith {
     pub(crate) reply: ReplyTo<Delivered>,
     /// Told when the run ends.
     pub(crate) watch: oneshot::Sender<Watched>,
+    pub(crate) admission: Admission,
+}
+
+/// Caller to shard: make a run anew.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ResetRun {
+    pub(crate) workflow_id: WorkflowId,
+    pub(crate) order: Box<ResetOrder>,
+    pub(crate) reply: ReplyTo<Delivered>,
     pub(crate) admission: Admission,
 }
 
@@ -135,6 +148,8 @@ pub(super) struct Letter {
     pub(super) admission: Option<Admission>,
     /// It asks, and its input means nothing.
     pub(super) question: Option<Question>,
+    /// It orders that a run be made anew; its input is made of that when everything is durable.
+    pub(super) order: Option<Box<ResetOrder>>,
 }
 
 impl Letter {
@@ -144,6 +159,7 @@ impl Letter {
             reply: None,
             admission: None,
             question: None,
+            order: None,
         }
     }
 

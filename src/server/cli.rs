@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use super::bench;
-use super::commands::{activity, check, decide, deliver, history, list, participants, pause, query, run, show, verify};
+use super::commands::{
+    activity, check, decide, deliver, history, list, participants, pause, query, reset, run, show, verify,
+};
 use super::console::{Console, Format};
 use super::demo;
 use super::exit::{Exit, Refusal};
@@ -41,6 +43,7 @@ enum Command {
     Terminate(deliver::TerminateArgs),
     Pause(pause::PauseArgs),
     Unpause(pause::UnpauseArgs),
+    Reset(reset::ResetArgs),
     Decide(decide::DecideArgs),
     Complete(activity::CompleteArgs),
     Fail(activity::FailArgs),
@@ -91,6 +94,7 @@ impl Command {
             Command::Terminate(args) => args.output.format(),
             Command::Pause(args) => args.output.format(),
             Command::Unpause(args) => args.output.format(),
+            Command::Reset(args) => args.output.format(),
             Command::Decide(args) => args.format.format(),
             Command::Complete(args) => args.output.format(),
             Command::Fail(args) => args.output.format(),
@@ -115,6 +119,7 @@ impl Command {
             Command::Terminate(args) => deliver::terminate(&args, console),
             Command::Pause(args) => pause::pause(&args, console),
             Command::Unpause(args) => pause::unpause(&args, console),
+            Command::Reset(args) => reset::run(&args, console),
             Command::Decide(args) => decide::run(&args, console),
             Command::Complete(args) => activity::complete(&args, console),
             Command::Fail(args) => activity::fail(&args, console),

@@ -9,6 +9,7 @@ mod graphs;
 mod histories;
 mod mistakes;
 mod queries;
+mod resets;
 mod runs;
 
 use std::io::{BufRead, BufReader, Lines, Read};

@@ -13,11 +13,11 @@ fn request(id: &str) -> UpdateRequest {
     }
 }
 
-fn update(id: &str) -> Input {
+pub(super) fn update(id: &str) -> Input {
     Input::Update(Box::new(request(id)))
 }
 
-fn accept(id: &str) -> Do {
+pub(super) fn accept(id: &str) -> Do {
     Do(Command::AcceptUpdate(Box::new(request(id))))
 }
 

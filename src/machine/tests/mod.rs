@@ -27,6 +27,7 @@ mod pivot;
 mod plan;
 mod properties;
 mod report;
+mod reset;
 mod rollback;
 mod scenario;
 mod script;

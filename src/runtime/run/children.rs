@@ -48,7 +48,8 @@ impl RunActor {
     fn kinship(&self, initiated: EventId) -> Kinship {
         Kinship {
             parent: self.at.workflow_id.clone(),
-            parent_run: self.at.run_id,
+            parent_run: self.writer_of(initiated),
+            made_of: self.state.bases().collect(),
             initiated,
             task_queue: self.state.started().and_then(|started| started.task_queue.clone()),
         }

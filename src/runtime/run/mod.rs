@@ -16,6 +16,7 @@ mod locks;
 mod questions;
 mod queue;
 mod reports;
+mod reset;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -102,6 +103,8 @@ enum Over {
 
 /// What follows the turn in progress.
 enum Next {
+    /// Leave memory: the run is made live from its journal.
+    Leave,
     Park(ParkReason),
     Fail(ParkReason),
 }
@@ -143,6 +146,12 @@ impl RunActor {
         self
     }
 
+    /// The run only begins here: it is made live from its journal.
+    pub(super) fn leaving(mut self) -> Self {
+        self.next = Some(Next::Leave);
+        self
+    }
+
     fn tell_shard(&self, news: RunNews) {
         self.at.shard.do_send(FromRun {
             workflow_id: self.at.workflow_id.clone(),
@@ -176,15 +185,16 @@ impl RunActor {
         self.committing.is_none() && self.over != Some(Over::Failed)
     }
 
-    /// The letters of one turn: all that there are, unless they are too large together.
+    /// The letters of one turn: all that there are, unless they are too large together. One that orders a reset has a turn
+    /// of its own: it is about what is durable.
     fn take_letters(&mut self) -> Vec<Letter> {
         let mut bytes = 0_usize;
         let taken = self.inbox.iter().take_while(|letter| {
-            let fits = bytes < limits::TURN_INPUT_BYTES_FULL;
+            let fits = bytes < limits::TURN_INPUT_BYTES_FULL && letter.order.is_none();
             bytes = bytes.saturating_add(letter.input.payload_bytes());
             fits
         });
-        let taken = taken.count();
+        let taken = taken.count().max(1).min(self.inbox.len());
         let rest = self.inbox.split_off(taken);
         let letters = std::mem::replace(&mut self.inbox, rest);
         for letter in &letters {
@@ -197,7 +207,17 @@ impl RunActor {
     }
 
     fn decide_inbox(&mut self, ctx: &mut Context<Self>) {
-        let mut letters = self.take_letters();
+        let letters = self.take_letters();
+        let mut letters: Vec<Letter> = match letters.iter().any(|letter| letter.order.is_some()) {
+            true => letters
+                .into_iter()
+                .filter_map(|letter| self.open_order(letter))
+                .collect(),
+            false => letters,
+        };
+        if letters.is_empty() {
+            return;
+        }
         let inputs = letters
             .iter_mut()
             .map(|letter| std::mem::replace(&mut letter.input, Input::Wake))
@@ -341,6 +361,11 @@ impl RunActor {
             return;
         }
         match self.next.take() {
+            Some(Next::Leave) => {
+                self.over = Some(Over::Failed);
+                self.tell_shard(RunNews::Idle);
+                return ctx.stop();
+            }
             Some(Next::Fail(reason)) => return self.fail(ctx, reason, false),
             Some(Next::Park(reason)) => {
                 tracing::warn!(workflow_id = %self.at.workflow_id, run_id = %self.at.run_id, %reason, "parked");

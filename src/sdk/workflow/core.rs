@@ -22,7 +22,7 @@ use crate::model::{
     ActivityId, ActivityOptions, ActivityType, Command, EventId, Failure, InFlight, LockName, OnAmbiguous, Payload,
     ScheduleActivity, SignalName, StepKind, StepName, StepSpec, TimerId, Timestamp,
 };
-use crate::model::{CompensationSpec, ContinueAsNew, RunStarted};
+use crate::model::{CompensationSpec, ContinueAsNew, RunId, RunStarted};
 
 use super::CancellationType;
 use super::random::Random;
@@ -131,6 +131,8 @@ enum What {
 #[derive(Debug)]
 pub(crate) struct Core {
     started: Arc<RunStarted>,
+    /// The run that decides these turns: of a run that was reset, first another one.
+    decided_by: RunId,
     history: HistoryInfo,
     /// How the run goes on, when its code wants another one to follow.
     continuation: Option<ContinueAsNew>,
@@ -172,10 +174,22 @@ enum WaitFor {
 
 /// What the code's futures call.
 impl Core {
+    /// What is asked for from here on was, or is, decided by this run: its id is what the code hears, what looks random is
+    /// made of it. So the code decides what a reset has copied as it was decided then.
+    pub(crate) fn decided_by(&mut self, run_id: RunId) {
+        self.decided_by = run_id;
+        self.random = Random::of_run(run_id);
+    }
+
+    pub(super) fn run_id(&self) -> RunId {
+        self.decided_by
+    }
+
     pub(crate) fn new(started: Arc<RunStarted>) -> Self {
         let attributes = Attributes::from(&*started);
         let random = Random::of_run(started.run_id);
         Self {
+            decided_by: started.run_id,
             started,
             history: HistoryInfo::default(),
             continuation: None,

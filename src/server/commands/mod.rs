@@ -9,6 +9,7 @@ pub(super) mod list;
 pub(super) mod participants;
 pub(super) mod pause;
 pub(super) mod query;
+pub(super) mod reset;
 pub(super) mod run;
 pub(super) mod show;
 pub(super) mod verify;

@@ -341,7 +341,7 @@ fn every_kind_of_event_is_in_the_golden_record() {
         .iter()
         .map(|event| event.attributes.kind())
         .collect();
-    assert_eq!(kinds.len(), 56);
+    assert_eq!(kinds.len(), 57);
 }
 
 #[test]

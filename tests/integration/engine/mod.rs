@@ -29,6 +29,7 @@ mod pause;
 mod programs;
 mod queries;
 mod requests;
+mod reset;
 mod schedules;
 mod several_runs;
 mod sizes;

@@ -1,8 +1,8 @@
 //! Updates, and what a run says to others, for the golden record. Must not live here: assertions.
 
 use crate::model::{
-    EventAttributes, EventId, ExternalCancel, ExternalSignal, Failure, Payload, RunId, SignalName, UpdateCompleted,
-    UpdateId, UpdateName, UpdateRequest, WorkflowId,
+    ActivityType, EventAttributes, EventId, ExternalCancel, ExternalSignal, Failure, Payload, RequestId, ResetAttempt,
+    RunId, RunReset, SignalName, StepName, UpdateCompleted, UpdateId, UpdateName, UpdateRequest, WorkflowId,
 };
 
 pub(super) fn message_events() -> Vec<EventAttributes> {
@@ -55,5 +55,29 @@ pub(super) fn message_events() -> Vec<EventAttributes> {
             reason: "it is back".to_owned(),
             identity: "ada".to_owned(),
         },
+        E::WorkflowExecutionReset(Box::new(RunReset {
+            base_run_id: RunId::from_bytes([8; 16]),
+            new_run_id: RunId::from_bytes([9; 16]),
+            original_run_id: RunId::from_bytes([7; 16]),
+            reason: "a bug is mended".to_owned(),
+            identity: "ada".to_owned(),
+            request_id: Some(RequestId::from_trusted("r-9")),
+            attempts: vec![ResetAttempt {
+                scheduled: EventId(5),
+                attempt: 2,
+                lost: true,
+                may_have_applied: true,
+                forgiven: 1,
+            }],
+            doubts: vec![EventId(11)],
+            locals: vec![(3, ActivityType::from_trusted("lookup"))],
+            updates: vec![UpdateRequest {
+                update_id: UpdateId::from_trusted("u-2"),
+                name: UpdateName::from_trusted("change-address"),
+                input: Payload::json(&"Rome").unwrap(),
+                identity: "ada".to_owned(),
+            }],
+            left: vec![StepName::from_trusted("reserve")],
+        })),
     ]
 }
