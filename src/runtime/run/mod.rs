@@ -10,6 +10,7 @@ mod children;
 mod external;
 mod foreign;
 mod handlers;
+mod inbox;
 mod launch;
 mod local;
 mod locks;
@@ -146,12 +147,6 @@ impl RunActor {
         self
     }
 
-    /// The run only begins here: it is made live from its journal.
-    pub(super) fn leaving(mut self) -> Self {
-        self.next = Some(Next::Leave);
-        self
-    }
-
     fn tell_shard(&self, news: RunNews) {
         self.at.shard.do_send(FromRun {
             workflow_id: self.at.workflow_id.clone(),
@@ -185,36 +180,8 @@ impl RunActor {
         self.committing.is_none() && self.over != Some(Over::Failed)
     }
 
-    /// The letters of one turn: all that there are, unless they are too large together. One that orders a reset has a turn
-    /// of its own: it is about what is durable.
-    fn take_letters(&mut self) -> Vec<Letter> {
-        let mut bytes = 0_usize;
-        let taken = self.inbox.iter().take_while(|letter| {
-            let fits = bytes < limits::TURN_INPUT_BYTES_FULL && letter.order.is_none();
-            bytes = bytes.saturating_add(letter.input.payload_bytes());
-            fits
-        });
-        let taken = taken.count().max(1).min(self.inbox.len());
-        let rest = self.inbox.split_off(taken);
-        let letters = std::mem::replace(&mut self.inbox, rest);
-        for letter in &letters {
-            // Not before: as long as the state does not know that it ended, it would ask for it again.
-            if let Input::AttemptEnded { token, .. } = &letter.input {
-                self.attempts.remove(token);
-            }
-        }
-        letters
-    }
-
     fn decide_inbox(&mut self, ctx: &mut Context<Self>) {
-        let letters = self.take_letters();
-        let mut letters: Vec<Letter> = match letters.iter().any(|letter| letter.order.is_some()) {
-            true => letters
-                .into_iter()
-                .filter_map(|letter| self.open_order(letter))
-                .collect(),
-            false => letters,
-        };
+        let mut letters = self.take_letters();
         if letters.is_empty() {
             return;
         }
@@ -361,11 +328,7 @@ impl RunActor {
             return;
         }
         match self.next.take() {
-            Some(Next::Leave) => {
-                self.over = Some(Over::Failed);
-                self.tell_shard(RunNews::Idle);
-                return ctx.stop();
-            }
+            Some(Next::Leave) => return self.leave(ctx),
             Some(Next::Fail(reason)) => return self.fail(ctx, reason, false),
             Some(Next::Park(reason)) => {
                 tracing::warn!(workflow_id = %self.at.workflow_id, run_id = %self.at.run_id, %reason, "parked");

@@ -7,6 +7,7 @@ mod arrivals;
 mod attributes;
 mod chain;
 mod children;
+mod decided_by;
 mod locals;
 mod locks;
 mod messages;
@@ -174,17 +175,6 @@ enum WaitFor {
 
 /// What the code's futures call.
 impl Core {
-    /// What is asked for from here on was, or is, decided by this run: its id is what the code hears, what looks random is
-    /// made of it. So the code decides what a reset has copied as it was decided then.
-    pub(crate) fn decided_by(&mut self, run_id: RunId) {
-        self.decided_by = run_id;
-        self.random = Random::of_run(run_id);
-    }
-
-    pub(super) fn run_id(&self) -> RunId {
-        self.decided_by
-    }
-
     pub(crate) fn new(started: Arc<RunStarted>) -> Self {
         let attributes = Attributes::from(&*started);
         let random = Random::of_run(started.run_id);
