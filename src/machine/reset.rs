@@ -14,10 +14,9 @@ mod base;
 mod point;
 
 use crate::model::{
-    Event, EventAttributes, EventId, MadeAnew, Reapply, RequestId, Reset, RunId, RunReset, StepKind, StepName,
-    Timestamp, Turn, UpdateId, UpdateRequest, WorkflowSignaled,
+    Event, EventAttributes, EventId, HoldReason, MadeAnew, PendingChange, Reapply, RequestId, Reset, ResetAttempt,
+    RunId, RunReset, StepKind, StepName, Timestamp, Turn, UpdateId, UpdateRequest, WorkflowSignaled,
 };
-use crate::model::{HoldReason, PendingChange, ResetAttempt};
 
 use super::apply::ApplyError;
 use super::chain::{Successor, was_handed_on};

@@ -3,7 +3,7 @@
 //! takes it (`run`, `shard`).
 
 use crate::machine::{NoDecider, Rejection, Reply, RunState, Successor, decide};
-use crate::model::{Input, MadeAnew, Reset, RunId, RunStatus, Timestamp, Turn, WorkflowId};
+use crate::model::{Input, MadeAnew, Outcome, Reset, RunId, Timestamp, Turn, WorkflowId};
 use crate::store::{CommitBatch, RunHead, Store};
 
 use super::codecs::Codecs;
@@ -51,7 +51,6 @@ fn load_decoded(store: &dyn Store, codecs: &Codecs, run_id: RunId) -> Result<Vec
 
 /// The run as which this one was continued by its own code, if it was, and is still there.
 fn continued_as(store: &dyn Store, run_id: RunId, turns: &[Turn]) -> Result<Option<RunId>, RequestError> {
-    use crate::model::Outcome;
     let state = fold(run_id, turns)?;
     let next = match state.outcome() {
         Some(Outcome::ContinuedAsNew { new_run_id }) => *new_run_id,
@@ -89,7 +88,7 @@ pub(crate) fn reset_offline(
     let made = make_anew(store, codecs, order, newest.run_id, now)?;
     let run_id = made.run_id;
     let mut turns = Vec::new();
-    if is_open(newest.status) {
+    if !newest.status.is_closed() {
         let mut ending = load_state(codecs, store, newest.run_id)?;
         let decision = decide(&mut ending, vec![Input::Reset(Box::new(made))], now, &mut NoDecider);
         if let Some(Reply::Rejected(rejection)) = decision.replies.into_iter().next() {
@@ -108,8 +107,4 @@ pub(crate) fn reset_offline(
     let definitions = Vec::new();
     store.commit(store.claim()?, &CommitBatch { turns, definitions })?;
     Ok(run_id)
-}
-
-fn is_open(status: RunStatus) -> bool {
-    !status.is_closed()
 }

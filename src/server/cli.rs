@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::bench;
 use super::commands::{
-    activity, check, decide, deliver, history, list, participants, pause, query, reset, run, show, verify,
+    activity, check, decide, deliver, history, list, participants, pause, prune, query, reset, run, show, verify,
 };
 use super::console::{Console, Format};
 use super::demo;
@@ -31,13 +31,14 @@ otherwise. Logs go to standard error; RUST_LOG=info shows more of them.";
 enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     Check(check::CheckArgs),
     List(list::ListArgs),
     Show(show::ShowArgs),
     History(history::HistoryArgs),
     Query(query::QueryArgs),
     Verify(verify::VerifyArgs),
+    Prune(prune::PruneArgs),
     Signal(deliver::SignalArgs),
     Cancel(deliver::CancelArgs),
     Terminate(deliver::TerminateArgs),
@@ -89,6 +90,7 @@ impl Command {
             Command::History(args) => args.output.format(),
             Command::Query(args) => args.output.format(),
             Command::Verify(args) => args.output.format(),
+            Command::Prune(args) => args.output.format(),
             Command::Signal(args) => args.output.format(),
             Command::Cancel(args) => args.output.format(),
             Command::Terminate(args) => args.output.format(),
@@ -114,6 +116,7 @@ impl Command {
             Command::History(args) => history::run(&args, console),
             Command::Query(args) => query::run(&args, console),
             Command::Verify(args) => verify::run(&args, console),
+            Command::Prune(args) => prune::run(&args, console),
             Command::Signal(args) => deliver::signal(args, console),
             Command::Cancel(args) => deliver::cancel(&args, console),
             Command::Terminate(args) => deliver::terminate(&args, console),

@@ -106,6 +106,8 @@ impl From<Error> for Refusal {
             | Error::PageToken
             | Error::Input(_)
             | Error::Rejected(Rejection::ResetRefused(_))
+            | Error::Cron(_)
+            | Error::DelayedSchedule
             | Error::Query(QueryError::Unknown { .. })
             | Error::Rejected(
                 Rejection::StepNotStuck { .. } | Rejection::WhichStep { .. } | Rejection::ChoiceNotOpen { .. },

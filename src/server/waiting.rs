@@ -55,21 +55,25 @@ pub(super) async fn until_it_ends<O>(run: &RunHandle<O>, mut look: impl FnMut(&R
     }
 }
 
-/// Ends when the user wants the process to end.
-pub(super) async fn interrupted() {
+/// Ends when the user wants the process to end. It listens from the call on, not only when it is awaited.
+pub(super) fn interrupted() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
+    let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    };
+    async move {
+        #[cfg(unix)]
+        if let (Ok(mut interrupt), Ok(mut terminate)) = signals {
             tokio::select! {
-                interrupt = tokio::signal::ctrl_c() => drop(interrupt),
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
             return;
         }
-    }
-    // Without a way to hear of it, only the default remains: the process just ends.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+        // Without a way to hear of it, only the default remains: the process just ends.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

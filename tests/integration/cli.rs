@@ -8,9 +8,11 @@ mod finding;
 mod graphs;
 mod histories;
 mod mistakes;
+mod pruning;
 mod queries;
 mod resets;
 mod runs;
+mod starts;
 
 use std::io::{BufRead, BufReader, Lines, Read};
 use std::path::{Path, PathBuf};

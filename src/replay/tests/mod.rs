@@ -18,6 +18,7 @@ mod queries;
 mod reset;
 mod saga;
 mod savepoints;
+mod scopes;
 mod together;
 mod versions;
 mod with_machine;

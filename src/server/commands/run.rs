@@ -10,8 +10,9 @@ use crate::engine::{
     Amends, Clock, Error, HTTP_ACTIVITY, RunDescription, RunHandle, StepState, StepView, SystemClock, UndoState,
     activities_of, check_saga, saga_files,
 };
-use crate::model::{Outcome, Payload, Timestamp};
+use crate::model::{Outcome, Payload, RunId, Timestamp};
 use crate::server::advice;
+use crate::server::commands::start::StartArgs;
 use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, WARN, style_of};
 use crate::server::desk::{Desk, painted};
 use crate::server::dto;
@@ -25,6 +26,9 @@ use crate::server::waiting::{End, interrupted, until_it_ends};
 /// The result is printed on standard output, everything else on standard error. The run is kept in the data directory:
 /// killed, or interrupted with Ctrl-C, it goes on when the same command is given again. Other runs in the directory that
 /// have not ended go on meanwhile.
+///
+/// Every working day at six, each run within an hour, until somebody cancels it:
+/// amends run sagas/nightly-settlement.toml --id nightly --cron "0 6 * * 1-5" --run-timeout 1h
 #[derive(Args)]
 pub(crate) struct RunArgs {
     /// The saga definition
@@ -47,6 +51,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     settings: SettingArgs,
     #[command(flatten)]
+    start: StartArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
@@ -63,6 +69,7 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<Exit, Refusal> {
         Some(text) => input::payload("--input", text)?,
         None => Payload::null(),
     };
+    args.start.check(args.id.as_deref())?;
     if args.file.is_dir() {
         return Err(Refusal::usage(format!("{} is a directory", args.file.display())).hint("name one definition file"));
     }
@@ -138,9 +145,23 @@ async fn drive(amends: &Amends, args: &RunArgs, input: Payload, console: &Consol
     if let Some(id) = &args.id {
         starter = starter.id(id);
     }
-    let (run, again) = match starter.start_payload(input.clone()).await {
-        Ok(run) => (run, false),
-        Err(Error::AlreadyStarted { workflow_id, .. }) => (amends.find(workflow_id.as_str()).await?, true),
+    let interrupt = interrupted();
+    let begun = SystemClock.now();
+    let (run, again) = match args.start.apply(starter)?.start_payload(input.clone()).await {
+        Ok(run) => {
+            // One that was there is what was asked for, by its request id or by the policy.
+            let again = args.id.is_some() && run.describe().await?.started_at < begun;
+            (run, again)
+        }
+        Err(Error::AlreadyStarted {
+            workflow_id, status, ..
+        }) if args.start.takes_existing(status.is_closed()) => (amends.find(workflow_id.as_str()).await?, true),
+        Err(error @ Error::AlreadyStarted { .. }) => {
+            return Err(Refusal::from(error).hint(
+                "choose another --id; or say --id-reuse-policy allow-duplicate when it has ended, --id-conflict-policy \
+                 use-existing or terminate-existing when it is open",
+            ));
+        }
         Err(error) => return Err(error.into()),
     };
     let found = match again {
@@ -154,11 +175,10 @@ async fn drive(amends: &Amends, args: &RunArgs, input: Payload, console: &Consol
     if let Some(found) = found.filter(|_| args.input.is_some()) {
         compare_inputs(&input, &found, console);
     }
-    let begun = SystemClock.now();
-    let mut steps = StepLog::default();
+    let mut steps = StepLog::of(run.run_id());
     let end = tokio::select! {
         end = until_it_ends(&run, |now| steps.show(now, console)) => end?,
-        () = interrupted() => return Ok(leave(&run, args, console)),
+        () = interrupt => return Ok(leave(&run, args, console)),
     };
     match end {
         End::Closed(outcome) => {
@@ -277,13 +297,24 @@ fn leave(run: &Handle, args: &RunArgs, console: &Console) -> Exit {
 }
 
 /// Tells each change of a step once.
-#[derive(Default)]
 struct StepLog {
+    run_id: RunId,
     told: Vec<String>,
 }
 
 impl StepLog {
+    fn of(run_id: RunId) -> Self {
+        let told = Vec::new();
+        Self { run_id, told }
+    }
+
     fn show(&mut self, run: &RunDescription, console: &Console) {
+        if run.run_id != std::mem::replace(&mut self.run_id, run.run_id) {
+            // A retry, a schedule or its own code has it followed by another run.
+            self.told.clear();
+            console.object(&json!({"type": "followed", "run_id": run.run_id.to_string()}));
+            console.note(format!("{} goes on as run {}", run.workflow_id, run.run_id));
+        }
         let width = run.steps.iter().map(|step| step.name.as_str().len()).max().unwrap_or(0);
         // All steps forward, then the way back, as it happens.
         let forward = run.steps.iter().map(|step| (step, outcome(step)));

@@ -1,5 +1,6 @@
 //! History events for programs and, on one line each, for people. Must not live here: any other shape.
 
+mod chain;
 mod child;
 mod message;
 mod saga;
@@ -130,6 +131,7 @@ fn started(started: &RunStarted) -> Value {
         "run_timeout_ms": started.run_timeout.map(|limit| limit.as_millis()), "identity": started.identity,
         "search_attributes": attribute::all(&started.search_attributes), "memo": attribute::whole_memo(&started.memo),
         "task_queue": started.task_queue.as_ref().map(TaskQueue::as_str),
+        "chain": started.chain.as_deref().map(chain::chain),
     })
 }
 

@@ -41,6 +41,8 @@ fn an_amended_run_is_made_anew_and_goes_on_with_the_next_engine() {
         again[0]["run_id"], made[0]["run_id"],
         "the same request makes no second run"
     );
+    let base = made[0]["base_run_id"].as_str().unwrap();
+    cli.run(&["show", "o"]).exits(0).says(&format!("of run {base}"));
     cli.run(&["history", "o"])
         .exits(0)
         .says("WorkflowExecutionReset")

@@ -176,6 +176,7 @@ fn a_live_run_ends_and_who_waits_for_it_hears_of_the_new_one() {
             assert!(made.run_id() > order.run_id());
             let again = amends.client().reset("o", &wanted).await.unwrap();
             assert_eq!(again, made.run_id(), "the same request makes no second run");
+            assert_eq!(made.describe().await.unwrap().reset_from, Some(order.run_id()));
             let ended = amends.client().describe_run(order.run_id()).await.unwrap();
             assert_eq!(ended.status, RunStatus::Terminated);
             made.signal("address", &"Porto").await.unwrap();
