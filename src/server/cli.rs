@@ -111,7 +111,7 @@ impl Command {
             Command::Bench(args) => bench::run(&args, console),
             Command::Run(args) => run::run(&args, console),
             Command::Check(args) => check::run(&args, console),
-            Command::List(args) => list::run(args, console),
+            Command::List(args) => list::run(&args, console),
             Command::Show(args) => show::run(&args, console),
             Command::History(args) => history::run(&args, console),
             Command::Query(args) => query::run(&args, console),

@@ -7,7 +7,9 @@ mod keeper;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{IdReusePolicy, Payload, PayloadError, RunStatus, Timestamp, ToPayload, WorkflowId, WorkflowType};
+use crate::model::{
+    IdReusePolicy, Payload, PayloadError, RunStatus, Timestamp, ToPayload, WorkflowId, WorkflowType, limits,
+};
 use crate::schedule::{OverlapPolicy, RecentAction, Schedule, ScheduleState};
 use crate::sdk::{WorkflowDefinition, WorkflowFunction};
 use crate::store::ListQuery;
@@ -54,10 +56,21 @@ impl ScheduleAction {
         })
     }
 
-    /// Its names can be names, and leave room for the time and the number that follow.
+    /// Its names can be names, and leave room for what follows them. Its input leaves room for the schedule beside it.
     fn check(&self) -> Result<(), Error> {
         WorkflowType::new(&self.workflow_type)?;
-        WorkflowId::new(format!("{}-0000-00-00T00:00:00.000000Z-{}", self.workflow_id, u64::MAX))?;
+        let longest = format!(
+            "{}-0000-00-00T00:00:00.000000Z-{:x}-{}",
+            self.workflow_id,
+            u64::MAX,
+            u64::MAX
+        );
+        WorkflowId::new(longest)?;
+        let input = serde_json::to_vec(&self.input).map_err(PayloadError::Encode)?;
+        if input.len() > limits::SCHEDULE_INPUT_BYTES_MAX {
+            let (bytes, max) = (input.len(), limits::SCHEDULE_INPUT_BYTES_MAX);
+            return Err(Error::ScheduleInput { bytes, max });
+        }
         Ok(())
     }
 
@@ -135,7 +148,7 @@ impl Schedules {
     ///
     /// # Errors
     /// [`Error::Schedule`] when its times are wrong, [`Error::AlreadyStarted`] when there is one with this id, [`Error::Id`] when
-    /// its names cannot be names, or are too long for a time to follow.
+    /// its names cannot be names, or are too long for a time to follow, [`Error::ScheduleInput`] when the input has more than 1 MiB.
     pub async fn create(&self, id: &str, action: ScheduleAction, schedule: Schedule) -> Result<(), Error> {
         action.check()?;
         let state = ScheduleState::new(&action.workflow_id, schedule, self.now())?;
@@ -194,7 +207,7 @@ impl Schedules {
     /// [`describe`](Self::describe) shows. What is running or waiting stays.
     ///
     /// # Errors
-    /// [`Error::Schedule`] when its times are wrong; when there is no such schedule.
+    /// As for [`create`](Self::create) when its times or its action are wrong; when there is no such schedule.
     pub async fn update(
         &self,
         id: &str,
@@ -225,7 +238,7 @@ impl Schedules {
     /// Starts a run now, paused or not; by the schedule's overlap policy, unless one is given.
     ///
     /// # Errors
-    /// When there is no such schedule.
+    /// When there is no such schedule; when a thousand runs wait to be started.
     pub async fn trigger(&self, id: &str, overlap: Option<OverlapPolicy>) -> Result<(), UpdateError> {
         self.ask(id, "trigger", &overlap).await
     }
@@ -235,7 +248,7 @@ impl Schedules {
     /// `AllowAll` (all at once).
     ///
     /// # Errors
-    /// When there is no such schedule, or there are more than 1,000 times.
+    /// When there is no such schedule, or there are more than 1,000 times, with those that wait to be started.
     pub async fn backfill(
         &self,
         id: &str,
