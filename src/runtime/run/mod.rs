@@ -27,7 +27,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context};
 
 use crate::machine::{Decider, Rejection, Reply, RunState, Successor, decide, park};
-use crate::model::{AttemptToken, HoldReason, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
+use crate::model::{AttemptToken, HoldReason, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId};
 use crate::replay::ForeignWakes;
 use crate::store::{Epoch, TurnRecord};
 
