@@ -24,7 +24,7 @@ impl Client {
     /// [`Rejection::ResetRefused`](super::Rejection::ResetRefused) when there is no such turn, or what has happened since
     /// would not fit; when there is no such run.
     pub async fn reset(&self, workflow_id: &str, wanted: &Reset) -> Result<RunId, Error> {
-        let id = WorkflowId::new(workflow_id)?;
+        let id = self.engine().workflow_id(workflow_id)?;
         let head = self.engine().runtime().store()?.find(&id)?;
         let base = head.ok_or_else(|| Error::NotFound(id.clone()))?.run_id;
         self.reset_to(id, base, wanted).await
@@ -36,6 +36,8 @@ impl Client {
     /// As for [`Client::reset`].
     pub async fn reset_run(&self, run_id: RunId, wanted: &Reset) -> Result<RunId, Error> {
         let head = self.engine().runtime().store()?.head(run_id)?;
+        let namespace = self.engine().namespace();
+        let head = head.filter(|head| head.workflow_id.namespace() == namespace.as_str());
         let unknown = || Error::NotFound(WorkflowId::from_trusted(run_id.to_string()));
         let id = head.ok_or_else(unknown)?.workflow_id;
         self.reset_to(id, run_id, wanted).await

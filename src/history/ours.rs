@@ -11,6 +11,7 @@ use crate::model::{
 
 use super::HistoryError;
 use super::activity::{self, STEP_KINDS, word};
+use super::child;
 use super::execution::run_id;
 use super::failure;
 use super::fields::Fields;
@@ -235,6 +236,7 @@ pub(super) fn reset(reset: &RunReset) -> Value {
         "doubts": reset.doubts.iter().map(|step| step.0).collect::<Vec<_>>(),
         "locals": reset.locals.iter().map(|(seq, of)| json!({"seq": seq, "type": of.as_str()})).collect::<Vec<_>>(),
         "updates": reset.updates.iter().map(update).collect::<Vec<_>>(),
+        "children": reset.children.iter().map(child::left).collect::<Vec<_>>(),
         "left": names(&reset.left),
     });
     json!({
@@ -258,6 +260,7 @@ pub(super) fn read_reset(fields: &Fields<'_>, refs: &Refs) -> Result<RunReset, H
         doubts: Vec::new(),
         locals: Vec::new(),
         updates: Vec::new(),
+        children: Vec::new(),
         left: Vec::new(),
     };
     let info = failure.needed("resetWorkflowFailureInfo")?;
@@ -273,6 +276,11 @@ pub(super) fn read_reset(fields: &Fields<'_>, refs: &Refs) -> Result<RunReset, H
         list.map(|one| Fields::of(one, fields.event())).collect()
     };
     reset.request_id = told.id_or_none("requestId")?;
+    for one in told.list("doubts")? {
+        let step = one.as_u64().and_then(|step| refs.get(step));
+        let step = step.ok_or_else(|| fields.error("doubts: an event that is not in the history before it"))?;
+        reset.doubts.push(step);
+    }
     for one in each("attempts")? {
         reset.attempts.push(ResetAttempt {
             scheduled: one.event_id("scheduled", refs)?,
@@ -284,6 +292,9 @@ pub(super) fn read_reset(fields: &Fields<'_>, refs: &Refs) -> Result<RunReset, H
     }
     for one in each("locals")? {
         reset.locals.push((one.number_u32("seq")?, one.id("type")?));
+    }
+    for one in each("children")? {
+        reset.children.push(child::read_left(&one)?);
     }
     for one in each("updates")? {
         reset.updates.push(UpdateRequest {

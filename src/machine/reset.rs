@@ -14,8 +14,9 @@ mod base;
 mod point;
 
 use crate::model::{
-    Event, EventAttributes, EventId, HoldReason, MadeAnew, PendingChange, Reapply, RequestId, Reset, ResetAttempt,
-    RunId, RunReset, StepKind, StepName, Timestamp, Turn, UpdateId, UpdateRequest, WorkflowSignaled,
+    ChildKey, Event, EventAttributes, EventId, HoldReason, LeftChild, MadeAnew, PendingChange, Reapply, RequestId,
+    Reset, ResetAttempt, RunId, RunReset, StepKind, StepName, Timestamp, Turn, UpdateId, UpdateRequest,
+    WorkflowSignaled,
 };
 
 use super::apply::ApplyError;
@@ -81,7 +82,8 @@ pub(super) struct Origins {
 
 impl Reset {
     /// How the run begins that is made of the one with these turns; `continued` are the turns of the runs that the base
-    /// continued as, in order: their signals come again as well.
+    /// continued as, in order: their signals come again as well; `gives_way` is the run of the id that is open: its children
+    /// go on.
     ///
     /// # Errors
     /// When the new run would not be what its history says, or would do again what has had its effect.
@@ -89,6 +91,7 @@ impl Reset {
         &self,
         turns: &[Turn],
         continued: &[Turn],
+        gives_way: Option<&RunState>,
         run_id: RunId,
         now: Timestamp,
     ) -> Result<MadeAnew, ResetRefusal> {
@@ -118,6 +121,7 @@ impl Reset {
             doubts: base.doubts(made.state),
             locals: base.locals(),
             updates,
+            children: left_by(gives_way, made.state),
             left,
         })));
         base.compare(made.state)?;
@@ -173,6 +177,17 @@ fn may_have_effect(step: &StepRecord) -> bool {
         StepState::Skipped => false,
     };
     has_activity && happened && step.undo != UndoState::Done
+}
+
+/// The children that a run leaves when it gives way: those that the new run has anyway are not among them.
+fn left_by(run: Option<&RunState>, made: &RunState) -> Vec<LeftChild> {
+    let mut left = run.map(RunState::children_left).unwrap_or_default();
+    let is_there = |key: ChildKey| {
+        let copied = made.writer_of(key.initiated) == Some(key.parent_run) && made.child(key.initiated).is_some();
+        copied || made.left_child(key).is_some()
+    };
+    left.retain(|child| !is_there(child.key));
+    left
 }
 
 fn update(event: &Event) -> Option<UpdateRequest> {
@@ -275,6 +290,7 @@ impl RunState {
         self.backoff_until = None;
         self.task_due = true;
         self.locals = reset.locals.iter().cloned().collect();
+        self.inherit_more(&reset.children);
         for attempt in &reset.attempts {
             self.take_over(attempt, event.time)?;
         }

@@ -51,7 +51,7 @@ impl TurnBuilder<'_> {
         let mut updates = self.state.readmitted().to_vec();
         let waiting = self.admissions.take_waiting().into_iter();
         updates.extend(waiting.filter(|update| !self.state.is_readmitted(&update.update_id)));
-        let only_updates = !self.state.task_due(self.now);
+        let only_updates = self.state.is_asked_for_updates_only(self.now);
         let attributes = self.state.next_task();
         let task = Task {
             events: &events,

@@ -92,7 +92,9 @@ impl Event {
             E::WorkflowExecutionUpdateAccepted(update) => visitor.payload(&mut update.input),
             E::WorkflowExecutionReset(reset) => {
                 let mut updates = reset.updates.iter_mut();
-                updates.try_for_each(|update| visitor.payload(&mut update.input))
+                updates.try_for_each(|update| visitor.payload(&mut update.input))?;
+                let mut children = reset.children.iter_mut();
+                children.try_for_each(|child| visitor.payload(&mut Arc::make_mut(&mut child.start).input))
             }
             E::WorkflowExecutionUpdateCompleted(update) => outcome(&mut update.outcome, visitor),
             E::SignalExternalWorkflowExecutionInitiated(signal) => visitor.payload(&mut signal.input),
@@ -112,10 +114,13 @@ impl RunStarted {
         if let Some(last) = &mut chain.last_failure {
             failure(last, visitor)?;
         }
-        match &mut chain.last_result {
-            Some(last) => visitor.payload(last),
-            None => Ok(()),
+        if let Some(last) = &mut chain.last_result {
+            visitor.payload(last)?;
         }
+        let children = &mut chain.children;
+        children
+            .iter_mut()
+            .try_for_each(|child| visitor.payload(&mut Arc::make_mut(&mut child.start).input))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A run that is made anew from the beginning of another one's history. Lives here: what is asked for, and what is recorded.
 //! Must not live here: what is copied, and what is refused (that is `machine::reset`).
 
-use super::{ActivityType, EventId, RequestId, RunId, StepName, Turn, UpdateRequest};
+use super::{ActivityType, EventId, LeftChild, RequestId, RunId, StepName, Turn, UpdateRequest};
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +98,8 @@ pub struct RunReset {
     pub locals: Vec<(u32, ActivityType)>,
     /// Updates that the base had accepted later: the code is asked for them again.
     pub updates: Vec<UpdateRequest>,
+    /// Children that the run which gave way has left, and that this run does not have anyway.
+    pub children: Vec<LeftChild>,
     /// Saga steps of the base that may have had an effect, and that nobody undoes.
     pub left: Vec<StepName>,
 }

@@ -18,12 +18,13 @@ pub(crate) struct ResetOrder {
     pub(crate) wanted: Reset,
 }
 
-/// The run that is made: newer than `newest`, the newest one of its workflow id. Everything of the base has to be durable.
+/// The run that is made: newer than `newest`, the newest one of its workflow id, which gives way if it is open. Everything of the base has to be durable.
 pub(super) fn make_anew(
     store: &dyn Store,
     codecs: &Codecs,
     order: &ResetOrder,
     newest: RunId,
+    gives_way: Option<&RunState>,
     now: Timestamp,
 ) -> Result<MadeAnew, RequestError> {
     let base = load_decoded(store, codecs, order.base)?;
@@ -39,7 +40,7 @@ pub(super) fn make_anew(
     if run_id <= newest {
         run_id = newest.following(now);
     }
-    let made = order.wanted.make(&base, &continued, run_id, now);
+    let made = order.wanted.make(&base, &continued, gives_way, run_id, now);
     made.map_err(|refusal| Rejection::ResetRefused(Box::new(refusal)).into())
 }
 
@@ -85,16 +86,19 @@ pub(crate) fn reset_offline(
     if made_before(store, codecs, &order.wanted, newest.run_id)? {
         return Ok(newest.run_id);
     }
-    let made = make_anew(store, codecs, order, newest.run_id, now)?;
+    let mut ending = match newest.status.is_closed() {
+        true => None,
+        false => Some(load_state(codecs, store, newest.run_id)?),
+    };
+    let made = make_anew(store, codecs, order, newest.run_id, ending.as_ref(), now)?;
     let run_id = made.run_id;
     let mut turns = Vec::new();
-    if !newest.status.is_closed() {
-        let mut ending = load_state(codecs, store, newest.run_id)?;
-        let decision = decide(&mut ending, vec![Input::Reset(Box::new(made))], now, &mut NoDecider);
+    if let Some(ending) = &mut ending {
+        let decision = decide(ending, vec![Input::Reset(Box::new(made))], now, &mut NoDecider);
         if let Some(Reply::Rejected(rejection)) = decision.replies.into_iter().next() {
             return Err(rejection.into());
         }
-        let ended = decision.turn.iter().map(|turn| (newest.run_id, &ending, turn));
+        let ended = decision.turn.iter().map(|turn| (newest.run_id, &*ending, turn));
         let begun = decision.successor.iter();
         let begun = begun.map(|Successor { state, turn }| (run_id, state, turn));
         for (run_id, state, turn) in ended.chain(begun) {

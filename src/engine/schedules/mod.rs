@@ -153,10 +153,7 @@ impl Schedules {
         action.check()?;
         let state = ScheduleState::new(&action.workflow_id, schedule, self.now())?;
         let memory = keeper::Memory::new(state, action);
-        let keeper = self
-            .engine
-            .workflow_by_name(SCHEDULE_WORKFLOW)
-            .id(workflow_id(id)?.as_str());
+        let keeper = self.engine.workflow_by_name(SCHEDULE_WORKFLOW).id(workflow_id(id));
         let keeper = keeper.id_reuse_policy(IdReusePolicy::AllowDuplicate);
         keeper
             .start(&serde_json::to_value(memory).map_err(PayloadError::Encode)?)
@@ -275,7 +272,7 @@ impl Schedules {
 
     /// The workflow id of a schedule that was not deleted.
     fn existing(&self, id: &str) -> Result<WorkflowId, Error> {
-        let id = workflow_id(id)?;
+        let id = self.engine.workflow_id(&workflow_id(id))?;
         let head = self.engine.runtime().store()?.find(&id)?;
         // One that has continued is there, as the next run.
         let is_there = |status: RunStatus| !status.is_closed() || status == RunStatus::ContinuedAsNew;
@@ -296,6 +293,6 @@ impl std::fmt::Debug for Schedules {
     }
 }
 
-fn workflow_id(id: &str) -> Result<WorkflowId, Error> {
-    Ok(WorkflowId::new(format!("{PREFIX}{id}"))?)
+fn workflow_id(id: &str) -> String {
+    format!("{PREFIX}{id}")
 }

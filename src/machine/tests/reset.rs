@@ -20,7 +20,7 @@ fn new_run() -> RunId {
 impl Scenario {
     /// The run that is made of this one, as its first turn leaves it.
     fn reset(&self, wanted: &Reset) -> Result<Scenario, ResetRefusal> {
-        let MadeAnew { first, .. } = wanted.make(&self.journal, &[], new_run(), self.now)?;
+        let MadeAnew { first, .. } = wanted.make(&self.journal, &[], None, new_run(), self.now)?;
         let mut made = Scenario::start([]);
         made.state = RunState::fold([&first]).expect("what was copied fits");
         made.journal = vec![first];
@@ -211,7 +211,7 @@ fn an_open_run_ends_and_is_followed() {
     let mut run = Scenario::start([activity("a")]);
     run.at(1).signal("s", "r", []);
     let made = to(ResetPoint::FirstTurn)
-        .make(&run.journal, &[], new_run(), run.now)
+        .make(&run.journal, &[], None, new_run(), run.now)
         .unwrap();
     run.at(2).input(Input::Reset(Box::new(made.clone())), []);
     run.expect_reply(Reply::Begun { run_id: new_run() });
@@ -248,7 +248,7 @@ fn a_run_may_be_reset_that_was_reset_even_to_what_it_has_copied() {
         ..to_event(8)
     };
     let third = RunId::from_bytes([9; 16]);
-    let made = wanted.make(&second.journal, &[], third, second.now).unwrap();
+    let made = wanted.make(&second.journal, &[], None, third, second.now).unwrap();
     let state = RunState::fold([&made.first]).unwrap();
     let signals = made.first.events.iter().filter_map(|event| match &event.attributes {
         EventAttributes::WorkflowExecutionSignaled(signal) => Some(signal.name.to_string()),
@@ -259,7 +259,7 @@ fn a_run_may_be_reset_that_was_reset_even_to_what_it_has_copied() {
     assert!(state.was_made_by(&RequestId::from_trusted("again")));
 
     let fourth = to(ResetPoint::LastTurn)
-        .make(&second.journal, &[], third, second.now)
+        .make(&second.journal, &[], None, third, second.now)
         .unwrap();
     let state = RunState::fold([&fourth.first]).unwrap();
     let original = first.state.run_id().unwrap();
@@ -298,7 +298,7 @@ fn signals_of_the_runs_that_it_continued_as_come_again_but_not_twice() {
     let mut next = super::chain::follow(&run);
     next.at(2).signal("late", "", []);
     let made = to(ResetPoint::FirstTurn)
-        .make(&run.journal, &next.journal, new_run(), next.now)
+        .make(&run.journal, &next.journal, None, new_run(), next.now)
         .unwrap();
     let signals = made.first.events.iter().filter_map(|event| match &event.attributes {
         EventAttributes::WorkflowExecutionSignaled(signal) => Some(signal.name.to_string()),

@@ -187,7 +187,9 @@ impl World {
     /// From here on the run is told that is made of this one, which ends if it is open.
     pub(super) fn reset(&mut self, wanted: &Reset) {
         let run_id = self.state.run_id().unwrap().following(self.now);
-        let made = wanted.make(&self.journal, &[], run_id, self.now).unwrap();
+        let made = wanted
+            .make(&self.journal, &[], Some(&self.state), run_id, self.now)
+            .unwrap();
         let first = made.first.clone();
         if !self.state.is_closed() {
             self.take(Input::Reset(Box::new(made)));
@@ -203,7 +205,7 @@ impl World {
     /// The same for other code.
     pub(super) fn reset_for<M>(&mut self, function: impl WorkflowFunction<M>, wanted: &Reset) {
         let run_id = self.state.run_id().unwrap().following(self.now);
-        let made = wanted.make(&self.journal, &[], run_id, self.now).unwrap();
+        let made = wanted.make(&self.journal, &[], None, run_id, self.now).unwrap();
         self.journal = vec![made.first];
         self.deploy(function);
         self.take(Input::Recovered { at: self.now });

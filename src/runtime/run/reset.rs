@@ -53,7 +53,7 @@ impl RunActor {
     fn input_for(&self, order: &ResetOrder) -> Result<Input, RequestError> {
         let shared = &self.at.shared;
         let (store, now) = (shared.store.get()?, shared.clock.now());
-        let made = make_anew(&*store, &shared.codecs, order, self.at.run_id, now)?;
+        let made = make_anew(&*store, &shared.codecs, order, self.at.run_id, Some(&self.state), now)?;
         Ok(Input::Reset(Box::new(made)))
     }
 }

@@ -68,7 +68,7 @@ impl ShardActor {
         if made_before(&*store, codecs, &order.wanted, last.run_id)? {
             return Ok(Begun::Before);
         }
-        let made = make_anew(&*store, codecs, order, last.run_id, self.shared.clock.now())?;
+        let made = make_anew(&*store, codecs, order, last.run_id, None, self.shared.clock.now())?;
         Ok(Begun::Now(Input::Reset(Box::new(made))))
     }
 

@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::engine::{
-    Amends, Clock, Error, HTTP_ACTIVITY, RunDescription, RunHandle, StepState, StepView, SystemClock, UndoState,
-    activities_of, check_saga, saga_files,
+    Amends, Clock, Error, HTTP_ACTIVITY, Namespace, RunDescription, RunHandle, StepState, StepView, SystemClock,
+    UndoState, activities_of, check_saga, saga_files,
 };
 use crate::model::{Outcome, Payload, RunId, Timestamp};
 use crate::server::advice;
@@ -108,13 +108,19 @@ async fn engine(args: &RunArgs) -> Result<Amends, Refusal> {
         true => builder.memory(),
         false => builder.sled(&args.data.data),
     };
-    builder.start().await.map_err(|error| match calls_rust(args) {
+    let namespace = args.data.namespace.as_str();
+    let builder = match args.data.namespace.is_default() {
+        true => builder,
+        false => builder.namespace(Namespace::new(namespace).every_task_queue()),
+    };
+    let started = builder.start().await.map_err(|error| match calls_rust(args) {
         true => Refusal::from(error).hint(
             "this binary has no activities of its own; a saga that calls Rust activities runs in the program that registers \
              them",
         ),
         false => error.into(),
-    })
+    })?;
+    Ok(started.in_namespace(namespace)?)
 }
 
 /// The files of `--sagas` but the saga's own, which may be among them.
@@ -258,7 +264,7 @@ fn stuck(run: &RunDescription, args: &RunArgs, console: &Console) -> Exit {
     console.object(&object);
     let status = console.paint_error(style_of(run.status), run.status.as_str());
     console.note(format!("{} is {status} and waits for a person:", run.workflow_id));
-    let data = args.data.data.as_path();
+    let data = &args.data;
     match run.stuck.is_empty() {
         true => run
             .waits_for()
@@ -290,7 +296,7 @@ fn leave(run: &Handle, args: &RunArgs, console: &Console) -> Exit {
         true => format!("interrupted; {id} was kept in memory only and is gone"),
         false => format!(
             "interrupted; nothing is lost, {id} goes on with: {}",
-            advice::go_on(&args.file, id.as_str(), &args.data.data)
+            advice::go_on(&args.file, id.as_str(), &args.data)
         ),
     });
     Exit::Failed

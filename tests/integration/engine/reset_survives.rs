@@ -48,14 +48,9 @@ async fn signal(amends: &Amends, name: &str) {
 
 /// The kinds of all events of the id's runs, oldest first: an open run is reset, and one that has ended.
 async fn tell(amends: &Amends) -> Vec<Vec<&'static str>> {
-    let first = insist(|| {
-        amends
-            .workflow_by_name("order")
-            .id("o")
-            .request_id("r")
-            .start(&json!(7))
-    })
-    .await;
+    let seven = json!(7);
+    let start = || amends.workflow_by_name("order").id("o").request_id("r");
+    let first = insist(|| async { start().start(&seven).await }).await;
     let client = amends.client();
     loop {
         let history = insist(|| client.history("o")).await;
@@ -68,11 +63,15 @@ async fn tell(amends: &Amends) -> Vec<Vec<&'static str>> {
         tokio::task::yield_now().await;
     }
     signal(amends, "other").await;
-    let second = insist(|| client.reset_run(first.run_id(), &wanted(ResetPoint::Turn(2), "open"))).await;
+    let (open, ended) = (
+        wanted(ResetPoint::Turn(2), "open"),
+        wanted(ResetPoint::LastTurn, "ended"),
+    );
+    let second = insist(|| client.reset_run(first.run_id(), &open)).await;
     signal(amends, "address").await;
     let result = first.result().await.unwrap();
     assert_eq!(result, json!("paid"));
-    let third = insist(|| client.reset_run(second, &wanted(ResetPoint::LastTurn, "ended"))).await;
+    let third = insist(|| client.reset_run(second, &ended)).await;
     let found = insist(|| amends.find("o")).await;
     assert_eq!(found.run_id(), third);
     assert_eq!(found.result().await.unwrap(), result);

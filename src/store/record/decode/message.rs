@@ -79,6 +79,7 @@ pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes>
             doubts,
             locals,
             updates,
+            children,
             left,
         } => E::WorkflowExecutionReset(Box::new(RunReset {
             base_run_id: RunId::from_bytes(base_run_id),
@@ -94,6 +95,7 @@ pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes>
                 .map(|(seq, of)| (seq, ActivityType::from_trusted(of)))
                 .collect(),
             updates: updates.iter().map(update).collect(),
+            children: children.iter().map(child::left).collect::<Decoded<_>>()?,
             left: left.into_iter().map(StepName::from_trusted).collect(),
         })),
         W::Paused { reason, identity } => E::WorkflowExecutionPaused {

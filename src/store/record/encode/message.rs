@@ -1,7 +1,7 @@
 //! Updates, and what a run says to others, to the wire. Must not live here: anything else.
 
 use super::super::v1 as wire;
-use super::{chain, payload};
+use super::{chain, child, payload};
 use crate::model::{EventAttributes, ResetAttempt, UpdateRequest};
 
 /// Everything that nobody else has written.
@@ -21,7 +21,7 @@ pub(super) fn attributes(attributes: &EventAttributes) -> wire::Message<'_> {
             outcome: completed.outcome.as_ref().map(payload).map_err(chain),
         },
         E::SignalExternalWorkflowExecutionInitiated(signal) => W::SignalInitiated {
-            workflow_id: signal.workflow_id.as_str(),
+            workflow_id: signal.workflow_id.qualified(),
             run_id: signal.run_id.map(|run_id| *run_id.as_bytes()),
             name: signal.name.as_str(),
             input: payload(&signal.input),
@@ -32,7 +32,7 @@ pub(super) fn attributes(attributes: &EventAttributes) -> wire::Message<'_> {
         },
         E::ExternalWorkflowExecutionSignaled { initiated } => W::Signaled { initiated: initiated.0 },
         E::RequestCancelExternalWorkflowExecutionInitiated(cancel) => W::CancelInitiated {
-            workflow_id: cancel.workflow_id.as_str(),
+            workflow_id: cancel.workflow_id.qualified(),
             run_id: cancel.run_id.map(|run_id| *run_id.as_bytes()),
             reason: &cancel.reason,
         },
@@ -54,6 +54,7 @@ pub(super) fn attributes(attributes: &EventAttributes) -> wire::Message<'_> {
             doubts: reset.doubts.iter().map(|step| step.0).collect(),
             locals: reset.locals.iter().map(|(seq, of)| (*seq, of.as_str())).collect(),
             updates: reset.updates.iter().map(update).collect(),
+            children: reset.children.iter().map(child::left).collect(),
             left: reset.left.iter().map(|step| step.as_str()).collect(),
         },
         other => unreachable!("{} is written by the caller", other.kind()),

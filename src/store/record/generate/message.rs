@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::child::left_child;
 use super::{event_id, failure, payload, text};
 use crate::model::*;
 
@@ -64,10 +65,11 @@ pub(super) fn message_events() -> BoxedStrategy<EventAttributes> {
         proptest::collection::vec(event_id(), 0..3),
         proptest::collection::vec((any::<u32>(), text()), 0..3),
         proptest::collection::vec(update, 0..3),
+        proptest::collection::vec(left_child(), 0..3),
         proptest::collection::vec(text(), 0..3),
     )
         .prop_map(
-            |((base, new, original, told), attempts, doubts, locals, updates, left)| {
+            |((base, new, original, told), attempts, doubts, locals, updates, children, left)| {
                 let (reason, identity, request_id) = told;
                 let locals = locals.into_iter();
                 E::WorkflowExecutionReset(Box::new(RunReset {
@@ -81,6 +83,7 @@ pub(super) fn message_events() -> BoxedStrategy<EventAttributes> {
                     doubts,
                     locals: locals.map(|(seq, of)| (seq, ActivityType::from_trusted(of))).collect(),
                     updates,
+                    children,
                     left: left.into_iter().map(StepName::from_trusted).collect(),
                 }))
             },

@@ -1,8 +1,11 @@
 //! Updates, and what a run says to others, for the golden record. Must not live here: assertions.
 
+use std::sync::Arc;
+
 use crate::model::{
-    ActivityType, EventAttributes, EventId, ExternalCancel, ExternalSignal, Failure, Payload, RequestId, ResetAttempt,
-    RunId, RunReset, SignalName, StepName, UpdateCompleted, UpdateId, UpdateName, UpdateRequest, WorkflowId,
+    ActivityType, ChildKey, EventAttributes, EventId, ExternalCancel, ExternalSignal, Failure, LeftChild,
+    ParentClosePolicy, Payload, RequestId, ResetAttempt, RunId, RunReset, SignalName, StartChild, StepName, Timestamp,
+    UpdateCompleted, UpdateId, UpdateName, UpdateRequest, WorkflowId, WorkflowType,
 };
 
 pub(super) fn message_events() -> Vec<EventAttributes> {
@@ -76,6 +79,22 @@ pub(super) fn message_events() -> Vec<EventAttributes> {
                 name: UpdateName::from_trusted("change-address"),
                 input: Payload::json(&"Rome").unwrap(),
                 identity: "ada".to_owned(),
+            }],
+            children: vec![LeftChild {
+                key: ChildKey {
+                    parent_run: RunId::from_bytes([8; 16]),
+                    initiated: EventId(21),
+                },
+                start: Arc::new(StartChild {
+                    workflow_id: WorkflowId::from_trusted("parcel-2"),
+                    workflow_type: WorkflowType::from_trusted("parcel"),
+                    input: Payload::null(),
+                    parent_close_policy: ParentClosePolicy::Terminate,
+                    run_timeout: None,
+                }),
+                initiated_at: Timestamp::from_micros(1_700_000_000_000_000),
+                run_id: Some(RunId::from_bytes([5; 16])),
+                owes_cancel: false,
             }],
             left: vec![StepName::from_trusted("reserve")],
         })),

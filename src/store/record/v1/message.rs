@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Payload};
+use super::{Failure, LeftChild, Payload};
 
 #[derive(Serialize, Deserialize)]
 pub(in crate::store::record) enum Message<'a> {
@@ -68,6 +68,8 @@ pub(in crate::store::record) enum Message<'a> {
         locals: Vec<(u32, &'a str)>,
         #[serde(borrow)]
         updates: Vec<Update<'a>>,
+        #[serde(borrow)]
+        children: Vec<LeftChild<'a>>,
         #[serde(borrow)]
         left: Vec<&'a str>,
     },
