@@ -207,6 +207,7 @@ impl Error {
             Error::Rejected(Rejection::UpdateRefused(_)) => 29,
             Error::Rejected(Rejection::CannotDecide(_)) => 32,
             Error::Rejected(Rejection::Paused) => 50,
+            Error::Rejected(Rejection::ResetRefused(_)) => 51,
             Error::Rejected(_) => 9,
             Error::Overloaded => 10,
             Error::ShuttingDown => 11,

@@ -14,6 +14,7 @@ mod namespace;
 mod offline;
 mod pause;
 mod queries;
+mod reset;
 mod sagas;
 #[cfg(feature = "schedules")]
 mod schedules;
@@ -50,7 +51,7 @@ pub use view::{
 
 // What the engine's own signatures speak of.
 pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity, SignalBuilder};
-pub use crate::machine::{LockState, Pause, QueryError, Rejection, StepState, Stuck, UndoState};
+pub use crate::machine::{LockState, Pause, QueryError, Rejection, ResetRefusal, StepState, Stuck, UndoState};
 pub use crate::runtime::{ActivityTypeStatus, Clock, EnvironmentSecrets, SecretSource, SystemClock, TaskQueueStatus};
 pub use crate::store::{Error as StoreError, FoundBy, ListQuery, RunHead, VerifyProgress, VerifyReport};
 pub use crate::visibility::{BuiltIn, QuerySyntaxError};

@@ -362,6 +362,11 @@ impl Offline {
         Ok(turns)
     }
 
+    /// What is read and written, and how.
+    pub(super) fn stored(&self) -> (&dyn Store, &Codecs) {
+        (&*self.store, &self.codecs)
+    }
+
     pub(super) fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {
         self.deliver_to(&WorkflowId::new(workflow_id)?.in_namespace(&self.namespace), input)
     }

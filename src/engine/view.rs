@@ -38,6 +38,8 @@ pub struct RunDescription {
     pub follows: Option<(RunId, Initiator)>,
     /// The run of its chain that follows it.
     pub next_run_id: Option<RunId>,
+    /// The run of which a reset has made it.
+    pub reset_from: Option<RunId>,
     /// Which try it is, by its retry policy: 1 for the first.
     pub attempt: u32,
     /// When its code is asked for the first time, while that is still to come.
@@ -202,6 +204,7 @@ impl RunDescription {
             parent: started.and_then(|started| started.parent.clone()),
             search_attributes: state.search_attributes().clone(),
             memo: state.memo().clone(),
+            reset_from: state.bases().last(),
             first_run_id: state.first_run().unwrap_or(RunId::NIL),
             follows: chain.and_then(|chain| chain.follows),
             next_run_id: state.next_run(),

@@ -9,6 +9,7 @@
 //! | what an activity is for its saga; a run's definition and saga options | a field `amends` in the header |
 //! | `amended` of an event that ends a run | the event's summary: `amended` |
 //! | a failure of which the participant is sure that nothing happened; a lost worker | the failure's `source` |
+//! | a reset | a `WORKFLOW_TASK_FAILED` with the cause `RESET_WORKFLOW`, and the two events before it |
 //! | versions and patches, local activities | the markers that Temporal's SDKs write |
 //!
 //! Attempts in progress are not in a history, here as there.

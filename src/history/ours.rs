@@ -4,13 +4,14 @@
 use serde_json::{Value, json};
 
 use crate::model::{
-    AdoptedStep, Choice, ChoiceKind, EventAttributes, Failure, Payload, RunId, SagaAdopted, SagaDecided,
-    SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted, StepVerdict, StuckReason,
-    UnwindCause, WaitResult,
+    AdoptedStep, Choice, ChoiceKind, EventAttributes, Failure, Payload, ResetAttempt, RunId, RunReset, SagaAdopted,
+    SagaDecided, SagaStepAmbiguous, SagaStepSkipped, SagaStuck, SagaUnwindStarted, SagaWaitStarted, StepVerdict,
+    StuckReason, UnwindCause, UpdateRequest, WaitResult,
 };
 
 use super::HistoryError;
 use super::activity::{self, STEP_KINDS, word};
+use super::child;
 use super::execution::run_id;
 use super::failure;
 use super::fields::Fields;
@@ -212,6 +213,98 @@ fn read_wait_result(fields: &Fields<'_>, refs: &Refs) -> Result<WaitResult, Hist
         "canceled" => Ok(WaitResult::Canceled),
         other => Err(fields.error(format!("a wait does not end as {other:?}"))),
     }
+}
+
+/// The failure of the task that a reset is to Temporal's tools, with everything about the reset.
+pub(super) fn reset(reset: &RunReset) -> Value {
+    let update = |update: &UpdateRequest| {
+        json!({
+            "updateId": update.update_id.as_str(), "name": update.name.as_str(),
+            "input": value::payload(&update.input), "identity": update.identity,
+        })
+    };
+    let attempt = |of: &ResetAttempt| {
+        json!({
+            "scheduled": of.scheduled.0, "attempt": of.attempt, "lost": of.lost,
+            "mayHaveApplied": of.may_have_applied, "forgiven": of.forgiven,
+        })
+    };
+    let told = json!({
+        "originalRunId": reset.original_run_id.to_string(),
+        "requestId": reset.request_id.as_ref().map(|id| id.as_str()),
+        "attempts": reset.attempts.iter().map(attempt).collect::<Vec<_>>(),
+        "doubts": reset.doubts.iter().map(|step| step.0).collect::<Vec<_>>(),
+        "locals": reset.locals.iter().map(|(seq, of)| json!({"seq": seq, "type": of.as_str()})).collect::<Vec<_>>(),
+        "updates": reset.updates.iter().map(update).collect::<Vec<_>>(),
+        "children": reset.children.iter().map(child::left).collect::<Vec<_>>(),
+        "left": names(&reset.left),
+    });
+    json!({
+        "message": reset.reason, "source": activity::OURS,
+        "resetWorkflowFailureInfo": {"lastHeartbeatDetails": {"payloads": [value::enclosed(told)]}},
+    })
+}
+
+/// The reset of a run, by amends or by Temporal's server.
+pub(super) fn read_reset(fields: &Fields<'_>, refs: &Refs) -> Result<RunReset, HistoryError> {
+    let failure = fields.needed("failure")?;
+    let base_run_id = run_id(fields, "baseRunId")?.unwrap_or(RunId::NIL);
+    let mut reset = RunReset {
+        base_run_id,
+        new_run_id: run_id(fields, "newRunId")?.unwrap_or(RunId::NIL),
+        original_run_id: base_run_id,
+        reason: failure.text("message")?,
+        identity: fields.text("identity")?,
+        request_id: None,
+        attempts: Vec::new(),
+        doubts: Vec::new(),
+        locals: Vec::new(),
+        updates: Vec::new(),
+        children: Vec::new(),
+        left: Vec::new(),
+    };
+    let info = failure.needed("resetWorkflowFailureInfo")?;
+    if failure.text("source")? != activity::OURS {
+        return Ok(reset);
+    }
+    let told = value::read_enclosed(fields, &info.payloads("lastHeartbeatDetails")?)?;
+    let told = Fields::of(&told, fields.event())?;
+    reset.original_run_id = run_id(&told, "originalRunId")?.unwrap_or(base_run_id);
+    reset.left = told.ids("left")?;
+    let each = |key: &str| -> Result<Vec<Fields<'_>>, HistoryError> {
+        let list = told.list(key)?.iter();
+        list.map(|one| Fields::of(one, fields.event())).collect()
+    };
+    reset.request_id = told.id_or_none("requestId")?;
+    for one in told.list("doubts")? {
+        let step = one.as_u64().and_then(|step| refs.get(step));
+        let step = step.ok_or_else(|| fields.error("doubts: an event that is not in the history before it"))?;
+        reset.doubts.push(step);
+    }
+    for one in each("attempts")? {
+        reset.attempts.push(ResetAttempt {
+            scheduled: one.event_id("scheduled", refs)?,
+            attempt: one.number_u32("attempt")?,
+            lost: one.flag("lost")?,
+            may_have_applied: one.flag("mayHaveApplied")?,
+            forgiven: one.number_u32("forgiven")?,
+        });
+    }
+    for one in each("locals")? {
+        reset.locals.push((one.number_u32("seq")?, one.id("type")?));
+    }
+    for one in each("children")? {
+        reset.children.push(child::read_left(&one)?);
+    }
+    for one in each("updates")? {
+        reset.updates.push(UpdateRequest {
+            update_id: one.id("updateId")?,
+            name: one.id("name")?,
+            input: one.payload("input")?.unwrap_or_default(),
+            identity: one.text("identity")?,
+        });
+    }
+    Ok(reset)
 }
 
 /// The result or the failure of something, as two fields of which one is there.

@@ -8,14 +8,14 @@ use crate::model::{Event, EventAttributes, Timestamp, WorkflowTask};
 use super::HistoryError;
 use super::events;
 use super::fields::{Fields, malformed};
+use super::ours;
 use super::refs::Refs;
 
 /// Events that say nothing about what the run decides; they are left out.
-const WITHOUT_MEANING: [&str; 5] = [
+const WITHOUT_MEANING: [&str; 4] = [
     "WORKFLOW_EXECUTION_OPTIONS_UPDATED",
     "WORKFLOW_EXECUTION_UPDATE_ADMITTED",
     "WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED",
-    "WORKFLOW_TASK_FAILED",
     "WORKFLOW_TASK_TIMED_OUT",
 ];
 
@@ -79,6 +79,7 @@ impl Reader {
             "WORKFLOW_TASK_SCHEDULED" => self.scheduled = Some(id),
             "WORKFLOW_TASK_STARTED" => self.begun = Some(Begun::read(id, time, &fields)?),
             "WORKFLOW_TASK_COMPLETED" => self.task(id, &fields)?,
+            "WORKFLOW_TASK_FAILED" => self.failed_task(id, time, &fields)?,
             _ if WITHOUT_MEANING.contains(&kind.as_str()) => {}
             _ => self.fact(id, time, &kind, &fields)?,
         }
@@ -102,6 +103,27 @@ impl Reader {
             }),
         });
         self.refs.take_turn([scheduled, begun.id, completed]);
+        Ok(())
+    }
+
+    /// A task that came to nothing is left out, unless it tells of a reset.
+    fn failed_task(&mut self, failed: u64, time: Timestamp, fields: &Fields<'_>) -> Result<(), HistoryError> {
+        let Some(attributes) = fields.object("workflowTaskFailedEventAttributes")? else {
+            return Ok(());
+        };
+        if attributes.word("cause", "WORKFLOW_TASK_FAILED_CAUSE")? != "RESET_WORKFLOW" {
+            return Ok(());
+        }
+        let (Some(scheduled), Some(begun)) = (self.scheduled.take(), self.begun.take()) else {
+            return Err(fields.error("a reset without WorkflowTaskScheduled and WorkflowTaskStarted"));
+        };
+        let reset = ours::read_reset(&attributes, &self.refs)?;
+        self.events.push(Event {
+            id: self.refs.next(),
+            time,
+            attributes: EventAttributes::WorkflowExecutionReset(Box::new(reset)),
+        });
+        self.refs.take_turn([scheduled, begun.id, failed]);
         Ok(())
     }
 

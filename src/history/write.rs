@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::{
-    ActivityScheduled, Event, EventAttributes, EventId, LocalActivityEnded, RunId, TaskQueue, VersionMarker,
+    ActivityScheduled, Event, EventAttributes, EventId, LocalActivityEnded, RunId, RunReset, TaskQueue, VersionMarker,
     WorkflowId, WorkflowTask,
 };
 
@@ -46,6 +46,7 @@ impl Writer {
     pub(super) fn event(&mut self, event: &Event) {
         match &event.attributes {
             EventAttributes::WorkflowTask(task) => self.task(event, task),
+            EventAttributes::WorkflowExecutionReset(reset) => self.reset(event, reset),
             attributes => {
                 self.note(event);
                 let (kind, attributes) = self.attributes(event, attributes);
@@ -72,6 +73,22 @@ impl Writer {
         });
         put(&mut written, &format!("{field}EventAttributes"), attributes);
         self.events.push(written);
+    }
+
+    /// A task that failed, because the run was reset.
+    fn reset(&mut self, event: &Event, reset: &RunReset) {
+        let (scheduled, begun) = (event.id.0, event.id.0 + 1);
+        let attributes = json!({"taskQueue": self.task_queue(), "startToCloseTimeout": "10s", "attempt": 1});
+        self.push(scheduled, event, "WorkflowTaskScheduled", attributes);
+        let attributes = json!({"scheduledEventId": scheduled.to_string(), "identity": reset.identity});
+        self.push(begun, event, "WorkflowTaskStarted", attributes);
+        let attributes = json!({
+            "scheduledEventId": scheduled.to_string(), "startedEventId": begun.to_string(),
+            "cause": "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW", "failure": ours::reset(reset),
+            "identity": reset.identity, "baseRunId": reset.base_run_id.to_string(),
+            "newRunId": reset.new_run_id.to_string(),
+        });
+        self.push(event.id.0 + 2, event, "WorkflowTaskFailed", attributes);
     }
 
     /// A turn stands for three events.

@@ -99,6 +99,7 @@ impl RunState {
                 self.task_due = false;
                 self.backoff_until = None;
                 self.since_task.clear();
+                self.forget_readmitted();
             }
             E::WorkflowExecutionSignaled(signal) => {
                 self.remember_signal_requests(signal.request_id.clone());
@@ -123,6 +124,7 @@ impl RunState {
                     identity: identity.clone(),
                 }));
             }
+            E::WorkflowExecutionReset(reset) => self.apply_reset(event, reset)?,
             E::WorkflowExecutionUnpaused { .. } => self.end_pause(),
             E::TimerStarted { timer_id, fire_at } => {
                 let timer = PendingTimer {
@@ -338,7 +340,7 @@ impl RunState {
         Ok(())
     }
 
-    fn pending(&mut self, scheduled: EventId) -> Result<&mut PendingActivity, ApplyError> {
+    pub(super) fn pending(&mut self, scheduled: EventId) -> Result<&mut PendingActivity, ApplyError> {
         if !self.activities.contains_key(&scheduled) {
             return Err(self.misfit(format!("activity {scheduled} is not pending")));
         }

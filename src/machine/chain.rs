@@ -27,6 +27,15 @@ pub struct Successor {
     pub turn: Turn,
 }
 
+/// Begins the identity of whoever hands things on: a run, to the one that follows it.
+const HANDED_ON_BY: &str = "run ";
+
+/// Whether the run that was followed has handed the signal on, instead of somebody's sending it.
+pub(super) fn was_handed_on(signal: &WorkflowSignaled) -> bool {
+    let by = signal.identity.strip_prefix(HANDED_ON_BY);
+    signal.request_id.is_none() && by.is_some_and(|run_id| run_id.parse::<RunId>().is_ok())
+}
+
 /// What arrived for a run, was not looked at, and is for the run that follows.
 #[derive(Default)]
 struct Carried {
@@ -207,7 +216,9 @@ impl TurnBuilder<'_> {
     /// Begins the run that follows; the run of this turn has ended.
     fn follow_with(&mut self, start: StartRun, carried: Carried) {
         let previous = self.state.started().map(|started| started.run_id);
-        let identity = previous.map(|run_id| format!("run {run_id}")).unwrap_or_default();
+        let identity = previous
+            .map(|run_id| format!("{HANDED_ON_BY}{run_id}"))
+            .unwrap_or_default();
         let mut state = RunState::default();
         let mut next = TurnBuilder::new(&mut state, self.now);
         let begun = next.start(start, &NoDecider);

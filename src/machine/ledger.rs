@@ -16,6 +16,8 @@
 //! A compensation is owed from the moment its step is scheduled. It starts when the saga is unwinding, its step has
 //! ended, and every step that depends on it is released (has ended and is undone, or never needed to be).
 
+mod doubt;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -272,12 +274,6 @@ impl SagaLedger {
             },
         };
         self.insert(record);
-    }
-
-    pub(super) fn on_late_result(&mut self, scheduled: EventId) {
-        if let Some(step) = self.steps.get_mut(&scheduled) {
-            step.late_results = step.late_results.saturating_add(1);
-        }
     }
 
     /// A person changes how a step is undone, or with what.

@@ -51,6 +51,12 @@ impl RunState {
         self.children.inherited = children.collect();
     }
 
+    /// Children of the run that gave way to this one.
+    pub(super) fn inherit_more(&mut self, children: &[LeftChild]) {
+        let children = children.iter().map(|child| (child.key, child.clone()));
+        self.children.inherited.extend(children);
+    }
+
     pub(super) fn release_child(&mut self, key: ChildKey) -> Result<(), ApplyError> {
         if self.children.orphans.remove(&key).is_some() {
             return Ok(());
@@ -79,7 +85,10 @@ impl RunState {
         };
         let asked: Vec<&WorkflowId> = self.externals.values().filter_map(PendingExternal::canceled).collect();
         let left = |initiated: EventId, child: &PendingChild| LeftChild {
-            key: ChildKey { parent_run, initiated },
+            key: ChildKey {
+                parent_run: self.writer_of(initiated).unwrap_or(parent_run),
+                initiated,
+            },
             start: without_input(child),
             initiated_at: child.initiated_at,
             run_id: child.started.map(|(run_id, _)| run_id),

@@ -16,6 +16,7 @@ use super::external::PendingExternal;
 use super::ledger::{SagaLedger, StepRecord};
 use super::pause::Pause;
 use super::pending::{LockState, PendingActivity, PendingTimer, PendingWait, Rollback, RunLock, StuckItem};
+use super::reset::Origins;
 use super::update::UpdateRecord;
 
 /// The state of one run. Equal histories fold to equal states.
@@ -29,6 +30,8 @@ pub struct RunState {
     pub(super) phase: Phase,
     pub(super) parked: Option<ParkReason>,
     pub(super) paused: Option<Box<Pause>>,
+    /// Of a run that was made of another one by a reset.
+    pub(super) origins: Option<Box<Origins>>,
     pub(super) cancel_requested: Option<CancelRequest>,
     // Boxed, as the steps are: a tree's nodes have room for eleven, and most runs have one at a time.
     pub(super) activities: BTreeMap<EventId, Box<PendingActivity>>,

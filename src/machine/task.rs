@@ -48,7 +48,9 @@ impl TurnBuilder<'_> {
 
     fn run_task(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
         let events = std::mem::take(&mut self.state.since_task);
-        let updates = self.admissions.take_waiting();
+        let mut updates = self.state.readmitted().to_vec();
+        let waiting = self.admissions.take_waiting().into_iter();
+        updates.extend(waiting.filter(|update| !self.state.is_readmitted(&update.update_id)));
         let only_updates = self.state.is_asked_for_updates_only(self.now);
         let attributes = self.state.next_task();
         let task = Task {

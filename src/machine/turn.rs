@@ -8,6 +8,7 @@ use crate::model::{
 
 use super::chain::Successor;
 use super::decider::Decider;
+use super::reset::ResetRefusal;
 use super::state::RunState;
 use super::update::Admissions;
 
@@ -106,6 +107,9 @@ pub enum Rejection {
     /// The run is going back, or waits for a person: it takes no updates.
     #[error("the run does not go forward any more; it takes no updates")]
     NotGoingForward,
+    /// A run cannot be made anew from that turn.
+    #[error(transparent)]
+    ResetRefused(#[from] Box<ResetRefusal>),
     /// The run stands still: it takes no updates.
     #[error("the run is paused, and takes no updates until it is unpaused")]
     Paused,
@@ -201,6 +205,11 @@ impl TurnBuilder<'_> {
         id
     }
 
+    /// Keeps an event that the state has taken already.
+    pub(super) fn take_event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
     /// Records a change of the pending record.
     pub(super) fn change(&mut self, change: PendingChange) {
         self.state
@@ -229,6 +238,7 @@ impl TurnBuilder<'_> {
             Input::Start(start) => self.start(*start, decider),
             Input::Recovered { at } => Ok(self.recovered(at)),
             Input::Wake => Ok(self.wake(decider)),
+            Input::Reset(made) if !self.state.is_closed() => self.reset(*made),
             _ if self.state.started.is_none() => Err(Rejection::NotStarted),
             Input::ChildReleased { child } => Ok(self.child_released(child)),
             _ if self.state.is_closed() => Err(Rejection::Closed),
@@ -245,6 +255,7 @@ impl TurnBuilder<'_> {
             Input::RequestCancel { reason, identity } => self.request_cancel(reason, identity),
             Input::Pause { reason, identity } => self.pause(reason, identity),
             Input::Unpause { reason, identity } => Ok(self.unpause(reason, identity, decider)),
+            Input::Reset(_) => Err(Rejection::Closed),
             Input::Terminate { reason, identity } => Ok(self.terminate(reason, identity)),
             Input::Decide(decision) => self.decide_stuck(*decision, decider),
             Input::LockGranted { lock } => Ok(self.lock_granted(&lock)),

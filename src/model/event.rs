@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{
     ActivityId, ActivityOptions, ActivityType, ChildEvent, ContinuedAsNew, DefinitionDigest, EventId, ExternalCancel,
     ExternalSignal, Failure, LocalActivityEnded, Memo, MemoChanges, ParentRun, Payload, RequestId, RetryState,
-    RunChain, RunId, SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck,
+    RunChain, RunId, RunReset, SagaAdopted, SagaDecided, SagaOptions, SagaStepAmbiguous, SagaStepSkipped, SagaStuck,
     SagaUnwindStarted, SagaWaitStarted, SearchAttributeChanges, SearchAttributes, StepSpec, StepVerdict, TaskQueue,
     TimerId, Timestamp, UpdateCompleted, UpdateRequest, VersionMarker, WaitResult, WorkflowId, WorkflowSignaled,
     WorkflowTask, WorkflowType,
@@ -89,6 +89,9 @@ pub enum EventAttributes {
         /// Who.
         identity: String,
     },
+    /// Ours, Temporal has a failed task: the run was made of another one, of whose history everything before this is a
+    /// copy. Takes three ids.
+    WorkflowExecutionReset(Box<RunReset>),
     /// A signal arrived.
     WorkflowExecutionSignaled(Box<WorkflowSignaled>),
     /// The decider looked at everything before this event and gave the commands whose events follow. Takes three ids.

@@ -195,6 +195,14 @@ impl RunId {
         &self.0
     }
 
+    /// When it was made, to the millisecond.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        let [a, b, c, d, e, f, ..] = self.0;
+        let millis = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        Timestamp::from_micros(millis.saturating_mul(1_000))
+    }
+
     /// Makes a version 7 UUID from a time (milliseconds since 1970) and 10 random bytes.
     #[must_use]
     pub fn from_parts(unix_millis: u64, random: &[u8; 10]) -> Self {

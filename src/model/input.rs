@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     AttemptReport, ChildEnd, ChildKey, Decide, DefinitionDigest, EventId, Failure, HoldReason, IdPolicies, LockName,
-    Memo, ParentRun, Payload, Reported, RequestId, RunChain, RunId, SagaAdopted, SagaOptions, SearchAttributes,
-    SignalName, TaskQueue, Timestamp, UpdateRequest, WorkflowId, WorkflowType,
+    MadeAnew, Memo, ParentRun, Payload, Reported, RequestId, RunChain, RunId, SagaAdopted, SagaOptions,
+    SearchAttributes, SignalName, TaskQueue, Timestamp, UpdateRequest, WorkflowId, WorkflowType,
 };
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
@@ -73,6 +73,8 @@ pub enum Input {
         /// Who wants it.
         identity: String,
     },
+    /// Begin with a part of another run's history. An open run ends, and is followed by that one.
+    Reset(Box<MadeAnew>),
     /// End the run at once, undoing nothing.
     Terminate {
         /// Why.

@@ -18,6 +18,7 @@ mod options;
 mod payload;
 mod payloads;
 mod report;
+mod reset;
 mod retry;
 mod saga;
 mod saga_event;
@@ -58,6 +59,7 @@ pub use payload::{FromPayload, Payload, PayloadError, Raw, ToPayload, WireError}
 pub use payload::{Proto, ProtoJson};
 pub use payloads::Visit;
 pub use report::{AttemptReport, Reported, ReportedAttempt};
+pub use reset::{MadeAnew, Reapply, Reset, ResetAttempt, ResetPoint, RunReset};
 pub use retry::{RetryDecision, RetryPolicy};
 pub use saga::{
     AutomaticDecision, CompensationInput, CompensationSpec, Escalation, InFlight, OnAmbiguous, SagaOptions, StepKind,

@@ -90,6 +90,12 @@ impl Event {
             E::MarkerRecorded { details, .. } => visitor.payload(details),
             E::LocalActivityEnded(ended) => outcome(&mut ended.outcome, visitor),
             E::WorkflowExecutionUpdateAccepted(update) => visitor.payload(&mut update.input),
+            E::WorkflowExecutionReset(reset) => {
+                let mut updates = reset.updates.iter_mut();
+                updates.try_for_each(|update| visitor.payload(&mut update.input))?;
+                let mut children = reset.children.iter_mut();
+                children.try_for_each(|child| visitor.payload(&mut Arc::make_mut(&mut child.start).input))
+            }
             E::WorkflowExecutionUpdateCompleted(update) => outcome(&mut update.outcome, visitor),
             E::SignalExternalWorkflowExecutionInitiated(signal) => visitor.payload(&mut signal.input),
             E::Child(event) => child_event(event, visitor),

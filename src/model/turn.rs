@@ -56,7 +56,7 @@ pub enum PendingChange {
     },
     /// The run goes on.
     Unparked,
-    /// The run ends with this turn, and another one of its chain follows: by its retry policy or its schedule.
+    /// The run ends with this turn, and another one of its chain follows: by its retry policy, by its schedule, or by a reset.
     FollowedBy {
         /// The run that follows.
         run_id: RunId,

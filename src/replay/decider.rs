@@ -9,7 +9,7 @@ use std::task::Waker;
 use crate::machine::{Decider, Phase, QueryError, RunState, Task};
 use crate::model::{
     ChildEvent, Command, Event, EventAttributes, EventId, Failure, LocalActivity, ParkReason, Payload, Query,
-    RetryState, TURN_EVENT_IDS, UpdateRequest,
+    RetryState, RunId, TURN_EVENT_IDS, UpdateRequest,
 };
 use crate::sdk::Workflow;
 
@@ -39,6 +39,8 @@ pub struct CodeDecider {
     /// The code has ended, or the machine took over: there is nothing to decide any more.
     over: bool,
     broken: Option<ParkReason>,
+    /// The run that wrote the first event, when it is another one: the code's random numbers are of that one.
+    original: Option<RunId>,
 }
 
 impl CodeDecider {
@@ -56,6 +58,7 @@ impl CodeDecider {
             saga: SagaWatch::default(),
             over: false,
             broken: None,
+            original: None,
         }
     }
 
@@ -66,6 +69,7 @@ impl CodeDecider {
     /// Why the code cannot go on: most often [`ParkReason::Nondeterminism`].
     pub fn replay(workflow: Arc<dyn Workflow>, history: &[Event]) -> Result<Self, ParkReason> {
         let mut decider = Self::new(workflow);
+        decider.original = original_run(history);
         let mut turns = history.split_inclusive(is_task).peekable();
         while let Some(turn) = turns.next() {
             let Some((task, portion)) = turn.split_last().filter(|(last, _)| is_task(last)) else {
@@ -244,7 +248,13 @@ impl CodeDecider {
     fn arrive(&mut self, event: &Event) {
         use EventAttributes as E;
         if let E::WorkflowExecutionStarted(started) = &event.attributes {
-            self.run.get_or_insert_with(|| Run::new(started));
+            let original = self.original.unwrap_or(started.run_id);
+            self.run.get_or_insert_with(|| Run::new(started, original));
+            return;
+        }
+        // Only what comes from here on is this run's own.
+        if let (E::WorkflowExecutionReset(reset), Some(run)) = (&event.attributes, &self.run) {
+            run.core.borrow_mut().decided_by(reset.new_run_id);
             return;
         }
         if let E::ActivityTaskScheduled(scheduled) = &event.attributes {
@@ -414,6 +424,14 @@ pub(super) fn no_beginning() -> ParkReason {
     ParkReason::BadCommand {
         message: "the history does not begin with WorkflowExecutionStarted".to_owned(),
     }
+}
+
+/// The run that wrote the first event of a run that was reset.
+fn original_run(history: &[Event]) -> Option<RunId> {
+    history.iter().rev().find_map(|event| match &event.attributes {
+        EventAttributes::WorkflowExecutionReset(reset) => Some(reset.original_run_id),
+        _ => None,
+    })
 }
 
 pub(super) fn is_task(event: &Event) -> bool {

@@ -21,7 +21,7 @@ use std::task::{Context, Poll, Waker};
 use futures_util::future::LocalBoxFuture;
 
 use crate::machine::QueryError;
-use crate::model::{Command, Failure, ParkReason, Payload, Query, RunStarted, UpdateId, UpdateRequest, limits};
+use crate::model::{Command, Failure, ParkReason, Payload, Query, RunId, RunStarted, UpdateId, UpdateRequest, limits};
 use crate::sdk::{Core, UpdateHandler, Workflow, WorkflowContext};
 
 use super::root_waker::RootWaker;
@@ -122,9 +122,12 @@ impl Polls {
 }
 
 impl Run {
-    pub(super) fn new(started: &Arc<RunStarted>) -> Self {
+    /// `original` is the run that wrote the first event.
+    pub(super) fn new(started: &Arc<RunStarted>, original: RunId) -> Self {
+        let mut core = Core::new(Arc::clone(started));
+        core.decided_by(original);
         Self {
-            core: Rc::new(RefCell::new(Core::new(Arc::clone(started)))),
+            core: Rc::new(RefCell::new(core)),
             future: None,
             handlers: Vec::new(),
             input: Some(started.input.clone()),

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::machine::{Rejection, RunState, external_request_id};
 use crate::model::{
-    ChildEnd, ChildKey, Failure, IdPolicies, Input, LeftChild, ParentClosePolicy, ParentRun, RequestId, RunId,
-    StartChild, StartRun, TaskQueue, WorkflowId,
+    ChildEnd, ChildKey, Failure, IdConflictPolicy, IdPolicies, Input, LeftChild, ParentClosePolicy, ParentRun,
+    RequestId, RunId, StartChild, StartRun, TaskQueue, WorkflowId,
 };
 use crate::store;
 
@@ -28,6 +28,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 pub(super) struct Kinship {
     pub(super) parent: WorkflowId,
     pub(super) child: ChildKey,
+    /// The runs of which the parent was made by resets. Their children go on; one that the parent starts again makes way.
+    pub(super) made_of: Vec<RunId>,
     /// The parent's: a child that names none of its own has it, too.
     pub(super) task_queue: Option<TaskQueue>,
 }
@@ -77,7 +79,7 @@ pub(super) async fn start(
     kinship: &Kinship,
     child: &StartChild,
 ) -> Option<Result<RunId, Failure>> {
-    let start = match run_of(shared, kinship, child) {
+    let mut start = match run_of(shared, kinship, child) {
         Ok(start) => start,
         Err(failure) => return Some(Err(failure)),
     };
@@ -89,6 +91,14 @@ pub(super) async fn start(
         };
         let message = format!("the child {:?} cannot be started: {error}", child.workflow_id);
         match error {
+            RequestError::AlreadyStarted { run_id, .. }
+            | RequestError::Rejected(Rejection::AlreadyStarted { run_id })
+                if is_of_a_base(shared, kinship, run_id)
+                    && start.ids.conflict == IdConflictPolicy::Fail
+                    && child.parent_close_policy == ParentClosePolicy::Terminate =>
+            {
+                start.ids.conflict = IdConflictPolicy::TerminateExisting;
+            }
             RequestError::AlreadyStarted { .. } | RequestError::Rejected(Rejection::AlreadyStarted { .. }) => {
                 return Some(Err(Failure::non_retryable("WorkflowAlreadyExists", message)));
             }
@@ -96,6 +106,17 @@ pub(super) async fn start(
             _ => return Some(Err(Failure::non_retryable("ChildNotStarted", message))),
         }
     }
+}
+
+/// Whether the run is a child of a run that this child's parent was made of.
+fn is_of_a_base(shared: &Shared, kinship: &Kinship, child: RunId) -> bool {
+    if kinship.made_of.is_empty() {
+        return false;
+    }
+    let store = shared.store.get();
+    let state = store.and_then(|store| load_state(&shared.codecs, &*store, child));
+    let parent = state.ok().and_then(|state| state.started()?.parent.clone());
+    parent.is_some_and(|parent| parent.workflow_id == kinship.parent && kinship.made_of.contains(&parent.run_id))
 }
 
 fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<StartRun, Failure> {

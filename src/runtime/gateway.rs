@@ -14,8 +14,11 @@ use crate::store::Store;
 
 use super::entropy::Entropy;
 use super::error::RequestError;
-use super::messages::{Admission, Deliver, Delivered, Ended, ReleaseAttempt, Start, Stop, WakeRun, Watch, Watched};
+use super::messages::{
+    Admission, Deliver, Delivered, Ended, ReleaseAttempt, ResetRun, Start, Stop, WakeRun, Watch, Watched,
+};
 use super::recovery::{fold, load_state, load_turns};
+use super::reset::ResetOrder;
 use super::shard::ShardActor;
 use super::shared::{Shared, shard_of};
 use super::throttle::Parked;
@@ -196,6 +199,26 @@ impl Gateway {
         let clock = &self.shared.clock;
         clock.sleep_until(clock.now().after(LOOK_AGAIN)).await;
         Ok(())
+    }
+
+    /// Makes a run anew. Answers once its first turn is durable.
+    pub(crate) async fn reset(&self, workflow_id: WorkflowId, order: ResetOrder) -> Result<Delivered, RequestError> {
+        let port = self.port(&workflow_id)?;
+        loop {
+            let admission = self.admit(port).await?;
+            let (reply, answer) = oneshot::channel();
+            port.addr.do_send(ResetRun {
+                workflow_id: workflow_id.clone(),
+                order: Box::new(order.clone()),
+                reply,
+                admission,
+            });
+            match answer.await.map_err(|_| RequestError::Interrupted)? {
+                // It came to a run at its very end.
+                Err(RequestError::Rejected(Rejection::Closed)) => self.until_let_go(&workflow_id).await?,
+                answer => return answer,
+            }
+        }
     }
 
     async fn deliver_once(

@@ -13,6 +13,7 @@ use crate::store;
 
 use super::child_workflow::LeftTask;
 use super::error::RequestError;
+use super::reset::ResetOrder;
 use super::run::RunLine;
 use super::shared::BusyGuard;
 use super::throttle::Parked;
@@ -55,6 +56,8 @@ pub(super) struct Following {
     pub(super) run_id: RunId,
     /// When it must be looked at.
     pub(super) wake: Option<Timestamp>,
+    /// It begins with a copy of another run's history.
+    pub(super) is_copy: bool,
 }
 
 /// Caller to shard: begin a run.
@@ -88,6 +91,16 @@ pub(crate) struct StartWith {
     pub(crate) reply: ReplyTo<Delivered>,
     /// Told when the run ends.
     pub(crate) watch: oneshot::Sender<Watched>,
+    pub(crate) admission: Admission,
+}
+
+/// Caller to shard: make a run anew.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ResetRun {
+    pub(crate) workflow_id: WorkflowId,
+    pub(crate) order: Box<ResetOrder>,
+    pub(crate) reply: ReplyTo<Delivered>,
     pub(crate) admission: Admission,
 }
 
@@ -136,6 +149,8 @@ pub(super) struct Letter {
     pub(super) admission: Option<Admission>,
     /// It asks, and its input means nothing.
     pub(super) question: Option<Question>,
+    /// It orders that a run be made anew; its input is made of that when everything is durable.
+    pub(super) order: Option<Box<ResetOrder>>,
 }
 
 impl Letter {
@@ -145,6 +160,7 @@ impl Letter {
             reply: None,
             admission: None,
             question: None,
+            order: None,
         }
     }
 

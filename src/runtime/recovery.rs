@@ -145,6 +145,17 @@ pub(super) fn begin(shared: &Shared, start: &StartRun) -> Result<Rebuilt, Error>
     })
 }
 
+/// A run whose beginning is a copy of another one's: nobody decides for it before it is rebuilt.
+pub(super) fn begin_by_copy() -> Rebuilt {
+    Rebuilt {
+        worker: None,
+        state: RunState::default(),
+        decider: Box::new(NoDecider),
+        foreign_wakes: None,
+        history_bytes: 0,
+    }
+}
+
 /// A run in memory, and who decides for it.
 pub(super) struct Rebuilt {
     pub(super) state: RunState,

@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::bench;
 use super::commands::{
-    activity, check, decide, deliver, history, list, participants, pause, prune, query, run, show, verify,
+    activity, check, decide, deliver, history, list, participants, pause, prune, query, reset, run, show, verify,
 };
 use super::console::{Console, Format};
 use super::demo;
@@ -44,6 +44,7 @@ enum Command {
     Terminate(deliver::TerminateArgs),
     Pause(pause::PauseArgs),
     Unpause(pause::UnpauseArgs),
+    Reset(reset::ResetArgs),
     Decide(decide::DecideArgs),
     Complete(activity::CompleteArgs),
     Fail(activity::FailArgs),
@@ -95,6 +96,7 @@ impl Command {
             Command::Terminate(args) => args.output.format(),
             Command::Pause(args) => args.output.format(),
             Command::Unpause(args) => args.output.format(),
+            Command::Reset(args) => args.output.format(),
             Command::Decide(args) => args.format.format(),
             Command::Complete(args) => args.output.format(),
             Command::Fail(args) => args.output.format(),
@@ -120,6 +122,7 @@ impl Command {
             Command::Terminate(args) => deliver::terminate(&args, console),
             Command::Pause(args) => pause::pause(&args, console),
             Command::Unpause(args) => pause::unpause(&args, console),
+            Command::Reset(args) => reset::run(&args, console),
             Command::Decide(args) => decide::run(&args, console),
             Command::Complete(args) => activity::complete(&args, console),
             Command::Fail(args) => activity::fail(&args, console),

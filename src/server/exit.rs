@@ -105,6 +105,7 @@ impl From<Error> for Refusal {
             | Error::RunQuery(_)
             | Error::PageToken
             | Error::Input(_)
+            | Error::Rejected(Rejection::ResetRefused(_))
             | Error::Cron(_)
             | Error::DelayedSchedule
             | Error::Query(QueryError::Unknown { .. })

@@ -12,6 +12,7 @@ mod mistakes;
 mod namespaces;
 mod pruning;
 mod queries;
+mod resets;
 mod runs;
 mod starts;
 

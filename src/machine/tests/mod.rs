@@ -28,6 +28,7 @@ mod pivot;
 mod plan;
 mod properties;
 mod report;
+mod reset;
 mod rollback;
 mod scenario;
 mod script;

@@ -108,6 +108,7 @@ fn details(attributes: &EventAttributes, names: &Names) -> String {
         E::WorkflowExecutionTerminated { reason, .. } | E::WorkflowExecutionCancelRequested { reason, .. } => {
             reason.clone()
         }
+        E::WorkflowExecutionReset(reset) => format!("{} by {}", reset.reason, reset.identity),
         E::WorkflowExecutionPaused { reason, identity } | E::WorkflowExecutionUnpaused { reason, identity } => {
             format!("{reason} by {identity}")
         }

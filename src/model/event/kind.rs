@@ -8,7 +8,7 @@ impl EventAttributes {
     #[must_use]
     pub fn ids(&self) -> u64 {
         match self {
-            EventAttributes::WorkflowTask(_) => TURN_EVENT_IDS,
+            EventAttributes::WorkflowTask(_) | EventAttributes::WorkflowExecutionReset(_) => TURN_EVENT_IDS,
             _ => 1,
         }
     }
@@ -43,6 +43,7 @@ impl EventAttributes {
             E::WorkflowExecutionCancelRequested { .. } => "WorkflowExecutionCancelRequested",
             E::WorkflowExecutionPaused { .. } => "WorkflowExecutionPaused",
             E::WorkflowExecutionUnpaused { .. } => "WorkflowExecutionUnpaused",
+            E::WorkflowExecutionReset(_) => "WorkflowExecutionReset",
             E::WorkflowExecutionSignaled(_) => "WorkflowExecutionSignaled",
             E::WorkflowTask(_) => "WorkflowTaskCompleted",
             E::ActivityTaskScheduled(_) => "ActivityTaskScheduled",

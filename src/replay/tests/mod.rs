@@ -15,6 +15,7 @@ mod mini_machine;
 mod nondeterminism;
 mod parking;
 mod queries;
+mod reset;
 mod saga;
 mod savepoints;
 mod scopes;

@@ -7,8 +7,8 @@ use crate::history::{from_temporal_json, to_temporal_json};
 use crate::machine::{Decider, LockState, NoDecider, Reply, RunState, Successor, decide};
 use crate::model::{
     AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, IdPolicies, Input, LocalActivity, LockName, Outcome,
-    Payload, PendingChange, RunId, SagaOptions, SearchAttributeType, SignalName, StartRun, StepName, Timestamp, Turn,
-    WorkflowId, WorkflowType,
+    Payload, PendingChange, Reset, RunId, SagaOptions, SearchAttributeType, SignalName, StartRun, StepName, Timestamp,
+    Turn, WorkflowId, WorkflowType,
 };
 use crate::replay::{CheckedDecider, CodeDecider, replay_history};
 use crate::sdk::{Registry, WorkflowFunction};
@@ -182,6 +182,53 @@ impl World {
         self.crash();
         assert_eq!(self.state, state);
         self.take(Input::Wake);
+    }
+
+    /// From here on the run is told that is made of this one, which ends if it is open.
+    pub(super) fn reset(&mut self, wanted: &Reset) {
+        let run_id = self.state.run_id().unwrap().following(self.now);
+        let made = wanted
+            .make(&self.journal, &[], Some(&self.state), run_id, self.now)
+            .unwrap();
+        let first = made.first.clone();
+        if !self.state.is_closed() {
+            self.take(Input::Reset(Box::new(made)));
+            let Successor { turn, .. } = self.successor.take().unwrap();
+            assert_eq!(turn, first);
+            assert!(matches!(self.state.outcome(), Some(Outcome::Terminated { .. })));
+        }
+        self.journal = vec![first];
+        self.crash();
+        self.take(Input::Recovered { at: self.now });
+    }
+
+    /// The same for other code.
+    pub(super) fn reset_for<M>(&mut self, function: impl WorkflowFunction<M>, wanted: &Reset) {
+        let run_id = self.state.run_id().unwrap().following(self.now);
+        let made = wanted.make(&self.journal, &[], None, run_id, self.now).unwrap();
+        self.journal = vec![made.first];
+        self.deploy(function);
+        self.take(Input::Recovered { at: self.now });
+    }
+
+    /// How many tasks there were.
+    pub(super) fn tasks(&self) -> u64 {
+        let history = self.history();
+        let tasks = history
+            .iter()
+            .filter(|event| event.attributes.kind() == "WorkflowTaskCompleted");
+        tasks.count() as u64
+    }
+
+    /// Runs attempts and lets time pass until the run has ended.
+    pub(super) fn until_closed(&mut self) {
+        for _ in 0..200 {
+            if self.state.is_closed() {
+                return;
+            }
+            self.step();
+        }
+        unreachable!("it does not end: {:?}", self.history())
     }
 
     /// From here on every turn is replayed at once.

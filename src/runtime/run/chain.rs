@@ -20,7 +20,8 @@ pub(super) fn first_record(codecs: &Codecs, successor: &Successor) -> Result<Tur
 pub(super) fn following(state: &RunState) -> Option<Following> {
     let run_id = state.run_id()?;
     let wake = state.wake_after_restart(state.started_at());
-    Some(Following { run_id, wake })
+    let is_copy = state.bases().next().is_some();
+    Some(Following { run_id, wake, is_copy })
 }
 
 impl RunActor {

@@ -46,7 +46,8 @@ impl Nursery {
     pub(super) fn keep_up_with(&mut self, state: &RunState) {
         // One that is under way when the run ends may still get through.
         let was_to_start = |initiated: EventId| {
-            let key = state.run_id().map(|parent_run| ChildKey { parent_run, initiated });
+            let parent = state.writer_of(initiated);
+            let key = parent.map(|parent_run| ChildKey { parent_run, initiated });
             key.and_then(|key| state.left_child(key))
                 .is_some_and(|child| child.run_id.is_none())
         };
@@ -64,7 +65,7 @@ impl Nursery {
 impl RunActor {
     fn key(&self, initiated: EventId) -> ChildKey {
         ChildKey {
-            parent_run: self.at.run_id,
+            parent_run: self.writer_of(initiated),
             initiated,
         }
     }
@@ -73,6 +74,7 @@ impl RunActor {
         Kinship {
             parent: self.at.workflow_id.clone(),
             child,
+            made_of: self.state.bases().collect(),
             task_queue: self.state.started().and_then(|started| started.task_queue.clone()),
         }
     }

@@ -31,7 +31,7 @@ impl RunActor {
             due.map(|(initiated, message)| (initiated, message.clone())).collect();
         for (initiated, message) in due {
             let (shared, run) = (Arc::clone(&self.at.shared), self.line(ctx));
-            let key = external_request_id(self.at.run_id, initiated);
+            let key = external_request_id(self.writer_of(initiated), initiated);
             let sender = self.at.workflow_id.clone();
             let courier = self.at.shared.attempts.supervise(move |_| async move {
                 match courier::bring(&shared, &sender, &key, message).await {

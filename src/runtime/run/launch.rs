@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::machine::PendingActivity;
 use crate::model::{
-    ActivityRole, ActivityType, AttemptOutcome, AttemptToken, Failure, Payload, RunId, TaskToken, WorkflowId,
+    ActivityRole, ActivityType, AttemptOutcome, AttemptToken, EventId, Failure, Payload, RunId, TaskToken, WorkflowId,
     WorkflowType,
 };
 use crate::sdk::{ActivityInfo, idempotency_key};
@@ -100,6 +100,11 @@ impl RunActor {
         Some(Declared::by(&definition))
     }
 
+    /// The run whose name is in the keys of what began with this event: of what a reset run has copied, another one.
+    pub(super) fn writer_of(&self, event: EventId) -> RunId {
+        self.state.writer_of(event).unwrap_or(self.at.run_id)
+    }
+
     fn info(&self, activity: &PendingActivity) -> ActivityInfo {
         let workflow_type = self.state.started().map(|started| started.workflow_type.clone());
         ActivityInfo {
@@ -109,7 +114,7 @@ impl RunActor {
             activity_id: activity.attributes.activity_id.clone(),
             activity_type: activity.attributes.activity_type.clone(),
             attempt: activity.attempt,
-            idempotency_key: idempotency_key(self.at.run_id, &activity.attributes.activity_id),
+            idempotency_key: idempotency_key(self.writer_of(activity.scheduled), &activity.attributes.activity_id),
             scheduled_at: activity.scheduled_at,
             is_compensation: activity.is_compensation(),
             task_token: TaskToken {

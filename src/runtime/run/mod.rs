@@ -11,6 +11,7 @@ mod children;
 mod external;
 mod foreign;
 mod handlers;
+mod inbox;
 mod launch;
 mod left_children;
 mod local;
@@ -18,6 +19,7 @@ mod locks;
 mod questions;
 mod queue;
 mod reports;
+mod reset;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -27,7 +29,7 @@ use std::sync::{Arc, Weak};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context};
 
 use crate::machine::{Decider, Rejection, Reply, RunState, Successor, decide};
-use crate::model::{AttemptToken, HoldReason, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
+use crate::model::{AttemptToken, HoldReason, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId};
 use crate::replay::ForeignWakes;
 use crate::store::{Epoch, TurnRecord};
 
@@ -110,6 +112,8 @@ enum Over {
 
 /// What follows the turn in progress.
 enum Next {
+    /// Leave memory: the run is made live from its journal.
+    Leave,
     Park(ParkReason),
     Fail(ParkReason),
 }
@@ -194,28 +198,11 @@ impl RunActor {
         self.committing.is_none() && self.over != Some(Over::Failed)
     }
 
-    /// The letters of one turn: all that there are, unless they are too large together.
-    fn take_letters(&mut self) -> Vec<Letter> {
-        let mut bytes = 0_usize;
-        let taken = self.inbox.iter().take_while(|letter| {
-            let fits = bytes < limits::TURN_INPUT_BYTES_FULL;
-            bytes = bytes.saturating_add(letter.input.payload_bytes());
-            fits
-        });
-        let taken = taken.count();
-        let rest = self.inbox.split_off(taken);
-        let letters = std::mem::replace(&mut self.inbox, rest);
-        for letter in &letters {
-            // Not before: as long as the state does not know that it ended, it would ask for it again.
-            if let Input::AttemptEnded { token, .. } = &letter.input {
-                self.attempts.remove(token);
-            }
-        }
-        letters
-    }
-
     fn decide_inbox(&mut self, ctx: &mut Context<Self>) {
         let mut letters = self.take_letters();
+        if letters.is_empty() {
+            return;
+        }
         let inputs = letters
             .iter_mut()
             .map(|letter| std::mem::replace(&mut letter.input, Input::Wake))
@@ -347,6 +334,7 @@ impl RunActor {
             return;
         }
         match self.next.take() {
+            Some(Next::Leave) => return self.leave(ctx),
             Some(Next::Fail(reason)) => return self.fail(ctx, reason, false),
             Some(Next::Park(reason)) => {
                 if let Some(turn) = self.set_aside(reason) {

@@ -19,6 +19,7 @@ mod letters;
 mod opening;
 mod passive;
 mod presence;
+mod reset;
 mod starts;
 
 use self::entry::{Entry, Presence};

@@ -37,6 +37,34 @@ impl ShardActor {
         park: Option<ParkReason>,
         ctx: &mut Context<Self>,
     ) -> RunLine {
+        let run = self.actor(workflow_id, run_id, run, letters, ctx);
+        match park {
+            Some(reason) => run.parking(reason).begin(),
+            None => run.begin(),
+        }
+    }
+
+    /// The same, of a run that leaves memory as soon as it has begun.
+    pub(super) fn spawn_leaving(
+        &mut self,
+        workflow_id: &WorkflowId,
+        run_id: RunId,
+        run: Rebuilt,
+        letters: Vec<Letter>,
+        ctx: &mut Context<Self>,
+    ) -> RunLine {
+        let run = self.actor(workflow_id, run_id, run, letters, ctx);
+        run.leaving().begin()
+    }
+
+    fn actor(
+        &mut self,
+        workflow_id: &WorkflowId,
+        run_id: RunId,
+        run: Rebuilt,
+        letters: Vec<Letter>,
+        ctx: &mut Context<Self>,
+    ) -> RunActor {
         self.incarnations += 1;
         let incarnation = Incarnation(self.incarnations);
         let mut has_failed = false;
@@ -57,11 +85,7 @@ impl ShardActor {
         };
         self.live.insert(workflow_id.clone(), true);
         self.activated += 1;
-        let run = RunActor::new(at, run, letters);
-        match park {
-            Some(reason) => run.parking(reason).begin(),
-            None => run.begin(),
-        }
+        RunActor::new(at, run, letters)
     }
 
     /// Gives a letter to a run, making it live if need be.
@@ -168,11 +192,15 @@ impl ShardActor {
 
     /// A run that follows one that has just ended: made live from its journal when it must be looked at.
     pub(super) fn follow(&mut self, workflow_id: &WorkflowId, following: Following, ctx: &mut Context<Self>) {
-        let Following { run_id, wake } = following;
-        self.entries
-            .insert(workflow_id.clone(), Entry::new(run_id, Presence::Passive));
+        let Following { run_id, wake, is_copy } = following;
+        let now = self.shared.clock.now();
+        let mut entry = Entry::new(run_id, Presence::Passive);
+        // What its base had under way is lost to it.
+        entry.attempts_lost = is_copy.then_some(now);
+        self.entries.insert(workflow_id.clone(), entry);
         match wake {
-            Some(wake) if wake <= self.shared.clock.now() => self.activate(workflow_id, Vec::new(), None, ctx),
+            _ if is_copy => self.activate(workflow_id, Vec::new(), None, ctx),
+            Some(wake) if wake <= now => self.activate(workflow_id, Vec::new(), None, ctx),
             Some(wake) => {
                 self.timers.set(workflow_id, run_id, wake);
                 self.set_alarm(ctx);

@@ -25,7 +25,7 @@ use super::{WorkflowContext, invalid_input};
 pub struct WorkflowInfo {
     /// The caller's id.
     pub workflow_id: WorkflowId,
-    /// This execution.
+    /// This execution. Of a run that was reset: the one that decided this turn first.
     pub run_id: RunId,
     /// Which workflow this is.
     pub workflow_type: WorkflowType,
@@ -54,9 +54,9 @@ impl WorkflowContext {
         let chain = started.chain.as_deref();
         WorkflowInfo {
             workflow_id: started.workflow_id.clone(),
-            run_id: started.run_id,
+            run_id: core.run_id(),
             workflow_type: started.workflow_type.clone(),
-            first_run_id: chain.and_then(|chain| chain.first).unwrap_or(started.run_id),
+            first_run_id: chain.and_then(|chain| chain.first).unwrap_or(core.run_id()),
             follows: chain.and_then(|chain| chain.follows),
             attempt: chain.map_or(1, |chain| chain.attempt),
             last_failure: chain.and_then(|chain| chain.last_failure.clone()),

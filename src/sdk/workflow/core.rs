@@ -7,6 +7,7 @@ mod arrivals;
 mod attributes;
 mod chain;
 mod children;
+mod decided_by;
 mod locals;
 mod locks;
 mod messages;
@@ -24,7 +25,7 @@ use crate::model::{
     ActivityId, ActivityOptions, ActivityType, Command, EventId, Failure, InFlight, OnAmbiguous, Payload,
     ScheduleActivity, SignalName, StepKind, StepName, StepSpec, TimerId, Timestamp,
 };
-use crate::model::{CompensationSpec, ContinueAsNew, RunStarted};
+use crate::model::{CompensationSpec, ContinueAsNew, RunId, RunStarted};
 
 use super::CancellationType;
 use super::random::Random;
@@ -75,6 +76,8 @@ pub(super) struct StepRequest {
 #[derive(Debug)]
 pub(crate) struct Core {
     started: Arc<RunStarted>,
+    /// The run that decides these turns: of a run that was reset, first another one.
+    decided_by: RunId,
     history: HistoryInfo,
     /// How the run goes on, when its code wants another one to follow.
     continuation: Option<ContinueAsNew>,
@@ -121,6 +124,7 @@ impl Core {
         let attributes = Attributes::from(&*started);
         let random = Random::of_run(started.run_id);
         Self {
+            decided_by: started.run_id,
             started,
             history: HistoryInfo::default(),
             continuation: None,

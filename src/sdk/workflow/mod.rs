@@ -130,10 +130,11 @@ impl WorkflowContext {
         Self { core }
     }
 
-    /// This execution.
+    /// This execution. Of a run that was reset: the one that decided this turn first, so that what is made of it is the same
+    /// on replay.
     #[must_use]
     pub fn run_id(&self) -> RunId {
-        self.core.borrow().started().run_id
+        self.core.borrow().run_id()
     }
 
     /// The caller's id.

@@ -10,6 +10,7 @@ pub(super) mod participants;
 pub(super) mod pause;
 pub(super) mod prune;
 pub(super) mod query;
+pub(super) mod reset;
 pub(super) mod run;
 pub(super) mod show;
 pub(super) mod start;

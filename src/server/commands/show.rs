@@ -114,6 +114,9 @@ fn facts(run: &RunDescription, now: Timestamp, console: &Console) {
             format!("run {run_id} ({}, try {})", why.as_str(), run.attempt),
         );
     }
+    if let Some(run_id) = &run.reset_from {
+        field("reset", format!("of run {run_id}"));
+    }
     if let Some(run_id) = &run.next_run_id {
         field("followed", format!("by run {run_id}"));
     }

@@ -32,6 +32,7 @@ pub(in crate::server) fn description(run: &RunDescription) -> Value {
         "first_run_id": run.first_run_id.to_string(),
         "follows": run.follows.map(|(run_id, why)| json!({"run_id": run_id.to_string(), "why": why.as_str()})),
         "next_run_id": run.next_run_id.map(|run_id| run_id.to_string()),
+        "reset_from": run.reset_from.map(|run_id| run_id.to_string()),
         "attempt": run.attempt,
         "begins_at": run.begins_at.map(time),
         "status": run.status.as_str(),

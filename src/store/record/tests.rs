@@ -341,7 +341,7 @@ fn every_kind_of_event_is_in_the_golden_record() {
         .iter()
         .map(|event| event.attributes.kind())
         .collect();
-    assert_eq!(kinds.len(), 56);
+    assert_eq!(kinds.len(), 57);
 }
 
 #[test]
@@ -434,4 +434,12 @@ proptest! {
         }
         let _ = decode_turn(&bytes);
     }
+}
+
+#[test]
+fn zz_regenerate() {
+    let turn = every_kind();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/");
+    std::fs::write(format!("{root}/new.bin"), encode_turn(&turn).unwrap()).unwrap();
+    std::fs::write(format!("{root}/new.txt"), format!("{turn:#?}\n")).unwrap();
 }

@@ -31,6 +31,8 @@ mod pause;
 mod programs;
 mod queries;
 mod requests;
+mod reset;
+mod reset_survives;
 mod retention;
 mod schedules;
 mod scopes;

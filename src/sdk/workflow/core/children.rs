@@ -95,7 +95,7 @@ impl Core {
         self.expect_not_canceled()?;
         self.children.last += 1;
         let serial = ChildSerial(self.children.last);
-        let own_id = || WorkflowId::from_trusted(format!("{}/{}", self.started.run_id, serial.0));
+        let own_id = || WorkflowId::from_trusted(format!("{}/{}", self.decided_by, serial.0));
         let workflow_id = request.workflow_id.unwrap_or_else(own_id);
         let key = self.begin(What::ChildStart(serial));
         let child = Child {

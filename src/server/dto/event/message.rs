@@ -39,6 +39,12 @@ pub(super) fn attributes(attributes: &EventAttributes) -> Value {
         } => json!({"initiated": initiated.0, "failure": failure(cause)}),
         E::ExternalWorkflowExecutionSignaled { initiated }
         | E::ExternalWorkflowExecutionCancelRequested { initiated } => json!({"initiated": initiated.0}),
+        E::WorkflowExecutionReset(reset) => json!({
+            "base_run_id": reset.base_run_id.to_string(), "original_run_id": reset.original_run_id.to_string(),
+            "reason": reset.reason, "identity": reset.identity,
+            "updates": reset.updates.iter().map(|update| update.update_id.as_str()).collect::<Vec<_>>(),
+            "left": reset.left.iter().map(|step| step.as_str()).collect::<Vec<_>>(),
+        }),
         _ => json!({}),
     }
 }
@@ -64,6 +70,12 @@ pub(super) fn text(attributes: &EventAttributes) -> String {
         }
         E::ExternalWorkflowExecutionSignaled { initiated }
         | E::ExternalWorkflowExecutionCancelRequested { initiated } => format!("of {initiated}"),
+        E::WorkflowExecutionReset(reset) => {
+            format!(
+                "made of run {}: {} (by {})",
+                reset.base_run_id, reset.reason, reset.identity
+            )
+        }
         _ => String::new(),
     }
 }

@@ -3,8 +3,8 @@
 use super::super::v1 as wire;
 use super::{Decoded, chain, payload};
 use crate::model::{
-    EventAttributes, EventId, ExternalCancel, ExternalSignal, RunId, SignalName, UpdateCompleted, UpdateId, UpdateName,
-    UpdateRequest, WorkflowId,
+    ActivityType, EventAttributes, EventId, ExternalCancel, ExternalSignal, RequestId, ResetAttempt, RunId, RunReset,
+    SignalName, StepName, UpdateCompleted, UpdateId, UpdateName, UpdateRequest, WorkflowId,
 };
 
 pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes> {
@@ -68,6 +68,36 @@ pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes>
         W::CancelRequested { initiated } => E::ExternalWorkflowExecutionCancelRequested {
             initiated: EventId(initiated),
         },
+        W::Reset {
+            base_run_id,
+            new_run_id,
+            original_run_id,
+            reason,
+            identity,
+            request_id,
+            attempts,
+            doubts,
+            locals,
+            updates,
+            children,
+            left,
+        } => E::WorkflowExecutionReset(Box::new(RunReset {
+            base_run_id: RunId::from_bytes(base_run_id),
+            new_run_id: RunId::from_bytes(new_run_id),
+            original_run_id: RunId::from_bytes(original_run_id),
+            reason: reason.to_owned(),
+            identity: identity.to_owned(),
+            request_id: request_id.map(RequestId::from_trusted),
+            attempts: attempts.into_iter().map(attempt).collect(),
+            doubts: doubts.into_iter().map(EventId).collect(),
+            locals: locals
+                .into_iter()
+                .map(|(seq, of)| (seq, ActivityType::from_trusted(of)))
+                .collect(),
+            updates: updates.iter().map(update).collect(),
+            children: children.iter().map(child::left).collect::<Decoded<_>>()?,
+            left: left.into_iter().map(StepName::from_trusted).collect(),
+        })),
         W::Paused { reason, identity } => E::WorkflowExecutionPaused {
             reason: reason.to_owned(),
             identity: identity.to_owned(),
@@ -77,4 +107,23 @@ pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes>
             identity: identity.to_owned(),
         },
     })
+}
+
+fn attempt(of: wire::ResetAttempt) -> ResetAttempt {
+    ResetAttempt {
+        scheduled: EventId(of.scheduled),
+        attempt: of.attempt,
+        lost: of.lost,
+        may_have_applied: of.may_have_applied,
+        forgiven: of.forgiven,
+    }
+}
+
+fn update(update: &wire::Update<'_>) -> UpdateRequest {
+    UpdateRequest {
+        update_id: UpdateId::from_trusted(update.update_id),
+        name: UpdateName::from_trusted(update.name),
+        input: payload(&update.input),
+        identity: update.identity.to_owned(),
+    }
 }

@@ -1,8 +1,8 @@
 //! Updates, and what a run says to others, to the wire. Must not live here: anything else.
 
 use super::super::v1 as wire;
-use super::{chain, payload};
-use crate::model::EventAttributes;
+use super::{chain, child, payload};
+use crate::model::{EventAttributes, ResetAttempt, UpdateRequest};
 
 /// Everything that nobody else has written.
 pub(super) fn attributes(attributes: &EventAttributes) -> wire::Message<'_> {
@@ -43,6 +43,39 @@ pub(super) fn attributes(attributes: &EventAttributes) -> wire::Message<'_> {
         E::ExternalWorkflowExecutionCancelRequested { initiated } => W::CancelRequested { initiated: initiated.0 },
         E::WorkflowExecutionPaused { reason, identity } => W::Paused { reason, identity },
         E::WorkflowExecutionUnpaused { reason, identity } => W::Unpaused { reason, identity },
+        E::WorkflowExecutionReset(reset) => W::Reset {
+            base_run_id: *reset.base_run_id.as_bytes(),
+            new_run_id: *reset.new_run_id.as_bytes(),
+            original_run_id: *reset.original_run_id.as_bytes(),
+            reason: &reset.reason,
+            identity: &reset.identity,
+            request_id: reset.request_id.as_ref().map(|id| id.as_str()),
+            attempts: reset.attempts.iter().map(attempt).collect(),
+            doubts: reset.doubts.iter().map(|step| step.0).collect(),
+            locals: reset.locals.iter().map(|(seq, of)| (*seq, of.as_str())).collect(),
+            updates: reset.updates.iter().map(update).collect(),
+            children: reset.children.iter().map(child::left).collect(),
+            left: reset.left.iter().map(|step| step.as_str()).collect(),
+        },
         other => unreachable!("{} is written by the caller", other.kind()),
+    }
+}
+
+fn attempt(of: &ResetAttempt) -> wire::ResetAttempt {
+    wire::ResetAttempt {
+        scheduled: of.scheduled.0,
+        attempt: of.attempt,
+        lost: of.lost,
+        may_have_applied: of.may_have_applied,
+        forgiven: of.forgiven,
+    }
+}
+
+fn update(update: &UpdateRequest) -> wire::Update<'_> {
+    wire::Update {
+        update_id: update.update_id.as_str(),
+        name: update.name.as_str(),
+        input: payload(&update.input),
+        identity: &update.identity,
     }
 }

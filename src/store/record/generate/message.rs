@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::child::left_child;
 use super::{event_id, failure, payload, text};
 use crate::model::*;
 
@@ -42,7 +43,53 @@ pub(super) fn message_events() -> BoxedStrategy<EventAttributes> {
             reason,
         }))
     });
+    let update = (text(), text(), payload(), text()).prop_map(|(id, name, input, identity)| UpdateRequest {
+        update_id: UpdateId::from_trusted(id),
+        name: UpdateName::from_trusted(name),
+        input,
+        identity,
+    });
+    let attempt = (event_id(), any::<u32>(), any::<bool>(), any::<bool>(), any::<u32>()).prop_map(
+        |(scheduled, attempt, lost, may_have_applied, forgiven)| ResetAttempt {
+            scheduled,
+            attempt,
+            lost,
+            may_have_applied,
+            forgiven,
+        },
+    );
+    let told = (text(), text(), proptest::option::of(text()));
+    let reset = (
+        (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<[u8; 16]>(), told),
+        proptest::collection::vec(attempt, 0..3),
+        proptest::collection::vec(event_id(), 0..3),
+        proptest::collection::vec((any::<u32>(), text()), 0..3),
+        proptest::collection::vec(update, 0..3),
+        proptest::collection::vec(left_child(), 0..3),
+        proptest::collection::vec(text(), 0..3),
+    )
+        .prop_map(
+            |((base, new, original, told), attempts, doubts, locals, updates, children, left)| {
+                let (reason, identity, request_id) = told;
+                let locals = locals.into_iter();
+                E::WorkflowExecutionReset(Box::new(RunReset {
+                    base_run_id: RunId::from_bytes(base),
+                    new_run_id: RunId::from_bytes(new),
+                    original_run_id: RunId::from_bytes(original),
+                    reason,
+                    identity,
+                    request_id: request_id.map(RequestId::from_trusted),
+                    attempts,
+                    doubts,
+                    locals: locals.map(|(seq, of)| (seq, ActivityType::from_trusted(of))).collect(),
+                    updates,
+                    children,
+                    left: left.into_iter().map(StepName::from_trusted).collect(),
+                }))
+            },
+        );
     prop_oneof![
+        reset,
         accepted,
         completed,
         signal,

@@ -1,8 +1,11 @@
 //! Updates, and what a run says to others, for the golden record. Must not live here: assertions.
 
+use std::sync::Arc;
+
 use crate::model::{
-    EventAttributes, EventId, ExternalCancel, ExternalSignal, Failure, Payload, RunId, SignalName, UpdateCompleted,
-    UpdateId, UpdateName, UpdateRequest, WorkflowId,
+    ActivityType, ChildKey, EventAttributes, EventId, ExternalCancel, ExternalSignal, Failure, LeftChild,
+    ParentClosePolicy, Payload, RequestId, ResetAttempt, RunId, RunReset, SignalName, StartChild, StepName, Timestamp,
+    UpdateCompleted, UpdateId, UpdateName, UpdateRequest, WorkflowId, WorkflowType,
 };
 
 pub(super) fn message_events() -> Vec<EventAttributes> {
@@ -55,5 +58,45 @@ pub(super) fn message_events() -> Vec<EventAttributes> {
             reason: "it is back".to_owned(),
             identity: "ada".to_owned(),
         },
+        E::WorkflowExecutionReset(Box::new(RunReset {
+            base_run_id: RunId::from_bytes([8; 16]),
+            new_run_id: RunId::from_bytes([9; 16]),
+            original_run_id: RunId::from_bytes([7; 16]),
+            reason: "a bug is mended".to_owned(),
+            identity: "ada".to_owned(),
+            request_id: Some(RequestId::from_trusted("r-9")),
+            attempts: vec![ResetAttempt {
+                scheduled: EventId(5),
+                attempt: 2,
+                lost: true,
+                may_have_applied: true,
+                forgiven: 1,
+            }],
+            doubts: vec![EventId(11)],
+            locals: vec![(3, ActivityType::from_trusted("lookup"))],
+            updates: vec![UpdateRequest {
+                update_id: UpdateId::from_trusted("u-2"),
+                name: UpdateName::from_trusted("change-address"),
+                input: Payload::json(&"Rome").unwrap(),
+                identity: "ada".to_owned(),
+            }],
+            children: vec![LeftChild {
+                key: ChildKey {
+                    parent_run: RunId::from_bytes([8; 16]),
+                    initiated: EventId(21),
+                },
+                start: Arc::new(StartChild {
+                    workflow_id: WorkflowId::from_trusted("parcel-2"),
+                    workflow_type: WorkflowType::from_trusted("parcel"),
+                    input: Payload::null(),
+                    parent_close_policy: ParentClosePolicy::Terminate,
+                    run_timeout: None,
+                }),
+                initiated_at: Timestamp::from_micros(1_700_000_000_000_000),
+                run_id: Some(RunId::from_bytes([5; 16])),
+                owes_cancel: false,
+            }],
+            left: vec![StepName::from_trusted("reserve")],
+        })),
     ]
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Payload};
+use super::{Failure, LeftChild, Payload};
 
 #[derive(Serialize, Deserialize)]
 pub(in crate::store::record) enum Message<'a> {
@@ -55,4 +55,40 @@ pub(in crate::store::record) enum Message<'a> {
         reason: &'a str,
         identity: &'a str,
     },
+    Reset {
+        base_run_id: [u8; 16],
+        new_run_id: [u8; 16],
+        original_run_id: [u8; 16],
+        reason: &'a str,
+        identity: &'a str,
+        request_id: Option<&'a str>,
+        attempts: Vec<ResetAttempt>,
+        doubts: Vec<u64>,
+        #[serde(borrow)]
+        locals: Vec<(u32, &'a str)>,
+        #[serde(borrow)]
+        updates: Vec<Update<'a>>,
+        #[serde(borrow)]
+        children: Vec<LeftChild<'a>>,
+        #[serde(borrow)]
+        left: Vec<&'a str>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(in crate::store::record) struct ResetAttempt {
+    pub(in crate::store::record) scheduled: u64,
+    pub(in crate::store::record) attempt: u32,
+    pub(in crate::store::record) lost: bool,
+    pub(in crate::store::record) may_have_applied: bool,
+    pub(in crate::store::record) forgiven: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(in crate::store::record) struct Update<'a> {
+    pub(in crate::store::record) update_id: &'a str,
+    pub(in crate::store::record) name: &'a str,
+    #[serde(borrow)]
+    pub(in crate::store::record) input: Payload<'a>,
+    pub(in crate::store::record) identity: &'a str,
 }
