@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::cron::{CronField, DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, YEAR};
+
 use super::spec::SpecError;
 
 /// Some values of a field: from one to another, in steps.
@@ -38,17 +40,6 @@ pub struct Calendar {
     pub day_of_week: Vec<Range>,
 }
 
-/// A field with its name, its smallest and its largest value.
-pub(super) type Field = (&'static str, i16, i16);
-
-pub(super) const SECOND: Field = ("second", 0, 59);
-pub(super) const MINUTE: Field = ("minute", 0, 59);
-pub(super) const HOUR: Field = ("hour", 0, 23);
-pub(super) const DAY_OF_MONTH: Field = ("day of month", 1, 31);
-pub(super) const MONTH: Field = ("month", 1, 12);
-pub(super) const YEAR: Field = ("year", 1970, 9999);
-pub(super) const DAY_OF_WEEK: Field = ("day of week", 0, 6);
-
 impl Range {
     /// From `start` to `end`, in steps.
     #[must_use]
@@ -60,7 +51,7 @@ impl Range {
         (self.start..=self.end).contains(&value) && (value - self.start) % self.step.max(1) == 0
     }
 
-    fn check(self, (field, min, max): Field) -> Result<(), SpecError> {
+    fn check(self, (field, min, max): CronField) -> Result<(), SpecError> {
         match self.start >= min && self.start <= self.end && self.end <= max && self.step >= 1 {
             true => Ok(()),
             false => Err(SpecError::Range {
@@ -89,7 +80,7 @@ impl From<i16> for Range {
 
 impl Default for Calendar {
     fn default() -> Self {
-        let all = |(_, min, max): Field| vec![Range::new(min, max, 1)];
+        let all = |(_, min, max): CronField| vec![Range::new(min, max, 1)];
         Self {
             second: vec![Range::from(0)],
             minute: vec![Range::from(0)],

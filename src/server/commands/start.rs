@@ -29,7 +29,7 @@ pub(crate) struct StartArgs {
     /// Begin so much later: the run is there, and durable, but does nothing until then
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "cron")]
     start_delay: Option<Duration>,
-    /// Run again and again, by this cron schedule, in UTC unless it begins with CRON_TZ=Europe/Berlin: "0 6 * * 1-5".
+    /// Run again and again, by this cron schedule, in UTC: "0 6 * * 1-5", "@daily", "@every 90m".
     /// For calendars, overlaps and pauses there is `amends schedule`
     #[arg(long, value_name = "SCHEDULE")]
     cron: Option<String>,
