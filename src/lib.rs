@@ -3,6 +3,8 @@
 //! A saga either *completes*, or *makes amends* for every step that may have taken effect; `kill -9` loses nothing. See
 //! [`Amends`] for the shortest thing that works.
 
+#[cfg(feature = "runtime")]
+pub mod config;
 pub mod definition;
 #[cfg(feature = "runtime")]
 pub mod engine;

@@ -1,6 +1,7 @@
 //! A data directory without an engine: for looking at runs, checking them, and leaving them a message, while nothing is
 //! executed. Must not live here: how a run reacts (that is `machine`), rendering.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::machine::{QueryError, Rejection};
@@ -8,8 +9,8 @@ use crate::model::{
     Event, Failure, Input, Payload, Query, QueryName, Reported, RequestId, RunId, SearchAttributeTypes,
     SearchAttributes, SignalName, ToPayload, Turn, WorkflowId,
 };
-use crate::runtime::{Clock, Codecs, SystemClock, deliver_offline, fold, load_turns};
-use crate::sdk::PayloadCodec;
+use crate::runtime::{Clock, Codecs, OfflineDesk, SystemClock, fold, load_turns};
+use crate::sdk::{PayloadCodec, Workflow};
 use crate::store::{self, ListQuery, Problem, RunHead, Store, VerifyProgress, VerifyReport};
 
 use super::activity::ActivityPlace;
@@ -22,6 +23,8 @@ use super::{Decision, Error, RunCount, RunDescription, RunPage, RunQuery, Signal
 pub struct Offline {
     store: Arc<dyn Store>,
     codecs: Codecs,
+    /// What amends brings along itself can be asked here, too.
+    code: BTreeMap<&'static str, Arc<dyn Workflow>>,
     identity: String,
 }
 
@@ -73,7 +76,16 @@ impl Offline {
                 },
             }));
         }
-        let store = store::sled::SledStore::open(directory, store::sled::SledOptions::default())?;
+        Self::open_or_make(directory)
+    }
+
+    /// The same, but makes the directory when there is none: for what may be the first thing in it.
+    ///
+    /// # Errors
+    /// When an engine has it open, when it is damaged, or cannot be made.
+    #[cfg(feature = "sled")]
+    pub fn open_or_make(directory: impl AsRef<std::path::Path>) -> Result<Self, Error> {
+        let store = store::sled::SledStore::open(directory.as_ref(), store::sled::SledOptions::default())?;
         Ok(Self::over(store))
     }
 
@@ -82,6 +94,7 @@ impl Offline {
         Self {
             store: Arc::new(store),
             codecs: Codecs::default(),
+            code: super::built_in_code(),
             identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
         }
     }
@@ -330,10 +343,29 @@ impl Offline {
         Ok(turns)
     }
 
+    /// What requests are decided with, now.
+    pub(super) fn desk(&self) -> OfflineDesk<'_> {
+        OfflineDesk {
+            store: &*self.store,
+            codecs: &self.codecs,
+            now: SystemClock.now(),
+            code: &self.code,
+        }
+    }
+
+    #[cfg(feature = "schedules")]
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    #[cfg(feature = "schedules")]
+    pub(super) fn identity(&self) -> &str {
+        &self.identity
+    }
+
     pub(super) fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {
         let workflow_id = WorkflowId::new(workflow_id)?;
-        let now = SystemClock.now();
-        Ok(deliver_offline(&*self.store, &self.codecs, &workflow_id, input, now)?)
+        Ok(self.desk().deliver(&workflow_id, input)?)
     }
 }
 

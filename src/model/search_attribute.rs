@@ -100,6 +100,14 @@ pub enum SearchAttributeError {
         /// The value.
         value: String,
     },
+    /// The value is JSON that no search attribute has.
+    #[error("search attribute {name:?} cannot be {value}: it is a text, a number, true or false, or a list of texts")]
+    NoValue {
+        /// The attribute.
+        name: String,
+        /// The value.
+        value: String,
+    },
     /// The name stands for something that every run has.
     #[error("the name {0:?} stands for something that every run has: give the search attribute another name")]
     BuiltIn(String),

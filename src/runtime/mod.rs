@@ -54,7 +54,7 @@ pub(crate) use entropy::Entropy;
 pub use error::RequestError;
 pub(crate) use gateway::Gateway;
 pub(crate) use messages::{Delivered, Watched};
-pub(crate) use offline::deliver_offline;
+pub(crate) use offline::OfflineDesk;
 #[cfg(unix)]
 pub use process::{WorkerProcess, worker_process};
 pub(crate) use queues::ServedQueues;

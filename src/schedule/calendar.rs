@@ -5,8 +5,9 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::cron::{CronField, DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, YEAR};
+use crate::model::cron::{CronField, CronValues, DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, YEAR};
 
+use super::cron::ranges;
 use super::spec::SpecError;
 
 /// Some values of a field: from one to another, in steps.
@@ -147,6 +148,46 @@ impl Calendar {
     pub fn days_of_week(mut self, range: impl Into<Range>) -> Self {
         self.day_of_week = vec![range.into()];
         self
+    }
+
+    /// A field by its name, as a cron expression writes it: `"9-17/2"`, `"MON-FRI"`, `"*"`. Temporal's names (`dayOfWeek`) do, too.
+    ///
+    /// ```
+    /// use amends::schedule::Calendar;
+    ///
+    /// let work_days_at_nine = Calendar::new().field("hour", "9")?.field("dayOfWeek", "MON-FRI")?;
+    /// assert_eq!(work_days_at_nine, Calendar::new().hours(9).days_of_week(1..=5));
+    /// # Ok::<(), amends::schedule::SpecError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no such field, or the text is none.
+    pub fn field(mut self, name: &str, text: &str) -> Result<Self, SpecError> {
+        let wrong = |reason: String| SpecError::Cron {
+            text: text.to_owned(),
+            reason,
+        };
+        let (field, place) = match name {
+            "second" => (SECOND, &mut self.second),
+            "minute" => (MINUTE, &mut self.minute),
+            "hour" => (HOUR, &mut self.hour),
+            "day_of_month" | "dayOfMonth" => (DAY_OF_MONTH, &mut self.day_of_month),
+            "month" => (MONTH, &mut self.month),
+            "year" => (YEAR, &mut self.year),
+            "day_of_week" | "dayOfWeek" => (DAY_OF_WEEK, &mut self.day_of_week),
+            other => {
+                return Err(wrong(format!(
+                    "a calendar has no field {other:?}; it has second, minute, hour, dayOfMonth, month, year, dayOfWeek"
+                )));
+            }
+        };
+        let values = CronValues::read(text, field).map_err(wrong)?;
+        // Any year is none in particular.
+        *place = match field == YEAR && values.is_any {
+            true => Vec::new(),
+            false => ranges(values),
+        };
+        Ok(self)
     }
 
     pub(super) fn check(&self) -> Result<(), SpecError> {

@@ -105,8 +105,10 @@ impl From<Error> for Refusal {
             | Error::RunQuery(_)
             | Error::PageToken
             | Error::Input(_)
+            | Error::Config(_)
             | Error::Cron(_)
             | Error::DelayedSchedule
+            | Error::Schedule(_)
             | Error::Query(QueryError::Unknown { .. })
             | Error::Rejected(
                 Rejection::StepNotStuck { .. } | Rejection::WhichStep { .. } | Rejection::ChoiceNotOpen { .. },

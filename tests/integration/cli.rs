@@ -10,6 +10,7 @@ mod histories;
 mod mistakes;
 mod queries;
 mod runs;
+mod schedules;
 mod starts;
 
 use std::io::{BufRead, BufReader, Lines, Read};

@@ -10,6 +10,8 @@ pub(super) mod participants;
 pub(super) mod pause;
 pub(super) mod query;
 pub(super) mod run;
+pub(super) mod schedule;
+pub(super) mod serve;
 pub(super) mod show;
 pub(super) mod start;
 pub(super) mod verify;
