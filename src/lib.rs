@@ -98,6 +98,11 @@ struct DocumentedData;
 #[doc = include_str!("../docs/schedules.md")]
 struct DocumentedSchedules;
 
+/// The same for the page on configuration.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/configuration.md")]
+struct DocumentedConfiguration;
+
 /// The same for the page on messages.
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/messages.md")]
