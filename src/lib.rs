@@ -46,9 +46,10 @@ pub use runtime::{Encryption, EncryptionKey, EncryptionKeyError};
 #[cfg(all(unix, feature = "runtime"))]
 pub use runtime::{WorkerProcess, worker_process};
 pub use sdk::{
-    Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationType, ChildCancellationType, ChildHandle,
-    ChildWorkflow, CodecContext, CodecError, CompensationDefinition, Execution, PayloadCodec, Registry, RegistryError,
-    Saga, Savepoint, SharedState, VerificationDefinition, Workflow, WorkflowContext, WorkflowDefinition, WorkflowState,
+    Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationScope, CancellationType,
+    ChildCancellationType, ChildHandle, ChildWorkflow, CodecContext, CodecError, CompensationDefinition, Execution,
+    PayloadCodec, Registry, RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow,
+    WorkflowContext, WorkflowDefinition, WorkflowState,
 };
 #[cfg(feature = "macros")]
 pub use sdk::{activity, workflow};
@@ -112,6 +113,11 @@ struct DocumentedMessages;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/children.md")]
 struct DocumentedChildren;
+
+/// The same for the page on cancellation.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/cancellation.md")]
+struct DocumentedCancellation;
 
 /// The same for the page on finding runs.
 #[cfg(all(doctest, feature = "macros", feature = "sled"))]

@@ -3,6 +3,7 @@
 mod attributes;
 mod limits;
 mod opening;
+mod retention;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::definition::{
 use crate::model::WorkflowType;
 use crate::runtime::secrets::Secrets;
 use crate::runtime::{
-    Clock, Codecs, EngineLimits, EnvironmentSecrets, RuntimeOptions, SecretSource, ServedQueues, SystemClock,
+    Clock, Codecs, EngineLimits, EnvironmentSecrets, Retention, RuntimeOptions, SecretSource, ServedQueues, SystemClock,
 };
 use crate::sdk::{
     ActivityDefinition, ActivityFunction, PayloadCodec, Registry, RegistryError, SharedState, WorkflowDefinition,
@@ -49,6 +50,7 @@ pub struct AmendsBuilder {
     admission_timeout: Duration,
     replay_every_turn: bool,
     codecs: Codecs,
+    retention: Retention,
     identity: String,
     #[cfg(feature = "schedules")]
     leaves_unknown: bool,
@@ -76,6 +78,7 @@ impl AmendsBuilder {
             admission_timeout: Duration::from_secs(1),
             replay_every_turn: false,
             codecs: Codecs::default(),
+            retention: Retention::default(),
             identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
             #[cfg(feature = "schedules")]
             leaves_unknown: false,
@@ -266,6 +269,7 @@ impl AmendsBuilder {
             admission_timeout: self.admission_timeout,
             replay_every_turn: self.replay_every_turn,
             codecs: self.codecs,
+            retention: self.retention,
         };
         let runtime = start_off_thread(options).await?;
         let inner = Arc::new(Inner {

@@ -115,7 +115,11 @@ impl<O> RunHandle<O> {
     /// # Errors
     /// When the store cannot be read.
     pub async fn newest_run_id(&self) -> Result<RunId, Error> {
-        let newest = self.engine.runtime().gateway().newest_of_chain(self.newest())?;
+        let newest = self
+            .engine
+            .runtime()
+            .gateway()
+            .newest_of_chain(&self.workflow_id, self.newest())?;
         self.met(newest);
         Ok(newest)
     }

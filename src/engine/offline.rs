@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::machine::{QueryError, Rejection};
 use crate::model::{
     Event, Failure, Input, Payload, Query, QueryName, Reported, RequestId, RunId, SearchAttributeTypes,
     SearchAttributes, SignalName, ToPayload, Turn, WorkflowId,
 };
-use crate::runtime::{Clock, Codecs, OfflineDesk, SystemClock, fold, load_turns};
+use crate::runtime::{Clock, Codecs, OfflineDesk, Retention, SystemClock, fold, load_turns, prune_offline};
 use crate::sdk::{PayloadCodec, Workflow};
 use crate::store::{self, ListQuery, Problem, RunHead, Store, VerifyProgress, VerifyReport};
 
@@ -332,6 +333,21 @@ impl Offline {
             true => Ok(run_id),
             false => Err(refused),
         }
+    }
+
+    /// Deletes every run that ended so long ago, as an engine with this retention does over time; says how many.
+    /// Tells of the number so far. See [`AmendsBuilder::retention`](super::AmendsBuilder::retention).
+    ///
+    /// # Errors
+    /// Those of the store; what was deleted until then is gone.
+    pub fn prune(&self, older_than: Duration, progress: &mut dyn FnMut(usize)) -> Result<usize, Error> {
+        let period = Some(older_than);
+        Ok(prune_offline(
+            &*self.store,
+            &Retention { period },
+            SystemClock.now(),
+            progress,
+        )?)
     }
 
     /// For people to read: what cannot be decoded is left as it is stored.

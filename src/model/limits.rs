@@ -242,6 +242,28 @@ pub const QUERY_BYTES_MAX: usize = 8 * 1024;
 /// Levels of parentheses and NOT in a query: reading it recurses. Enforced by `visibility`.
 pub const QUERY_DEPTH_MAX: usize = 32;
 
+/// Runs that retention looks at in one go: a few milliseconds of one thread. Enforced by `runtime`.
+pub const RETENTION_LOOK_RUNS: usize = 1_000;
+
+/// Runs that retention deletes in one commit: what the sled store takes over into its database in one round.
+pub const RETENTION_DELETE_RUNS: usize = 250;
+
+/// Bytes of histories from which on such a commit takes no more runs: each chunk of 4 KiB is a key to be removed.
+pub const RETENTION_DELETE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How long retention rests before it goes on looking where nothing is to be deleted: 4,000 runs a second, less than a
+/// hundredth of a core.
+pub const RETENTION_PAUSE: Duration = Duration::from_millis(250);
+
+/// The same where there is something to be deleted: at most 12,500 runs a second, about as many as an engine can end.
+pub const RETENTION_PAUSE_DELETING: Duration = Duration::from_millis(20);
+
+/// How long retention rests when it has looked at all runs, and after a start: runs live this much longer than they must.
+pub const RETENTION_REST: Duration = Duration::from_secs(60);
+
+/// The shortest retention: whoever waits for a run's result must find it.
+pub const RETENTION_MIN: Duration = Duration::from_secs(1);
+
 /// Runs in one page of a list: they are in memory all at once. Enforced by `engine`.
 pub const LIST_PAGE_MAX: usize = 10_000;
 

@@ -126,6 +126,8 @@ enum Over {
     Stopping,
     /// The child's data is damaged.
     Broken(Failure),
+    /// The run is not in the store any more.
+    Gone,
 }
 
 /// Does what is ordered, however long that takes; `None` when the engine stopped before.
@@ -148,6 +150,10 @@ pub(super) async fn attend(shared: &Arc<Shared>, order: ChildOrder, cancel: Canc
         outcome = attended => match outcome {
             Ok(outcome) => Some(outcome),
             Err(Over::Broken(failure)) => Some(Err(failure)),
+            Err(Over::Gone) => {
+                let message = "the child is not in the store any more, and nobody knows what became of it";
+                Some(Err(Failure::non_retryable("ChildBroken", message)))
+            }
             Err(Over::Stopping) => None,
         },
         () = shared.draining().raised() => None,

@@ -140,6 +140,10 @@ impl Gateway {
                     Some(next) => run_id = next,
                     None => return Err(Rejection::Closed.into()),
                 },
+                Err(RequestError::NotFound(id)) => match self.left_of_chain(workflow_id, run_id)? {
+                    Some(newest) => run_id = newest,
+                    None => return Err(RequestError::NotFound(id)),
+                },
                 answer => return answer,
             }
         }
@@ -191,7 +195,16 @@ impl Gateway {
         let mut run_id = run_id;
         let mut watching = watching;
         loop {
-            let ended = self.run_outcome(workflow_id, run_id, watching.take()).await?;
+            let ended = match self.run_outcome(workflow_id, run_id, watching.take()).await {
+                Err(RequestError::NotFound(id)) => match self.left_of_chain(workflow_id, run_id)? {
+                    Some(newest) => {
+                        run_id = newest;
+                        continue;
+                    }
+                    None => return Err(RequestError::NotFound(id)),
+                },
+                ended => ended?,
+            };
             match ended.next {
                 Some(next) => run_id = next,
                 None => return Ok((run_id, ended.outcome)),
@@ -245,15 +258,29 @@ impl Gateway {
     }
 
     /// The newest run of the chain that this run is a part of.
-    pub(crate) fn newest_of_chain(&self, run_id: RunId) -> Result<RunId, RequestError> {
+    pub(crate) fn newest_of_chain(&self, workflow_id: &WorkflowId, run_id: RunId) -> Result<RunId, RequestError> {
         let mut run_id = run_id;
-        while self.store()?.head(run_id)?.is_some_and(|head| head.status.is_closed()) {
-            match self.next_run(run_id)? {
+        loop {
+            let next = match self.store()?.head(run_id)? {
+                None => self.left_of_chain(workflow_id, run_id)?,
+                Some(head) if head.status.is_closed() => self.next_run(run_id)?,
+                Some(_) => None,
+            };
+            match next {
                 Some(next) => run_id = next,
-                None => break,
+                None => return Ok(run_id),
             }
         }
-        Ok(run_id)
+    }
+
+    /// The newest run of the chain that began with a run that is not there any more: it ended long ago, and was deleted.
+    fn left_of_chain(&self, workflow_id: &WorkflowId, first: RunId) -> Result<Option<RunId>, RequestError> {
+        let store = self.store()?;
+        let Some(newest) = store.find(workflow_id)?.filter(|head| head.run_id != first) else {
+            return Ok(None);
+        };
+        let state = load_state(&self.shared.codecs, &*store, newest.run_id)?;
+        Ok((state.first_run() == Some(first)).then_some(newest.run_id))
     }
 
     /// Lets runs look again at what their state asks for.

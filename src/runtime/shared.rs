@@ -25,6 +25,7 @@ use super::journal::{CommitJob, JournalWriter, send_recover};
 use super::locks::LockDesk;
 use super::queues::{ServedQueues, TaskQueueStatus, TaskQueues};
 use super::recovery::definition_from;
+use super::retention::{self, Retention};
 use super::shard::{Backlog, ShardActor};
 use super::store_slot::{OpenStore, StoreSlot};
 use super::throttle::{ActivityTypeStatus, EngineLimits};
@@ -46,6 +47,7 @@ pub(crate) struct RuntimeOptions {
     /// Replay every run of workflow code at each of its turns, and compare.
     pub(crate) replay_every_turn: bool,
     pub(crate) codecs: Codecs,
+    pub(crate) retention: Retention,
 }
 
 /// What every actor needs.
@@ -169,6 +171,8 @@ pub(crate) struct Runtime {
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Kept when the engine had to bring its own.
     own_tokio: Mutex<Option<tokio::runtime::Runtime>>,
+    /// `None`: nothing is ever deleted.
+    retention: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
 impl Runtime {
@@ -177,6 +181,7 @@ impl Runtime {
         let store = Arc::new(StoreSlot::new(options.open_store));
         let (epoch, wakes) = store.reopen()?;
         let (handle, own_tokio) = tokio_for_attempts()?;
+        let tokio = handle.clone();
         let turns = Arc::new(CommitQueue::new(limits::COMMIT_GATHER));
         let writer = JournalWriter::new(Arc::clone(&store), Arc::clone(&turns));
         let shared = Arc::new(Shared {
@@ -217,7 +222,11 @@ impl Runtime {
         let _ = shared.gateway.set(Arc::downgrade(&gateway));
         shared.attempts.throttle().connect(Arc::downgrade(&gateway));
         send_recover(&addrs, epoch, wakes);
+        let retention = options.retention;
+        let deletes = retention.shortest().is_some();
+        let retention = deletes.then(|| tokio.spawn(retention::keep(Arc::clone(&shared), retention)));
         Ok(Self {
+            retention: Mutex::new(retention),
             gateway,
             shared,
             threads: Mutex::new(threads),
@@ -270,6 +279,11 @@ impl Runtime {
             () = self.shared.clock.sleep_until(deadline) => {}
         }
         self.stop_threads();
+        // It may be at the store, which is to be let go of.
+        let retention = self.retention.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(retention) = retention {
+            let _ = retention.await;
+        }
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let own_tokio = self.own_tokio.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Joining blocks: not on an async thread.
@@ -298,6 +312,9 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.stop_threads();
+        if let Some(retention) = self.retention.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            retention.abort();
+        }
         if let Some(own_tokio) = self.own_tokio.lock().unwrap_or_else(PoisonError::into_inner).take() {
             own_tokio.shutdown_background();
         }

@@ -31,10 +31,10 @@ pub use names::FunctionNameError;
 pub use registry::{Registry, RegistryError};
 pub use shared_state::SharedState;
 pub use workflow::{
-    ActivityCall, CancellationType, ChildCall, ChildCancellationType, ChildHandle, ChildResult, ChildRun, ChildStart,
-    ChildWorkflow, ContinueAsNewCall, ExternalCall, ExternalWorkflow, LocalActivityCall, LockCall, RollBack,
-    RunCanceled, Saga, Savepoint, SignalReceive, SignalReceiver, Sleep, StepCall, WaitCondition, Workflow,
-    WorkflowContext, WorkflowInfo, WorkflowState,
+    ActivityCall, CancellationScope, CancellationType, ChildCall, ChildCancellationType, ChildHandle, ChildResult,
+    ChildRun, ChildStart, ChildWorkflow, ContinueAsNewCall, ExternalCall, ExternalWorkflow, LocalActivityCall,
+    LockCall, RollBack, RunCanceled, Saga, Savepoint, ScopeCanceled, Scoped, SignalReceive, SignalReceiver, Sleep,
+    StepCall, WaitCondition, Workflow, WorkflowContext, WorkflowInfo, WorkflowState,
 };
 
 #[cfg(all(unix, feature = "runtime"))]

@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::bench;
 use super::commands::{
-    activity, check, decide, deliver, history, list, participants, pause, query, run, schedule, serve, show, verify,
+    activity, check, decide, deliver, history, list, participants, pause, prune, query, run, schedule, serve, show,
+    verify,
 };
 use super::console::{Console, Format};
 use super::demo;
@@ -40,6 +41,7 @@ enum Command {
     History(history::HistoryArgs),
     Query(query::QueryArgs),
     Verify(verify::VerifyArgs),
+    Prune(prune::PruneArgs),
     Signal(deliver::SignalArgs),
     Cancel(deliver::CancelArgs),
     Terminate(deliver::TerminateArgs),
@@ -92,6 +94,7 @@ impl Command {
             Command::History(args) => args.output.format(),
             Command::Query(args) => args.output.format(),
             Command::Verify(args) => args.output.format(),
+            Command::Prune(args) => args.output.format(),
             Command::Signal(args) => args.output.format(),
             Command::Cancel(args) => args.output.format(),
             Command::Terminate(args) => args.output.format(),
@@ -118,6 +121,7 @@ impl Command {
             Command::History(args) => history::run(&args, console),
             Command::Query(args) => query::run(&args, console),
             Command::Verify(args) => verify::run(&args, console),
+            Command::Prune(args) => prune::run(&args, console),
             Command::Signal(args) => deliver::signal(args, console),
             Command::Cancel(args) => deliver::cancel(&args, console),
             Command::Terminate(args) => deliver::terminate(&args, console),

@@ -170,6 +170,16 @@ impl Store for MemoryStore {
             .collect())
     }
 
+    fn oldest(&self, after: Option<RunId>, below: RunId, limit: usize) -> Result<Vec<RunHead>, Error> {
+        if after.is_some_and(|after| after >= below) {
+            return Ok(Vec::new());
+        }
+        let content = self.read();
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let runs = content.runs.range((after, Bound::Excluded(below)));
+        Ok(runs.take(limit).map(|(_, run)| run.head.clone()).collect())
+    }
+
     fn definition(&self, digest: DefinitionDigest) -> Result<Option<Bytes>, Error> {
         Ok(self.read().definitions.get(&digest).cloned())
     }

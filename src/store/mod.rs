@@ -81,6 +81,13 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read.
     fn list(&self, query: &ListQuery) -> Result<Vec<RunHead>, Error>;
 
+    /// A page of all runs, in the order of their ids (which is nearly that of their beginnings), from the one after `after` on
+    /// to the last one below `below`, and not more than `limit`: what retention looks at.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn oldest(&self, after: Option<RunId>, below: RunId, limit: usize) -> Result<Vec<RunHead>, Error>;
+
     /// Calls with every matching run, in no particular order, until it is told to stop. `limit` and `before` do not count.
     ///
     /// # Errors
@@ -129,7 +136,8 @@ pub trait Store: Send + Sync + 'static {
     /// its part in a later commit.
     fn passivate(&self, run: RunId);
 
-    /// Forgets closed runs (retention). Unknown and open ones are left alone.
+    /// Forgets closed runs (retention). Unknown and open ones are left alone. May wait until the store has done its part of
+    /// earlier deletions; commits do not.
     ///
     /// # Errors
     /// As for [`Store::commit`].

@@ -225,6 +225,10 @@ impl Store for FaultyStore {
         self.below.list(query)
     }
 
+    fn oldest(&self, after: Option<RunId>, below: RunId, limit: usize) -> Result<Vec<RunHead>, Error> {
+        self.below.oldest(after, below, limit)
+    }
+
     fn visit(&self, query: &ListQuery, each: &mut dyn FnMut(&RunHead) -> ControlFlow<()>) -> Result<(), Error> {
         self.below.visit(query, each)
     }

@@ -47,6 +47,7 @@ pub fn check(open: OpenStore<'_>) {
     runs::open_runs_and_wakes_survive(open);
     runs::wakes_come_in_pages(open);
     runs::pages_are_newest_first_and_complete(open);
+    runs::pages_are_oldest_first_and_complete(open);
     turns::definitions_are_kept_once(open);
     turns::passivated_runs_go_on(open);
     found_by::what_runs_are_found_by_stays_with_them(open);

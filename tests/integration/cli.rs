@@ -8,6 +8,7 @@ mod finding;
 mod graphs;
 mod histories;
 mod mistakes;
+mod pruning;
 mod queries;
 mod runs;
 mod schedules;

@@ -17,12 +17,19 @@ mod batch;
 #[path = "../../examples/cart_entity.rs"]
 #[allow(dead_code, reason = "its `main` only chooses the directory")]
 mod cart_entity;
+#[path = "../../examples/children.rs"]
+#[allow(dead_code, reason = "its `main` only prints")]
+mod children;
 #[path = "../../examples/encrypted.rs"]
 #[allow(dead_code, reason = "its `main` only chooses the directory")]
 mod encrypted;
 #[path = "../../examples/order_approval.rs"]
 #[allow(dead_code, reason = "its `main` only chooses the directory")]
 mod order_approval;
+
+#[path = "../../examples/subscription.rs"]
+#[allow(dead_code, reason = "its `main` only prints")]
+mod subscription;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -37,6 +44,18 @@ fn a_batch_gathers_what_came_of_it_and_names_what_did_not_work() {
         assert_eq!(report.bytes, 45 * 6_000);
         assert_eq!(report.broken, ["3.txt", "13.txt", "23.txt", "33.txt", "43.txt"]);
     });
+}
+
+#[test]
+fn parcels_arrive_together_or_turn_back_together() {
+    let (arrived, why, on_its_way) = run(children::run()).unwrap();
+    let expected = [
+        "parcel to Lisbon, signed for by Ada",
+        "parcel to Porto, signed for by Grace",
+    ];
+    assert_eq!(arrived, expected);
+    assert!(why.contains("NoAddress") && why.contains("where to?"), "{why}");
+    assert_eq!(on_its_way, amends::RunStatus::Amended, "it was taken back");
 }
 
 #[test]
@@ -112,4 +131,54 @@ fn an_admission_goes_on_under_a_new_key_and_waits_without_the_old_one() {
         "{refused}"
     );
     assert_eq!(result, "bed 12 for Ada, seen by Dr. Blackwell: a broken arm");
+}
+
+/// Seven months, in the days of the virtual clock.
+#[test]
+fn a_subscription_is_charged_each_month_dunned_and_undone() {
+    let lives = run(subscription::run()).unwrap();
+    let expected = [
+        vec![
+            "day 0: Ada may come in",
+            "day 0: Ada pays 900",
+            "day 30: Ada may come in",
+            "day 30: Ada pays 1500",
+            "day 60: Ada may come in",
+            "day 60: Ada pays 1500",
+            "day 72: Ada gets 900 back",
+            "day 72: Ada may not come in",
+        ],
+        vec![
+            "day 0: Bob may come in",
+            "day 0: Bob pays 900",
+            "day 30: Bob may come in",
+            "day 30: Bob's card is declined",
+            "day 30: Bob is reminded",
+            "day 34: Bob's card is declined",
+            "day 34: Bob is reminded",
+            "day 35: Bob pays 900",
+            "day 60: Bob may come in",
+            "day 60: Bob pays 900",
+            "day 60: Bob gets 900 back",
+            "day 60: Bob may not come in",
+        ],
+        vec![
+            "day 0: Cleo may come in",
+            "day 0: Cleo pays 900",
+            "day 30: Cleo may come in",
+            "day 30: Cleo's card is declined",
+            "day 30: Cleo is reminded",
+            "day 34: Cleo's card is declined",
+            "day 34: Cleo is reminded",
+            "day 38: Cleo's card is declined",
+            "day 38: Cleo is reminded",
+            "day 42: Cleo's card is declined",
+            "day 42: Cleo is reminded",
+            "day 44: Cleo may not come in",
+        ],
+    ];
+    for ((end, notes), expected) in lives.into_iter().zip(expected) {
+        assert_eq!(notes, expected);
+        assert_eq!(end, amends::RunStatus::Amended);
+    }
 }

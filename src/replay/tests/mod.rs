@@ -17,6 +17,7 @@ mod parking;
 mod queries;
 mod saga;
 mod savepoints;
+mod scopes;
 mod together;
 mod versions;
 mod with_machine;

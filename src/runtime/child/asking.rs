@@ -91,6 +91,7 @@ impl Attendant {
     async fn pause(&self, error: &RequestError) -> Result<(), Over> {
         match error {
             RequestError::ShuttingDown => return Err(Over::Stopping),
+            RequestError::NotFound(_) => return Err(Over::Gone),
             RequestError::Store(crate::store::Error::Corrupt { run: Some(_), .. }) => {
                 let message = format!("the child cannot be read, and nobody knows what became of it: {error}");
                 return Err(Over::Broken(Failure::non_retryable("ChildBroken", message)));

@@ -24,8 +24,13 @@ impl Attendant {
         tokio::select! {
             biased;
             ended = self.end_of(&id, run_id, None) => {
-                let (_, outcome) = ended?;
-                Ok(Payload::json(outcome.status().as_str()).map_err(Failure::from))
+                let how = match ended {
+                    Ok((_, outcome)) => outcome.status().as_str(),
+                    // It ended while no engine looked, so long ago that retention has deleted it.
+                    Err(Over::Gone) => "deleted",
+                    Err(over) => return Err(over),
+                };
+                Ok(Payload::json(how).map_err(Failure::from))
             }
             () = cancel.raised() => Ok(Err(Failure::canceled("nobody waits for the run any more"))),
         }

@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use crate::model::Failure;
 
 use super::core::{Core, Key};
-use super::run_canceled;
 
 /// Resolves when its condition holds; see [`WorkflowContext::wait_condition`](super::WorkflowContext::wait_condition).
 #[must_use = "futures do nothing unless awaited"]
@@ -35,8 +34,8 @@ impl<F: FnMut() -> bool + Unpin> Future for WaitCondition<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if this.core.borrow().is_cancel_requested() {
-            return Poll::Ready(Err(run_canceled()));
+        if let Err(canceled) = this.core.borrow().expect_not_canceled() {
+            return Poll::Ready(Err(canceled));
         }
         if (this.condition)() {
             this.core.borrow_mut().meet_condition();

@@ -10,6 +10,8 @@ mod children;
 mod locals;
 mod locks;
 mod messages;
+mod operation;
+mod scopes;
 mod steps;
 mod versions;
 
@@ -19,20 +21,20 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::model::{
-    ActivityId, ActivityOptions, ActivityType, Command, EventId, Failure, InFlight, LockName, OnAmbiguous, Payload,
+    ActivityId, ActivityOptions, ActivityType, Command, EventId, Failure, InFlight, OnAmbiguous, Payload,
     ScheduleActivity, SignalName, StepKind, StepName, StepSpec, TimerId, Timestamp,
 };
 use crate::model::{CompensationSpec, ContinueAsNew, RunStarted};
 
 use super::CancellationType;
 use super::random::Random;
-use super::run_canceled;
-
 use attributes::Attributes;
 use children::Children;
 use locals::Locals;
 use locks::Locks;
 use messages::Messages;
+use operation::{Operation, What};
+use scopes::Scopes;
 use steps::Steps;
 use versions::Versions;
 
@@ -41,6 +43,7 @@ pub(super) use children::{ChildRequest, ChildSerial};
 pub(super) use locks::LockRequest;
 pub(crate) use messages::UpdateHandler;
 pub(super) use messages::Validator;
+pub(super) use scopes::{ScopeCancel, ScopeId};
 pub(super) use steps::StepSerial;
 pub(crate) use versions::Refusal;
 
@@ -68,65 +71,6 @@ pub(super) struct StepRequest {
     pub(super) in_flight: InFlight,
 }
 
-/// What the code waits for, or no longer waits for but the engine has not ended yet.
-#[derive(Debug)]
-struct Operation {
-    what: What,
-    outcome: Option<Result<Payload, Failure>>,
-    waker: Option<Waker>,
-    /// The future was dropped: nobody will ask for the outcome.
-    abandoned: bool,
-}
-
-impl Operation {
-    fn cancellation(&self) -> Option<CancellationType> {
-        match &self.what {
-            What::Activity { cancellation, .. } => Some(*cancellation),
-            _ => None,
-        }
-    }
-
-    fn is_about_a_child(&self) -> bool {
-        matches!(
-            self.what,
-            What::ChildStart(_) | What::ChildEnd(_) | What::ChildCancel(_)
-        )
-    }
-
-    /// Whether it goes on when nobody wants it any more.
-    fn is_left_alone(&self) -> bool {
-        self.cancellation() == Some(CancellationType::Abandon)
-    }
-
-    /// Whether the code hears of its real end, also when it was asked to stop.
-    fn is_waited_for(&self) -> bool {
-        self.cancellation() == Some(CancellationType::WaitCancellationCompleted)
-    }
-}
-
-#[derive(Debug)]
-enum What {
-    Activity {
-        id: ActivityId,
-        activity_type: ActivityType,
-        scheduled: Option<EventId>,
-        cancellation: CancellationType,
-        step: Option<StepSerial>,
-    },
-    Timer(TimerId),
-    Local(u32),
-    Lock(LockName),
-    RollBack,
-    /// A message to another run.
-    External,
-    /// Waits for a child's beginning.
-    ChildStart(ChildSerial),
-    /// Waits for a child's end.
-    ChildEnd(ChildSerial),
-    /// Asks a child to end.
-    ChildCancel(ChildSerial),
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -147,6 +91,7 @@ pub(crate) struct Core {
     versions: Versions,
     locals: Locals,
     children: Children,
+    scopes: Scopes,
     attributes: Attributes,
     /// The rollback that is under way.
     rollback: Option<Key>,
@@ -191,6 +136,7 @@ impl Core {
             versions: Versions::default(),
             locals: Locals::default(),
             children: Children::default(),
+            scopes: Scopes::default(),
             attributes,
             rollback: None,
             operations: BTreeMap::new(),
@@ -225,9 +171,7 @@ impl Core {
 
     pub(super) fn schedule_activity(&mut self, request: ActivityRequest) -> Result<Key, Failure> {
         self.expect_writable("run an activity");
-        if self.cancel_requested {
-            return Err(run_canceled());
-        }
+        self.expect_not_canceled()?;
         if let Some(step) = &request.step {
             let name = step
                 .name
@@ -277,9 +221,7 @@ impl Core {
 
     pub(super) fn start_timer(&mut self, after: Duration) -> Result<Key, Failure> {
         self.expect_writable("start a timer");
-        if self.cancel_requested {
-            return Err(run_canceled());
-        }
+        self.expect_not_canceled()?;
         self.next_timer += 1;
         let timer_id = TimerId::from_trusted(self.next_timer.to_string());
         let key = self.begin(What::Timer(timer_id.clone()));
@@ -340,9 +282,11 @@ impl Core {
         let key = self.take_key();
         let operation = Operation {
             what,
+            scope: self.join_current_scope(),
             outcome: None,
             waker: None,
             abandoned: false,
+            asked_to_stop: false,
         };
         self.operations.insert(key, operation);
         key
@@ -353,10 +297,11 @@ impl Core {
         self.next_key
     }
 
-    /// Asks the engine to stop an operation; one that was asked for in this same turn is not asked for at all.
-    fn stop(&mut self, key: Key) {
+    /// Asks the engine to stop an operation; one that was asked for in this same turn is not asked for at all. Whether it
+    /// was one of those.
+    fn stop(&mut self, key: Key) -> bool {
         let Some(operation) = self.operations.get(&key) else {
-            return;
+            return false;
         };
         let command = match &operation.what {
             What::Activity { id, .. } => Command::RequestCancelActivity {
@@ -367,14 +312,21 @@ impl Core {
                 self.locals.forget(*seq);
                 Command::ForgetLocalActivity { seq: *seq }
             }
-            What::Lock(_) => return self.stop_lock(key),
+            What::Lock(_) => {
+                self.stop_lock(key);
+                return false;
+            }
             // What is being undone is undone, and what is said is said, whether or not somebody waits for it.
-            What::RollBack | What::External | What::ChildCancel(_) => return,
+            What::RollBack | What::External | What::ChildCancel(_) => return false,
             What::ChildStart(serial) => {
                 let serial = *serial;
-                return self.cancel_child(serial);
+                self.cancel_child(serial);
+                return false;
             }
-            What::ChildEnd(_) => return self.forget(key),
+            What::ChildEnd(_) => {
+                self.forget(key);
+                return false;
+            }
         };
         let started_in_this_turn = self.commands.iter().position(|given| match (&operation.what, given) {
             (What::Activity { id, .. }, Command::ScheduleActivity(schedule)) => schedule.activity_id == *id,
@@ -382,8 +334,6 @@ impl Core {
             (What::Local(of), Command::RunLocalActivity { seq, .. }) => seq == of,
             _ => false,
         });
-        // A stopped timer or local activity ends at once; a stopped activity only when its attempt has.
-        let ends_at_once = matches!(operation.what, What::Timer(_) | What::Local(_)) && operation.abandoned;
         match started_in_this_turn {
             Some(at) => {
                 self.commands.remove(at);
@@ -391,16 +341,25 @@ impl Core {
                     self.steps.take_back(step);
                 }
             }
-            None if operation.is_left_alone() => {}
+            None if operation.is_left_alone() || operation.asked_to_stop => {}
             None => self.commands.push(command),
         }
-        if started_in_this_turn.is_some() || ends_at_once {
+        // A stopped timer or local activity ends at once; a stopped activity only when its attempt has.
+        let is_over = started_in_this_turn.is_some() || !matches!(operation.what, What::Activity { .. });
+        if operation.abandoned && is_over {
             self.forget(key);
+        } else if let Some(operation) = self.operations.get_mut(&key) {
+            operation.asked_to_stop = true;
         }
+        started_in_this_turn.is_some()
     }
 
     fn forget(&mut self, key: Key) {
-        match self.operations.remove(&key).map(|operation| operation.what) {
+        let forgotten = self.operations.remove(&key);
+        if let Some(operation) = &forgotten {
+            self.leave_scope(operation.scope);
+        }
+        match forgotten.map(|operation| operation.what) {
             Some(What::Activity { id, scheduled, .. }) => {
                 self.by_activity_id.remove(&id);
                 if let Some(scheduled) = scheduled {

@@ -65,7 +65,8 @@ impl WorkflowContext {
             let handler = handler.clone();
             Ok(async move { handler(input).await }.boxed_local())
         };
-        self.core.borrow_mut().handle_signals(name, Rc::new(start));
+        let replaced = self.core.borrow_mut().handle_signals(name, Rc::new(start));
+        drop(replaced);
         Ok(())
     }
 
@@ -80,7 +81,8 @@ impl WorkflowContext {
             let (handler, name) = (handler.clone(), name.clone());
             Ok(async move { handler(name, input).await }.boxed_local())
         };
-        self.core.borrow_mut().handle_any_signal(Rc::new(start));
+        let replaced = self.core.borrow_mut().handle_any_signal(Rc::new(start));
+        drop(replaced);
     }
 
     /// Answers queries of this name, while the run goes on and after it has ended. The handler only looks: when it asks the
@@ -100,7 +102,8 @@ impl WorkflowContext {
             let input = read::<I>("query", query.name.as_str(), &query.input)?;
             write(&handler(input))
         };
-        self.core.borrow_mut().handle_query(Some(name), Rc::new(answer));
+        let replaced = self.core.borrow_mut().handle_query(Some(name), Rc::new(answer));
+        drop(replaced);
         Ok(())
     }
 
@@ -110,7 +113,8 @@ impl WorkflowContext {
         F: Fn(&QueryName, &Payload) -> Result<Payload, Failure> + 'static,
     {
         let answer = move |query: &Query| handler(&query.name, &query.input);
-        self.core.borrow_mut().handle_query(None, Rc::new(answer));
+        let replaced = self.core.borrow_mut().handle_query(None, Rc::new(answer));
+        drop(replaced);
     }
 
     /// Does updates of this name: requests whose callers wait for the result. An update whose data does not fit `I` is
@@ -173,7 +177,8 @@ impl WorkflowContext {
         };
         let start = Rc::new(start);
         let handler = UpdateHandler { validate, start };
-        self.core.borrow_mut().handle_update(Some(name), handler);
+        let replaced = self.core.borrow_mut().handle_update(Some(name), handler);
+        drop(replaced);
         Ok(())
     }
 
@@ -189,7 +194,8 @@ impl WorkflowContext {
         };
         let start = Rc::new(start);
         let handler = UpdateHandler { validate: None, start };
-        self.core.borrow_mut().handle_update(None, handler);
+        let replaced = self.core.borrow_mut().handle_update(None, handler);
+        drop(replaced);
     }
 
     /// Whether no handler of a signal or an update is still about its work: what to wait for before the function returns,

@@ -17,6 +17,7 @@ mod lock;
 mod random;
 mod rollback;
 mod saga;
+mod scope;
 mod signal;
 mod state;
 mod timer;
@@ -49,6 +50,7 @@ pub use local::LocalActivityCall;
 pub use lock::LockCall;
 pub use rollback::{RollBack, Savepoint};
 pub use saga::{Saga, StepCall};
+pub use scope::{CancellationScope, ScopeCanceled, Scoped};
 pub use signal::{SignalReceive, SignalReceiver};
 pub use state::WorkflowState;
 pub use timer::Sleep;
@@ -96,7 +98,8 @@ pub trait Workflow: Send + Sync + 'static {
 ///
 /// When somebody cancels the run, outstanding calls, sleeps and signal receptions fail with a cancellation, and so do all
 /// later ones: `?` leads out of the function, and the engine then undoes the saga's steps by itself. Once the pivot of a
-/// saga has succeeded a cancellation does not reach the code any more.
+/// saga has succeeded a cancellation does not reach the code any more. See [`scope`](Self::scope) for cancelling a part of
+/// the code only, and [`shield`](Self::shield) for what no cancellation is to reach.
 ///
 /// ```
 /// use std::time::Duration;

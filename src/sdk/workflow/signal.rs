@@ -13,7 +13,6 @@ use crate::model::{Failure, FromPayload, Payload, SignalName};
 
 use super::call::invalid_id;
 use super::core::{Core, Key};
-use super::run_canceled;
 
 /// Receives the signals of one name; see [`WorkflowContext::signal`](super::WorkflowContext::signal).
 pub struct SignalReceiver<T> {
@@ -100,8 +99,8 @@ impl<T: FromPayload> Future for SignalReceive<T> {
         };
         let waker = cx.waker().clone();
         let mut core = this.core.borrow_mut();
-        if core.is_cancel_requested() {
-            return Poll::Ready(Err(run_canceled()));
+        if let Err(canceled) = core.expect_not_canceled() {
+            return Poll::Ready(Err(canceled));
         }
         if let Some(payload) = core.take_signal(name) {
             drop(core);

@@ -8,6 +8,7 @@ pub(super) mod history;
 pub(super) mod list;
 pub(super) mod participants;
 pub(super) mod pause;
+pub(super) mod prune;
 pub(super) mod query;
 pub(super) mod run;
 pub(super) mod schedule;

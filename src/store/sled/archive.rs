@@ -70,6 +70,8 @@ struct Asked {
     stop: bool,
     /// Segments of the log.
     segments: usize,
+    /// Runs that were deleted, and may still be in the database.
+    deletions: usize,
     /// There is no archive any more.
     gone: bool,
 }
@@ -99,6 +101,22 @@ impl Bell {
     fn set_segments(&self, segments: usize) {
         self.lock().segments = segments;
         self.room.notify_all();
+    }
+
+    /// So many runs that were deleted may still be in the database.
+    pub(super) fn set_deletions(&self, deletions: usize) {
+        let before = std::mem::replace(&mut self.lock().deletions, deletions);
+        if deletions < before {
+            self.room.notify_all();
+        }
+    }
+
+    /// Waits until not more than a round's deletions are left: they go before everything else, and too many of them would
+    /// keep runs that have ended in the log.
+    pub(super) fn wait_for_deletions(&self) {
+        let many = |asked: &mut Asked| asked.deletions > ROUND_DELETIONS_MAX && !asked.gone;
+        let waited = self.room.wait_while(self.lock(), many);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Nobody will answer any more.
@@ -367,6 +385,7 @@ fn settle(shared: &Shared, round: &Round, stored: &[super::state::Stored]) {
     for run in &round.deletions {
         live.deleted.remove(run);
     }
+    shared.bell.set_deletions(live.deletions.len());
     drop(live);
     drop(gone);
     // A commit under way lets them go itself when it is done.

@@ -59,8 +59,8 @@ impl Shared {
     }
 
     pub(super) fn delete_runs(&self, epoch: Epoch, runs: &[RunId]) -> Result<(), Error> {
-        let mut writer = self.writer()?;
-        self.check_epoch(epoch)?;
+        self.bell.wait_for_deletions();
+        // Before the lock, so that no commit waits for what is read here: a run that has ended stays so.
         let mut deletions = Vec::new();
         for run in runs {
             if self.is_deletable(*run)? {
@@ -69,6 +69,11 @@ impl Shared {
         }
         deletions.sort_unstable();
         deletions.dedup();
+        let mut writer = self.writer()?;
+        self.check_epoch(epoch)?;
+        let live = self.live();
+        deletions.retain(|run| live.runs.contains_key(run) || !live.deleted.contains(run));
+        drop(live);
         if deletions.is_empty() {
             return Ok(());
         }
@@ -77,7 +82,11 @@ impl Shared {
             deletions,
             ..Change::default()
         };
-        self.make_durable(&mut writer, change)
+        self.make_durable(&mut writer, change)?;
+        // Counted and told in one, as by the archive: an older number could come last and stay.
+        let live = self.live();
+        self.bell.set_deletions(live.deletions.len());
+        Ok(())
     }
 
     /// Whether the run is known, and has ended.

@@ -244,6 +244,10 @@ impl Store for SledStore {
         self.shared.list_runs(query)
     }
 
+    fn oldest(&self, after: Option<RunId>, below: RunId, limit: usize) -> Result<Vec<RunHead>, Error> {
+        self.shared.oldest_runs(after, below, limit)
+    }
+
     fn visit(&self, query: &ListQuery, each: &mut dyn FnMut(&RunHead) -> ControlFlow<()>) -> Result<(), Error> {
         self.shared.visit_runs(query, each)
     }

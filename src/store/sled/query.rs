@@ -79,6 +79,41 @@ impl Shared {
         seen
     }
 
+    /// Two lists, both in the order of the ids: what is in memory counts, and the heads in the database of all others.
+    pub(super) fn oldest_runs(&self, after: Option<RunId>, below: RunId, limit: usize) -> Result<Vec<RunHead>, Error> {
+        let is_meant = |run: RunId| run < below && after.is_none_or(|after| run > after);
+        let (mut heads, mut hidden) = (Vec::new(), HashSet::new());
+        {
+            let live = self.live();
+            hidden.extend(live.deleted.iter().copied().filter(|run| is_meant(*run)));
+            for (id, run) in live.runs.iter().filter(|(id, _)| is_meant(**id)) {
+                hidden.insert(*id);
+                heads.push(run.head.clone());
+            }
+        }
+        let mut stored = 0;
+        let mut last = after;
+        'pages: for page in self.disk.pages_from(&keys::head(after.unwrap_or(RunId::NIL)))? {
+            let (key, value) = page?;
+            for (key, content) in pages::checked(&key, &value)? {
+                let run = keys::run_at_end(key).unwrap_or(below);
+                if stored >= limit || run >= below {
+                    break 'pages;
+                }
+                // A page that was split since the one before was read has some of that one's runs again.
+                if last.is_some_and(|last| run <= last) || hidden.contains(&run) {
+                    continue;
+                }
+                last = Some(run);
+                stored += 1;
+                heads.push(StoredHead::decode(key, content)?.head);
+            }
+        }
+        heads.sort_unstable_by_key(|head| head.run_id);
+        heads.truncate(limit);
+        Ok(heads)
+    }
+
     /// The names of the search attributes that runs have.
     pub(super) fn attribute_names(&self) -> Result<BTreeSet<String>, Error> {
         let in_memory = self.live().attribute_names.clone();

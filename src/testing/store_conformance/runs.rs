@@ -234,6 +234,65 @@ pub(super) fn pages_are_newest_first_and_complete(open: OpenStore<'_>) {
     check(&*open(Open::Again));
 }
 
+pub(super) fn pages_are_oldest_first_and_complete(open: OpenStore<'_>) {
+    let store = open(Open::Fresh);
+    let epoch = store.claim().expect("claimed");
+    // Committed out of their order; two thirds have ended, some of them with a history of their own, and two are deleted.
+    for number in (1..=60).rev() {
+        let (status, bytes) = match number % 3 {
+            0 => (RunStatus::Running, 30),
+            1 => (RunStatus::Completed, 30),
+            _ => (RunStatus::Failed, 5_000),
+        };
+        commit(&*store, epoch, vec![turn(number, 1, bytes, status)]);
+    }
+    store.delete(epoch, &[run_id(4), run_id(41)]).expect("deleted");
+    let there: Vec<RunId> = (1..=60)
+        .filter(|number| ![4, 41].contains(number))
+        .map(run_id)
+        .collect();
+    let check = |store: &dyn Store| {
+        let walk = |below: RunId, limit: usize| {
+            let mut met: Vec<RunId> = Vec::new();
+            loop {
+                let page = store.oldest(met.last().copied(), below, limit).expect("readable");
+                assert!(page.len() <= limit);
+                for head in &page {
+                    assert_eq!(store.head(head.run_id).expect("readable").as_ref(), Some(head));
+                }
+                if page.is_empty() {
+                    return met;
+                }
+                met.extend(page.iter().map(|head| head.run_id));
+            }
+        };
+        for limit in [1, 7, 1_000] {
+            assert_eq!(walk(run_id(1_000), limit), there);
+            let older: Vec<RunId> = there.iter().copied().filter(|run| *run < run_id(31)).collect();
+            assert_eq!(walk(run_id(31), limit), older, "the bound itself is left out");
+        }
+        let page = |after, below| {
+            store
+                .oldest(Some(run_id(after)), run_id(below), 10)
+                .expect("readable")
+                .len()
+        };
+        assert_eq!((page(60, 100), page(20, 10), page(3, 5)), (0, 0, 0));
+        assert_eq!(store.oldest(None, run_id(1_000), 0).expect("readable"), Vec::new());
+    };
+    check(&*store);
+    drop(store);
+    let store = open(Open::Again);
+    check(&*store);
+    let epoch = store.claim().expect("claimed");
+    let end = TurnRecord {
+        opens: None,
+        ..turn(3, 2, 30, RunStatus::Completed)
+    };
+    commit(&*store, epoch, vec![end]);
+    check(&*store);
+}
+
 pub(super) fn deleted_runs_are_gone(open: OpenStore<'_>) {
     let store = open(Open::Fresh);
     let epoch = store.claim().expect("claimed");

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use crate::model::{ActivityId, Command, EventId, Failure, Payload, RetryState, TimerId, Timestamp};
 
-use super::{Core, Key, Operation, WaitFor, What, run_canceled};
+use super::{Core, Key, Operation, WaitFor, What};
 
 impl Core {
     /// Returns the time before.
@@ -67,22 +67,7 @@ impl Core {
         if self.cancel_requested || self.steps.is_past_pivot() {
             return;
         }
-        self.cancel_requested = true;
-        let outstanding: Vec<Key> = self
-            .operations
-            .iter()
-            .filter(|(_, operation)| operation.outcome.is_none() && !operation.abandoned)
-            .filter(|(_, operation)| !operation.is_about_a_child())
-            .map(|(key, _)| *key)
-            .collect();
-        for key in outstanding {
-            self.stop(key);
-            if !self.operations.get(&key).is_some_and(Operation::is_waited_for) {
-                self.resolve(key, Err(run_canceled()));
-            }
-        }
-        self.cancel_children();
-        self.wake_waiting(|_| true);
+        self.spread_cancellation(|core| core.cancel_requested = true);
     }
 
     /// Whom to wake now that the core is not borrowed.

@@ -2,7 +2,6 @@
 //! run (that is `machine`).
 
 use crate::model::{ContinueAsNew, Failure, Payload, SignalName, limits};
-use crate::sdk::workflow::run_canceled;
 
 use super::Core;
 
@@ -27,9 +26,7 @@ impl Core {
     /// Has another run follow this one, which is over as soon as its code waits.
     pub(in crate::sdk::workflow) fn continue_as_new(&mut self, next: ContinueAsNew) -> Result<(), Failure> {
         self.expect_writable("continue as a new run");
-        if self.cancel_requested {
-            return Err(run_canceled());
-        }
+        self.expect_not_canceled()?;
         let (signals, bytes) = self.unread_signals();
         if signals > limits::SIGNALS_CARRIED_MAX || bytes > limits::TURN_INPUT_BYTES_FULL {
             let message = format!(

@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 use super::super::ChildCancellationType;
-use super::{Core, Key, Operation, What, run_canceled};
+use super::{Core, Key, Operation, ScopeId, What};
 
 /// Numbers the children of a run in the order in which the code asked for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +41,7 @@ struct Child {
     workflow_id: WorkflowId,
     workflow_type: WorkflowType,
     cancellation: ChildCancellationType,
+    scope: ScopeId,
     run_id: Option<RunId>,
     /// Who waits for its beginning.
     starting: Option<Key>,
@@ -91,9 +92,7 @@ impl Core {
         request: ChildRequest,
     ) -> Result<(ChildSerial, Key), Failure> {
         self.expect_writable("start a child workflow");
-        if self.cancel_requested {
-            return Err(run_canceled());
-        }
+        self.expect_not_canceled()?;
         self.children.last += 1;
         let serial = ChildSerial(self.children.last);
         let own_id = || WorkflowId::from_trusted(format!("{}/{}", self.started.run_id, serial.0));
@@ -103,6 +102,7 @@ impl Core {
             workflow_id: workflow_id.clone(),
             workflow_type: request.workflow_type.clone(),
             cancellation: request.cancellation,
+            scope: self.join_current_scope(),
             run_id: None,
             starting: Some(key),
             waiting: Vec::new(),
@@ -126,9 +126,9 @@ impl Core {
     pub(in crate::sdk::workflow) fn await_child(&mut self, serial: ChildSerial) -> Result<Key, Failure> {
         self.expect_writable("wait for a child workflow");
         let child = self.children.known.get(&serial);
-        let (outcome, given_up) = child.map_or((None, true), |child| (child.outcome.clone(), child.is_given_up()));
-        if outcome.is_none() && given_up {
-            return Err(run_canceled());
+        let outcome = child.and_then(|child| child.outcome.clone());
+        if outcome.is_none() && child.is_none_or(Child::is_given_up) {
+            return Err(self.cancellation_of(child.map(|child| child.scope).unwrap_or_default()));
         }
         let key = self.begin(What::ChildEnd(serial));
         match (outcome, self.children.known.get_mut(&serial)) {
@@ -161,6 +161,7 @@ impl Core {
         if child.outcome.is_some() || child.cancel != Cancel::No {
             return;
         }
+        let scope = child.scope;
         // Those that are not confirmed were asked for in this turn, in the same order.
         let unconfirmed = self.children.unconfirmed.iter().position(|known| *known == serial);
         if let Some(place) = unconfirmed {
@@ -170,7 +171,8 @@ impl Core {
                 self.commands.remove(at);
             }
             self.children.unconfirmed.remove(place);
-            return self.end_known_child(serial, Err(run_canceled()));
+            let canceled = self.cancellation_of(scope);
+            return self.end_known_child(serial, Err(canceled));
         }
         if child.cancellation == ChildCancellationType::Abandon {
             child.cancel = Cancel::Heard;
@@ -189,10 +191,10 @@ impl Core {
         }
     }
 
-    /// The same for all, as their run is cancelled.
-    pub(super) fn cancel_children(&mut self) {
-        let known: Vec<ChildSerial> = self.children.known.keys().copied().collect();
-        known.into_iter().for_each(|serial| self.cancel_child(serial));
+    /// All children, with the scopes that they belong to.
+    pub(super) fn children_in_scopes(&self) -> Vec<(ChildSerial, ScopeId)> {
+        let known = self.children.known.iter();
+        known.map(|(serial, child)| (*serial, child.scope)).collect()
     }
 }
 
@@ -224,8 +226,10 @@ impl Core {
         };
         let starting = child.starting.take();
         let waiting = std::mem::take(&mut child.waiting);
+        let scope = child.scope;
+        let canceled = self.cancellation_of(scope);
         for key in starting.into_iter().chain(waiting) {
-            self.resolve(key, Err(run_canceled()));
+            self.resolve(key, Err(canceled.clone()));
         }
     }
 
@@ -244,8 +248,10 @@ impl Core {
 
     fn forget_child(&mut self, serial: ChildSerial) {
         let child = self.children.known.get(&serial);
-        if child.is_some_and(|child| child.outcome.is_some() && !child.held) {
-            self.children.known.remove(&serial);
+        if child.is_some_and(|child| child.outcome.is_some() && !child.held)
+            && let Some(forgotten) = self.children.known.remove(&serial)
+        {
+            self.leave_scope(forgotten.scope);
         }
     }
 

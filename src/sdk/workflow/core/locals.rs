@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{ActivityType, Command, Failure, LocalActivity, Payload, RetryState};
 
 use super::super::local::LocalRequest;
-use super::{Core, Key, What, run_canceled};
+use super::{Core, Key, What};
 
 /// By their numbers: what each is given, and the operation that waits for it.
 #[derive(Debug, Default)]
@@ -31,9 +31,7 @@ impl Locals {
 impl Core {
     pub(in crate::sdk::workflow) fn run_local(&mut self, request: LocalRequest) -> Result<Key, Failure> {
         self.expect_writable("run a local activity");
-        if self.cancel_requested {
-            return Err(run_canceled());
-        }
+        self.expect_not_canceled()?;
         let LocalRequest {
             activity_type,
             input,

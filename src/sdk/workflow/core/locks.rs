@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::{Command, Failure, LockName, Payload, limits};
 
-use super::{Core, Key, What, run_canceled};
+use super::{Core, Key, What};
 
 /// A lock as the code asks for it.
 #[derive(Debug)]
@@ -41,9 +41,7 @@ impl Core {
     /// Calls for a lock that is asked for already share its answer: the machine knows one request for each lock.
     pub(in crate::sdk::workflow) fn request_lock(&mut self, request: LockRequest) -> Result<Key, Failure> {
         self.expect_writable("ask for a lock");
-        if self.cancel_requested {
-            return Err(run_canceled());
-        }
+        self.expect_not_canceled()?;
         let LockRequest { lock, timeout, no_wait } = request;
         match self.locks.0.get(&lock) {
             Some(Lock::Held) => {}
@@ -89,11 +87,15 @@ impl Core {
         let Some(operation) = self.operations.get(&key) else {
             return;
         };
-        let (What::Lock(lock), true) = (&operation.what, operation.abandoned) else {
+        let What::Lock(lock) = &operation.what else {
             return;
         };
         let lock = lock.clone();
-        self.forget(key);
+        if operation.abandoned {
+            self.forget(key);
+        } else {
+            self.locks.stop_waiting(&lock, key);
+        }
         let unwanted = matches!(self.locks.0.get(&lock), Some(Lock::Asked(waiting)) if waiting.is_empty());
         let asked_in_this_turn =
             |given: &Command| matches!(given, Command::RequestLock { lock: asked, .. } if *asked == lock);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::model::{Command, EventId, Failure, Payload, Query, QueryName, SignalName, UpdateName, UpdateRequest};
 
-use super::{Core, Key, WaitFor, What, run_canceled};
+use super::{Core, Key, WaitFor, What};
 
 /// What starts the handling of a signal; a failure means that its data does not fit.
 pub(crate) type SignalHandler = Rc<dyn Fn(&SignalName, Payload) -> Result<LocalBoxFuture<'static, ()>, Failure>>;
@@ -117,16 +117,23 @@ impl Core {
         Some(payload)
     }
 
-    pub(in crate::sdk::workflow) fn handle_signals(&mut self, name: SignalName, handler: SignalHandler) {
+    /// Returns the handler that was replaced, to be dropped outside: it may hold anything of the code's.
+    #[must_use]
+    pub(in crate::sdk::workflow) fn handle_signals(
+        &mut self,
+        name: SignalName,
+        handler: SignalHandler,
+    ) -> Option<SignalHandler> {
         self.expect_writable("register a handler");
         let unread = self.messages.unread.remove(&name).unwrap_or_default();
         for (place, input) in unread {
             self.start_handler(place, name.clone(), input, handler.clone());
         }
-        self.messages.handlers.signals.insert(name, handler);
+        self.messages.handlers.signals.insert(name, handler)
     }
 
-    pub(in crate::sdk::workflow) fn handle_any_signal(&mut self, handler: SignalHandler) {
+    #[must_use]
+    pub(in crate::sdk::workflow) fn handle_any_signal(&mut self, handler: SignalHandler) -> Option<SignalHandler> {
         self.expect_writable("register a handler");
         let received = &self.messages.received;
         let (kept, unread) = std::mem::take(&mut self.messages.unread)
@@ -143,7 +150,7 @@ impl Core {
         for (place, (name, input)) in in_order {
             self.start_handler(place, name, input, handler.clone());
         }
-        self.messages.handlers.any_signal = Some(handler);
+        self.messages.handlers.any_signal.replace(handler)
     }
 
     fn start_handler(&mut self, place: u64, name: SignalName, input: Payload, handler: SignalHandler) {
@@ -156,19 +163,29 @@ impl Core {
         self.messages.handlers.starting.push_back(start);
     }
 
-    pub(in crate::sdk::workflow) fn handle_query(&mut self, name: Option<QueryName>, handler: QueryHandler) {
+    #[must_use]
+    pub(in crate::sdk::workflow) fn handle_query(
+        &mut self,
+        name: Option<QueryName>,
+        handler: QueryHandler,
+    ) -> Option<QueryHandler> {
         self.expect_writable("register a handler");
         match name {
-            Some(name) => drop(self.messages.handlers.queries.insert(name, handler)),
-            None => self.messages.handlers.any_query = Some(handler),
+            Some(name) => self.messages.handlers.queries.insert(name, handler),
+            None => self.messages.handlers.any_query.replace(handler),
         }
     }
 
-    pub(in crate::sdk::workflow) fn handle_update(&mut self, name: Option<UpdateName>, handler: UpdateHandler) {
+    #[must_use]
+    pub(in crate::sdk::workflow) fn handle_update(
+        &mut self,
+        name: Option<UpdateName>,
+        handler: UpdateHandler,
+    ) -> Option<UpdateHandler> {
         self.expect_writable("register a handler");
         match name {
-            Some(name) => drop(self.messages.handlers.updates.insert(name, handler)),
-            None => self.messages.handlers.any_update = Some(handler),
+            Some(name) => self.messages.handlers.updates.insert(name, handler),
+            None => self.messages.handlers.any_update.replace(handler),
         }
     }
 
@@ -191,9 +208,7 @@ impl Core {
     /// Says something to another run.
     pub(in crate::sdk::workflow) fn say(&mut self, command: Command) -> Result<Key, Failure> {
         self.expect_writable("send another run a message");
-        if self.cancel_requested {
-            return Err(run_canceled());
-        }
+        self.expect_not_canceled()?;
         self.commands.push(command);
         let key = self.begin(What::External);
         self.expect_external(key);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{ActivityId, Command, EventId, Failure, Payload, StepKind, StepName};
 
-use super::{Core, Key, What, run_canceled};
+use super::{Core, Key, What};
 
 /// Numbers the steps of a run in the order in which the code asked for them; never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -151,9 +151,7 @@ impl Core {
     /// Asks for every step behind this one to be undone. Their calls end here: the machine stops what is in flight.
     pub(in crate::sdk::workflow) fn roll_back(&mut self, savepoint: StepSerial) -> Result<Key, Failure> {
         self.expect_writable("roll the saga back");
-        if self.cancel_requested {
-            return Err(run_canceled());
-        }
+        self.expect_not_canceled()?;
         if self.rollback.is_some() {
             let message = "the saga is being rolled back already: await that rollback first";
             return Err(Failure::non_retryable("RollbackUnderWay", message));
