@@ -55,11 +55,11 @@ fn the_example_has_every_key() {
         2
     );
     for (place, said) in [
-        ("", parse("~~ = 1").unwrap_err()),
-        ("task_queues.gpu", parse("[task_queues.gpu]\n~~ = 1").unwrap_err()),
+        ("", parse("\"~~\" = 1").unwrap_err()),
+        ("task_queues.gpu", parse("[task_queues.gpu]\n\"~~\" = 1").unwrap_err()),
         (
             "activities.charge_card",
-            parse("[activities.charge_card]\n~~ = 1\nmax_concurrent = 1").unwrap_err(),
+            parse("[activities.charge_card]\n\"~~\" = 1\nmax_concurrent = 1").unwrap_err(),
         ),
     ] {
         let (_, known) = said.split_once("known keys here: ").unwrap_or_else(|| panic!("{said}"));
@@ -106,7 +106,10 @@ fn mistakes_are_told_with_their_place_and_what_to_do() {
             "nothing is limited; say `max_concurrent`, `rate` or `breaker`",
         ),
         ("[activities]\npay = 4", "expected a table, found 4"),
-        ("[task_queues.gpu]\nmax_concurrent = 1", "did you mean"),
+        (
+            "[task_queues.gpu]\nmax_concurrent = 1",
+            "known keys here: max_concurrent_activities",
+        ),
         (
             "[search_attributes]\nAmount = \"Number\"",
             "2:10: error: there is no type \"Number\"",

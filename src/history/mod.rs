@@ -15,7 +15,6 @@
 
 mod activity;
 mod attribute;
-mod base64;
 mod chain;
 mod child;
 mod events;
@@ -23,6 +22,7 @@ mod execution;
 mod failure;
 mod fields;
 mod ours;
+mod radix64;
 mod read;
 mod refs;
 mod started;

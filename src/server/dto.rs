@@ -53,7 +53,12 @@ pub(super) fn failure(failure: &Failure) -> Value {
                 set("last_heartbeat", payload(details));
             }
         }
-        FailureKind::Canceled => set("kind", json!("canceled")),
+        FailureKind::Canceled { details } => {
+            set("kind", json!("canceled"));
+            if let Some(details) = details {
+                set("details", payload(details));
+            }
+        }
         FailureKind::Terminated => set("kind", json!("terminated")),
         FailureKind::WorkerLost => set("kind", json!("worker-lost")),
         FailureKind::Activity {

@@ -115,6 +115,32 @@ fn one_that_is_waited_for_is_heard_out() {
     }
 }
 
+/// What it says when it stops: how far it had come.
+async fn asking_how_far(cx: WorkflowContext) -> Result<Option<u32>, Failure> {
+    let call = cx.activity(double, &1);
+    let stopped = call.cancellation(CancellationType::WaitCancellationCompleted).await;
+    let failure = stopped.err().unwrap_or_else(|| Failure::new("NotStopped", ""));
+    Ok(failure.canceled_details().and_then(|details| details.to().ok()))
+}
+
+#[test]
+fn what_a_stopped_activity_says_reaches_the_history_and_the_code() {
+    for crashing in [false, true] {
+        let at_page_seven = Failure::canceled("as asked").with_details(Payload::json(&7).unwrap());
+        let mut stopped = World::new(asking_how_far, crashing)
+            .ends("double", [Err(at_page_seven)])
+            .begun();
+        stopped.cancel();
+        stopped.step();
+        let said = stopped.history().into_iter().find_map(|event| match event.attributes {
+            EventAttributes::ActivityTaskCanceled { details, .. } => details,
+            _ => None,
+        });
+        assert_eq!(said, Some(Payload::json(&7).unwrap()));
+        assert_eq!(stopped.finish().0, Outcome::Completed(Payload::json(&Some(7)).unwrap()));
+    }
+}
+
 #[test]
 fn others_are_not() {
     for crashing in [false, true] {

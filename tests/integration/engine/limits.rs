@@ -153,7 +153,7 @@ fn limits_of_definition_files_and_the_configuration_are_the_engine_s() {
                 .config(EngineConfig::parse("amends.toml", config).unwrap())
                 .start()
         };
-        let refused = both("").await.unwrap_err().to_string();
+        let refused = both("").await.err().unwrap().to_string();
         assert!(
             refused.contains("has other limits for the activity `work`"),
             "{refused}"

@@ -55,7 +55,7 @@ const DOORS: [(&str, &[&str]); 22] = [
     ("actix_web", &["src/server/"]),
     ("backoff", &["src/runtime/"]),
     ("aes_gcm", &["src/runtime/codecs/encryption.rs"]),
-    ("base64", &["src/history/base64.rs"]),
+    ("base64", &["src/history/radix64.rs"]),
     ("bincode", &["src/store/record", "src/model/payload/bincode.rs"]),
     ("cel", &["src/definition/"]),
     ("clap", &["src/server/", "src/main.rs"]),
