@@ -102,6 +102,17 @@ pub enum Error {
     #[cfg(feature = "schedules")]
     #[error(transparent)]
     Schedule(#[from] crate::schedule::SpecError),
+    /// The input of a schedule's runs is larger than [`limits::SCHEDULE_INPUT_BYTES_MAX`](crate::model::limits).
+    #[cfg(feature = "schedules")]
+    #[error(
+        "the input of a schedule's runs has {bytes} bytes, more than the limit of {max} (store large data elsewhere and pass a reference)"
+    )]
+    ScheduleInput {
+        /// Its size as JSON.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
     /// A query has no answer.
     #[error(transparent)]
     Query(QueryError),
@@ -167,7 +178,7 @@ impl Error {
             Error::Config(_) => 60,
             Error::Cron(_) | Error::DelayedSchedule => 45,
             #[cfg(feature = "schedules")]
-            Error::Schedule(_) => 46,
+            Error::Schedule(_) | Error::ScheduleInput { .. } => 46,
             Error::Query(_) => 26,
             Error::UnknownUpdate(_) => 27,
             Error::Rejected(Rejection::TooManyUpdatesInFlight | Rejection::TooManyUpdates) => 28,

@@ -92,7 +92,9 @@ fn a_turn_is_three_events_that_refer_to_each_other() {
     ];
     let json = to_temporal_json(&history);
     let told = |at: usize, name: &str| json["events"][at][format!("{name}EventAttributes")].clone();
-    let queue = json!({"name": "amends", "kind": "TASK_QUEUE_KIND_NORMAL"});
+    // The run's own.
+    let queue = told(0, "workflowExecutionStarted")["taskQueue"].clone();
+    assert_eq!(queue, json!({"name": "orders", "kind": "TASK_QUEUE_KIND_NORMAL"}));
     assert_eq!(
         told(1, "workflowTaskScheduled"),
         json!({"taskQueue": queue, "startToCloseTimeout": "10s", "attempt": 1})
@@ -110,6 +112,33 @@ fn a_turn_is_three_events_that_refer_to_each_other() {
         json!({"timerId": "1", "startToFireTimeout": "10s", "workflowTaskCompletedEventId": "4"})
     );
     assert_eq!(from_temporal_json(&json.to_string()).unwrap(), history);
+}
+
+#[test]
+fn a_failure_of_a_run_with_a_retry_policy_does_not_say_that_it_has_none() {
+    let failure = Failure::non_retryable("Broken", "as told");
+    let failed = event(
+        2,
+        EventAttributes::WorkflowExecutionFailed {
+            failure,
+            amended: false,
+        },
+    );
+    let told = |chain: Option<RunChain>| {
+        let mut history = vec![every_kind().remove(0), failed.clone()];
+        if let EventAttributes::WorkflowExecutionStarted(started) = &mut history[0].attributes {
+            std::sync::Arc::make_mut(started).chain = chain.map(Box::new);
+        }
+        let json = to_temporal_json(&history);
+        json["events"][1]["workflowExecutionFailedEventAttributes"]["retryState"].clone()
+    };
+    assert_eq!(told(None), json!("RETRY_STATE_RETRY_POLICY_NOT_SET"));
+    let retry = Some(RetryPolicy::default());
+    let chain = RunChain {
+        retry,
+        ..RunChain::default()
+    };
+    assert_eq!(told(Some(chain)), Value::Null);
 }
 
 #[test]

@@ -88,7 +88,7 @@ pub(super) fn read_payload(fields: &Fields<'_>) -> Result<Payload, HistoryError>
             _ => payload.with_metadata(key, of()?),
         };
     }
-    payload.checked().map_err(|error| fields.error(error.to_string()))
+    payload.of_size().map_err(|error| fields.error(error.to_string()))
 }
 
 /// Functions of ours take one argument: several become a list, which reads as a tuple.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::{
-    ActivityScheduled, Event, EventAttributes, EventId, LocalActivityEnded, RunId, VersionMarker, WorkflowId,
-    WorkflowTask,
+    ActivityScheduled, Event, EventAttributes, EventId, LocalActivityEnded, RunId, TaskQueue, VersionMarker,
+    WorkflowId, WorkflowTask,
 };
 
 use super::activity::{self, OURS};
@@ -26,6 +26,10 @@ pub(super) struct Writer {
     /// Whom messages to other runs are for.
     targets: BTreeMap<EventId, (WorkflowId, Option<RunId>)>,
     cancels: BTreeMap<EventId, u64>,
+    /// Whose workers decide for the run.
+    task_queue: Option<TaskQueue>,
+    /// It has a retry policy.
+    is_retried: bool,
     children: Children,
 }
 
@@ -71,7 +75,7 @@ impl Writer {
     fn task(&mut self, event: &Event, task: &WorkflowTask) {
         let identity = &task.identity;
         let (scheduled, begun, completed) = (event.id.0, event.id.0 + 1, event.id.0 + 2);
-        let attributes = json!({"taskQueue": task_queue(None), "startToCloseTimeout": "10s", "attempt": 1});
+        let attributes = json!({"taskQueue": self.task_queue(), "startToCloseTimeout": "10s", "attempt": 1});
         self.push(scheduled, event, "WorkflowTaskScheduled", attributes);
         let attributes = json!({
             "scheduledEventId": scheduled.to_string(), "identity": identity,
@@ -90,6 +94,10 @@ impl Writer {
         use EventAttributes as E;
         self.children.note(event);
         match &event.attributes {
+            E::WorkflowExecutionStarted(started) => {
+                self.task_queue.clone_from(&started.task_queue);
+                self.is_retried = started.chain.as_deref().is_some_and(|chain| chain.retry.is_some());
+            }
             E::SignalExternalWorkflowExecutionInitiated(signal) => {
                 self.targets
                     .insert(event.id, (signal.workflow_id.clone(), signal.run_id));
@@ -116,11 +124,12 @@ impl Writer {
             E::WorkflowExecutionStarted(started) => started::started(started, &task_queue(started.task_queue.as_ref())),
             E::WorkflowExecutionCompleted { result } => self.of_a_task(json!({"result": value::payloads(result)})),
             E::WorkflowExecutionFailed { failure, .. } => self.of_a_task(json!({
-                "failure": failure::failure(failure), "retryState": "RETRY_STATE_RETRY_POLICY_NOT_SET",
+                // With a policy, whether it was tried again is not a part of its history.
+                "failure": failure::failure(failure), "retryState": (!self.is_retried).then_some("RETRY_STATE_RETRY_POLICY_NOT_SET"),
             })),
             E::WorkflowExecutionContinuedAsNew(next) => self.of_a_task(json!({
                 "newExecutionRunId": next.new_run_id.to_string(), "input": value::arguments(&next.input),
-                "workflowType": {"name": next.workflow_type.as_str()}, "taskQueue": task_queue(None),
+                "workflowType": {"name": next.workflow_type.as_str()}, "taskQueue": self.task_queue(),
                 "workflowRunTimeout": value::limit(next.run_timeout), "workflowTaskTimeout": "10s",
                 "initiator": "CONTINUE_AS_NEW_INITIATOR_WORKFLOW",
             })),
@@ -276,7 +285,7 @@ impl Writer {
                 self.of_a_task(value)
             }
             E::Child(event) => {
-                let (value, of_a_task) = self.children.attributes(event, &task_queue(None));
+                let (value, of_a_task) = self.children.attributes(event, &self.task_queue());
                 match of_a_task {
                     true => self.of_a_task(value),
                     false => value,
@@ -287,6 +296,11 @@ impl Writer {
             // Every event is either in one of the lists before, or one of ours.
             _ => json!({}),
         }
+    }
+
+    /// The run's own, which is also that of the runs that follow, and of children whose code names none.
+    fn task_queue(&self) -> Value {
+        task_queue(self.task_queue.as_ref())
     }
 
     /// About a message to another run.

@@ -219,8 +219,13 @@ pub const WORKER_FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// `schedule`.
 pub const SCHEDULE_TIMES_AT_ONCE: usize = 1_000;
 
-/// Times that one backfill asks for at most: each is a run. Enforced by `schedule`.
+/// Times that one backfill asks for at most, and runs that wait to be started altogether: each is a run. Enforced by `schedule` and
+/// `engine`.
 pub const SCHEDULE_BACKFILL_MAX: usize = 1_000;
+
+/// Bytes that the input of a schedule's runs has at most, as JSON: a schedule hands all that it knows from one run to the next as
+/// one value, and beside the input there may be a thousand runs that wait, and a thousand to be started. Enforced by `engine`.
+pub const SCHEDULE_INPUT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Runs of a schedule that wait for another one's end. Temporal's limit. Enforced by `schedule`.
 pub const SCHEDULE_BUFFER_MAX: usize = 1_000;

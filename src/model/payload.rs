@@ -93,6 +93,12 @@ pub enum PayloadError {
         /// The payload's own encoding.
         found: String,
     },
+    /// It is as codecs have stored it. Stored again, and perhaps for another run, it could not be decoded any more.
+    #[error("the payload is encoded as {encoding}, as it is stored: read it with the engine's codecs, then pass it on")]
+    StillEncoded {
+        /// The encoding.
+        encoding: String,
+    },
     /// Larger than [`limits::PAYLOAD_BYTES_MAX`].
     #[error("the payload has {bytes} bytes, more than the limit of {max} (store large data elsewhere and pass a reference)", max = limits::PAYLOAD_BYTES_MAX)]
     TooLarge {
@@ -162,7 +168,8 @@ impl Payload {
         }
     }
 
-    /// The same payload with a further piece of metadata, in the place of one with the same key. A null payload has none.
+    /// The same payload with a further piece of metadata, in the place of one with the same key. A null payload has none. As in
+    /// Temporal, what has the key `encoding` is the payload's encoding.
     #[must_use]
     pub fn with_metadata(self, key: &str, value: impl Into<Bytes>) -> Self {
         if self.is_null() {
@@ -170,6 +177,14 @@ impl Payload {
         }
         let mut other = self.all();
         let value = value.into();
+        if key == wire::ENCODING {
+            // A name that is not text is none.
+            other.encoding = String::from_utf8_lossy(&value).into();
+            return match &*other.encoding {
+                NULL => Self::null(),
+                _ => Self::from_all(self.data, other),
+            };
+        }
         match other.metadata.binary_search_by(|(known, _)| (**known).cmp(key)) {
             Ok(at) => {
                 if let Some((_, known)) = other.metadata.get_mut(at) {
@@ -208,9 +223,9 @@ impl Payload {
         self.other.as_deref().map_or(0, |other| other.layers)
     }
 
-    /// The same payload as one that so many codecs have encoded.
+    /// The same payload as one that so many codecs have encoded. Not for users: they would make one that nobody can decode.
     #[must_use]
-    pub fn with_layers(self, layers: u8) -> Self {
+    pub(crate) fn with_layers(self, layers: u8) -> Self {
         // What no codec touched is still no value.
         if self.is_null() && layers == 0 {
             return self;
@@ -301,16 +316,25 @@ impl Payload {
         self.data.len() + metadata.sum::<usize>()
     }
 
-    /// The payload itself if it is within the size limit.
+    /// The payload itself if it can be handed to a run: within the size limit, and not encoded as it is stored.
     ///
     /// # Errors
-    /// [`PayloadError::TooLarge`].
+    /// [`PayloadError::TooLarge`], [`PayloadError::StillEncoded`].
     pub fn checked(self) -> Result<Self, PayloadError> {
-        let bytes = self.size();
-        if bytes > limits::PAYLOAD_BYTES_MAX {
-            return Err(PayloadError::TooLarge { bytes });
+        match self.layers() {
+            0 => self.of_size(),
+            _ => Err(PayloadError::StillEncoded {
+                encoding: self.encoding().to_owned(),
+            }),
         }
-        Ok(self)
+    }
+
+    /// The payload itself if it is within the size limit.
+    pub(crate) fn of_size(self) -> Result<Self, PayloadError> {
+        match self.size() {
+            bytes if bytes > limits::PAYLOAD_BYTES_MAX => Err(PayloadError::TooLarge { bytes }),
+            _ => Ok(self),
+        }
     }
 }
 
@@ -359,5 +383,26 @@ mod tests {
         assert!(exact.is_ok());
         let over = Payload::json_bytes(vec![b' '; limits::PAYLOAD_BYTES_MAX + 1]);
         assert!(matches!(over, Err(PayloadError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn a_payload_as_it_is_stored_is_refused_at_the_call() {
+        let stored = Payload::from_parts("binary/encrypted", vec![1]).with_layers(1);
+        assert!(matches!(Payload::of(&stored), Err(PayloadError::StillEncoded { .. })));
+        assert!(Payload::of(&stored.with_layers(0)).is_ok());
+    }
+
+    #[test]
+    fn the_encoding_is_no_metadata() {
+        let payload = Payload::json("x").unwrap().with_metadata("encoding", "json/protobuf");
+        assert_eq!(
+            (payload.encoding(), payload.all_metadata().count()),
+            ("json/protobuf", 0)
+        );
+        assert_eq!(Payload::from_wire(&payload.to_wire()), Ok(payload.clone()));
+        assert_eq!(
+            payload.with_metadata("encoding", "json/plain"),
+            Payload::json("x").unwrap()
+        );
     }
 }

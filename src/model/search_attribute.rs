@@ -1,16 +1,17 @@
 //! What runs can be found by: typed search attributes, and the memo, which is only shown. Lives here: the values, their
-//! types, and what is allowed. Must not live here: finding anything (`visibility`).
+//! types, and what is allowed. Must not live here: which were registered (`types`), finding anything (`visibility`).
+
+mod error;
+mod types;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use super::{Payload, Timestamp, limits};
 
-mod error;
-
-pub use error::SearchAttributeError;
+pub use self::error::SearchAttributeError;
+pub use self::types::SearchAttributeTypes;
 
 /// The search attributes of a run, by name.
 pub type SearchAttributes = BTreeMap<String, SearchAttributeValue>;
@@ -300,7 +301,7 @@ pub fn check_search_attributes(attributes: &SearchAttributes) -> Result<(), Sear
 /// # Errors
 /// Why it cannot be a run's.
 pub fn check_memo(memo: &Memo) -> Result<(), SearchAttributeError> {
-    let sizes = memo.iter().map(|(name, value)| name.len() + value.data().len());
+    let sizes = memo.iter().map(|(name, value)| name.len() + value.size());
     let (fields, bytes) = (memo.len(), sizes.sum());
     memo.keys().try_for_each(|name| super::ids::check("memo field", name))?;
     match fields > limits::MEMO_FIELDS_MAX || bytes > limits::MEMO_BYTES_MAX {
@@ -316,76 +317,6 @@ pub(crate) fn merge<V: Clone>(into: &mut BTreeMap<String, V>, changes: &BTreeMap
             Some(value) => drop(into.insert(name.clone(), value.clone())),
             None => drop(into.remove(name)),
         }
-    }
-}
-
-/// The types that search attributes were registered with, by name. Cheap to clone. An attribute that is not here has the type of its value.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SearchAttributeTypes(Arc<BTreeMap<String, SearchAttributeType>>);
-
-impl SearchAttributeTypes {
-    /// Registers a type.
-    ///
-    /// # Errors
-    /// When the name cannot be one, or has another type already.
-    pub fn register(&mut self, name: &str, kind: SearchAttributeType) -> Result<(), SearchAttributeError> {
-        check_name(name)?;
-        let first = *Arc::make_mut(&mut self.0).entry(name.to_owned()).or_insert(kind);
-        match first == kind {
-            true => Ok(()),
-            false => Err(SearchAttributeError::Registered {
-                name: name.to_owned(),
-                first,
-                second: kind,
-            }),
-        }
-    }
-
-    /// The type of an attribute, if it was registered.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<SearchAttributeType> {
-        self.0.get(name).copied()
-    }
-
-    /// Everything that was registered.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, SearchAttributeType)> {
-        self.0.iter().map(|(name, kind)| (name.as_str(), *kind))
-    }
-
-    /// Whether nothing was registered.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The value as one of the attribute's type.
-    ///
-    /// # Errors
-    /// [`SearchAttributeError::Type`] when it is none.
-    pub fn typed(&self, name: &str, value: SearchAttributeValue) -> Result<SearchAttributeValue, SearchAttributeError> {
-        let Some(expected) = self.get(name) else {
-            return Ok(value);
-        };
-        value.as_kind(expected).ok_or_else(|| SearchAttributeError::Type {
-            name: name.to_owned(),
-            expected,
-            found: value.kind(),
-            value: value.to_string(),
-        })
-    }
-
-    /// All attributes of a run with their types, checked.
-    ///
-    /// # Errors
-    /// Why they cannot be a run's.
-    pub fn checked(&self, attributes: SearchAttributes) -> Result<SearchAttributes, SearchAttributeError> {
-        let typed = attributes.into_iter().map(|(name, value)| {
-            let value = self.typed(&name, value)?;
-            Ok((name, value))
-        });
-        let typed = typed.collect::<Result<SearchAttributes, SearchAttributeError>>()?;
-        check_search_attributes(&typed)?;
-        Ok(typed)
     }
 }
 

@@ -41,6 +41,18 @@ pub struct Calendar {
     pub day_of_week: Vec<Range>,
 }
 
+/// What is before and behind it belongs to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stretch {
+    Second,
+    Minute,
+    Hour,
+    Day,
+    Month,
+    Year,
+    All,
+}
+
 impl Range {
     /// From `start` to `end`, in steps.
     #[must_use]
@@ -216,6 +228,26 @@ impl Calendar {
 
     pub(super) fn has_day(&self, day_of_month: i8, day_of_week: i8) -> bool {
         has(&self.day_of_month, day_of_month.into()) && has(&self.day_of_week, day_of_week.into())
+    }
+
+    pub(super) fn has_time(&self, (hour, minute, second): (i8, i8, i8)) -> bool {
+        has(&self.hour, hour.into()) && has(&self.minute, minute.into()) && has(&self.second, second.into())
+    }
+
+    /// What it has as a whole, when it has a second of it.
+    pub(super) fn stretch(&self) -> Stretch {
+        let is_whole = |ranges: &[Range], (_, min, max): CronField| (min..=max).all(|value| has(ranges, value));
+        let parts = [
+            (is_whole(&self.second, SECOND), Stretch::Second),
+            (is_whole(&self.minute, MINUTE), Stretch::Minute),
+            (is_whole(&self.hour, HOUR), Stretch::Hour),
+            (is_whole(&self.day_of_month, DAY_OF_MONTH), Stretch::Day),
+            (is_whole(&self.day_of_week, DAY_OF_WEEK), Stretch::Day),
+            (is_whole(&self.month, MONTH), Stretch::Month),
+            (self.year.is_empty(), Stretch::Year),
+        ];
+        let first = parts.into_iter().find(|(is_whole, _)| !is_whole);
+        first.map_or(Stretch::All, |(_, stretch)| stretch)
     }
 
     /// The first time of day (hour, minute, second) that is not before this one.

@@ -75,6 +75,9 @@ pub enum Ended {
 pub struct ScheduleState {
     /// What runs are named after, and jitter is drawn from.
     name: String,
+    /// When it began: there may have been another one before that was called the same.
+    #[serde(with = "micros")]
+    created: Timestamp,
     schedule: Schedule,
     /// Every time up to here has been dealt with.
     #[serde(with = "micros")]
@@ -95,6 +98,7 @@ impl ScheduleState {
         schedule.spec.times()?;
         Ok(Self {
             name: name.into(),
+            created: now,
             schedule,
             dealt_with: now,
             line: Line::default(),
@@ -288,12 +292,13 @@ impl ScheduleState {
         format!("{}-{time}", self.name)
     }
 
-    /// A run that the times did not ask for: several may stand for the same time.
+    /// A run that the times did not ask for: several may stand for the same time, of this schedule and of others that had its name.
+    /// So its id has a number, behind the time when this one began (in microseconds since 1970, as a hexadecimal number).
     fn extra(&mut self, nominal: Timestamp, overlap: OverlapPolicy, now: Timestamp) -> Vec<Step> {
         let number = self.started + self.line.skipped + self.line.waiting.len() as u64 + 1;
         let due = Due {
             nominal,
-            workflow_id: format!("{}-{number}", self.named(nominal)),
+            workflow_id: format!("{}-{:x}-{number}", self.named(nominal), self.created.as_micros()),
             overlap,
             by_times: false,
         };

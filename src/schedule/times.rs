@@ -4,17 +4,21 @@
 //! Names and rules of time zones are those of the database that jiff brings along, not the machine's: all machines compute the
 //! same times.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::civil::{Date, DateTime};
-use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
 use crate::model::{Timestamp, limits};
 
-use super::calendar::Calendar;
+use super::calendar::{Calendar, Stretch};
 use super::spec::{Interval, ScheduleSpec, SpecError};
 
 const SECOND: i64 = 1_000_000;
+
+/// Not jiff's own choice: that is the machine's database when another crate of the program asks jiff for it.
+static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 /// A specification that was checked, with its time zone.
 #[derive(Clone, Debug)]
@@ -40,7 +44,7 @@ impl ScheduleSpec {
         }
         let zone = match &self.time_zone {
             None => TimeZone::UTC,
-            Some(name) => TimeZone::get(name).map_err(|_| SpecError::TimeZone(name.clone()))?,
+            Some(name) => ZONES.get(name).map_err(|_| SpecError::TimeZone(name.clone()))?,
         };
         let spec = self.clone();
         Ok(Times { spec, zone })
@@ -51,8 +55,7 @@ impl Times {
     /// The first time after this one, without jitter. `None`: never again (as far as amends looks: some 60 years).
     #[must_use]
     pub fn after(&self, time: Timestamp) -> Option<Timestamp> {
-        let before_start = |start: Timestamp| Timestamp::from_micros(start.as_micros().saturating_sub(1));
-        let mut time = self.spec.start_at.map_or(time, |start| time.max(before_start(start)));
+        let mut time = self.spec.start_at.map_or(time, |start| time.max(just_before(start)));
         for _ in 0..limits::SCHEDULE_EXCLUSIONS_MAX {
             let calendars = self
                 .spec
@@ -68,10 +71,11 @@ impl Times {
             if self.spec.end_at.is_some_and(|end| next > end) {
                 return None;
             }
-            if !self.is_excluded(next) {
-                return Some(next);
+            match self.exclusion(next) {
+                None => return Some(next),
+                // What shares the stretch is not looked at: a weekend of seconds would be more than anybody waits for.
+                Some(end) => time = next.max(just_before(end?)),
             }
-            time = next;
         }
         None
     }
@@ -90,16 +94,31 @@ impl Times {
         time.after(Duration::from_micros(mixed(seed, time) % micros))
     }
 
-    fn is_excluded(&self, time: Timestamp) -> bool {
-        let before = Timestamp::from_micros(time.as_micros() - 1);
-        let mut exclude = self.spec.exclude.iter();
-        exclude.any(|calendar| self.of_calendar(calendar, before) == Some(time))
+    /// When the stretch ends that this time is excluded with (`None` inside: never), if it is excluded. What the clock on the wall
+    /// shows counts, to the second: also when it shows it twice.
+    fn exclusion(&self, time: Timestamp) -> Option<Option<Timestamp>> {
+        let local = self.local(time)?;
+        let has_it = |calendar: &&Calendar| {
+            let (date, day_of_week) = (local.date(), local.weekday().to_sunday_zero_offset());
+            calendar.has_year(date.year())
+                && calendar.has_month(date.month())
+                && calendar.has_day(date.day(), day_of_week)
+                && calendar.has_time((local.hour(), local.minute(), local.second()))
+        };
+        let calendar = self.spec.exclude.iter().find(has_it)?;
+        let end = end_of_stretch(calendar.stretch(), local);
+        let end = end.and_then(|end| self.zone.to_ambiguous_timestamp(end).compatible().ok());
+        Some(end.map(|end| Timestamp::from_micros(end.as_microsecond())))
+    }
+
+    /// What a clock on the wall shows, to the second.
+    fn local(&self, time: Timestamp) -> Option<DateTime> {
+        let whole = time.as_micros().div_euclid(SECOND);
+        Some(self.zone.to_datetime(jiff::Timestamp::from_second(whole).ok()?))
     }
 
     fn of_calendar(&self, calendar: &Calendar, after: Timestamp) -> Option<Timestamp> {
-        let whole = after.as_micros().div_euclid(SECOND);
-        let local = self.zone.to_datetime(jiff::Timestamp::from_second(whole).ok()?);
-        let mut from = local;
+        let mut from = self.local(after)?;
         loop {
             let found = next_on_the_wall(calendar, from)?;
             let ambiguous = self.zone.to_ambiguous_timestamp(found);
@@ -116,6 +135,26 @@ impl Times {
                 None => from = found.checked_add(jiff::SignedDuration::from_secs(1)).ok()?,
             }
         }
+    }
+}
+
+fn just_before(time: Timestamp) -> Timestamp {
+    Timestamp::from_micros(time.as_micros().saturating_sub(1))
+}
+
+/// When the second, the day or whatever it is ends that this time belongs to.
+fn end_of_stretch(stretch: Stretch, local: DateTime) -> Option<DateTime> {
+    let date = local.date();
+    let later = |seconds: i64| local.checked_add(jiff::SignedDuration::from_secs(seconds)).ok();
+    let (minute, second) = (i64::from(local.minute()), i64::from(local.second()));
+    match stretch {
+        Stretch::Second => later(1),
+        Stretch::Minute => later(60 - second),
+        Stretch::Hour => later(3_600 - minute * 60 - second),
+        Stretch::Day => Some(date.tomorrow().ok()?.at(0, 0, 0, 0)),
+        Stretch::Month => Some(date.last_of_month().tomorrow().ok()?.at(0, 0, 0, 0)),
+        Stretch::Year => Some(date.last_of_year().tomorrow().ok()?.at(0, 0, 0, 0)),
+        Stretch::All => None,
     }
 }
 

@@ -116,7 +116,7 @@ impl Command {
             Command::Serve(args) => serve::run(&args, console),
             Command::Schedule(args) => schedule::run(args, console),
             Command::Check(args) => check::run(&args, console),
-            Command::List(args) => list::run(args, console),
+            Command::List(args) => list::run(&args, console),
             Command::Show(args) => show::run(&args, console),
             Command::History(args) => history::run(&args, console),
             Command::Query(args) => query::run(&args, console),

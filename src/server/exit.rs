@@ -109,6 +109,7 @@ impl From<Error> for Refusal {
             | Error::Cron(_)
             | Error::DelayedSchedule
             | Error::Schedule(_)
+            | Error::ScheduleInput { .. }
             | Error::Query(QueryError::Unknown { .. })
             | Error::Rejected(
                 Rejection::StepNotStuck { .. } | Rejection::WhichStep { .. } | Rejection::ChoiceNotOpen { .. },

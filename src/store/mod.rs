@@ -88,14 +88,13 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read.
     fn oldest(&self, after: Option<RunId>, below: RunId, limit: usize) -> Result<Vec<RunHead>, Error>;
 
-    /// Calls with every matching run, in no particular order, until it is told to stop. `limit` and `before` do not count.
+    /// Calls with every matching run, in no particular order, until it is told to stop. `limit` does not count.
     ///
     /// # Errors
     /// When the store cannot be read.
     fn visit(&self, query: &ListQuery, each: &mut dyn FnMut(&RunHead) -> ControlFlow<()>) -> Result<(), Error> {
         const PAGE: usize = 1_000;
         let mut page = ListQuery {
-            before: None,
             limit: PAGE,
             ..query.clone()
         };

@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 
-use crate::model::{ParentRun, RunId, RunStatus, SearchAttributeValue, SearchAttributes, Timestamp};
+use crate::model::{
+    ParentRun, RunId, RunStatus, SearchAttributeType, SearchAttributeValue, SearchAttributes, Timestamp,
+};
 
 use super::attribute::{Attribute, BuiltIn};
 
@@ -191,11 +193,20 @@ fn decided(several: &[Filter], run: &Subject<'_>, decisive: bool) -> Option<bool
 }
 
 impl Condition {
+    fn is_time(&self) -> bool {
+        matches!(
+            &self.attribute,
+            Attribute::Custom(_, Some(SearchAttributeType::Datetime))
+        )
+    }
+
     fn truth(&self, run: &Subject<'_>) -> Option<bool> {
         let value = run.value(&self.attribute);
         match (&self.test, value) {
             (Test::IsNull, value) => Some(value.is_none()),
             (_, None) => None,
+            // What it was before it was registered as a time is text that no index has among the times.
+            (_, Some(value)) if self.is_time() && !matches!(value, Value::Time(_)) => None,
             (Test::Compare(comparison, literal), Some(value)) => value.compares(*comparison, literal),
             (Test::In(several), Some(value)) => {
                 let mut known = false;

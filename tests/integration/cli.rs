@@ -4,6 +4,7 @@
 mod answers;
 mod bench;
 mod decisions;
+mod documented;
 mod finding;
 mod graphs;
 mod histories;

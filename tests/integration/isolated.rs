@@ -1,6 +1,9 @@
 //! Isolated activities, in worker processes that are this very test program. Must not live here: activities in the engine's
 //! own process (`engine`).
 
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +20,9 @@ use crate::support::{Home, run, workflow};
 #[path = "../../examples/isolated.rs"]
 #[allow(dead_code, reason = "its `main` is the beginning of a program of its own")]
 mod example;
+
+#[cfg(target_os = "linux")]
+mod left_behind;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -55,20 +61,12 @@ fn misbehave(cx: ActivityContext, how: String) -> Result<u32, Failure> {
         ("panic", 1) => panic!("no way"),
         ("exit", 1) => leave(),
         ("refuse", _) => Err(Failure::not_applied("Declined", "no money")),
-        ("garbage", 1) => {
-            use std::io::Write;
-            use std::os::fd::AsFd;
-            let pipe = std::io::stdin().as_fd().try_clone_to_owned().expect("the engine's end");
-            let _ = std::fs::File::from(pipe).write_all(&[255; 64]);
-            Ok(0)
-        }
         ("huge", 1) => Err(take_memory()),
         (_, attempt) => Ok(attempt),
     }
 }
 
 fn say(what: &str) {
-    use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{what}");
 }
 
@@ -79,7 +77,7 @@ fn leave() -> ! {
 
 /// More than there is: the allocation fails, which ends the process.
 fn take_memory() -> Failure {
-    let bytes = std::hint::black_box(1_usize << 46);
+    let bytes = std::hint::black_box(isize::MAX.unsigned_abs());
     let memory: Vec<u8> = Vec::with_capacity(bytes);
     Failure::new("Enough", format!("{}", memory.capacity()))
 }
@@ -149,7 +147,7 @@ fn a_process_that_dies_is_one_attempt_s_failure() {
     run(async {
         let home = Home::memory();
         let amends = engine(&home).start().await.unwrap();
-        for how in ["abort", "exit", "panic", "garbage", "huge"] {
+        for how in ["abort", "exit", "panic", "huge"] {
             let run = amends
                 .workflow_by_name("misbehaviour")
                 .id(how)
@@ -163,7 +161,6 @@ fn a_process_that_dies_is_one_attempt_s_failure() {
                 "abort" => "ended by signal 6 (or a like one): out of ideas",
                 "exit" => "it exited with code 3",
                 "panic" => "no way",
-                "garbage" => "cannot be read",
                 _ => "the worker process died: it was ended by signal 6",
             };
             let expected = expected.replace(" (or a like one)", "");
@@ -182,6 +179,36 @@ fn a_process_that_dies_is_one_attempt_s_failure() {
             cause.is_not_applied() && cause.message.contains("no money"),
             "{failure:?}"
         );
+        amends.shutdown(SECOND).await;
+    });
+}
+
+/// What a broken worker process begins with: it says that it is ready, takes an order, and says what makes no sense.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it stands in for a worker process")]
+fn broken_process() {
+    if std::env::var_os("AMENDS_WORKER_PROCESS").is_none() {
+        return;
+    }
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    let mut socket = UnixStream::from(socket);
+    socket.write_all(&[1, 0, 0, 0, b'R']).unwrap();
+    socket.read_exact(&mut [0]).unwrap();
+    socket.write_all(&[255; 64]).unwrap();
+    let _ = socket.read_to_end(&mut Vec::new());
+}
+
+#[test]
+fn a_process_that_says_what_makes_no_sense_is_one_attempt_s_failure() {
+    run(async {
+        let broken = ["isolated::broken_process", "--exact"];
+        let amends = engine(&Home::memory()).worker_arguments(broken).start().await.unwrap();
+        let run = amends.workflow_by_name("misbehaviour").start(&json!("")).await.unwrap();
+        let Outcome::Failed(failure) = run.outcome().await.unwrap() else {
+            panic!("nothing was said");
+        };
+        let cause = failure.chain().last().unwrap();
+        assert!(cause.message.contains("cannot be read"), "{failure:?}");
         amends.shutdown(SECOND).await;
     });
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{
-    Payload, RetryPolicy, SearchAttributeError, SearchAttributeValue, SearchAttributes, TaskQueue, ToPayload,
-    WorkflowId, WorkflowType, check_memo, check_search_attributes,
+    Payload, PayloadError, RetryPolicy, SearchAttributeError, SearchAttributeValue, SearchAttributes, TaskQueue,
+    ToPayload, WorkflowId, WorkflowType, check_memo, check_search_attributes, limits,
 };
 use crate::sdk::{WorkflowDefinition, WorkflowFunction};
 
@@ -119,11 +119,22 @@ impl ScheduleAction {
         self
     }
 
-    /// Its names can be names, and leave room for the time and the number that follow; what the runs are to have is not too
-    /// much.
+    /// Its names can be names, and leave room for what follows them; its input leaves room for the schedule beside it; what the
+    /// runs are to have is not too much.
     pub(super) fn check(&self) -> Result<(), Error> {
         WorkflowType::new(&self.workflow_type)?;
-        WorkflowId::new(format!("{}-0000-00-00T00:00:00.000000Z-{}", self.workflow_id, u64::MAX))?;
+        let longest = format!(
+            "{}-0000-00-00T00:00:00.000000Z-{:x}-{}",
+            self.workflow_id,
+            u64::MAX,
+            u64::MAX
+        );
+        WorkflowId::new(longest)?;
+        let input = serde_json::to_vec(&self.input).map_err(PayloadError::Encode)?;
+        if input.len() > limits::SCHEDULE_INPUT_BYTES_MAX {
+            let (bytes, max) = (input.len(), limits::SCHEDULE_INPUT_BYTES_MAX);
+            return Err(Error::ScheduleInput { bytes, max });
+        }
         self.task_queue.as_ref().map(TaskQueue::new).transpose()?;
         let memo = self
             .memo

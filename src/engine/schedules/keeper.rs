@@ -30,6 +30,8 @@ const BREATH: Duration = Duration::from_millis(1);
 pub(super) struct Memory {
     state: ScheduleState,
     action: ScheduleAction,
+    /// What is to be done now.
+    todo: VecDeque<Step>,
     problem: Option<String>,
     /// The run that others wait for, as it was started.
     watched: Option<WatchedRun>,
@@ -40,6 +42,7 @@ impl Memory {
         Self {
             state,
             action,
+            todo: VecDeque::new(),
             problem: None,
             watched: None,
         }
@@ -49,7 +52,6 @@ impl Memory {
 /// The memory, and what has come up.
 struct Desk {
     memory: Memory,
-    todo: VecDeque<Step>,
     /// Somebody has changed something: when it is to be woken may be another time.
     touched: bool,
     deleted: bool,
@@ -58,8 +60,28 @@ struct Desk {
 impl Desk {
     fn add(&mut self, steps: Result<Vec<Step>, SpecError>) -> Result<(), Failure> {
         self.touched = true;
-        self.todo.extend(steps.map_err(|error| wrong_times(&error))?);
+        self.memory.todo.extend(steps.map_err(|error| wrong_times(&error))?);
         Ok(())
+    }
+
+    /// The next thing to do, for a schedule that somebody has not deleted in the meantime.
+    fn next_step(&mut self) -> Option<Step> {
+        match self.deleted {
+            true => None,
+            false => self.memory.todo.pop_front(),
+        }
+    }
+
+    /// What a person asks for is done when there is room for it. Not yet done, it changes nothing.
+    fn ask(&mut self, asked: impl FnOnce(&mut ScheduleState) -> Result<Vec<Step>, Failure>) -> Result<(), Failure> {
+        let mut state = self.memory.state.clone();
+        let steps = asked(&mut state)?;
+        if !self.memory.todo.is_empty() && self.memory.todo.len() + steps.len() > limits::SCHEDULE_BACKFILL_MAX {
+            let message = "a thousand runs of this schedule wait to be started: ask again when they were";
+            return Err(Failure::non_retryable("TooManyTimes", message));
+        }
+        self.memory.state = state;
+        self.add(Ok(steps))
     }
 }
 
@@ -88,7 +110,6 @@ impl Workflow for Keeper {
 async fn keep(cx: WorkflowContext, memory: Memory) -> Result<(), Failure> {
     let desk = cx.state(Desk {
         memory,
-        todo: VecDeque::new(),
         touched: false,
         deleted: false,
     });
@@ -97,25 +118,32 @@ async fn keep(cx: WorkflowContext, memory: Memory) -> Result<(), Failure> {
     loop {
         let now = cx.now();
         desk.change(|desk| {
+            // What an earlier run has left to do comes first: there would be more of it with each run.
+            if !desk.memory.todo.is_empty() {
+                return Ok(());
+            }
             let steps = desk.memory.state.advance(now);
             desk.add(steps)
         })?;
-        while let Some(step) = desk.change(|desk| desk.todo.pop_front()) {
+        // A thousand starts are more than a history has room for.
+        while !cx.info().continue_as_new_suggested
+            && let Some(step) = desk.change(Desk::next_step)
+        {
             carry_out(&cx, &desk, step).await?;
         }
         if desk.read(|desk| desk.deleted) {
             return Ok(());
+        }
+        if cx.info().continue_as_new_suggested {
+            // The next run watches the same run: what ended in between is heard of then.
+            let memory = desk.read(|desk| desk.memory.clone());
+            return cx.continue_as_new_by_name(SCHEDULE_WORKFLOW, &memory).await;
         }
         // Starting runs has taken time, in which the next time may have come.
         let passed = cx.now() > now;
         let is_due = |desk: &Desk| desk.memory.state.wake().is_some_and(|wake| wake <= cx.now());
         if passed && desk.read(is_due) {
             continue;
-        }
-        if cx.info().continue_as_new_suggested {
-            // The next run watches the same run: what ended in between is heard of then.
-            let memory = desk.read(|desk| desk.memory.clone());
-            return cx.continue_as_new_by_name(SCHEDULE_WORKFLOW, &memory).await;
         }
         if end.is_none() {
             let watched = desk.read(|desk| desk.memory.watched.clone());
@@ -254,26 +282,23 @@ fn take_requests(cx: &WorkflowContext, desk: &WorkflowState<Desk>) -> Result<(),
     })?;
     let at = now();
     desk.on_update("trigger", move |desk: &mut Desk, overlap: Option<OverlapPolicy>| {
-        let steps = desk.memory.state.trigger(overlap, at());
-        desk.add(Ok(steps))
+        desk.ask(|state| Ok(state.trigger(overlap, at())))
     })?;
     let at = now();
     desk.on_update(
         "backfill",
         move |desk: &mut Desk, (from, to, overlap): (i64, i64, Option<OverlapPolicy>)| {
             let range = (Timestamp::from_micros(from), Timestamp::from_micros(to));
-            let steps = desk
-                .memory
-                .state
-                .backfill(range, overlap, at())
-                .map_err(|error| wrong_times(&error))?;
             let too_many = || {
                 Failure::non_retryable(
                     "TooManyTimes",
                     "a backfill has at most 1,000 times: ask for fewer at once",
                 )
             };
-            desk.add(Ok(steps.ok_or_else(too_many)?))
+            desk.ask(|state| {
+                let steps = state.backfill(range, overlap, at());
+                steps.map_err(|error| wrong_times(&error))?.ok_or_else(too_many)
+            })
         },
     )?;
     let at = now();

@@ -93,7 +93,7 @@ impl Schedules {
     ///
     /// # Errors
     /// [`Error::Schedule`] when its times are wrong, [`Error::AlreadyStarted`] when there is one with this id, [`Error::Id`] when
-    /// its names cannot be names, or are too long for a time to follow.
+    /// its names cannot be names, or are too long for a time to follow, [`Error::ScheduleInput`] when the input has more than 1 MiB.
     pub async fn create(&self, id: &str, action: ScheduleAction, schedule: Schedule) -> Result<(), Error> {
         action.check()?;
         let state = ScheduleState::new(&action.workflow_id, schedule, self.now())?;
@@ -130,7 +130,7 @@ impl Schedules {
     /// [`describe`](Self::describe) shows. What is running or waiting stays.
     ///
     /// # Errors
-    /// [`Error::Schedule`] when its times are wrong; when there is no such schedule.
+    /// As for [`create`](Self::create) when its times or its action are wrong; when there is no such schedule.
     pub async fn update(
         &self,
         id: &str,
@@ -161,7 +161,7 @@ impl Schedules {
     /// Starts a run now, paused or not; by the schedule's overlap policy, unless one is given.
     ///
     /// # Errors
-    /// When there is no such schedule.
+    /// When there is no such schedule; when a thousand runs wait to be started.
     pub async fn trigger(&self, id: &str, overlap: Option<OverlapPolicy>) -> Result<(), UpdateError> {
         self.ask(id, "trigger", &overlap).await
     }
@@ -171,7 +171,7 @@ impl Schedules {
     /// `AllowAll` (all at once).
     ///
     /// # Errors
-    /// When there is no such schedule, or there are more than 1,000 times.
+    /// When there is no such schedule, or there are more than 1,000 times, with those that wait to be started.
     pub async fn backfill(
         &self,
         id: &str,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{Other, Payload};
 
-const ENCODING: &str = "encoding";
+pub(super) const ENCODING: &str = "encoding";
 
 /// Field 1, 2 and 3 of a message, as blocks of bytes.
 const FIELDS: [u8; 3] = [0x0a, 0x12, 0x1a];

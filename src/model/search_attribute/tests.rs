@@ -86,3 +86,16 @@ fn changes_set_and_take_away() {
         [("b".to_owned(), V::from(2)), ("c".to_owned(), V::from(3))].into()
     );
 }
+
+#[test]
+fn a_memo_is_counted_with_the_metadata_of_its_payloads() {
+    let memo = |bytes: usize| {
+        let value = Payload::json("x").unwrap().with_metadata("note", vec![0; bytes]);
+        Memo::from([("a".to_owned(), value)])
+    };
+    // The name, the value as JSON, and the key.
+    let fits = limits::MEMO_BYTES_MAX - 1 - 3 - 4;
+    assert_eq!(check_memo(&memo(fits)), Ok(()));
+    let over = check_memo(&memo(fits + 1));
+    assert!(matches!(over, Err(SearchAttributeError::Memo { .. })), "{over:?}");
+}

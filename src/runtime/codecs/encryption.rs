@@ -73,7 +73,9 @@ impl fmt::Debug for EncryptionKey {
 }
 
 /// Encrypts payloads with AES-256-GCM: what is journaled can be neither read nor changed, nor moved to another workflow id,
-/// without its key. One key encrypts, older ones still decrypt, so a key is replaced by adding a new one in front and keeping
+/// without its key. It can be replaced: a payload that says of itself that nothing has encoded it is taken as it is, because runs
+/// from before there was a codec go on. Whoever can write to the store can also have a run do something else; the store is to be
+/// kept from others, encrypted or not. One key encrypts, older ones still decrypt, so a key is replaced by adding a new one in front and keeping
 /// the old one for as long as there are runs that it has encrypted (open ones, and closed ones until retention ends).
 ///
 /// ```

@@ -15,7 +15,13 @@
 //! SIGKILL. A process that dies takes one attempt along, whose failure says how it died and what it wrote last. A process
 //! whose engine is gone sees its socket closed and ends, whatever it is about.
 
+use std::sync::OnceLock;
+
+use rustix::fs::FileType;
+
 mod pool;
+#[cfg(test)]
+mod tests;
 mod wire;
 mod worker;
 
@@ -25,11 +31,22 @@ pub use worker::{WorkerProcess, worker_process};
 /// Tells the executable that it is started as a worker process.
 const VARIABLE: &str = "AMENDS_WORKER_PROCESS";
 
-/// Whether this process was started as a worker process.
+/// Whether this process was started as a worker process. Its engine is then what it has for a standard input: whatever an
+/// attempt starts inherits the variable, but not that. Asked for the first time before it is let go of.
+pub(crate) fn is_worker_process() -> bool {
+    static IS_ONE: OnceLock<bool> = OnceLock::new();
+    *IS_ONE.get_or_init(|| is_told_so() && has_socket_for_input())
+}
+
+fn has_socket_for_input() -> bool {
+    let stat = rustix::fs::fstat(rustix::stdio::stdin());
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket)
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "set by the engine for its own child, not configuration: arguments are the program's"
 )]
-pub(crate) fn is_worker_process() -> bool {
+fn is_told_so() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }

@@ -1,7 +1,7 @@
 //! The engine's side: worker processes, started when they are needed, used again, ended with their attempt when that is given
 //! up. Must not live here: how many attempts at once (those are the attempts' places).
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, Command};
@@ -50,6 +50,7 @@ struct Isolated {
 /// One worker process. Dropped, it is ended, and whatever it has started in its group.
 struct Worker {
     child: Child,
+    /// Its group, which has its number. `None` once nobody has that number any more.
     group: Option<Pid>,
     stream: UnixStream,
     /// What was read of the next frames.
@@ -93,14 +94,38 @@ impl ProcessPool {
     async fn worker(&self) -> Result<Worker, Failure> {
         loop {
             let idle = self.idle().pop();
-            let Some(mut worker) = idle else {
+            let Some(worker) = idle else {
                 return Worker::start(&*self.clock, &self.arguments).await;
             };
             // It may have been ended while nobody looked.
-            if matches!(worker.child.try_wait(), Ok(None)) {
+            if worker.is_alive() {
                 return Ok(worker);
             }
         }
+    }
+
+    /// A worker that was given the order. One that could not be has not begun with it: another one is taken.
+    async fn worker_with(&self, order: &[u8]) -> Result<Worker, Failure> {
+        loop {
+            let mut worker = self.worker().await?;
+            let is_new = worker.attempts == 0;
+            if worker.give(order).await.is_ok() {
+                return Ok(worker);
+            }
+            // When new ones end at once, there is something wrong with the program.
+            if is_new {
+                let died = worker.died(&*self.clock).await;
+                return Err(Failure::new("WorkerProcessStart", died.message).without_effect());
+            }
+        }
+    }
+
+    /// Puts another socket in the place of that of a worker that waits.
+    #[cfg(test)]
+    pub(super) fn replace_stream(&self, stream: UnixStream) -> Option<UnixStream> {
+        let mut idle = self.idle();
+        let worker = idle.last_mut()?;
+        Some(std::mem::replace(&mut worker.stream, stream))
     }
 
     fn give_back(&self, worker: Worker) {
@@ -125,8 +150,8 @@ impl Activity for Isolated {
         };
         let order = Order::Attempt(Box::new(job)).to_frame();
         let order = order.map_err(|error| Failure::not_applied("InvalidInput", error.to_string()))?;
-        let mut worker = self.pool.worker().await?;
-        match worker.attempt(&order, &cx, clock).await {
+        let mut worker = self.pool.worker_with(&order).await?;
+        match worker.attempt(&cx, clock).await {
             Ok(outcome) => {
                 self.pool.give_back(worker);
                 outcome
@@ -193,22 +218,21 @@ impl Worker {
         })
     }
 
-    async fn attempt(
-        &mut self,
-        order: &[u8],
-        cx: &ActivityContext,
-        clock: &dyn Clock,
-    ) -> Result<AttemptOutcome, Broken> {
+    async fn give(&mut self, order: &[u8]) -> io::Result<()> {
         self.attempts = self.attempts.saturating_add(1);
         self.said().clear();
-        self.stream.write_all(order).await.map_err(|_| Broken::Closed)?;
+        self.stream.write_all(order).await
+    }
+
+    async fn attempt(&mut self, cx: &ActivityContext, clock: &dyn Clock) -> Result<AttemptOutcome, Broken> {
         tokio::select! {
             biased;
             outcome = self.until_ended(cx) => return outcome,
             () = cx.canceled() => {}
         }
         let cancel = Order::Cancel.to_frame().map_err(Broken::Wire)?;
-        self.stream.write_all(&cancel).await.map_err(|_| Broken::Closed)?;
+        // A process that does not take it has ended, and is heard of.
+        let _ = self.stream.write_all(&cancel).await;
         let limit = clock.sleep_until(clock.now().after(GRACE));
         tokio::select! {
             biased;
@@ -235,11 +259,46 @@ impl Worker {
             if let Some(report) = self.whole_report()? {
                 return Ok(report);
             }
-            self.unread.reserve(READ_BYTES);
-            match self.stream.read_buf(&mut self.unread).await {
-                Ok(1..) => {}
-                Ok(_) | Err(_) => return Err(Broken::Closed),
+            if self.group.is_none() {
+                return Err(Broken::Closed);
             }
+            self.unread.reserve(READ_BYTES);
+            tokio::select! {
+                biased;
+                read = self.stream.read_buf(&mut self.unread) => match read {
+                    Ok(1..) => {}
+                    Ok(_) | Err(_) => return Err(Broken::Closed),
+                },
+                // Something that it has started may hold the other end: it is not closed then.
+                _ = self.child.wait() => {
+                    self.end_group();
+                    self.read_rest();
+                }
+            }
+        }
+    }
+
+    /// What a process said last that has ended.
+    fn read_rest(&mut self) {
+        let socket = self.stream.as_fd().try_clone_to_owned();
+        if let Ok(socket) = socket.map(std::os::unix::net::UnixStream::from) {
+            let most = limits::WORKER_FRAME_BYTES_MAX + LENGTH_BYTES;
+            // It ends with an error when there is no more at the moment, and there will be no more.
+            let _ = socket.take(most as u64).read_to_end(&mut self.unread);
+        }
+    }
+
+    /// Whether there is such a process. It is only looked at: as long as it was not waited for, its number is its own.
+    fn is_alive(&self) -> bool {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = self.group.map(|group| waitid(WaitId::Pid(group), look));
+        matches!(status, Some(Ok(None)))
+    }
+
+    /// Ends what is left of its group: as it dies, or at once when it was waited for, before others can have its number.
+    fn end_group(&mut self) {
+        if let Some(group) = self.group.take() {
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 
@@ -262,21 +321,22 @@ impl Worker {
 
     /// How it died. Nobody knows whether the attempt had its effect.
     async fn died(&mut self, clock: &dyn Clock) -> Failure {
-        let limit = clock.sleep_until(clock.now().after(GRACE));
-        let (child, listener) = (&mut self.child, self.listener.take());
-        let gone = async move {
-            let status = child.wait().await.ok();
-            // All that it wrote is read by then, unless something that it has started still holds its output open.
-            if let Some(listener) = listener {
-                let _ = listener.await;
-            }
-            status
-        };
+        let until = clock.now().after(GRACE);
+        let limit = || clock.sleep_until(until);
         let status = tokio::select! {
             biased;
-            status = gone => status,
-            () = limit => None,
+            status = self.child.wait() => status.ok(),
+            () = limit() => None,
         };
+        self.end_group();
+        // All that it wrote is read by then, unless something that has left its group holds its output open.
+        if let Some(listener) = self.listener.take() {
+            tokio::select! {
+                biased;
+                _ = listener => {}
+                () = limit() => {}
+            }
+        }
         let said = String::from_utf8_lossy(&self.said()).trim().to_owned();
         let how = status.map_or_else(|| "it closed its pipe".to_owned(), ending);
         let what = format!("the worker process died: {how}");
@@ -296,10 +356,7 @@ const NOT_READY: &str =
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Its number is its own as long as it has not been waited for.
-        if let (Some(group), Ok(None)) = (self.group, self.child.try_wait()) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        self.end_group();
     }
 }
 

@@ -219,8 +219,7 @@ fn put(body: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn put_payload(body: &mut Vec<u8>, payload: &Payload) {
-    put(body, payload.encoding().as_bytes());
-    put(body, payload.data());
+    put(body, &payload.to_wire());
 }
 
 fn take<'a>(body: &mut &'a [u8]) -> Result<&'a [u8], WireError> {
@@ -233,8 +232,7 @@ fn take<'a>(body: &mut &'a [u8]) -> Result<&'a [u8], WireError> {
 }
 
 fn take_payload(body: &mut &[u8]) -> Result<Payload, WireError> {
-    let encoding = std::str::from_utf8(take(body)?).map_err(unreadable)?;
-    Ok(Payload::from_parts(encoding, take(body)?.to_vec()))
+    Payload::from_wire(take(body)?).map_err(unreadable)
 }
 
 fn unreadable(error: impl std::fmt::Display) -> WireError {
@@ -256,9 +254,10 @@ mod tests {
     #[test]
     fn everything_arrives_as_it_was_said() {
         let mut info = ActivityContext::for_test().build().info().clone();
-        for details in [None, Some(Payload::json("half").unwrap())] {
+        for details in [None, Some(Payload::json("half").unwrap()), Some(Payload::null())] {
             info.heartbeat_details = details;
-            let (info, input) = (info.clone(), Payload::from_parts("binary/x", vec![0, 255, 10]));
+            let input = Payload::from_parts("binary/x", vec![0, 255, 10]).with_metadata("messageType", "shop.Order");
+            let info = info.clone();
             let order = Order::Attempt(Box::new(Job { info, input }));
             assert_eq!(Order::read(body(&order.to_frame().unwrap())), Ok(order));
         }

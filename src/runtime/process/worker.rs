@@ -1,11 +1,12 @@
 //! The side of the worker process: makes attempts, one at a time, for as long as its engine lives. Must not live here: which
 //! attempts, and for how long.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use futures_util::FutureExt;
 
@@ -119,10 +120,8 @@ impl WorkerProcess {
             return Err(errors.join("; "));
         }
         let text = |error: std::io::Error| error.to_string();
-        // The engine's end of it is a socket that stands in for the standard input.
-        let socket = std::io::stdin().as_fd().try_clone_to_owned().map_err(text)?;
-        let incoming = UnixStream::from(socket);
-        let outgoing = Outgoing(Arc::new(Mutex::new(incoming.try_clone().map_err(text)?)));
+        let incoming = take_socket().map_err(text)?;
+        let outgoing = Outgoing::new(incoming.try_clone().map_err(text)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -132,21 +131,22 @@ impl WorkerProcess {
             .state
             .into_iter()
             .fold(SharedState::new(), |state, make| make(state));
-        outgoing.say(&Report::Ready)?;
+        outgoing.ready()?;
         for (job, cancel) in listen(incoming) {
-            let sink: HeartbeatSink = {
-                let outgoing = outgoing.clone();
-                // Whether it arrives is the engine's business: a process whose engine is gone ends by itself.
-                Arc::new(move |details| drop(outgoing.say(&Report::Heartbeat(details))))
-            };
+            let sink = outgoing.heartbeats();
             let outcome = attempt(&self.registry, &runtime, job, state.clone(), cancel, sink);
-            if let Err(error) = outgoing.say(&Report::Ended(outcome)) {
-                let failure = Failure::non_retryable("InvalidOutput", format!("its end cannot be told: {error}"));
-                outgoing.say(&Report::Ended(Err(failure)))?;
-            }
+            outgoing.ended(outcome)?;
         }
         Ok(())
     }
+}
+
+/// The engine's end of it is a socket that stands in for the standard input. That has nothing in it from then on: whatever an
+/// attempt starts inherits it, and would read orders, or keep the socket open when this process is dead.
+fn take_socket() -> io::Result<UnixStream> {
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(UnixStream::from(socket))
 }
 
 fn attempt(
@@ -177,13 +177,54 @@ fn attempt(
 
 /// The way to the engine, for the attempt's threads and its end.
 #[derive(Clone)]
-struct Outgoing(Arc<Mutex<UnixStream>>);
+struct Outgoing(Arc<Mutex<Line>>);
+
+struct Line {
+    stream: UnixStream,
+    /// How many attempts have ended: which one is being made.
+    ended: u64,
+}
+
+impl Line {
+    fn say(&mut self, report: &Report) -> Result<(), String> {
+        let frame = report.to_frame().map_err(|error| error.to_string())?;
+        self.stream.write_all(&frame).map_err(|error| error.to_string())
+    }
+}
 
 impl Outgoing {
-    fn say(&self, report: &Report) -> Result<(), String> {
-        let frame = report.to_frame().map_err(|error| error.to_string())?;
-        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        stream.write_all(&frame).map_err(|error| error.to_string())
+    fn new(stream: UnixStream) -> Self {
+        Self(Arc::new(Mutex::new(Line { stream, ended: 0 })))
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.line().say(&Report::Ready)
+    }
+
+    /// Where the attempt that begins says that it is alive. A thread that it leaves behind says so in vain: the engine hears
+    /// one attempt at a time, and would take it for the next one's.
+    fn heartbeats(&self) -> HeartbeatSink {
+        let (outgoing, attempt) = (self.clone(), self.line().ended);
+        Arc::new(move |details| {
+            let mut line = outgoing.line();
+            if line.ended == attempt {
+                // Whether it arrives is the engine's business: a process whose engine is gone ends by itself.
+                let _ = line.say(&Report::Heartbeat(details));
+            }
+        })
+    }
+
+    fn ended(&self, outcome: AttemptOutcome) -> Result<(), String> {
+        let mut line = self.line();
+        line.ended += 1;
+        line.say(&Report::Ended(outcome)).or_else(|error| {
+            let failure = Failure::non_retryable("InvalidOutput", format!("its end cannot be told: {error}"));
+            line.say(&Report::Ended(Err(failure)))
+        })
     }
 }
 

@@ -4,12 +4,16 @@ use clap::Args;
 
 use crate::engine::{Clock, ListQuery, Offline, RunCount, RunDescription, RunHead, RunPage, RunQuery, SystemClock};
 use crate::model::{RunId, RunStatus, WorkflowType};
+use crate::server::advice;
 use crate::server::console::{Console, FAINT, OutputArgs, style_of};
 use crate::server::desk;
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::DataArgs;
 use crate::server::text::{Cell, duration, table};
+
+/// Runs that a page has when nothing else is said.
+const LIMIT: u32 = 100;
 
 /// List runs, newest first: amends list --data DIR
 ///
@@ -33,14 +37,14 @@ pub(crate) struct ListArgs {
     #[arg(long, value_name = "TOKEN", conflicts_with = "before")]
     page: Option<String>,
     /// Only runs with this status (running, unwinding, stuck, parked, paused, completed, amended, failed, canceled, terminated,
-    /// timed-out), or several: stuck,parked
+    /// timed-out, continued-as-new), or several: stuck,parked
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
     status: Vec<RunStatus>,
     /// Only runs of this workflow or saga
     #[arg(long = "type", value_name = "NAME")]
     workflow_type: Option<String>,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = LIMIT, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
     /// Only runs older than this one: the next page
     #[arg(long, value_name = "RUN-ID", value_parser = run_id)]
@@ -62,12 +66,13 @@ fn run_id(text: &str) -> Result<RunId, String> {
         .map_err(|_| "not a run id, which the list shows in its last column".to_owned())
 }
 
-pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
+pub(crate) fn run(args: &ListArgs, console: &Console) -> Result<Exit, Refusal> {
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let heads = ListQuery {
-        statuses: args.status,
+        statuses: args.status.clone(),
         workflow_type: args
             .workflow_type
+            .clone()
             .map(WorkflowType::new)
             .transpose()
             .map_err(crate::engine::Error::from)?,
@@ -127,14 +132,30 @@ pub(crate) fn run(args: ListArgs, console: &Console) -> Result<Exit, Refusal> {
         }
     }
     if let Some(next) = next {
-        let data = args.data.data.display();
-        let query = match args.query.as_str() {
-            "" => String::new(),
-            query => format!(" --query {query:?}"),
-        };
-        console.note(format!("more: amends list --data {data}{query} --page {next}"));
+        console.note(format!("more: {}", next_page(args, &next.to_string())));
     }
     Ok(Exit::Done)
+}
+
+/// The command that shows what follows: the same one with another page.
+fn next_page(args: &ListArgs, page: &str) -> String {
+    let mut command = format!("amends list --data {}", advice::shell_path(&args.data.data));
+    let mut add = |option: &str, value: &str| command.push_str(&format!(" {option} {}", advice::shell_word(value)));
+    if !args.query.is_empty() {
+        add("--query", &args.query);
+    }
+    if !args.status.is_empty() {
+        let statuses: Vec<&str> = args.status.iter().map(|status| status.as_str()).collect();
+        add("--status", &statuses.join(","));
+    }
+    if let Some(name) = &args.workflow_type {
+        add("--type", name);
+    }
+    if args.limit != LIMIT {
+        add("--limit", &args.limit.to_string());
+    }
+    add("--page", page);
+    command
 }
 
 fn count(count: &RunCount, console: &Console) {

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 use ::sled::IVec;
 
@@ -156,14 +156,22 @@ impl Disk {
         Ok(())
     }
 
-    /// The pages below this bound, newest first, with what is in them.
+    /// The pages below this bound, newest first, with what is in them. Each is looked for anew: an iterator of the database keeps a
+    /// part of it as it was, and could pass over the upper half of a page that was split meanwhile.
     pub(super) fn pages_back<'a>(
         &'a self,
         lower: &Key,
-        upper: std::ops::Bound<&Key>,
+        upper: Bound<&Key>,
     ) -> impl Iterator<Item = Result<(IVec, IVec), Error>> + 'a {
-        let mut pages = self.db.range::<&Key, _>((std::ops::Bound::Included(lower), upper));
-        std::iter::from_fn(move || quietly("listing", || pages.next_back().transpose()).transpose())
+        let (lower, mut upper) = (Bound::Included(lower.clone()), upper.cloned());
+        std::iter::from_fn(move || {
+            let mut pages = self.db.range::<Key, _>((lower.clone(), upper.clone()));
+            let found = quietly("listing", || pages.next_back().transpose()).transpose();
+            if let Some(Ok((key, _))) = &found {
+                upper = Bound::Excluded(key.to_vec());
+            }
+            found
+        })
     }
 
     /// The pages from the one on in which this key belongs.

@@ -5,11 +5,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{SearchAttributeTypes, SearchAttributeValue};
+use crate::model::{SearchAttributeType, SearchAttributeTypes, SearchAttributeValue};
 use crate::store::FoundBy;
 use crate::visibility::{Known, Query};
 
 const RUNS: u64 = 60;
+
+const DAY: &str = "2026-01-31T00:00:00Z";
 
 /// Every third run has no attributes; the others are told apart by them.
 fn found_by(number: u64) -> Option<Arc<FoundBy>> {
@@ -17,7 +19,13 @@ fn found_by(number: u64) -> Option<Arc<FoundBy>> {
         return None;
     }
     let customer = format!("customer-{}", number % 7);
-    let attributes: [(&str, SearchAttributeValue); 5] = [
+    // Registered as a time when half of the runs were there.
+    let day = match number.is_multiple_of(2) {
+        true => SearchAttributeValue::Datetime(Timestamp::from_micros(1_769_817_600_000_000)),
+        false => SearchAttributeValue::Keyword(DAY.to_owned()),
+    };
+    let attributes: [(&str, SearchAttributeValue); 6] = [
+        ("Day", day),
         ("Customer", customer.into()),
         ("Amount", (number as f64 / 2.0).into()),
         ("Number", SearchAttributeValue::Int(i64::try_from(number).unwrap_or(0))),
@@ -46,8 +54,10 @@ fn make(number: u64) -> TurnRecord {
 }
 
 fn filter(store: &dyn Store, text: &str) -> ListQuery {
+    let mut types = SearchAttributeTypes::default();
+    types.register("Day", SearchAttributeType::Datetime).expect("a name");
     let known = Known {
-        types: SearchAttributeTypes::default(),
+        types,
         others: store.search_attribute_names().expect("readable"),
     };
     let query = Query::parse(text, &known).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -79,6 +89,14 @@ fn listed(store: &dyn Store, text: &str) -> Vec<u64> {
         let page = store.list(&query).expect("readable");
         let Some(last) = page.last() else { break };
         query.before = Some(last.run_id);
+        let older = visited.range(..last.run_id).count();
+        let mut visits = 0;
+        let visit = store.visit(&query, &mut |_| {
+            visits += 1;
+            ControlFlow::Continue(())
+        });
+        visit.expect("readable");
+        assert_eq!(visits, older, "{text}: visits of runs before one");
         assert!(page.iter().all(|head| visited.contains(&head.run_id)), "{text}");
         seen.extend(page.iter().map(number));
     }
@@ -116,6 +134,10 @@ fn check_all(store: &dyn Store) {
     expect(store, "Tags = 't1'", |number| has(number) && !even(number));
     expect(store, "Tags = 'all'", has);
     expect(store, "Note = 'NUMBER'", has);
+    expect(store, &format!("Day = '{DAY}'"), |number| has(number) && even(number));
+    expect(store, "Day > '2026-01-01T00:00:00Z'", |number| {
+        has(number) && even(number)
+    });
     expect(store, "Customer IS NULL", |number| !has(number));
     expect(store, "Customer != 'customer-5'", |number| {
         has(number) && number % 7 != 5

@@ -74,6 +74,39 @@ fn a_query_lists_and_counts_and_pages() {
     cli.run(&["verify"]).exits(0).says("all well: 4 runs");
 }
 
+/// What is advised is typed as it stands, and shows the runs of the same question that follow.
+#[cfg(unix)]
+#[test]
+fn the_next_page_that_is_advised_is_one_of_the_same_list() {
+    let cli = shipped();
+    let query = "Customer IN ('ada', 'bob') ORDER BY Kilos";
+    let first = cli.run(&[
+        "list",
+        "--query",
+        query,
+        "--status",
+        "completed,failed",
+        "--type",
+        "ship",
+        "--limit",
+        "3",
+    ]);
+    let first = first
+        .exits(0)
+        .says("--status completed,failed --type ship --limit 3 --page ");
+    let advice = first.err.split("more: amends ").nth(1).unwrap().trim();
+    let program = env!("CARGO_BIN_EXE_amends");
+    let second = cli.shell(&format!("{program} {advice}")).output().unwrap();
+    let second = String::from_utf8(second.stdout).unwrap();
+    let ids: Vec<&str> = second
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(ids, ["b"], "{second}");
+    cli.run(&["list", "--limit", "10001"]).exits(2);
+}
+
 #[test]
 fn mistakes_in_a_query_exit_with_2_and_say_where() {
     let cli = shipped();
