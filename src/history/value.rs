@@ -62,7 +62,7 @@ pub(super) fn read_payload(fields: &Fields<'_>) -> Result<Payload, HistoryError>
     let bytes = |text: String| {
         radix64::decode(&text).ok_or_else(|| {
             let hint = "export the history with its payloads encoded, not decoded for reading";
-            fields.error(format!("a payload is not radix64; {hint}"))
+            fields.error(format!("a payload is not base64; {hint}"))
         })
     };
     let metadata = fields.object("metadata")?;
