@@ -28,7 +28,8 @@ pub mod visibility;
 pub use definition::{SagaDefinition, Step};
 #[cfg(feature = "runtime")]
 pub use engine::{
-    Amends, AmendsBuilder, Client, Decision, Error, ResultError, RunHandle, UpdateError, UpdateHandle, UpdateOptions,
+    Amends, AmendsBuilder, Client, Decision, Error, Namespace, ResultError, RunHandle, UpdateError, UpdateHandle,
+    UpdateOptions,
 };
 #[cfg(feature = "bincode")]
 pub use model::Bincode;
@@ -118,6 +119,11 @@ struct DocumentedChildren;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/cancellation.md")]
 struct DocumentedCancellation;
+
+/// The same for the page on namespaces.
+#[cfg(all(doctest, feature = "runtime"))]
+#[doc = include_str!("../docs/namespaces.md")]
+struct DocumentedNamespaces;
 
 /// The same for the page on finding runs.
 #[cfg(all(doctest, feature = "macros", feature = "sled"))]

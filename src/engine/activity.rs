@@ -91,7 +91,9 @@ impl Client {
     /// # Errors
     /// [`Error::Id`] when one cannot be an id.
     pub fn activity_by_id(&self, workflow_id: &str, activity_id: &str) -> Result<AsyncActivity, Error> {
-        Ok(self.async_activity(ActivityPlace::by_id(workflow_id, activity_id)?))
+        let mut place = ActivityPlace::by_id(workflow_id, activity_id)?;
+        place.workflow_id = self.engine().workflow_id(workflow_id)?;
+        Ok(self.async_activity(place))
     }
 
     /// Completes the attempt that handed out this token.

@@ -2,8 +2,8 @@
 
 mod attributes;
 mod limits;
+mod namespaces;
 mod opening;
-mod retention;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::definition::{
 use crate::model::WorkflowType;
 use crate::runtime::secrets::Secrets;
 use crate::runtime::{
-    Clock, Codecs, EngineLimits, EnvironmentSecrets, Retention, RuntimeOptions, SecretSource, ServedQueues, SystemClock,
+    Clock, Codecs, EngineLimits, EnvironmentSecrets, NamespacesOptions, RuntimeOptions, SecretSource, SystemClock,
 };
 use crate::sdk::{
     ActivityDefinition, ActivityFunction, PayloadCodec, Registry, RegistryError, SharedState, WorkflowDefinition,
@@ -43,14 +43,13 @@ pub struct AmendsBuilder {
     clock: Arc<dyn Clock>,
     secrets: Secrets,
     limits: EngineLimits,
-    queues: ServedQueues,
+    namespaces: NamespacesOptions,
     worker_arguments: Vec<String>,
     shards: usize,
     passivate_after: Duration,
     admission_timeout: Duration,
     replay_every_turn: bool,
     codecs: Codecs,
-    retention: Retention,
     identity: String,
     #[cfg(feature = "schedules")]
     leaves_unknown: bool,
@@ -71,14 +70,13 @@ impl AmendsBuilder {
             clock: Arc::new(SystemClock),
             secrets: Secrets::new(EnvironmentSecrets),
             limits: EngineLimits::default(),
-            queues: ServedQueues::default(),
+            namespaces: NamespacesOptions::default(),
             worker_arguments: Vec::new(),
             shards: cores,
             passivate_after: Duration::from_secs(10),
             admission_timeout: Duration::from_secs(1),
             replay_every_turn: false,
             codecs: Codecs::default(),
-            retention: Retention::default(),
             identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
             #[cfg(feature = "schedules")]
             leaves_unknown: false,
@@ -262,14 +260,13 @@ impl AmendsBuilder {
             sagas: sagas.clone(),
             state: self.state,
             limits: self.limits,
-            queues: self.queues,
+            namespaces: self.namespaces,
             clock: self.clock,
             shards: self.shards,
             passivate_after: self.passivate_after,
             admission_timeout: self.admission_timeout,
             replay_every_turn: self.replay_every_turn,
             codecs: self.codecs,
-            retention: self.retention,
         };
         let runtime = start_off_thread(options).await?;
         let inner = Arc::new(Inner {
@@ -281,7 +278,7 @@ impl AmendsBuilder {
         });
         #[cfg(feature = "schedules")]
         link.connect(&inner);
-        Ok(Amends { inner })
+        Ok(Amends { inner, namespace: None })
     }
 
     fn add_built_in_activities(&mut self) {
@@ -401,7 +398,7 @@ impl std::fmt::Debug for AmendsBuilder {
             .field("admission_timeout", &self.admission_timeout)
             .field("replay_every_turn", &self.replay_every_turn)
             .field("max_concurrent_activities", &self.limits.most_at_once())
-            .field("task_queues", &self.queues)
+            .field("task_queues", &self.namespaces.default.queues)
             .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,7 @@
 //! Talking to runs that exist. Must not live here: how they react.
 
 use crate::machine::Rejection;
-use crate::model::{
-    Event, Input, Payload, RequestId, RunId, SearchAttributeTypes, SignalName, ToPayload, Turn, WorkflowId,
-};
+use crate::model::{Event, Input, Payload, RequestId, RunId, SearchAttributeTypes, SignalName, ToPayload, Turn};
 use crate::runtime::{ActivityTypeStatus, Gateway, TaskQueueStatus, fold, load_turns};
 use crate::store::{RunHead, Store, StoreStats, VerifyProgress, VerifyReport};
 
@@ -54,7 +52,7 @@ impl Client {
     /// [`Error::RunQuery`] for a query that cannot be read, [`Error::PageToken`] for a token of another one; when the store
     /// cannot be read.
     pub async fn list(&self, query: impl Into<RunQuery>) -> Result<RunPage, Error> {
-        let query = query.into();
+        let query = query.into().of_namespace(self.engine.namespace());
         self.look(move |store, types| queries::list(store, types, query)).await
     }
 
@@ -63,7 +61,7 @@ impl Client {
     /// # Errors
     /// As for [`Client::list`].
     pub async fn count(&self, query: impl Into<RunQuery>) -> Result<RunCount, Error> {
-        let query = query.into();
+        let query = query.into().of_namespace(self.engine.namespace());
         self.look(move |store, types| queries::count(store, types, &query))
             .await
     }
@@ -252,7 +250,7 @@ impl Client {
     /// them.
     #[must_use]
     pub fn task_queues(&self) -> Vec<TaskQueueStatus> {
-        self.engine.runtime().task_queues()
+        self.engine.runtime().task_queues(self.engine.namespace.as_ref())
     }
 
     /// Reads and checks everything that is stored.
@@ -272,7 +270,7 @@ impl Client {
     }
 
     pub(super) async fn deliver(&self, workflow_id: &str, run_id: Option<RunId>, input: Input) -> Result<(), Error> {
-        let workflow_id = WorkflowId::new(workflow_id)?;
+        let workflow_id = self.engine.workflow_id(workflow_id)?;
         self.gateway().deliver(workflow_id, run_id, input).await?;
         Ok(())
     }
@@ -280,6 +278,7 @@ impl Client {
     /// For people to read: what cannot be decoded is shown as it is.
     fn turns(&self, run_id: RunId) -> Result<Vec<Turn>, Error> {
         let runtime = self.engine.runtime();
+        self.engine.own_run(run_id)?;
         let mut turns = load_turns(&*runtime.store()?, run_id)?;
         if let Err(error) = runtime.codecs().decode(run_id, &mut turns) {
             tracing::warn!(%error, "shown as it is stored");
@@ -288,7 +287,7 @@ impl Client {
     }
 
     fn head(&self, workflow_id: &str) -> Result<RunHead, Error> {
-        let workflow_id = WorkflowId::new(workflow_id)?;
+        let workflow_id = self.engine.workflow_id(workflow_id)?;
         let head = self.engine.runtime().store()?.find(&workflow_id)?;
         head.ok_or(Error::NotFound(workflow_id))
     }

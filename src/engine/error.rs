@@ -4,8 +4,8 @@
 use crate::definition::{DefinitionError, StartError};
 use crate::machine::{CronError, QueryError, Rejection};
 use crate::model::{
-    ChoiceKind, IdError, PayloadError, RunId, RunStatus, SearchAttributeError, TaskQueue, TaskTokenError, UpdateId,
-    WorkflowId,
+    ChoiceKind, IdConflictPolicy, IdError, PayloadError, RunId, RunStatus, SearchAttributeError, TaskQueue,
+    TaskTokenError, UpdateId, WorkflowId,
 };
 use crate::runtime::RequestError;
 use crate::sdk::RegistryError;
@@ -43,6 +43,25 @@ pub enum Error {
         name: String,
         /// The names there are.
         known: Vec<String>,
+    },
+    /// No namespace of this name is known to the engine.
+    #[error(
+        "no namespace {name:?} is known to this engine (known: {}); start it with `AmendsBuilder::namespace`",
+        .known.join(", ")
+    )]
+    UnknownNamespace {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// The namespace has as many open runs as it may have ([`Namespace::max_open_runs`](super::Namespace::max_open_runs)).
+    #[error("the namespace {namespace:?} has {most} open runs, and may not have more; try again when one has ended")]
+    TooManyOpenRuns {
+        /// The namespace.
+        namespace: String,
+        /// How many it may have.
+        most: usize,
     },
     /// A run with this workflow id exists already.
     #[error("workflow {workflow_id} has already been started (run {run_id}, {status})")]
@@ -98,6 +117,12 @@ pub enum Error {
     /// A start has a delay and a schedule.
     #[error("a run with a cron schedule begins when that is due: it cannot have a start delay, too")]
     DelayedSchedule,
+    /// A start that brings a signal or an update along has a policy that does not leave the open run to it.
+    #[error(
+        "what comes with a start is for the run that is open: {0:?} does not fit; leave the policy out or say UseExisting, \
+         and end the open run first if another one is to begin"
+    )]
+    ConflictPolicy(IdConflictPolicy),
     /// The times of a schedule are wrong.
     #[cfg(feature = "schedules")]
     #[error(transparent)]
@@ -175,10 +200,11 @@ impl Error {
             Error::Input(_) => 19,
             Error::RunQuery(_) => 40,
             Error::PageToken => 41,
-            Error::Config(_) => 60,
+            Error::Config(_) => 62,
             Error::Cron(_) | Error::DelayedSchedule => 45,
             #[cfg(feature = "schedules")]
             Error::Schedule(_) | Error::ScheduleInput { .. } => 46,
+            Error::ConflictPolicy(_) => 47,
             Error::Query(_) => 26,
             Error::UnknownUpdate(_) => 27,
             Error::Rejected(Rejection::TooManyUpdatesInFlight | Rejection::TooManyUpdates) => 28,
@@ -193,6 +219,8 @@ impl Error {
             Error::NoSuchAttempt(_) => 31,
             Error::NoWorker(_) => 33,
             Error::WorkerProcess => 34,
+            Error::UnknownNamespace { .. } => 60,
+            Error::TooManyOpenRuns { .. } => 61,
             Error::Store(store::Error::InUse { .. }) => 20,
             Error::Store(store::Error::Unusable { .. }) => 21,
             Error::Store(store::Error::Format { .. }) => 22,
@@ -220,6 +248,7 @@ impl From<RequestError> for Error {
             RequestError::Rejected(rejection) => Error::Rejected(rejection),
             RequestError::UnknownUpdate(update_id) => Error::UnknownUpdate(update_id),
             RequestError::NoWorker(task_queue) => Error::NoWorker(task_queue),
+            RequestError::TooManyOpenRuns { namespace, most } => Error::TooManyOpenRuns { namespace, most },
             RequestError::Overloaded => Error::Overloaded,
             RequestError::ShuttingDown => Error::ShuttingDown,
             RequestError::Interrupted => Error::Interrupted,

@@ -20,7 +20,8 @@ impl Client {
     /// # Errors
     /// When the name cannot be one of a lock.
     pub fn lock_line(&self, lock: &str) -> Result<Vec<LockPlace>, Error> {
-        let line = self.gateway().lock_line(&LockName::new(lock)?);
+        let lock = LockName::new(lock)?.in_namespace(&self.engine().namespace());
+        let line = self.gateway().lock_line(&lock);
         let places = line.into_iter();
         Ok(places
             .map(|(workflow_id, run_id)| LockPlace { workflow_id, run_id })

@@ -10,6 +10,7 @@ mod error;
 mod handle;
 mod locks;
 mod messages;
+mod namespace;
 mod offline;
 mod pause;
 mod queries;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::definition::{Catalog, SagaDefinition};
-use crate::model::{RunId, WorkflowId, WorkflowType};
+use crate::model::{NamespaceName, RunId, WorkflowType};
 use crate::runtime::Runtime;
 use crate::sdk::{Workflow, WorkflowDefinition, WorkflowFunction};
 
@@ -36,6 +37,7 @@ pub use error::{Error, ErrorCode};
 pub use handle::{ResultError, RunHandle};
 pub use locks::LockPlace;
 pub use messages::{UpdateError, UpdateHandle, UpdateOptions};
+pub use namespace::Namespace;
 pub use offline::{Offline, OfflineActivity};
 pub use queries::{PageToken, RunCount, RunPage, RunQuery};
 pub use sagas::{activities_of, check_saga, saga_files};
@@ -80,6 +82,8 @@ pub use crate::visibility::{BuiltIn, QuerySyntaxError};
 #[derive(Clone)]
 pub struct Amends {
     inner: Arc<Inner>,
+    /// The one that is meant; `None`: the default one.
+    namespace: Option<NamespaceName>,
 }
 
 struct Inner {
@@ -140,7 +144,7 @@ impl Amends {
     /// # Errors
     /// When there is none, or the store cannot be read.
     pub async fn find(&self, workflow_id: &str) -> Result<RunHandle<serde_json::Value>, Error> {
-        let workflow_id = WorkflowId::new(workflow_id)?;
+        let workflow_id = self.workflow_id(workflow_id)?;
         let head = self.inner.runtime.store()?.find(&workflow_id)?;
         let head = head.ok_or(Error::NotFound(workflow_id))?;
         Ok(RunHandle::new(self.clone(), head.workflow_id, head.run_id, None))
@@ -151,8 +155,7 @@ impl Amends {
     /// # Errors
     /// When there is none, or the store cannot be read.
     pub async fn find_run(&self, run_id: RunId) -> Result<RunHandle<serde_json::Value>, Error> {
-        let head = self.inner.runtime.store()?.head(run_id)?;
-        let head = head.ok_or(Error::RunNotFound(run_id))?;
+        let head = self.own_run(run_id)?;
         Ok(RunHandle::new(self.clone(), head.workflow_id, head.run_id, None))
     }
 

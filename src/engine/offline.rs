@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::machine::{QueryError, Rejection};
 use crate::model::{
-    Event, Failure, Input, Payload, Query, QueryName, Reported, RequestId, RunId, SearchAttributeTypes,
+    Event, Failure, Input, NamespaceName, Payload, Query, QueryName, Reported, RequestId, RunId, SearchAttributeTypes,
     SearchAttributes, SignalName, ToPayload, Turn, WorkflowId,
 };
 use crate::runtime::{Clock, Codecs, OfflineDesk, Retention, SystemClock, fold, load_turns, prune_offline};
@@ -27,6 +27,7 @@ pub struct Offline {
     /// What amends brings along itself can be asked here, too.
     code: BTreeMap<&'static str, Arc<dyn Workflow>>,
     identity: String,
+    namespace: NamespaceName,
 }
 
 /// Names an activity to an [`Offline`] store.
@@ -97,7 +98,16 @@ impl Offline {
             codecs: Codecs::default(),
             code: super::built_in_code(),
             identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
+            namespace: NamespaceName::default(),
         }
+    }
+
+    /// The same store, in this namespace: what is found, listed and spoken to is of this one, and of no other. Which namespaces
+    /// there are, only engines know; one without runs is empty.
+    #[must_use]
+    pub fn in_namespace(mut self, namespace: NamespaceName) -> Self {
+        self.namespace = namespace;
+        self
     }
 
     /// The codecs that the engine over this store has, in the same order. Without them, what they encoded is shown by its
@@ -121,7 +131,8 @@ impl Offline {
     /// # Errors
     /// [`Error::RunQuery`] for a query that cannot be read, [`Error::PageToken`]; when the store cannot be read.
     pub fn list(&self, query: impl Into<RunQuery>) -> Result<RunPage, Error> {
-        queries::list(&*self.store, &SearchAttributeTypes::default(), query.into())
+        let query = query.into().of_namespace(self.namespace.clone());
+        queries::list(&*self.store, &SearchAttributeTypes::default(), query)
     }
 
     /// How many runs a query means.
@@ -129,7 +140,8 @@ impl Offline {
     /// # Errors
     /// As for [`Offline::list`].
     pub fn count(&self, query: impl Into<RunQuery>) -> Result<RunCount, Error> {
-        queries::count(&*self.store, &SearchAttributeTypes::default(), &query.into())
+        let query = query.into().of_namespace(self.namespace.clone());
+        queries::count(&*self.store, &SearchAttributeTypes::default(), &query)
     }
 
     /// What is known at a glance of the newest run with this workflow id; or of the run with this run id.
@@ -137,7 +149,7 @@ impl Offline {
     /// # Errors
     /// When there is none, or the store cannot be read.
     pub fn find(&self, id: &str) -> Result<RunHead, Error> {
-        let workflow_id = WorkflowId::new(id)?;
+        let workflow_id = WorkflowId::new(id)?.in_namespace(&self.namespace);
         if let Some(head) = self.store.find(&workflow_id)? {
             return Ok(head);
         }
@@ -145,7 +157,9 @@ impl Offline {
             Ok(run_id) => self.store.head(run_id)?,
             Err(_) => None,
         };
-        by_run_id.ok_or(Error::NotFound(workflow_id))
+        by_run_id
+            .filter(|head| head.workflow_id.namespace() == self.namespace.as_str())
+            .ok_or(Error::NotFound(workflow_id))
     }
 
     /// The run with this workflow id or run id, step by step.
@@ -212,7 +226,10 @@ impl Offline {
         }
         let told = (state.status(), state.next_event().0);
         let listed = (head.status, head.next_event);
-        (told != listed).then(|| {
+        // One that has not let go of its children is listed as open, unless another run has its id.
+        let is_leaving = state.is_closed() && !state.is_settled();
+        let fits = told == listed || (is_leaving && listed == (crate::model::RunStatus::Running, told.1));
+        (!fits).then(|| {
             format!(
                 "its history ends as {} before event {}, the index says {} before event {}",
                 told.0, told.1, listed.0, listed.1
@@ -306,11 +323,15 @@ impl Offline {
     }
 
     fn report(&self, OfflineActivity(place): &OfflineActivity, what: Reported) -> Result<RunId, Error> {
+        let mut place = place.clone();
+        if place.run_id().is_none() {
+            place.workflow_id = place.workflow_id.in_namespace(&self.namespace);
+        }
         let of_other_run = |head: RunHead| place.run_id().is_some_and(|run_id| run_id != head.run_id);
         if self.store.find(&place.workflow_id)?.is_some_and(of_other_run) {
             return Err(Error::NoSuchAttempt(place.workflow_id.clone()));
         }
-        let delivered = self.deliver(place.workflow_id.as_str(), place.input(what));
+        let delivered = self.deliver_to(&place.workflow_id, place.input(what));
         delivered.map_err(|error| place.refused(error))
     }
 
@@ -335,19 +356,14 @@ impl Offline {
         }
     }
 
-    /// Deletes every run that ended so long ago, as an engine with this retention does over time; says how many.
+    /// Deletes every run of the namespace that ended so long ago, as an engine with this retention does over time; says how many.
     /// Tells of the number so far. See [`AmendsBuilder::retention`](super::AmendsBuilder::retention).
     ///
     /// # Errors
     /// Those of the store; what was deleted until then is gone.
     pub fn prune(&self, older_than: Duration, progress: &mut dyn FnMut(usize)) -> Result<usize, Error> {
-        let period = Some(older_than);
-        Ok(prune_offline(
-            &*self.store,
-            &Retention { period },
-            SystemClock.now(),
-            progress,
-        )?)
+        let retention = Retention::of_namespace(&self.namespace, older_than);
+        Ok(prune_offline(&*self.store, &retention, SystemClock.now(), progress)?)
     }
 
     /// For people to read: what cannot be decoded is left as it is stored.
@@ -375,13 +391,21 @@ impl Offline {
     }
 
     #[cfg(feature = "schedules")]
+    pub(super) fn namespace(&self) -> &NamespaceName {
+        &self.namespace
+    }
+
+    #[cfg(feature = "schedules")]
     pub(super) fn identity(&self) -> &str {
         &self.identity
     }
 
     pub(super) fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {
-        let workflow_id = WorkflowId::new(workflow_id)?;
-        Ok(self.desk().deliver(&workflow_id, input)?)
+        self.deliver_to(&WorkflowId::new(workflow_id)?.in_namespace(&self.namespace), input)
+    }
+
+    fn deliver_to(&self, workflow_id: &WorkflowId, input: Input) -> Result<RunId, Error> {
+        Ok(self.desk().deliver(workflow_id, input)?)
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Deref};
 
 use serde_json::{Value, json};
 
-use crate::model::{RunId, RunStatus, SearchAttributeTypes, limits};
+use crate::model::{NamespaceName, RunId, RunStatus, SearchAttributeTypes, limits};
 use crate::store::{ListQuery, RunHead, Store};
 use crate::visibility::{Known, Order, Query, QuerySyntaxError, SortKey, SortValue};
 
@@ -77,6 +77,12 @@ impl RunQuery {
     #[must_use]
     pub fn limit(mut self, runs: usize) -> Self {
         self.heads.limit = runs;
+        self
+    }
+
+    /// The same in this namespace only.
+    pub(super) fn of_namespace(mut self, namespace: NamespaceName) -> Self {
+        self.heads.namespace = Some(namespace);
         self
     }
 

@@ -23,6 +23,12 @@ pub enum IdError {
         /// The length of the refused text.
         bytes: usize,
     },
+    /// The name of a namespace is longer than [`limits::NAMESPACE_BYTES_MAX`].
+    #[error("a namespace may have at most {max} bytes, this one has {bytes}", max = limits::NAMESPACE_BYTES_MAX)]
+    LongNamespace {
+        /// The length of the refused text.
+        bytes: usize,
+    },
     /// The text holds a control character (a newline, a NUL, ...).
     #[error("a {what} must not contain control characters (found {found:?} at byte {at})")]
     ControlCharacter {
@@ -108,16 +114,6 @@ macro_rules! text_id {
     };
 }
 
-text_id!(
-    /// The caller's name for a workflow: the deduplication key of its start. At most one open run has it.
-    WorkflowId,
-    "workflow id"
-);
-text_id!(
-    /// The name of a semantic lock, for example of the order that a saga works on.
-    LockName,
-    "lock name"
-);
 text_id!(
     /// The name of a kind of workflow: a registered function or a saga definition.
     WorkflowType,
@@ -305,6 +301,7 @@ impl fmt::Debug for DefinitionDigest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::WorkflowId;
 
     #[test]
     fn ids_are_checked_where_they_enter() {

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Bytes of an id. Ids are parts of store keys; longer ones would make keys dominate records. Enforced by `model::ids`.
 pub const ID_BYTES_MAX: usize = 255;
 
+/// Bytes of the name of a namespace: it stands before the workflow id of each of its runs. Enforced by `model`.
+pub const NAMESPACE_BYTES_MAX: usize = 64;
+
 /// Bytes of one payload. Temporal's blob limit, so that histories can be exchanged. Enforced where payloads are made.
 pub const PAYLOAD_BYTES_MAX: usize = 2 * 1024 * 1024;
 

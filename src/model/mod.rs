@@ -14,6 +14,7 @@ mod input;
 pub mod limits;
 mod local;
 mod message;
+mod namespaced;
 mod options;
 mod payload;
 mod payloads;
@@ -34,19 +35,22 @@ mod version;
 
 pub use chain::{ContinueAsNew, ContinuedAsNew, IdConflictPolicy, IdPolicies, IdReusePolicy, Initiator, RunChain};
 pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, WATCH_ACTIVITY, WatchedRun};
-pub use child_workflow::{ChildEnd, ChildEvent, ChildWorkflowFailure, ParentClosePolicy, ParentRun, StartChild};
+pub use child_workflow::{
+    ChildEnd, ChildEvent, ChildKey, ChildWorkflowFailure, LeftChild, ParentClosePolicy, ParentRun, StartChild,
+};
 pub use command::{Command, ScheduleActivity, WaitStep};
 pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};
 pub use event::{ActivityRole, ActivityScheduled, RunStarted};
 pub use event::{Event, EventAttributes, TURN_EVENT_IDS};
 pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
 pub use ids::{
-    ActivityId, ActivityType, ChangeId, DefinitionDigest, EventId, IdError, LockName, QueryName, RequestId, RunId,
-    SignalName, StepName, TaskQueue, TimerId, UpdateId, UpdateName, WorkflowId, WorkflowType,
+    ActivityId, ActivityType, ChangeId, DefinitionDigest, EventId, IdError, QueryName, RequestId, RunId, SignalName,
+    StepName, TaskQueue, TimerId, UpdateId, UpdateName, WorkflowType,
 };
 pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
 pub use local::{LocalActivity, LocalActivityEnded};
 pub use message::{ExternalCancel, ExternalSignal, Query, UpdateCompleted, UpdateRequest, WorkflowSignaled};
+pub use namespaced::{DEFAULT_NAMESPACE, LockName, NamespaceName, WorkflowId};
 pub use options::ActivityOptions;
 #[cfg(feature = "bincode")]
 pub use payload::Bincode;

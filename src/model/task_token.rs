@@ -47,11 +47,11 @@ const CHECK: usize = 4;
 
 impl TaskToken {
     fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(FIXED + self.workflow_id.as_str().len() + CHECK);
+        let mut bytes = Vec::with_capacity(FIXED + self.workflow_id.qualified().len() + CHECK);
         bytes.extend(self.run_id.as_bytes());
         bytes.extend(self.attempt.scheduled.0.to_be_bytes());
         bytes.extend(self.attempt.attempt.to_be_bytes());
-        bytes.extend(self.workflow_id.as_str().as_bytes());
+        bytes.extend(self.workflow_id.qualified().as_bytes());
         let check = checksum(&bytes);
         bytes.extend(check);
         bytes
@@ -67,7 +67,7 @@ impl TaskToken {
             return None;
         }
         Some(Self {
-            workflow_id: WorkflowId::new(std::str::from_utf8(workflow_id).ok()?).ok()?,
+            workflow_id: WorkflowId::from_qualified(std::str::from_utf8(workflow_id).ok()?).ok()?,
             run_id: RunId::from_bytes(*run_id),
             attempt: AttemptToken {
                 scheduled: EventId(u64::from_be_bytes(*scheduled)),

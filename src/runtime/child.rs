@@ -117,7 +117,7 @@ pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, 
 /// Whose steps a run with this id undoes.
 fn undone_by(undo: &WorkflowId) -> WorkflowId {
     let id = undo.as_str();
-    WorkflowId::from_trusted(id.strip_suffix(UNDO).unwrap_or(id))
+    WorkflowId::from_trusted(id.strip_suffix(UNDO).unwrap_or(id)).beside(undo)
 }
 
 /// Why an attempt ends without the child having ended.
@@ -380,7 +380,7 @@ impl Attendant {
         let workflow_id = WorkflowId::new(format!("{id}{UNDO}"))
             .map_err(|error| Failure::non_retryable("ChildNotUndone", error.to_string()))?;
         Ok(Some(StartRun {
-            workflow_id,
+            workflow_id: workflow_id.beside(id),
             run_id: RunId::NIL,
             workflow_type: started.workflow_type.clone(),
             definition: started.definition,
@@ -402,7 +402,8 @@ impl Attendant {
     fn child_id(&self, child: &ChildSaga) -> Result<WorkflowId, Failure> {
         let made_up = || format!("{}/{}", self.order.parent.workflow_id, self.order.step);
         let id = child.id.clone().unwrap_or_else(made_up);
-        WorkflowId::new(&id).map_err(|error| {
+        let own = WorkflowId::new(&id).map(|own| own.beside(&self.order.parent.workflow_id));
+        own.map_err(|error| {
             let message = format!("the child cannot have the id {id:?}: {error}; give it one with `id`");
             Failure::not_applied("ChildInput", message)
         })

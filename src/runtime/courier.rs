@@ -35,14 +35,16 @@ pub(super) async fn bring(
                 request_id: Some(RequestId::from_trusted(key)),
                 identity: format!("workflow {sender}"),
             };
-            (signal.workflow_id, signal.run_id, input, "ExternalSignalRefused")
+            let workflow_id = signal.workflow_id.beside(sender);
+            (workflow_id, signal.run_id, input, "ExternalSignalRefused")
         }
         PendingExternal::Cancel(cancel) => {
             let input = Input::RequestCancel {
                 reason: cancel.reason,
                 identity: key.to_owned(),
             };
-            (cancel.workflow_id, cancel.run_id, input, "ExternalCancelRefused")
+            let workflow_id = cancel.workflow_id.beside(sender);
+            (workflow_id, cancel.run_id, input, "ExternalCancelRefused")
         }
     };
     loop {

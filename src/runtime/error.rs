@@ -29,6 +29,14 @@ pub enum RequestError {
     /// No worker of this engine serves the run's task queue.
     #[error("no worker of this engine serves the run's task queue {0:?}")]
     NoWorker(TaskQueue),
+    /// The namespace has as many open runs as it may have.
+    #[error("the namespace {namespace:?} has {most} open runs, and may not have more; try again when one has ended")]
+    TooManyOpenRuns {
+        /// The namespace.
+        namespace: String,
+        /// How many it may have.
+        most: usize,
+    },
     /// Too many requests are waiting.
     #[error("overloaded: too many requests are waiting; try again later")]
     Overloaded,

@@ -28,6 +28,7 @@ mod gateway;
 mod journal;
 mod locks;
 mod messages;
+mod namespaces;
 mod offline;
 #[cfg(unix)]
 pub(crate) mod process;
@@ -55,10 +56,10 @@ pub(crate) use entropy::Entropy;
 pub use error::RequestError;
 pub(crate) use gateway::Gateway;
 pub(crate) use messages::{Delivered, Watched};
+pub(crate) use namespaces::{NamespaceOptions, NamespacesOptions};
 pub(crate) use offline::OfflineDesk;
 #[cfg(unix)]
 pub use process::{WorkerProcess, worker_process};
-pub(crate) use queues::ServedQueues;
 pub use queues::TaskQueueStatus;
 pub(crate) use recovery::{fold, load_turns};
 pub(crate) use retention::{Retention, prune_offline};

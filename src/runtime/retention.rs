@@ -9,30 +9,50 @@
 //! A run is kept, however long ago it ended, while the run whose child it is, or a run above that one, is open: that one may
 //! still ask how it ended, and a saga that turns back undoes its children by their histories.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{RunId, Timestamp, limits};
+use crate::model::{NamespaceName, RunId, Timestamp, limits};
 use crate::store::{Epoch, Error, RunHead, Store};
 
 use super::shared::Shared;
 
-/// How long runs are kept after their end.
+/// How long runs are kept after their end; what is not said is kept for ever.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Retention {
-    /// `None`: for ever.
+    /// Those of the default namespace.
     pub(crate) period: Option<Duration>,
+    /// Those of the others.
+    pub(crate) named: BTreeMap<NamespaceName, Duration>,
 }
 
 impl Retention {
+    /// Only runs of this namespace are ever deleted, so long after their end.
+    pub(crate) fn of_namespace(namespace: &NamespaceName, period: Duration) -> Self {
+        match namespace.is_default() {
+            true => Self {
+                period: Some(period),
+                ..Self::default()
+            },
+            false => Self {
+                named: BTreeMap::from([(namespace.clone(), period)]),
+                ..Self::default()
+            },
+        }
+    }
+
     /// How long this run is kept after its end.
-    fn of(&self, _head: &RunHead) -> Option<Duration> {
-        self.period
+    fn of(&self, head: &RunHead) -> Option<Duration> {
+        match head.workflow_id.is_in_default_namespace() {
+            true => self.period,
+            false => self.named.get(head.workflow_id.namespace()).copied(),
+        }
     }
 
     /// The shortest time that any run is kept; `None` when nothing is ever to be deleted.
     pub(super) fn shortest(&self) -> Option<Duration> {
-        self.period
+        self.period.into_iter().chain(self.named.values().copied()).min()
     }
 
     /// Whether the run ended long enough ago.
@@ -202,7 +222,10 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3_600);
 
     fn hourly() -> Retention {
-        Retention { period: Some(HOUR) }
+        Retention {
+            period: Some(HOUR),
+            ..Retention::default()
+        }
     }
 
     /// The time at which the run of this number began: its id says so.
@@ -261,6 +284,32 @@ mod tests {
         let kept = Sweep::default().step(&store, epoch, &Retention::default(), at(5).after(HOUR * 9_999));
         assert_eq!(kept.unwrap(), over(0), "for ever");
         assert_eq!(left(&store), [2, 3, 5].map(run_id));
+    }
+
+    #[test]
+    fn each_namespace_keeps_its_runs_as_long_as_it_says() {
+        let name = |name: &str| NamespaceName::new(name).unwrap();
+        let of = |namespace: &str, number| {
+            let mut record = record(number, RunStatus::Completed, None);
+            let opens = record.opens.as_mut().unwrap();
+            opens.workflow_id = opens.workflow_id.in_namespace(&name(namespace));
+            record
+        };
+        let all = ["default", "short", "long", "unsaid", "gone"].into_iter().zip(1..);
+        let (store, epoch) = store_with(all.map(|(namespace, number)| of(namespace, number)).collect());
+        let retention = Retention {
+            period: None,
+            named: BTreeMap::from([(name("short"), HOUR), (name("long"), HOUR * 3)]),
+        };
+        let mut sweep = Sweep::default();
+        let mut left_after = |hours| {
+            sweep
+                .step(&store, epoch, &retention, at(10).after(HOUR * hours))
+                .unwrap();
+            left(&store)
+        };
+        assert_eq!(left_after(1), [1, 3, 4, 5].map(run_id));
+        assert_eq!(left_after(99), [1, 4, 5].map(run_id));
     }
 
     #[test]

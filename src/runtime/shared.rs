@@ -11,7 +11,7 @@ use actix::{Actor, Addr};
 use tokio::sync::{Notify, oneshot};
 
 use crate::definition::{Catalog, SagaDefinition};
-use crate::model::{DefinitionDigest, WorkflowId, limits};
+use crate::model::{DefinitionDigest, NamespaceName, WorkflowId, limits};
 use crate::sdk::{CancelFlag, Registry, SharedState};
 use crate::store::{Error, Store};
 
@@ -23,9 +23,10 @@ use super::error::RequestError;
 use super::gateway::Gateway;
 use super::journal::{CommitJob, JournalWriter, send_recover};
 use super::locks::LockDesk;
-use super::queues::{ServedQueues, TaskQueueStatus, TaskQueues};
+use super::namespaces::{Namespaces, NamespacesOptions};
+use super::queues::TaskQueueStatus;
 use super::recovery::definition_from;
-use super::retention::{self, Retention};
+use super::retention;
 use super::shard::{Backlog, ShardActor};
 use super::store_slot::{OpenStore, StoreSlot};
 use super::throttle::{ActivityTypeStatus, EngineLimits};
@@ -37,7 +38,7 @@ pub(crate) struct RuntimeOptions {
     pub(crate) sagas: Catalog,
     pub(crate) state: SharedState,
     pub(crate) limits: EngineLimits,
-    pub(crate) queues: ServedQueues,
+    pub(crate) namespaces: NamespacesOptions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shards: usize,
     /// How long a run may be idle before its memory is returned.
@@ -47,7 +48,6 @@ pub(crate) struct RuntimeOptions {
     /// Replay every run of workflow code at each of its turns, and compare.
     pub(crate) replay_every_turn: bool,
     pub(crate) codecs: Codecs,
-    pub(crate) retention: Retention,
 }
 
 /// What every actor needs.
@@ -58,7 +58,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) turns: Arc<CommitQueue<CommitJob>>,
     pub(super) attempts: Arc<AttemptPool>,
-    pub(super) queues: TaskQueues,
+    pub(super) namespaces: Arc<Namespaces>,
     /// By shard.
     pub(super) backlogs: Vec<Backlog>,
     pub(super) passivate_after: Duration,
@@ -182,8 +182,11 @@ impl Runtime {
         let (epoch, wakes) = store.reopen()?;
         let (handle, own_tokio) = tokio_for_attempts()?;
         let tokio = handle.clone();
+        let retention = options.namespaces.retention();
+        let namespaces = Arc::new(Namespaces::new(&options.namespaces));
+        namespaces.count(&*store.get()?)?;
         let turns = Arc::new(CommitQueue::new(limits::COMMIT_GATHER));
-        let writer = JournalWriter::new(Arc::clone(&store), Arc::clone(&turns));
+        let writer = JournalWriter::new(Arc::clone(&store), Arc::clone(&turns), Arc::clone(&namespaces));
         let shared = Arc::new(Shared {
             store,
             registry: options.registry,
@@ -195,7 +198,7 @@ impl Runtime {
                 options.state,
                 &options.limits,
             )),
-            queues: TaskQueues::new(&options.queues),
+            namespaces,
             clock: options.clock,
             turns,
             passivate_after: options.passivate_after,
@@ -222,7 +225,6 @@ impl Runtime {
         let _ = shared.gateway.set(Arc::downgrade(&gateway));
         shared.attempts.throttle().connect(Arc::downgrade(&gateway));
         send_recover(&addrs, epoch, wakes);
-        let retention = options.retention;
         let deletes = retention.shortest().is_some();
         let retention = deletes.then(|| tokio.spawn(retention::keep(Arc::clone(&shared), retention)));
         Ok(Self {
@@ -252,9 +254,14 @@ impl Runtime {
         self.shared.attempts.throttle().status()
     }
 
-    /// The task queues that are served.
-    pub(crate) fn task_queues(&self) -> Vec<TaskQueueStatus> {
-        self.shared.queues.status()
+    /// The task queues that are served in a namespace (`None`: the default one).
+    pub(crate) fn task_queues(&self, namespace: Option<&NamespaceName>) -> Vec<TaskQueueStatus> {
+        self.shared.namespaces.task_queues(namespace)
+    }
+
+    /// The namespaces that there are beside the default one.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &NamespaceName> {
+        self.shared.namespaces.names()
     }
 
     /// The store, for reading.
@@ -370,7 +377,7 @@ fn logical_shard(workflow_id: &WorkflowId) -> u16 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
     let hash = workflow_id
-        .as_str()
+        .qualified()
         .bytes()
         .fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
     u16::try_from((hash ^ (hash >> 32)) % u64::from(limits::LOGICAL_SHARDS)).unwrap_or(0)

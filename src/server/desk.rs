@@ -1,7 +1,6 @@
 //! The desk for stuck sagas as a person sees it at night: what is stuck, since when, why, what happens by itself, and the
 //! command line of every choice that is open. Must not live here: which choices are open (`machine`), printing.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anstyle::Style;
@@ -9,8 +8,9 @@ use anstyle::Style;
 use crate::engine::{RunDescription, Stuck};
 use crate::model::{ChoiceKind, Payload, StuckReason, Timestamp};
 
-use super::advice::{shell_path, shell_word};
+use super::advice::{options, shell_word};
 use super::console::{BAD, FAINT, STRONG, WARN};
+use super::input::DataArgs;
 use super::text::{self, duration};
 
 /// A line in pieces, each with its look.
@@ -29,7 +29,7 @@ pub(super) fn painted(line: &Line, paint: impl Fn(Style, &str) -> String) -> Str
 pub(super) struct Desk<'a> {
     pub(super) run: &'a RunDescription,
     /// Where the run is kept; without it there is no command that could be typed.
-    pub(super) data: Option<&'a Path>,
+    pub(super) data: Option<&'a DataArgs>,
     pub(super) now: Timestamp,
     /// Whether the inputs are shown: to be copied, edited, and given back with retry-with.
     pub(super) with_inputs: bool,
@@ -129,7 +129,7 @@ fn shown(input: &Payload) -> String {
     }
 }
 
-fn choices(stuck: &Stuck, run: &RunDescription, data: &Path, lines: &mut Vec<Line>) {
+fn choices(stuck: &Stuck, run: &RunDescription, data: &DataArgs, lines: &mut Vec<Line>) {
     lines.push(field("decide", None, "one of:".to_owned()));
     for choice in &stuck.choices {
         let meaning = meaning(*choice, stuck.reason);
@@ -172,7 +172,7 @@ fn meaning(choice: ChoiceKind, reason: StuckReason) -> &'static str {
     }
 }
 
-fn command(choice: ChoiceKind, stuck: &Stuck, id: &str, data: &Path) -> String {
+fn command(choice: ChoiceKind, stuck: &Stuck, id: &str, data: &DataArgs) -> String {
     let mut words = vec!["amends decide".to_owned(), shell_word(id)];
     if let Some(step) = &stuck.step {
         words.push(format!("--step {}", shell_word(step.as_str())));
@@ -188,7 +188,7 @@ fn command(choice: ChoiceKind, stuck: &Stuck, id: &str, data: &Path) -> String {
         _ => {}
     }
     words.push("--by NAME --reason TEXT".to_owned());
-    words.push(format!("--data {}", shell_path(data)));
+    words.push(options(data));
     words.join(" ")
 }
 
@@ -210,7 +210,11 @@ mod tests {
 
     #[test]
     fn every_choice_is_a_command_that_a_shell_takes() {
-        let line = |choice, reason| command(choice, &stuck(reason), "order 1", Path::new("data"));
+        let data = DataArgs {
+            data: "data".into(),
+            namespace: crate::model::NamespaceName::default(),
+        };
+        let line = |choice, reason| command(choice, &stuck(reason), "order 1", &data);
         assert_eq!(
             line(ChoiceKind::Retry, StuckReason::CompensationFailed),
             r"amends decide 'order 1' --step 'it'\''s one' retry --by NAME --reason TEXT --data data"

@@ -87,6 +87,7 @@ pub(super) fn failure(failure: &Failure) -> Value {
 /// A run at a glance.
 pub(super) fn head(head: &RunHead) -> Value {
     json!({
+        "namespace": head.workflow_id.namespace(),
         "workflow_id": head.workflow_id.as_str(),
         "run_id": head.run_id.to_string(),
         "workflow_type": head.workflow_type.as_str(),

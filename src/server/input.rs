@@ -6,20 +6,30 @@ use std::path::PathBuf;
 
 use serde::de::IgnoredAny;
 
-use crate::engine::{DrawingFormat, Error};
-use crate::model::{Payload, limits};
+use crate::engine::{DrawingFormat, Error, Offline};
+use crate::model::{DEFAULT_NAMESPACE, NamespaceName, Payload, limits};
 
 use super::exit::Refusal;
 
 /// Where runs are kept when nobody says where.
 pub(crate) const DATA_DIRECTORY: &str = "amends-data";
 
-/// The option that says where runs are kept.
+/// The options that say where runs are kept, and which of them are meant.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct DataArgs {
     /// The directory that keeps the runs
     #[arg(long, value_name = "DIR", default_value = DATA_DIRECTORY)]
     pub(crate) data: PathBuf,
+    /// The namespace of the runs that are meant
+    #[arg(long, value_name = "NAME", env = "AMENDS_NAMESPACE", default_value = DEFAULT_NAMESPACE)]
+    pub(crate) namespace: NamespaceName,
+}
+
+impl DataArgs {
+    /// The directory, open for looking and leaving messages, in the namespace.
+    pub(crate) fn open(&self) -> Result<Offline, Error> {
+        Ok(Offline::open(&self.data)?.in_namespace(self.namespace.clone()))
+    }
 }
 
 /// The option that draws instead.

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::config::EngineConfig;
-use crate::engine::{Amends, AmendsBuilder, Error, saga_files};
+use crate::engine::{Amends, AmendsBuilder, Error, Namespace, saga_files};
+use crate::model::{DEFAULT_NAMESPACE, NamespaceName};
 
 use super::exit::Refusal;
-use super::input::{DATA_DIRECTORY, SettingArgs};
+use super::input::{DATA_DIRECTORY, DataArgs, SettingArgs};
 
 /// The options of commands that start an engine.
 #[derive(clap::Args, Clone, Debug)]
@@ -19,6 +20,9 @@ pub(crate) struct PlaceArgs {
     /// The directory that keeps the runs [default: the configuration's, or amends-data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The namespace of the runs that are meant
+    #[arg(long, value_name = "NAME", env = "AMENDS_NAMESPACE", default_value = DEFAULT_NAMESPACE)]
+    namespace: NamespaceName,
     /// Definitions that the engine knows: a file, or a directory of them. May be given several times
     #[arg(long, value_name = "PATH")]
     sagas: Vec<PathBuf>,
@@ -27,10 +31,10 @@ pub(crate) struct PlaceArgs {
 }
 
 /// What was said on the command line and in the configuration file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Place {
     config: EngineConfig,
-    pub(crate) data: PathBuf,
+    pub(crate) data: DataArgs,
     /// Files only, each once.
     sagas: Vec<PathBuf>,
     /// Values for the definitions' `[config]` tables.
@@ -50,7 +54,10 @@ impl PlaceArgs {
         let more = std::mem::take(&mut config.sagas);
         Ok(Place {
             sagas: once(self.sagas.iter().chain(&more), own)?,
-            data: data.unwrap_or_else(|| PathBuf::from(DATA_DIRECTORY)),
+            data: DataArgs {
+                data: data.unwrap_or_else(|| PathBuf::from(DATA_DIRECTORY)),
+                namespace: self.namespace.clone(),
+            },
             config,
             settings,
         })
@@ -70,6 +77,9 @@ impl Place {
             .config(self.config.clone());
         if everything {
             builder = builder.every_task_queue();
+        }
+        if !self.data.namespace.is_default() {
+            builder = builder.namespace(Namespace::new(self.data.namespace.as_str()).every_task_queue());
         }
         for file in &self.sagas {
             builder = builder.sagas(file);

@@ -1,8 +1,11 @@
-//! What runs can be found by, beside their heads' own fields. Must not live here: how it is stored or found.
+//! What runs can be found by, beside their heads' own fields; and all that are open. Must not live here: how it is stored
+//! or found.
 
 use std::sync::Arc;
 
-use crate::model::{EventAttributes, ParentRun, RunStarted, SearchAttributes, Turn};
+use super::ListQuery;
+use crate::model::{EventAttributes, ParentRun, RunStarted, RunStatus, SearchAttributes, Turn};
+use crate::visibility::{Known, Query};
 
 /// What a run can be found by, beside the fields of its head.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -36,5 +39,19 @@ impl FoundBy {
                 search_attributes: attributes.clone(),
             })
         })
+    }
+}
+
+impl ListQuery {
+    /// All open runs of all namespaces.
+    pub(crate) fn open_runs() -> Self {
+        let open = RunStatus::ALL.into_iter().filter(|status| !status.is_closed());
+        // Says the same in a way that an index knows.
+        let query = Query::parse("CloseTime IS NULL", &Known::default());
+        Self {
+            statuses: open.collect(),
+            filter: query.ok().map(|query| query.filter),
+            ..Self::default()
+        }
     }
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::model::{DefinitionDigest, RunId, RunStatus, Timestamp, WorkflowId, WorkflowType};
+use crate::model::{DefinitionDigest, NamespaceName, RunId, RunStatus, Timestamp, WorkflowId, WorkflowType};
 use crate::visibility::Filter;
 
 /// A durable, ordered store of turns.
@@ -258,6 +258,8 @@ pub struct RunWake {
 /// Which runs to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListQuery {
+    /// Only those of this namespace; `None`: of all.
+    pub namespace: Option<NamespaceName>,
     /// Only these statuses; empty: all.
     pub statuses: Vec<RunStatus>,
     /// Only this workflow type.
@@ -273,6 +275,7 @@ pub struct ListQuery {
 impl Default for ListQuery {
     fn default() -> Self {
         Self {
+            namespace: None,
             statuses: Vec::new(),
             workflow_type: None,
             filter: None,
@@ -286,7 +289,9 @@ impl ListQuery {
     /// Whether the run is one of those asked for, apart from `limit`.
     #[must_use]
     pub fn matches(&self, head: &RunHead) -> bool {
-        (self.statuses.is_empty() || self.statuses.contains(&head.status))
+        let is_meant = |namespace: &NamespaceName| head.workflow_id.namespace() == namespace.as_str();
+        self.namespace.as_ref().is_none_or(is_meant)
+            && (self.statuses.is_empty() || self.statuses.contains(&head.status))
             && self
                 .workflow_type
                 .as_ref()

@@ -13,6 +13,7 @@
 //! ```
 
 mod found_by;
+mod namespaces;
 mod queries;
 mod runs;
 mod turns;
@@ -53,6 +54,7 @@ pub fn check(open: OpenStore<'_>) {
     found_by::what_runs_are_found_by_stays_with_them(open);
     queries::runs_are_found_by_what_they_have(open);
     queries::an_attribute_that_changes_is_found_by_its_new_value_only(open);
+    namespaces::ids_of_two_namespaces_are_two_ids(open);
     runs::deleted_runs_are_gone(open);
     runs::earlier_owners_are_fenced(open);
     turns::many_commits_survive_reopening(open);

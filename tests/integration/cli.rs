@@ -9,6 +9,7 @@ mod finding;
 mod graphs;
 mod histories;
 mod mistakes;
+mod namespaces;
 mod pruning;
 mod queries;
 mod runs;

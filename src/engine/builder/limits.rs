@@ -63,7 +63,7 @@ impl AmendsBuilder {
     /// ```
     pub fn task_queue(mut self, task_queue: impl AsRef<str>, options: TaskQueueOptions) -> Self {
         match TaskQueue::new(task_queue) {
-            Ok(task_queue) => drop(self.queues.named.insert(task_queue, options)),
+            Ok(task_queue) => drop(self.namespaces.default.queues.named.insert(task_queue, options)),
             Err(error) => self.registry_errors.push(error.into()),
         }
         self
@@ -72,14 +72,14 @@ impl AmendsBuilder {
     /// Serves only the task queues that are named with [`task_queue`](Self::task_queue), not the default one: what names no
     /// queue is left to another engine.
     pub fn without_default_task_queue(mut self) -> Self {
-        self.queues.no_default = true;
+        self.namespaces.default.queues.no_default = true;
         self
     }
 
     /// Serves every task queue there is, those that are not named with [`task_queue`](Self::task_queue) without limits of
     /// their own.
     pub fn every_task_queue(mut self) -> Self {
-        self.queues.every_other = true;
+        self.namespaces.default.queues.every_other = true;
         self
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::model::{Failure, Payload, WatchedRun};
+use crate::model::{Failure, Payload, WatchedRun, WorkflowId};
 use crate::sdk::{Activity, ActivityContext, ActivityDefinition, RegistryError, WorkflowDefinition};
 
 use super::super::{Amends, Error, Inner};
@@ -43,14 +43,17 @@ impl Link {
     }
 
     /// Schedules go on as soon as the store is open, which is a little before the engine is there.
-    async fn engine(&self) -> Result<Amends, Failure> {
+    /// Given as a run of this workflow id means it: in its namespace.
+    async fn engine(&self, run: &WorkflowId) -> Result<Amends, Failure> {
         let mut link = self.0.subscribe();
         let inner = match link.wait_for(Option::is_some).await {
             Ok(inner) => inner.as_ref().and_then(Weak::upgrade),
             Err(_) => None,
         };
         let inner = inner.ok_or_else(|| Failure::new("EngineGone", "the engine is stopping"))?;
-        Ok(Amends { inner })
+        let engine = Amends { inner, namespace: None };
+        let in_namespace = engine.beside(run);
+        in_namespace.map_err(|error| Failure::new("UnknownNamespace", error.to_string()))
     }
 }
 
@@ -61,7 +64,7 @@ struct Start(Link);
 impl Activity for Start {
     async fn execute(&self, cx: ActivityContext, input: Payload) -> Result<Payload, Failure> {
         let Order { action, workflow_id } = input.to()?;
-        let engine = self.0.engine().await?;
+        let engine = self.0.engine(&cx.info().workflow_id).await?;
         let starter = engine.workflow_by_name(&action.workflow_type);
         let starter = starter.request_id(cx.info().idempotency_key.as_str()).id(&workflow_id);
         let started = match action.apply(starter) {
@@ -77,9 +80,13 @@ impl Activity for Start {
             Err(error @ Error::UnknownWorkflow { .. }) if engine.inner.leaves_unknown => {
                 Err(Failure::new("NotStarted", error.to_string()))
             }
-            Err(error @ (Error::Overloaded | Error::ShuttingDown | Error::Interrupted | Error::Store(_))) => {
-                Err(Failure::new("NotStarted", error.to_string()))
-            }
+            Err(
+                error @ (Error::Overloaded
+                | Error::TooManyOpenRuns { .. }
+                | Error::ShuttingDown
+                | Error::Interrupted
+                | Error::Store(_)),
+            ) => Err(Failure::new("NotStarted", error.to_string())),
             Err(error) => Err(Failure::non_retryable("NotStarted", error.to_string())),
         }
     }
@@ -89,9 +96,16 @@ struct Terminate(Link);
 
 #[async_trait]
 impl Activity for Terminate {
-    async fn execute(&self, _: ActivityContext, input: Payload) -> Result<Payload, Failure> {
+    async fn execute(&self, cx: ActivityContext, input: Payload) -> Result<Payload, Failure> {
         let id: String = input.to()?;
-        match self.0.engine().await?.client().terminate(&id, NEXT_IS_DUE).await {
+        match self
+            .0
+            .engine(&cx.info().workflow_id)
+            .await?
+            .client()
+            .terminate(&id, NEXT_IS_DUE)
+            .await
+        {
             Ok(()) | Err(Error::NotFound(_) | Error::Rejected(_)) => Ok(Payload::null()),
             Err(error) => Err(Failure::new("NotTerminated", error.to_string())),
         }

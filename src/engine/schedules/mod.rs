@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{IdReusePolicy, PayloadError, RunStatus, Timestamp, ToPayload, WorkflowId, WorkflowType};
+use crate::model::{IdReusePolicy, PayloadError, RunId, RunStatus, Timestamp, ToPayload, WorkflowId, WorkflowType};
 use crate::schedule::{OverlapPolicy, RecentAction, Schedule, ScheduleState};
 use crate::sdk::Workflow;
 use crate::store::{ListQuery, Store};
 
-use super::{Amends, Error, UpdateError};
+use super::{Amends, Error, RunPage, UpdateError};
 
 pub use self::action::ScheduleAction;
 pub(super) use self::errands::{Link, definitions};
@@ -98,10 +98,7 @@ impl Schedules {
         action.check()?;
         let state = ScheduleState::new(&action.workflow_id, schedule, self.now())?;
         let memory = keeper::Memory::new(state, action);
-        let keeper = self
-            .engine
-            .workflow_by_name(SCHEDULE_WORKFLOW)
-            .id(workflow_id(id)?.as_str());
+        let keeper = self.engine.workflow_by_name(SCHEDULE_WORKFLOW).id(workflow_id(id));
         let keeper = keeper.id_reuse_policy(IdReusePolicy::AllowDuplicate);
         keeper
             .start(&serde_json::to_value(memory).map_err(PayloadError::Encode)?)
@@ -123,7 +120,16 @@ impl Schedules {
     /// # Errors
     /// When the store cannot be read.
     pub async fn list(&self) -> Result<Vec<String>, Error> {
-        list(&*self.engine.runtime().store()?)
+        let (mut query, mut ids) = (open_schedules(), Vec::new());
+        loop {
+            let page = self.engine.client().list(&query).await?;
+            match ids_of(&page, &mut ids) {
+                Some(last) => query.before = Some(last),
+                None => break,
+            }
+        }
+        ids.sort_unstable();
+        Ok(ids)
     }
 
     /// Gives a schedule other times and policies, and another action if one is given: all of them, so begin with those that
@@ -197,6 +203,7 @@ impl Schedules {
     }
 
     fn existing(&self, id: &str) -> Result<WorkflowId, Error> {
+        let id = self.engine.workflow_id(&workflow_id(id))?;
         existing(&*self.engine.runtime().store()?, id)
     }
 
@@ -211,8 +218,8 @@ impl std::fmt::Debug for Schedules {
     }
 }
 
-fn workflow_id(id: &str) -> Result<WorkflowId, Error> {
-    Ok(WorkflowId::new(format!("{PREFIX}{id}"))?)
+fn workflow_id(id: &str) -> String {
+    format!("{PREFIX}{id}")
 }
 
 /// The code that keeps schedules, for those who ask it without an engine.
@@ -220,9 +227,8 @@ pub(super) fn code() -> (&'static str, Arc<dyn Workflow>) {
     (SCHEDULE_WORKFLOW, Arc::new(keeper::Keeper))
 }
 
-/// The workflow id of a schedule that was not deleted.
-fn existing(store: &dyn Store, id: &str) -> Result<WorkflowId, Error> {
-    let id = workflow_id(id)?;
+/// The workflow id of a schedule, if it was not deleted.
+fn existing(store: &dyn Store, id: WorkflowId) -> Result<WorkflowId, Error> {
     let head = store.find(&id)?;
     // One that has continued is there, as the next run.
     let is_there = |status: RunStatus| !status.is_closed() || status == RunStatus::ContinuedAsNew;
@@ -232,9 +238,9 @@ fn existing(store: &dyn Store, id: &str) -> Result<WorkflowId, Error> {
     }
 }
 
-/// The ids of all schedules that were not deleted.
-fn list(store: &dyn Store) -> Result<Vec<String>, Error> {
-    let mut query = ListQuery {
+/// What finds the schedules that were not deleted, a page at a time.
+fn open_schedules() -> ListQuery {
+    ListQuery {
         workflow_type: Some(WorkflowType::from_trusted(SCHEDULE_WORKFLOW)),
         statuses: RunStatus::ALL
             .into_iter()
@@ -242,19 +248,14 @@ fn list(store: &dyn Store) -> Result<Vec<String>, Error> {
             .collect(),
         limit: PAGE,
         ..ListQuery::default()
-    };
-    let mut ids = Vec::new();
-    loop {
-        let page = store.list(&query)?;
-        ids.extend(page.iter().filter_map(|head| {
-            let id = head.workflow_id.as_str();
-            id.strip_prefix(PREFIX).map(str::to_owned)
-        }));
-        match page.last() {
-            Some(last) => query.before = Some(last.run_id),
-            None => break,
-        }
     }
-    ids.sort_unstable();
-    Ok(ids)
+}
+
+/// The ids of the schedules on a page; and where the next one begins, if there is more.
+fn ids_of(page: &RunPage, into: &mut Vec<String>) -> Option<RunId> {
+    into.extend(page.iter().filter_map(|head| {
+        let id = head.workflow_id.as_str();
+        id.strip_prefix(PREFIX).map(str::to_owned)
+    }));
+    page.last().map(|last| last.run_id)
 }

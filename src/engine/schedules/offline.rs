@@ -11,7 +11,9 @@ use crate::schedule::{OverlapPolicy, Schedule, ScheduleState};
 
 use super::super::{Error, Offline, UpdateError};
 use super::errands::START_ACTIVITY;
-use super::{SCHEDULE_WORKFLOW, ScheduleAction, ScheduleDescription, existing, keeper, list, workflow_id};
+use super::{
+    SCHEDULE_WORKFLOW, ScheduleAction, ScheduleDescription, existing, ids_of, keeper, open_schedules, workflow_id,
+};
 
 /// The schedules of a data directory that no engine has open; [`Schedules`](super::Schedules) where one does.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ impl OfflineSchedules<'_> {
         let state = ScheduleState::new(&action.workflow_id, schedule, SystemClock.now())?;
         let memory = keeper::Memory::new(state, action);
         let start = StartRun {
-            workflow_id: workflow_id(id)?,
+            workflow_id: self.workflow_id(id)?,
             run_id: RunId::NIL,
             workflow_type: WorkflowType::from_trusted(SCHEDULE_WORKFLOW),
             definition: None,
@@ -66,8 +68,8 @@ impl OfflineSchedules<'_> {
     /// # Errors
     /// [`Error::NotFound`] when there is none.
     pub fn describe(&self, id: &str) -> Result<ScheduleDescription, Error> {
-        let id = self.existing(id)?;
-        let run_id = self.offline.find(id.as_str())?.run_id;
+        self.existing(id)?;
+        let run_id = self.offline.find(&workflow_id(id))?.run_id;
         let query = Query {
             name: QueryName::new("describe")?,
             input: Payload::json(&SystemClock.now().as_micros())?,
@@ -90,7 +92,16 @@ impl OfflineSchedules<'_> {
     /// # Errors
     /// When the store cannot be read.
     pub fn list(&self) -> Result<Vec<String>, Error> {
-        list(self.offline.store())
+        let (mut query, mut ids) = (open_schedules(), Vec::new());
+        loop {
+            let page = self.offline.list(&query)?;
+            match ids_of(&page, &mut ids) {
+                Some(last) => query.before = Some(last),
+                None => break,
+            }
+        }
+        ids.sort_unstable();
+        Ok(ids)
     }
 
     /// Gives a schedule other times and policies, and another action if one is given.
@@ -168,6 +179,10 @@ impl OfflineSchedules<'_> {
     }
 
     fn existing(&self, id: &str) -> Result<WorkflowId, Error> {
-        existing(self.offline.store(), id)
+        existing(self.offline.store(), self.workflow_id(id)?)
+    }
+
+    fn workflow_id(&self, id: &str) -> Result<WorkflowId, Error> {
+        Ok(WorkflowId::new(workflow_id(id))?.in_namespace(self.offline.namespace()))
     }
 }

@@ -14,7 +14,7 @@ impl Attendant {
             Err(error) => return Ok(Err(bad_input(&error))),
         };
         let id = match WorkflowId::new(&watched.workflow_id) {
-            Ok(id) => id,
+            Ok(id) => id.beside(&self.order.info.workflow_id),
             Err(error) => return Ok(Err(bad_input(&error))),
         };
         let run_id = match watched.run_id.parse() {

@@ -171,7 +171,7 @@ impl PayloadCodec for Encryption {
 
 /// What is not hidden, and cannot be changed. Each part says how long it is, so that none can be taken for another.
 fn authenticated(key_id: &str, cx: &CodecContext<'_>) -> Vec<u8> {
-    let parts = [PURPOSE, key_id.as_bytes(), cx.workflow_id.as_str().as_bytes()];
+    let parts = [PURPOSE, key_id.as_bytes(), cx.workflow_id.qualified().as_bytes()];
     let mut text = Vec::new();
     for part in parts {
         text.extend_from_slice(&(part.len() as u64).to_le_bytes());

@@ -70,7 +70,7 @@ impl Order {
             Order::Attempt(job) => {
                 let info = &job.info;
                 let head = Head {
-                    workflow_id: info.workflow_id.to_string(),
+                    workflow_id: info.workflow_id.qualified().to_owned(),
                     run_id: *info.run_id.as_bytes(),
                     workflow_type: info.workflow_type.to_string(),
                     activity_id: info.activity_id.to_string(),

@@ -38,12 +38,12 @@ impl RunActor {
         for lock in self.state.locks() {
             match lock.state {
                 LockState::Waiting => waiting.push(Request {
-                    lock: lock.lock.clone(),
+                    lock: lock.lock.beside(&self.at.workflow_id),
                     requested: lock.requested,
                     at: lock.requested_at,
                     no_wait: lock.no_wait,
                 }),
-                LockState::Held => held.push(lock.lock.clone()),
+                LockState::Held => held.push(lock.lock.beside(&self.at.workflow_id)),
                 LockState::Refused(_) => {}
             }
         }
@@ -56,7 +56,7 @@ impl RunActor {
         let synced = shared.locks.sync(self.at.epoch, &claimant, &waiting, &held);
         shared.wake_runs(synced.wake);
         for (lock, verdict) in synced.verdicts {
-            self.inbox.insert(0, Letter::internal(input(lock, verdict)));
+            self.inbox.insert(0, Letter::internal(input(&lock, verdict)));
         }
     }
 
@@ -69,7 +69,9 @@ impl RunActor {
     }
 }
 
-fn input(lock: LockName, verdict: Verdict) -> Input {
+fn input(lock: &LockName, verdict: Verdict) -> Input {
+    // The run knows it without its namespace.
+    let lock = LockName::from_trusted(lock.as_str());
     match verdict {
         Verdict::Granted => Input::LockGranted { lock },
         Verdict::Refused(failure) => Input::LockRefused { lock, failure },

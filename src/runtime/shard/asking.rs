@@ -59,7 +59,11 @@ impl ShardActor {
         if let Some(refusal) = self.refusal() {
             return then.answer(Err(refusal));
         }
-        let served = self.shared.queues.worker(start.task_queue.as_ref()).is_some();
+        let served = self
+            .shared
+            .namespaces
+            .worker(&workflow_id, start.task_queue.as_ref())
+            .is_some();
         let opening = match self.look_up(&workflow_id, None) {
             Ok(LookedUp::Open) => {
                 self.add_watcher(&workflow_id, watch);

@@ -28,7 +28,10 @@ impl ShardActor {
             run_id,
             parent: None,
         };
-        let may_hold = || locks_in_ruins(&self.shared, run_id);
+        let may_hold = || {
+            let locks = locks_in_ruins(&self.shared, run_id).into_iter();
+            locks.map(|lock| lock.beside(workflow_id)).collect()
+        };
         let wake = self.shared.locks.give_up_on(self.epoch, &claimant, may_hold);
         self.shared.wake_runs(wake);
     }

@@ -40,7 +40,9 @@ impl ShardActor {
                 start.run_id = last.run_id.following(self.shared.clock.now());
             }
         }
-        Ok(Opening::New(Box::new(begin(&self.shared, start)?)))
+        let new = begin(&self.shared, start)?;
+        self.shared.namespaces.begin(start)?;
+        Ok(Opening::New(Box::new(new)))
     }
 
     /// Whether the run was begun by the same request.

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::engine::{Error, Offline, OfflineActivity};
+use crate::engine::{Error, OfflineActivity};
 use crate::model::{Failure, Payload, RunId};
 use crate::server::advice;
 use crate::server::console::{Console, OutputArgs};
@@ -87,7 +87,7 @@ pub(crate) fn complete(args: &CompleteArgs, console: &Console) -> Result<Exit, R
         None => Payload::null(),
     };
     let result: Box<RawValue> = result.to().map_err(Error::from)?;
-    let run = Offline::open(&args.target.data.data)?.complete_activity(&activity, &result)?;
+    let run = args.target.data.open()?.complete_activity(&activity, &result)?;
     told(&args.target, &activity, "result", run, console);
     Ok(Exit::Done)
 }
@@ -98,7 +98,7 @@ pub(crate) fn fail(args: &FailArgs, console: &Console) -> Result<Exit, Refusal> 
         true => Failure::non_retryable(&args.type_name, &args.message),
         false => Failure::new(&args.type_name, &args.message),
     };
-    let run = Offline::open(&args.target.data.data)?.fail_activity(&activity, failure)?;
+    let run = args.target.data.open()?.fail_activity(&activity, failure)?;
     told(&args.target, &activity, "failure", run, console);
     Ok(Exit::Done)
 }
@@ -111,5 +111,5 @@ fn told(target: &Target, activity: &OfflineActivity, what: &str, run: RunId, con
     console.line(format!(
         "{what} for an activity of {workflow_id} is recorded (run {run})"
     ));
-    console.note(advice::next_engine(workflow_id, &target.data.data));
+    console.note(advice::next_engine(workflow_id, &target.data));
 }

@@ -4,7 +4,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::engine::{Decision, Error, Offline, Rejection, StoreError};
+use crate::engine::{Decision, Error, Rejection, StoreError};
 use crate::model::{Choice, ChoiceKind, Payload};
 use crate::server::advice;
 use crate::server::console::{Console, OutputArgs};
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &DecideArgs, console: &Console) -> Result<Exit, Refusal>
     if let Some(request_id) = &args.request_id {
         decision = decision.request_id(request_id);
     }
-    let offline = Offline::open(&args.data.data).map_err(|error| advised(error, args))?;
+    let offline = args.data.open().map_err(|error| advised(error, args))?;
     let run = offline
         .decide(&args.id, decision)
         .map_err(|error| advised(error, args))?;
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &DecideArgs, console: &Console) -> Result<Exit, Refusal>
         console.note(format!("still to be decided: {what}"));
     }
     if stands.outcome.is_none() && stands.stuck.is_empty() {
-        console.note(advice::next_engine(&args.id, &args.data.data));
+        console.note(advice::next_engine(&args.id, &args.data));
     }
     Ok(Exit::Done)
 }
@@ -136,7 +136,7 @@ fn advised(error: Error, args: &DecideArgs) -> Refusal {
         Error::Rejected(Rejection::WhichStep { .. }) => Some("name one with --step".to_owned()),
         Error::Rejected(
             Rejection::NotStuck | Rejection::StepNotStuck { .. } | Rejection::ChoiceNotOpen { .. } | Rejection::Closed,
-        ) => Some(format!("see: {}", advice::show(&args.id, &args.data.data))),
+        ) => Some(format!("see: {}", advice::show(&args.id, &args.data))),
         _ => None,
     };
     let refusal = Refusal::from(error);

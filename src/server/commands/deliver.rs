@@ -85,20 +85,20 @@ pub(crate) fn signal(args: SignalArgs, console: &Console) -> Result<Exit, Refusa
         request_id: args.request_id,
         ..SignalOptions::default()
     };
-    let offline = Offline::open(&args.target.data.data)?;
+    let offline = args.target.data.open()?;
     let run = offline.signal(&args.target.id, &args.name, &data, options)?;
     told(&args.target, "signal", run, console);
     Ok(Exit::Done)
 }
 
 pub(crate) fn cancel(args: &CancelArgs, console: &Console) -> Result<Exit, Refusal> {
-    let run = Offline::open(&args.target.data.data)?.cancel(&args.target.id, &args.reason)?;
+    let run = args.target.data.open()?.cancel(&args.target.id, &args.reason)?;
     told(&args.target, "cancel request", run, console);
     Ok(Exit::Done)
 }
 
 pub(crate) fn terminate(args: &TerminateArgs, console: &Console) -> Result<Exit, Refusal> {
-    let offline = Offline::open(&args.target.data.data)?;
+    let offline = args.target.data.open()?;
     if args.amend {
         let asked = offline.cancel(&args.target.id, &args.reason);
         let run = asked.map_err(|error| only_forward(error, &args.target, &offline))?;
@@ -119,7 +119,7 @@ fn told(target: &Target, what: &str, run: RunId, console: &Console) {
         "type": "recorded", "what": what, "workflow_id": target.id, "run_id": run.to_string(),
     }));
     console.line(format!("{what} for {} is recorded (run {run})", target.id));
-    console.note(advice::next_engine(&target.id, &target.data.data));
+    console.note(advice::next_engine(&target.id, &target.data));
 }
 
 /// Why a run is not undone, and what is possible instead.
@@ -129,7 +129,7 @@ fn only_forward(error: Error, target: &Target, offline: &Offline) -> Refusal {
     }
     let stuck = offline.describe(&target.id).map(|run| run.stuck).unwrap_or_default();
     let back = stuck.iter().any(|stuck| stuck.choices.contains(&ChoiceKind::GoBack));
-    let show = advice::show(&target.id, &target.data.data);
+    let show = advice::show(&target.id, &target.data);
     let hint = match (stuck.is_empty(), back) {
         (false, true) => format!("it is stuck, and `amends decide` with go-back can undo it; see: {show}"),
         (false, false) => format!("it is stuck; what can be decided about it says: {show}"),

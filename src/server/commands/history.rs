@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::engine::Offline;
-use crate::history::{from_temporal_json, to_temporal_json};
-use crate::model::Event;
+use crate::history::{from_temporal_json, to_temporal_json_followed_by};
+use crate::model::{Event, RunId};
 use crate::server::console::{Console, FAINT, OutputArgs};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
@@ -43,7 +43,7 @@ enum Form {
 pub(crate) fn run(args: &HistoryArgs, console: &Console) -> Result<Exit, Refusal> {
     let events = events(args)?;
     if let Some(Form::TemporalJson) = args.form {
-        console.line(format!("{:#}", to_temporal_json(&events)));
+        console.line(format!("{:#}", to_temporal_json_followed_by(&events, next(args))));
         return Ok(Exit::Done);
     }
     for event in &events {
@@ -62,10 +62,17 @@ pub(crate) fn run(args: &HistoryArgs, console: &Console) -> Result<Exit, Refusal
     Ok(Exit::Done)
 }
 
+/// The run that follows, which the history does not say.
+fn next(args: &HistoryArgs) -> Option<RunId> {
+    let id = args.id.as_deref()?;
+    let offline = Offline::open(&args.data.data).ok()?;
+    offline.describe(id).ok()?.next_run_id
+}
+
 fn events(args: &HistoryArgs) -> Result<Vec<Event>, Refusal> {
     let Some(file) = &args.file else {
         let id = args.id.as_deref().unwrap_or_default();
-        return Ok(Offline::open(&args.data.data)?.history(id)?);
+        return Ok(args.data.open()?.history(id)?);
     };
     let refused = |error: &dyn std::fmt::Display| Refusal::usage(format!("{}: {error}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| refused(&error))?;

@@ -84,7 +84,7 @@ pub(crate) fn run(args: &ListArgs, console: &Console) -> Result<Exit, Refusal> {
     if let Some(page) = &args.page {
         query = query.page(page.parse()?);
     }
-    let offline = Offline::open(&args.data.data)?;
+    let offline = args.data.open()?;
     if args.count {
         count(&offline.count(query)?, console);
         return Ok(Exit::Done);
@@ -139,7 +139,7 @@ pub(crate) fn run(args: &ListArgs, console: &Console) -> Result<Exit, Refusal> {
 
 /// The command that shows what follows: the same one with another page.
 fn next_page(args: &ListArgs, page: &str) -> String {
-    let mut command = format!("amends list --data {}", advice::shell_path(&args.data.data));
+    let mut command = format!("amends list {}", advice::options(&args.data));
     let mut add = |option: &str, value: &str| command.push_str(&format!(" {option} {}", advice::shell_word(value)));
     if !args.query.is_empty() {
         add("--query", &args.query);

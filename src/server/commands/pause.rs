@@ -3,7 +3,6 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::engine::Offline;
 use crate::server::advice;
 use crate::server::console::{Console, OutputArgs};
 use crate::server::exit::{Exit, Refusal};
@@ -50,27 +49,27 @@ struct Target {
 
 pub(crate) fn pause(args: &PauseArgs, console: &Console) -> Result<Exit, Refusal> {
     let target = &args.target;
-    let offline = Offline::open(&target.data.data)?;
+    let offline = target.data.open()?;
     let run = offline.pause(&target.id, &target.by, &target.reason)?;
     console.object(&json!({"type": "paused", "workflow_id": target.id, "run_id": run.to_string()}));
     console.line(format!("{} is paused (run {run})", target.id));
     console.note(format!(
-        "it goes on with: amends unpause {} --by NAME --data {}",
+        "it goes on with: amends unpause {} --by NAME {}",
         advice::shell_word(&target.id),
-        advice::shell_path(&target.data.data)
+        advice::options(&target.data)
     ));
     Ok(Exit::Done)
 }
 
 pub(crate) fn unpause(args: &UnpauseArgs, console: &Console) -> Result<Exit, Refusal> {
     let target = &args.target;
-    let offline = Offline::open(&target.data.data)?;
+    let offline = target.data.open()?;
     let run = offline.unpause(&target.id, &target.by, &target.reason)?;
     let status = offline.describe(&run.to_string())?.status;
     console.object(&json!({
         "type": "unpaused", "workflow_id": target.id, "run_id": run.to_string(), "status": status.as_str(),
     }));
     console.line(format!("{} is {status} (run {run})", target.id));
-    console.note(advice::next_engine(&target.id, &target.data.data));
+    console.note(advice::next_engine(&target.id, &target.data));
     Ok(Exit::Done)
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use crate::engine::Offline;
 use crate::server::console::{Console, OutputArgs};
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::DataArgs;
@@ -28,7 +27,7 @@ pub(crate) struct PruneArgs {
 }
 
 pub(crate) fn run(args: &PruneArgs, console: &Console) -> Result<Exit, Refusal> {
-    let offline = Offline::open(&args.data.data)?;
+    let offline = args.data.open()?;
     let deleted = offline.prune(args.older_than, &mut |so_far| {
         console.replace(&format!("deleting: {}", count(so_far as u64, "run")));
     })?;

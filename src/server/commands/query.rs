@@ -3,7 +3,6 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::engine::Offline;
 use crate::server::console::{Console, OutputArgs};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
@@ -29,7 +28,7 @@ pub(crate) struct QueryArgs {
 }
 
 pub(crate) fn run(args: &QueryArgs, console: &Console) -> Result<Exit, Refusal> {
-    let answer = Offline::open(&args.data.data)?.query(&args.id, &args.query)?;
+    let answer = args.data.open()?.query(&args.id, &args.query)?;
     let answer = dto::payload(&answer);
     console.object(&json!({
         "type": "answer", "workflow_id": args.id, "query": args.query, "answer": answer,

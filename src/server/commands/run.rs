@@ -111,15 +111,16 @@ async fn engine(args: &Asked<'_>) -> Result<Amends, Refusal> {
     let builder = args.place.engine("run").sagas(&args.file);
     let builder = match args.memory {
         true => builder.memory(),
-        false => builder.sled(&args.place.data),
+        false => builder.sled(&args.place.data.data),
     };
-    builder.start().await.map_err(|error| match calls_rust(args) {
+    let started = builder.start().await.map_err(|error| match calls_rust(args) {
         true => Refusal::from(error).hint(
             "this binary has no activities of its own; a saga that calls Rust activities runs in the program that registers \
              them",
         ),
         false => error.into(),
-    })
+    })?;
+    Ok(started.in_namespace(args.place.data.namespace.as_str())?)
 }
 
 /// Whether the definition calls activities that only a program of the user's can have.
@@ -206,7 +207,7 @@ fn announce(run: &Handle, saga: &str, again: bool, args: &Asked<'_>, console: &C
     let (id, run_id) = (run.workflow_id(), run.run_id());
     let kept = match args.memory {
         true => "in memory".to_owned(),
-        false => format!("in {}", args.place.data.display()),
+        false => format!("in {}", args.place.data.data.display()),
     };
     let event = if again { "found" } else { "started" };
     console.object(&json!({
@@ -252,7 +253,7 @@ fn stuck(run: &RunDescription, args: &Asked<'_>, console: &Console) -> Exit {
     console.object(&object);
     let status = console.paint_error(style_of(run.status), run.status.as_str());
     console.note(format!("{} is {status} and waits for a person:", run.workflow_id));
-    let data = args.place.data.as_path();
+    let data = &args.place.data;
     match run.stuck.is_empty() {
         true => run
             .waits_for()

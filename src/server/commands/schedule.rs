@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::engine::OverlapPolicy;
-use crate::engine::{Error, Offline, UpdateError};
+use crate::engine::{Error, UpdateError};
 use crate::model::Timestamp;
 use crate::server::advice;
 use crate::server::commands::start::named;
@@ -148,24 +148,30 @@ impl ScheduleArgs {
 pub(crate) fn run(args: ScheduleArgs, console: &Console) -> Result<Exit, Refusal> {
     let (target, done) = match args.command {
         Command::Create(args) => return create::run(&args, console),
-        Command::List(args) => return show::list(&args.data.data, console),
+        Command::List(args) => return show::list(&args.data, console),
         Command::Describe(args) => return show::describe(&args.target, console),
         Command::Pause(PauseArgs { target, reason }) => {
-            Offline::open(&target.data.data)?
+            target
+                .data
+                .open()?
                 .schedules()
                 .pause(&target.id, &reason)
                 .map_err(|error| target.refused(error))?;
             (target, "paused")
         }
         Command::Unpause(UnpauseArgs { target, reason }) => {
-            Offline::open(&target.data.data)?
+            target
+                .data
+                .open()?
                 .schedules()
                 .unpause(&target.id, &reason)
                 .map_err(|error| target.refused(error))?;
             (target, "unpaused")
         }
         Command::Trigger(TriggerArgs { target, overlap }) => {
-            Offline::open(&target.data.data)?
+            target
+                .data
+                .open()?
                 .schedules()
                 .trigger(&target.id, overlap.overlap_policy)
                 .map_err(|error| target.refused(error))?;
@@ -176,14 +182,18 @@ pub(crate) fn run(args: ScheduleArgs, console: &Console) -> Result<Exit, Refusal
             if range.1 < range.0 {
                 return Err(Refusal::usage("--end-time is before --start-time"));
             }
-            Offline::open(&target.data.data)?
+            target
+                .data
+                .open()?
                 .schedules()
                 .backfill(&target.id, range.0, range.1, args.overlap.overlap_policy)
                 .map_err(|error| target.refused(error))?;
             (target, "backfilled")
         }
         Command::Delete(DeleteArgs { target }) => {
-            Offline::open(&target.data.data)?
+            target
+                .data
+                .open()?
                 .schedules()
                 .delete(&target.id)
                 .map_err(|error| target.refused(error))?;
@@ -193,17 +203,17 @@ pub(crate) fn run(args: ScheduleArgs, console: &Console) -> Result<Exit, Refusal
     console.object(&json!({"type": done, "schedule_id": target.id}));
     console.line(format!("schedule {} is {done}", target.id));
     if ["triggered", "backfilled"].contains(&done) {
-        console.note(next_engine(&target.data.data));
+        console.note(next_engine(&target.data));
     }
     Ok(Exit::Done)
 }
 
 /// Who starts the runs.
-fn next_engine(data: &std::path::Path) -> String {
-    let shell = advice::shell_path(data);
+fn next_engine(data: &DataArgs) -> String {
+    let shell = advice::options(data);
     format!(
-        "the next engine on {} starts its runs: amends serve --sagas DIR --data {shell}",
-        data.display()
+        "the next engine on {} starts its runs: amends serve --sagas DIR {shell}",
+        data.data.display()
     )
 }
 
@@ -211,23 +221,23 @@ impl Target {
     fn refused(&self, error: UpdateError) -> Refusal {
         match error {
             UpdateError::Refused(failure) | UpdateError::Failed(failure) => Refusal::usage(failure.message),
-            UpdateError::Engine(error) => refused(&self.id, &self.data.data, error),
+            UpdateError::Engine(error) => refused(&self.id, &self.data, error),
         }
     }
 }
 
 /// A schedule is a run with a name of its own: people know the schedule's.
-fn refused(id: &str, data: &std::path::Path, error: Error) -> Refusal {
-    let shell = advice::shell_path(data);
+fn refused(id: &str, data: &DataArgs, error: Error) -> Refusal {
+    let shell = advice::options(data);
     let (message, hint) = match &error {
         Error::NotFound(_) => (
             format!("there is no schedule {id:?}"),
-            format!("amends schedule list --data {shell} has those that there are"),
+            format!("amends schedule list {shell} has those that there are"),
         ),
         Error::AlreadyStarted { .. } => (
             format!("there is a schedule {id:?} already"),
             format!(
-                "choose another id, or delete that one: amends schedule delete {} --data {shell}",
+                "choose another id, or delete that one: amends schedule delete {} {shell}",
                 advice::shell_word(id)
             ),
         ),

@@ -43,8 +43,8 @@ pub(crate) fn run(args: &ServeArgs, console: &Console) -> Result<Exit, Refusal> 
 async fn serve(args: &ServeArgs, console: &Console) -> Result<Exit, Refusal> {
     let place = args.place.settle(None)?;
     let interrupt = interrupted();
-    let amends = place.engine("serve").sled(&place.data).start().await?;
-    let (data, definitions) = (place.data.display().to_string(), place.definitions());
+    let amends = place.engine("serve").sled(&place.data.data).start().await?;
+    let (data, definitions) = (place.data.data.display().to_string(), place.definitions());
     console.object(&json!({"type": "serving", "data": data, "definitions": definitions}));
     let files = count(definitions as u64, "definition file");
     console.note(format!("serving {data} with {files}; Ctrl-C ends it"));

@@ -5,8 +5,7 @@ mod steps;
 use clap::Args;
 
 use crate::engine::{
-    ActivityPurpose, ActivityView, ChildView, Clock, DecisionView, LockState, LockView, Offline, RunDescription,
-    SystemClock,
+    ActivityPurpose, ActivityView, ChildView, Clock, DecisionView, LockState, LockView, RunDescription, SystemClock,
 };
 use crate::model::{HoldReason, Outcome, ParkReason, Timestamp, UnwindCause};
 use crate::server::commands::check::graph;
@@ -35,7 +34,7 @@ pub(crate) struct ShowArgs {
 }
 
 pub(crate) fn run(args: &ShowArgs, console: &Console) -> Result<Exit, Refusal> {
-    let run = Offline::open(&args.data.data)?.describe(&args.id)?;
+    let run = args.data.open()?.describe(&args.id)?;
     if let Some(format) = args.graph.format() {
         graph(run.workflow_id.as_str(), &run.drawing(), format, console);
         return Ok(Exit::Done);
@@ -62,7 +61,7 @@ fn print(run: &RunDescription, args: &ShowArgs, console: &Console) {
         console.line("");
         let desk = Desk {
             run,
-            data: Some(&args.data.data),
+            data: Some(&args.data),
             now,
             with_inputs: true,
         };

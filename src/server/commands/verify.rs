@@ -3,7 +3,6 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::engine::Offline;
 use crate::server::console::{BAD, Console, GOOD, OutputArgs};
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::DataArgs;
@@ -21,7 +20,7 @@ pub(crate) struct VerifyArgs {
 }
 
 pub(crate) fn run(args: &VerifyArgs, console: &Console) -> Result<Exit, Refusal> {
-    let offline = Offline::open(&args.data.data)?;
+    let offline = args.data.open()?;
     let report = offline.verify(&mut |progress| {
         console.replace(&format!(
             "checking: {}, {}",

@@ -16,6 +16,7 @@ use super::{attribute, failure, outcome, payload, put, time};
 /// A run, step by step.
 pub(in crate::server) fn description(run: &RunDescription) -> Value {
     json!({
+        "namespace": run.workflow_id.namespace(),
         "workflow_id": run.workflow_id.as_str(),
         "run_id": run.run_id.to_string(),
         "workflow_type": run.workflow_type.as_str(),

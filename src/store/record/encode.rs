@@ -159,7 +159,7 @@ fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
 
 fn run_started(started: &RunStarted) -> wire::RunStarted<'_> {
     wire::RunStarted {
-        workflow_id: started.workflow_id.as_str(),
+        workflow_id: started.workflow_id.qualified(),
         run_id: *started.run_id.as_bytes(),
         workflow_type: started.workflow_type.as_str(),
         definition: started.definition.map(|digest| digest.0),

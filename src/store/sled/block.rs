@@ -56,7 +56,7 @@ pub(super) fn put_turn(out: &mut Vec<u8>, turn: &TurnRecord, chain: u32) {
     put_u32(out, chain);
     out.push(u8::from(turn.opens.is_some()) * OPENS + u8::from(turn.found_by.is_some()) * FOUND_BY);
     if let Some(new) = &turn.opens {
-        put_text(out, new.workflow_id.as_str());
+        put_text(out, new.workflow_id.qualified());
         put_text(out, new.workflow_type.as_str());
     }
     if turn.found_by.is_some() {

@@ -91,7 +91,7 @@ impl NameFilter {
 /// The filter lives no longer than the process: any hash will do.
 fn hash(workflow_id: &WorkflowId) -> u64 {
     let mut hasher = DefaultHasher::new();
-    workflow_id.as_str().hash(&mut hasher);
+    workflow_id.qualified().hash(&mut hasher);
     hasher.finish()
 }
 

@@ -20,7 +20,7 @@ pub(super) fn put(out: &mut Vec<u8>, found_by: Option<&FoundBy>) {
     let Some(found_by) = found_by else { return };
     out.push(u8::from(found_by.parent.is_some()));
     if let Some(parent) = &found_by.parent {
-        put_text(out, parent.workflow_id.as_str());
+        put_text(out, parent.workflow_id.qualified());
         out.extend_from_slice(parent.run_id.as_bytes());
     }
     for (name, value) in &found_by.search_attributes {

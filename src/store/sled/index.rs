@@ -65,7 +65,7 @@ impl StoredHead {
 
     /// The bytes of it at most, without turns.
     pub(super) fn bytes_max(head: &RunHead) -> usize {
-        let texts = head.workflow_id.as_str().len() + head.workflow_type.as_str().len();
+        let texts = head.workflow_id.qualified().len() + head.workflow_type.as_str().len();
         80 + texts + found_by::bytes(head.found_by.as_deref())
     }
 
@@ -73,7 +73,7 @@ impl StoredHead {
     pub(super) fn encode(&self, turns_bytes: usize) -> Vec<u8> {
         let head = &self.head;
         let mut out = Vec::with_capacity(Self::bytes_max(head) + turns_bytes);
-        put_text(&mut out, head.workflow_id.as_str());
+        put_text(&mut out, head.workflow_id.qualified());
         put_text(&mut out, head.workflow_type.as_str());
         out.push(status_code(head.status));
         put_time(&mut out, head.started_at);
@@ -134,7 +134,7 @@ pub(super) fn encode_open(head: &RunHead) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(RunWake { workflow_id, at, .. }) = head.wakes() {
         put_time(&mut out, at);
-        put_text(&mut out, workflow_id.as_str());
+        put_text(&mut out, workflow_id.qualified());
     }
     out
 }

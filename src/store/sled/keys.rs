@@ -4,6 +4,7 @@
 //! | Key | Value |
 //! |---|---|
 //! | `A` length(2) name, class(1) value, run(16) | a page of the search attributes of runs (`attributes`), from this one on |
+//! | `C` number(2) | means nothing: writing it makes sled tidy up |
 //! | `D` digest(32) chunk(4) | a saga definition |
 //! | `F` | the format of the whole store, and its identity |
 //! | `H` run(16) chunk(4) | turns of one run, in order |
@@ -18,6 +19,7 @@
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 
 pub(super) const ATTRIBUTE: u8 = b'A';
+pub(super) const BROOM: u8 = b'C';
 pub(super) const DEFINITION: u8 = b'D';
 pub(super) const FORMAT: u8 = b'F';
 pub(super) const HISTORY: u8 = b'H';
@@ -39,6 +41,10 @@ fn key(kind: u8, parts: &[&[u8]]) -> Key {
 
 pub(super) fn format() -> Key {
     vec![FORMAT]
+}
+
+pub(super) fn broom(number: u16) -> Key {
+    key(BROOM, &[&number.to_be_bytes()])
 }
 
 pub(super) fn state() -> Key {
@@ -63,7 +69,7 @@ pub(super) fn head(run: RunId) -> Key {
 
 /// `None` as run: what comes before the keys of all its runs.
 fn name_prefix(workflow_id: &WorkflowId) -> Key {
-    let text = workflow_id.as_str().as_bytes();
+    let text = workflow_id.qualified().as_bytes();
     // Longer ids than 255 bytes are refused where they enter; cutting keeps even those apart from other lengths.
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
     key(NAME, &[&length.to_be_bytes(), text])

@@ -7,7 +7,7 @@ use std::ops::{Bound, ControlFlow};
 use super::index::StoredHead;
 use super::state::ATTRIBUTE_NAMES_MAX;
 use super::{Shared, keys, pages};
-use crate::model::{RunId, WorkflowId};
+use crate::model::{NamespaceName, RunId, WorkflowId};
 use crate::store::{Error, ListQuery, RunHead};
 use crate::visibility::Narrow;
 
@@ -165,7 +165,7 @@ impl Shared {
         let mut best: Option<Vec<RunId>> = None;
         for narrow in query.filter.iter().flat_map(|filter| filter.narrow()) {
             let most = best.as_ref().map_or(CANDIDATES_MAX, Vec::len);
-            if let Some(runs) = self.candidates(&narrow, most)? {
+            if let Some(runs) = self.candidates(&narrow, query.namespace.as_ref(), most)? {
                 best = Some(runs);
             }
         }
@@ -177,7 +177,12 @@ impl Shared {
     }
 
     /// The runs in the database that have this, and perhaps more; `None` when there are more than `most`.
-    fn candidates(&self, narrow: &Narrow, most: usize) -> Result<Option<Vec<RunId>>, Error> {
+    fn candidates(
+        &self,
+        narrow: &Narrow,
+        namespace: Option<&NamespaceName>,
+        most: usize,
+    ) -> Result<Option<Vec<RunId>>, Error> {
         match narrow {
             Narrow::Open => {
                 let (lower, upper) = (keys::open(RunId::NIL), keys::open(RunId::from_bytes([u8::MAX; 16])));
@@ -187,10 +192,12 @@ impl Shared {
             }
             Narrow::RunIds(ids) => Ok(Some(ids.iter().filter_map(|id| id.parse().ok()).collect())),
             Narrow::WorkflowIds(ids) => {
+                // Which runs of all namespaces have them, no index says.
+                let Some(namespace) = namespace else { return Ok(None) };
                 let mut runs = Vec::new();
                 for id in ids {
                     let Ok(id) = WorkflowId::new(id) else { continue };
-                    let (lower, upper) = keys::names(&id);
+                    let (lower, upper) = keys::names(&id.in_namespace(namespace));
                     if self.disk.runs_between(&lower, &upper, most, &mut runs)?.is_break() {
                         return Ok(None);
                     }

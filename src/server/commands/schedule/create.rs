@@ -114,11 +114,11 @@ pub(super) fn run(args: &CreateArgs, console: &Console) -> Result<Exit, Refusal>
     let schedule = args.policies.schedule(args.times.spec()?);
     // Before there is a directory for it.
     schedule.spec.times().map_err(crate::engine::Error::from)?;
-    let offline = Offline::open_or_make(&args.data.data)?;
+    let offline = Offline::open_or_make(&args.data.data)?.in_namespace(args.data.namespace.clone());
     let schedules = offline.schedules();
     schedules
         .create(&args.id, action, schedule)
-        .map_err(|error| refused(&args.id, &args.data.data, error))?;
+        .map_err(|error| refused(&args.id, &args.data, error))?;
     let described = schedules.describe(&args.id)?;
     let next = described.upcoming().next();
     console.object(&json!({
@@ -131,7 +131,7 @@ pub(super) fn run(args: &CreateArgs, console: &Console) -> Result<Exit, Refusal>
             args.id
         ),
     });
-    console.note(next_engine(&args.data.data));
+    console.note(next_engine(&args.data));
     Ok(Exit::Done)
 }
 

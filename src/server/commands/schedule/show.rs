@@ -1,19 +1,18 @@
 //! `amends schedule list` and `describe`. Must not live here: what programs get (that is `dto`).
 
-use std::path::Path;
-
 use serde_json::json;
 
 use super::{Target, refused};
-use crate::engine::{Offline, ScheduleDescription};
+use crate::engine::ScheduleDescription;
 use crate::model::Timestamp;
 use crate::server::console::{Console, FAINT, GOOD, STRONG, WARN};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
+use crate::server::input::DataArgs;
 use crate::server::text::{Cell, policy, table};
 
-pub(super) fn list(data: &Path, console: &Console) -> Result<Exit, Refusal> {
-    let offline = Offline::open(data)?;
+pub(super) fn list(data: &DataArgs, console: &Console) -> Result<Exit, Refusal> {
+    let offline = data.open()?;
     let schedules = offline.schedules();
     let heading = ["schedule", "starts", "state", "next", "note"].map(|title| Cell::styled(title, FAINT));
     let mut rows = vec![heading];
@@ -43,9 +42,9 @@ pub(super) fn list(data: &Path, console: &Console) -> Result<Exit, Refusal> {
 }
 
 pub(super) fn describe(target: &Target, console: &Console) -> Result<Exit, Refusal> {
-    let offline = Offline::open(&target.data.data)?;
+    let offline = target.data.open()?;
     let described = offline.schedules().describe(&target.id);
-    let described = described.map_err(|error| refused(&target.id, &target.data.data, error))?;
+    let described = described.map_err(|error| refused(&target.id, &target.data, error))?;
     console.object(&dto::schedule(&target.id, &described));
     if console.is_json() {
         return Ok(Exit::Done);

@@ -2,7 +2,9 @@
 
 use super::super::v1 as wire;
 use super::{chain, payload, span};
-use crate::model::{ChildEnd, ChildEvent, ChildWorkflowFailure, ParentClosePolicy, ParentRun, StartChild};
+use crate::model::{
+    ChildEnd, ChildEvent, ChildKey, ChildWorkflowFailure, LeftChild, ParentClosePolicy, ParentRun, StartChild,
+};
 
 pub(super) fn event(event: &ChildEvent) -> wire::Child<'_> {
     use wire::Child as W;
@@ -30,7 +32,7 @@ pub(super) fn event(event: &ChildEvent) -> wire::Child<'_> {
 
 fn start_child(start: &StartChild) -> wire::StartChild<'_> {
     wire::StartChild {
-        workflow_id: start.workflow_id.as_str(),
+        workflow_id: start.workflow_id.qualified(),
         workflow_type: start.workflow_type.as_str(),
         input: payload(&start.input),
         parent_close_policy: match start.parent_close_policy {
@@ -39,6 +41,23 @@ fn start_child(start: &StartChild) -> wire::StartChild<'_> {
             ParentClosePolicy::RequestCancel => wire::ParentClosePolicy::RequestCancel,
         },
         run_timeout: start.run_timeout.map(span),
+    }
+}
+
+pub(super) fn key(key: ChildKey) -> wire::ChildKey {
+    wire::ChildKey {
+        parent_run: *key.parent_run.as_bytes(),
+        initiated: key.initiated.0,
+    }
+}
+
+pub(super) fn left(child: &LeftChild) -> wire::LeftChild<'_> {
+    wire::LeftChild {
+        key: key(child.key),
+        start: start_child(&child.start),
+        initiated_at: child.initiated_at.as_micros(),
+        run_id: child.run_id.map(|run_id| *run_id.as_bytes()),
+        owes_cancel: child.owes_cancel,
     }
 }
 
@@ -55,7 +74,7 @@ fn child_end(end: &ChildEnd) -> wire::ChildEnd<'_> {
 
 pub(super) fn parent(parent: &ParentRun) -> wire::ParentRun<'_> {
     wire::ParentRun {
-        workflow_id: parent.workflow_id.as_str(),
+        workflow_id: parent.workflow_id.qualified(),
         run_id: *parent.run_id.as_bytes(),
         initiated: parent.initiated.map(|initiated| initiated.0),
     }
@@ -63,7 +82,7 @@ pub(super) fn parent(parent: &ParentRun) -> wire::ParentRun<'_> {
 
 pub(super) fn failure(child: &ChildWorkflowFailure) -> wire::ChildWorkflowFailure<'_> {
     wire::ChildWorkflowFailure {
-        workflow_id: child.workflow_id.as_str(),
+        workflow_id: child.workflow_id.qualified(),
         run_id: child.run_id.map(|run_id| *run_id.as_bytes()),
         workflow_type: child.workflow_type.as_str(),
     }

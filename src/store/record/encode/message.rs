@@ -21,7 +21,7 @@ pub(super) fn attributes(attributes: &EventAttributes) -> wire::Message<'_> {
             outcome: completed.outcome.as_ref().map(payload).map_err(chain),
         },
         E::SignalExternalWorkflowExecutionInitiated(signal) => W::SignalInitiated {
-            workflow_id: signal.workflow_id.as_str(),
+            workflow_id: signal.workflow_id.qualified(),
             run_id: signal.run_id.map(|run_id| *run_id.as_bytes()),
             name: signal.name.as_str(),
             input: payload(&signal.input),
@@ -32,7 +32,7 @@ pub(super) fn attributes(attributes: &EventAttributes) -> wire::Message<'_> {
         },
         E::ExternalWorkflowExecutionSignaled { initiated } => W::Signaled { initiated: initiated.0 },
         E::RequestCancelExternalWorkflowExecutionInitiated(cancel) => W::CancelInitiated {
-            workflow_id: cancel.workflow_id.as_str(),
+            workflow_id: cancel.workflow_id.qualified(),
             run_id: cancel.run_id.map(|run_id| *run_id.as_bytes()),
             reason: &cancel.reason,
         },

@@ -1,0 +1,54 @@
+//! The namespaces of an engine, and how long runs are kept. Must not live here: keeping them apart (ids do), deleting runs
+//! (`runtime` does).
+
+use std::time::Duration;
+
+use crate::model::limits;
+
+use super::super::Namespace;
+use super::AmendsBuilder;
+
+impl AmendsBuilder {
+    /// Adds a namespace beside the default one: its runs have workflow ids, task queues, a retention and limits of their own,
+    /// and no list or count mixes them with others. See [`Amends::in_namespace`](super::super::Amends::in_namespace). Given
+    /// again, or for `"default"`, it replaces what was said of that namespace before.
+    ///
+    /// Activities, workflows, definitions, and what they are granted per type, are the whole engine's.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use amends::{Amends, Namespace};
+    ///
+    /// let builder = Amends::builder()
+    ///     .namespace(Namespace::new("payments").retention(Duration::from_secs(90 * 24 * 60 * 60)))
+    ///     .namespace(Namespace::new("mail").max_open_runs(10_000));
+    /// # let _ = builder;
+    /// ```
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        match namespace.into_parts() {
+            Ok((name, options)) if name.is_default() => self.namespaces.default = options,
+            Ok((name, options)) => drop(self.namespaces.named.insert(name, options)),
+            Err(error) => self.registry_errors.push(error.into()),
+        }
+        self
+    }
+
+    /// How long runs are kept after their end; at least a second. For ever when not said otherwise.
+    ///
+    /// What is kept no longer is deleted in the background, a few runs at a time, within minutes of its time (later where
+    /// millions of other runs have to be looked at), also what was there before this was said. With the run goes everything
+    /// that is known of it: its history, its result, and that its workflow id and its request id were used. A run stays
+    /// while the run whose child it is, or a run above that one, is open.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use amends::Amends;
+    ///
+    /// let builder = Amends::builder().retention(Duration::from_secs(30 * 24 * 60 * 60));
+    /// # let _ = builder;
+    /// ```
+    pub fn retention(mut self, period: Duration) -> Self {
+        self.namespaces.default.retention = Some(period.max(limits::RETENTION_MIN));
+        self
+    }
+}
