@@ -6,8 +6,7 @@ mod show;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::engine::OverlapPolicy;
-use crate::engine::{Error, UpdateError};
+use crate::engine::{Error, OverlapPolicy, UpdateError};
 use crate::model::Timestamp;
 use crate::server::advice;
 use crate::server::commands::start::named;
