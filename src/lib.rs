@@ -3,6 +3,8 @@
 //! A saga either *completes*, or *makes amends* for every step that may have taken effect; `kill -9` loses nothing. See
 //! [`Amends`] for the shortest thing that works.
 
+#[cfg(feature = "runtime")]
+pub mod config;
 pub mod definition;
 #[cfg(feature = "runtime")]
 pub mod engine;
@@ -97,6 +99,11 @@ struct DocumentedData;
 #[cfg(all(doctest, feature = "macros", feature = "schedules"))]
 #[doc = include_str!("../docs/schedules.md")]
 struct DocumentedSchedules;
+
+/// The same for the page on configuration.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/configuration.md")]
+struct DocumentedConfiguration;
 
 /// The same for the page on messages.
 #[cfg(all(doctest, feature = "macros"))]

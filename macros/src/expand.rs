@@ -9,7 +9,7 @@ use syn::{Attribute, ItemFn};
 
 use crate::function::{self, Role};
 use crate::lint;
-use crate::options::{ActivityOptions, InFlight, OnAmbiguous, RetryOptions, WorkflowOptions};
+use crate::options::{ActivityOptions, Cancellation, InFlight, OnAmbiguous, RetryOptions, WorkflowOptions};
 
 /// The item as it is, and beside it what `write` makes of it; or, in its stead, the compile error.
 pub(crate) fn beside(item: &TokenStream, write: impl FnOnce(TokenStream) -> syn::Result<TokenStream>) -> TokenStream {
@@ -37,6 +37,11 @@ pub(crate) fn activity(attribute: TokenStream, item: TokenStream) -> syn::Result
             .then(|| quote! { || ::amends::ActivityDefinition::of(#ident) }),
     );
     let fences = options.in_flight == Some(InFlight::Fence);
+    let cancellation = optional(options.cancellation.map(|cancellation| match cancellation {
+        Cancellation::TryCancel => quote! { ::amends::CancellationType::TryCancel },
+        Cancellation::WaitCancellationCompleted => quote! { ::amends::CancellationType::WaitCancellationCompleted },
+        Cancellation::Abandon => quote! { ::amends::CancellationType::Abandon },
+    }));
     let identify = quote_spanned! { ident.span() => || ::amends::__private::activity_function_id(#ident) };
     let metadata = quote! {
         ::amends::__private::ActivityMetadata {
@@ -48,6 +53,7 @@ pub(crate) fn activity(attribute: TokenStream, item: TokenStream) -> syn::Result
             asks: #asks,
             isolated: #isolated,
             fences: #fences,
+            cancellation: #cancellation,
         }
     };
     Ok(hidden_block(&function, &metadata, &future_check(&function)))

@@ -11,7 +11,7 @@ use syn::{Lit, LitInt, LitStr, Path, Token, parenthesized};
 use crate::duration;
 
 const ACTIVITY_OPTIONS: &str = "name, start_to_close, schedule_to_close, schedule_to_start, heartbeat, retry(..), task_queue, compensate, verify, \
-     on_ambiguous, in_flight, isolated";
+     on_ambiguous, in_flight, cancellation, isolated";
 const WORKFLOW_OPTIONS: &str = "name, task_queue, unwind_timeout, unwind_parallel, allow_nondeterminism";
 const RETRY_OPTIONS: &str = "initial_interval, coefficient, maximum_interval, max_attempts, non_retryable(..)";
 
@@ -29,6 +29,7 @@ pub(crate) struct ActivityOptions {
     pub(crate) verify: Option<Path>,
     pub(crate) on_ambiguous: Option<OnAmbiguous>,
     pub(crate) in_flight: Option<InFlight>,
+    pub(crate) cancellation: Option<Cancellation>,
     pub(crate) isolated: bool,
 }
 
@@ -45,6 +46,14 @@ pub(crate) enum OnAmbiguous {
 pub(crate) enum InFlight {
     Wait,
     Fence,
+}
+
+/// `cancellation = ".."`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Cancellation {
+    TryCancel,
+    WaitCancellationCompleted,
+    Abandon,
 }
 
 /// `retry(..)`
@@ -92,6 +101,14 @@ impl Parse for ActivityOptions {
             "in_flight" => {
                 let policies = [("wait", InFlight::Wait), ("fence", InFlight::Fence)];
                 once(&mut options.in_flight, key, word(input, &policies)?.0)
+            }
+            "cancellation" => {
+                let types = [
+                    ("try_cancel", Cancellation::TryCancel),
+                    ("wait_cancellation_completed", Cancellation::WaitCancellationCompleted),
+                    ("abandon", Cancellation::Abandon),
+                ];
+                once(&mut options.cancellation, key, word(input, &types)?.0)
             }
             "isolated" => match std::mem::replace(&mut options.isolated, true) {
                 true => Err(syn::Error::new(key.span(), "`isolated` is given twice")),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::model::{InFlight, StepKind};
+use crate::model::{ActivityLimits, InFlight, StepKind};
 
 /// A whole definition.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +26,8 @@ pub(super) struct Saga {
     pub(super) input_schema: Option<Value>,
     pub(super) secrets: Vec<String>,
     pub(super) config: BTreeMap<String, Value>,
+    /// By activity type; they are the engine's, not a run's, and no part of what is journaled.
+    pub(super) activity_limits: BTreeMap<String, ActivityLimits>,
     pub(super) defaults: Options,
     pub(super) compensation_defaults: Options,
     pub(super) default_on_ambiguous: Option<OnAmbiguous>,

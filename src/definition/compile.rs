@@ -3,7 +3,7 @@
 
 mod step;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +70,7 @@ pub(super) fn compile(
         escalation,
         input_schema: saga.input_schema.map(InputSchema::new),
         secrets: saga.secrets,
+        activity_limits: BTreeMap::new(),
         digest: digest(&canonical),
         canonical,
     }))

@@ -98,6 +98,7 @@ pub(super) fn check(
     }
     let canonical = saga.to_bytes();
     let definition = compile(saga.clone(), canonical, &graph, &mut problems);
+    let definition = definition.with_activity_limits(&authored.activity_limits, &mut problems);
     if !problems.has_errors() {
         warnings::check(authored, &saga, &graph, &definition, &mut problems);
     }

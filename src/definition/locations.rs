@@ -7,18 +7,18 @@ use super::problem::{Position, Problem, Severity};
 
 /// Byte offsets of one key and its value.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Spot {
+pub(crate) struct Spot {
     /// Of the key; `None` for the elements of an array.
-    pub(super) key: Option<usize>,
+    pub(crate) key: Option<usize>,
     /// Of the value (of its header, for a table).
-    pub(super) value: usize,
+    pub(crate) value: usize,
     /// Of a string's first character, when the string is written without escapes, so that places inside it are known.
-    pub(super) text: Option<usize>,
+    pub(crate) text: Option<usize>,
 }
 
 /// Which part of a place a problem is about.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// The key.
     Key,
     /// The value.
@@ -29,7 +29,7 @@ pub(super) enum Part {
 
 /// Collects problems and knows their positions. Definitions that were not read from a text have no positions.
 #[derive(Debug, Default)]
-pub(super) struct Problems {
+pub(crate) struct Problems {
     text: Option<String>,
     spots: BTreeMap<String, Spot>,
     found: Vec<Problem>,
@@ -37,7 +37,7 @@ pub(super) struct Problems {
 
 impl Problems {
     /// For a definition read from this text.
-    pub(super) fn of_text(text: &str) -> Self {
+    pub(crate) fn of_text(text: &str) -> Self {
         Self {
             text: Some(text.to_owned()),
             ..Self::default()
@@ -45,37 +45,37 @@ impl Problems {
     }
 
     /// Remembers where a place was written.
-    pub(super) fn locate(&mut self, place: &str, spot: Spot) {
+    pub(crate) fn locate(&mut self, place: &str, spot: Spot) {
         self.spots.insert(place.to_owned(), spot);
     }
 
     /// Whether something was written at a place, readable or not.
-    pub(super) fn was_written(&self, place: &str) -> bool {
+    pub(crate) fn was_written(&self, place: &str) -> bool {
         self.spots.contains_key(place)
     }
 
     /// The text that a span of the file covers.
-    pub(super) fn source(&self, span: std::ops::Range<usize>) -> Option<&str> {
+    pub(crate) fn source(&self, span: std::ops::Range<usize>) -> Option<&str> {
         self.text.as_deref()?.get(span)
     }
 
     /// Adds an error about the value at a place.
-    pub(super) fn error(&mut self, place: &str, message: impl Into<String>) -> &mut Problem {
+    pub(crate) fn error(&mut self, place: &str, message: impl Into<String>) -> &mut Problem {
         self.add(place, Part::Value, Severity::Error, message.into())
     }
 
     /// Adds an error about a part of a place.
-    pub(super) fn error_in(&mut self, place: &str, part: Part, message: impl Into<String>) -> &mut Problem {
+    pub(crate) fn error_in(&mut self, place: &str, part: Part, message: impl Into<String>) -> &mut Problem {
         self.add(place, part, Severity::Error, message.into())
     }
 
     /// Adds a warning about the value at a place.
-    pub(super) fn warning(&mut self, place: &str, message: impl Into<String>) -> &mut Problem {
+    pub(crate) fn warning(&mut self, place: &str, message: impl Into<String>) -> &mut Problem {
         self.add(place, Part::Value, Severity::Warning, message.into())
     }
 
     /// Adds an error at a byte offset of the text.
-    pub(super) fn error_at(&mut self, offset: usize, message: impl Into<String>) {
+    pub(crate) fn error_at(&mut self, offset: usize, message: impl Into<String>) {
         let position = self.position(offset);
         self.found.push(Problem {
             position,
@@ -87,18 +87,18 @@ impl Problems {
     }
 
     /// Whether the definition cannot be used.
-    pub(super) fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.errors() > 0
     }
 
     /// How many errors were found so far.
-    pub(super) fn errors(&self) -> usize {
+    pub(crate) fn errors(&self) -> usize {
         let errors = self.found.iter();
         errors.filter(|problem| problem.severity == Severity::Error).count()
     }
 
     /// Everything that was found, in the order of the text.
-    pub(super) fn into_sorted(mut self) -> Vec<Problem> {
+    pub(crate) fn into_sorted(mut self) -> Vec<Problem> {
         self.found.sort_by_key(|problem| (problem.position, problem.severity));
         self.found.dedup();
         self.found
@@ -155,12 +155,12 @@ impl Problems {
 
 impl Problem {
     /// Says what to do about it.
-    pub(super) fn hint(&mut self, hint: impl Into<String>) {
+    pub(crate) fn hint(&mut self, hint: impl Into<String>) {
         self.hint = Some(hint.into());
     }
 
     /// Says what to do about it, when there is something to say.
-    pub(super) fn maybe_hint(&mut self, hint: Option<String>) {
+    pub(crate) fn maybe_hint(&mut self, hint: Option<String>) {
         self.hint = hint;
     }
 }

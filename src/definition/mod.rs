@@ -22,6 +22,7 @@ mod exec;
 mod expression;
 mod graph;
 mod http;
+mod limits;
 mod load;
 mod locations;
 mod mapping;
@@ -51,8 +52,14 @@ pub use expression::{EvaluateError, EvaluateErrorKind, Item, Scope, UndoScope};
 #[cfg(feature = "http")]
 pub(crate) use http::percent_encode;
 pub use http::{HTTP_ACTIVITY, HttpRequest, HttpVerdict};
+#[cfg(feature = "runtime")]
+pub(crate) use limits::EXEC_WORD;
 pub use load::ParseOptions;
+#[cfg(feature = "runtime")]
+pub(crate) use locations::Problems;
 pub use problem::{CheckReport, DefinitionError, Position, Problem, Severity};
+#[cfg(feature = "runtime")]
+pub(crate) use read::{document, limits as read_limits, table::Table};
 pub use saga::{SagaDefinition, Step, StepAction};
 pub use schema::InputError;
 pub use secret::{SECRET_CLOSE, SECRET_OPEN};

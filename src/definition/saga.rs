@@ -10,8 +10,8 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::model::{
-    ActivityOptions, ActivityType, DefinitionDigest, OnAmbiguous, SagaOptions, SignalName, StepName, StepSpec,
-    TaskQueue, WorkflowType,
+    ActivityLimits, ActivityOptions, ActivityType, DefinitionDigest, OnAmbiguous, SagaOptions, SignalName, StepName,
+    StepSpec, TaskQueue, WorkflowType,
 };
 
 use super::expression::Template;
@@ -40,6 +40,8 @@ pub(super) struct Inner {
     pub(super) escalation: Option<Mapping>,
     pub(super) input_schema: Option<InputSchema>,
     pub(super) secrets: Vec<String>,
+    /// Not in the canonical form.
+    pub(super) activity_limits: BTreeMap<String, ActivityLimits>,
     pub(super) canonical: Bytes,
     pub(super) digest: DefinitionDigest,
 }

@@ -51,6 +51,8 @@ pub struct AmendsBuilder {
     replay_every_turn: bool,
     codecs: Codecs,
     identity: String,
+    #[cfg(feature = "schedules")]
+    leaves_unknown: bool,
 }
 
 impl AmendsBuilder {
@@ -76,6 +78,8 @@ impl AmendsBuilder {
             replay_every_turn: false,
             codecs: Codecs::default(),
             identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
+            #[cfg(feature = "schedules")]
+            leaves_unknown: false,
         }
     }
 
@@ -249,14 +253,7 @@ impl AmendsBuilder {
         }
         self.isolate()?;
         let sagas = self.load_sagas()?;
-        for activity_type in self.limits.types.keys() {
-            if self.registry.activity(activity_type).is_none() {
-                tracing::warn!(
-                    activity_type,
-                    "limits are given for an activity that is not registered: is the name right?"
-                );
-            }
-        }
+        self.settle_limits(&sagas)?;
         let options = RuntimeOptions {
             open_store: opener(self.open_store.take(), self.durability),
             registry: self.registry,
@@ -276,6 +273,8 @@ impl AmendsBuilder {
             runtime,
             sagas,
             identity: self.identity,
+            #[cfg(feature = "schedules")]
+            leaves_unknown: self.leaves_unknown,
         });
         #[cfg(feature = "schedules")]
         link.connect(&inner);
@@ -395,6 +394,11 @@ impl std::fmt::Debug for AmendsBuilder {
         f.debug_struct("AmendsBuilder")
             .field("shards", &self.shards)
             .field("durability", &self.durability)
+            .field("passivate_after", &self.passivate_after)
+            .field("admission_timeout", &self.admission_timeout)
+            .field("replay_every_turn", &self.replay_every_turn)
+            .field("max_concurrent_activities", &self.limits.most_at_once())
+            .field("task_queues", &self.namespaces.default.queues)
             .finish_non_exhaustive()
     }
 }

@@ -108,6 +108,9 @@ pub enum Error {
     /// The input, or a search attribute made of it, does not fit the saga's definition.
     #[error(transparent)]
     Input(#[from] StartError),
+    /// The configuration of an engine has errors.
+    #[error("the configuration cannot be used:\n{0}")]
+    Config(DefinitionError),
     /// A text is no cron schedule.
     #[error(transparent)]
     Cron(#[from] CronError),
@@ -197,6 +200,7 @@ impl Error {
             Error::Input(_) => 19,
             Error::RunQuery(_) => 40,
             Error::PageToken => 41,
+            Error::Config(_) => 62,
             Error::Cron(_) | Error::DelayedSchedule => 45,
             #[cfg(feature = "schedules")]
             Error::Schedule(_) | Error::ScheduleInput { .. } => 46,

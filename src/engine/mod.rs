@@ -21,13 +21,14 @@ mod schedules;
 mod starter;
 mod view;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::definition::{Catalog, SagaDefinition};
 use crate::model::{NamespaceName, RunId, WorkflowType};
 use crate::runtime::Runtime;
-use crate::sdk::{WorkflowDefinition, WorkflowFunction};
+use crate::sdk::{Workflow, WorkflowDefinition, WorkflowFunction};
 
 pub use activity::{AsyncActivity, HeartbeatAnswer};
 pub use builder::AmendsBuilder;
@@ -42,7 +43,7 @@ pub use offline::{Offline, OfflineActivity};
 pub use queries::{PageToken, RunCount, RunPage, RunQuery};
 pub use sagas::{activities_of, check_saga, saga_files};
 #[cfg(feature = "schedules")]
-pub use schedules::{ScheduleAction, ScheduleDescription, Schedules};
+pub use schedules::{OfflineSchedules, ScheduleAction, ScheduleDescription, Schedules};
 pub use starter::Starter;
 pub use view::{
     ActivityPurpose, ActivityView, ChildView, CourseState, CourseView, DecisionView, LockView, RunDescription,
@@ -53,6 +54,8 @@ pub use view::{
 pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity, SignalBuilder};
 pub use crate::machine::{LockState, Pause, QueryError, Rejection, ResetRefusal, StepState, Stuck, UndoState};
 pub use crate::runtime::{ActivityTypeStatus, Clock, EnvironmentSecrets, SecretSource, SystemClock, TaskQueueStatus};
+#[cfg(feature = "schedules")]
+pub use crate::schedule::{Calendar, Interval, OverlapPolicy, Range as CalendarRange, Schedule, ScheduleSpec};
 pub use crate::store::{Error as StoreError, FoundBy, ListQuery, RunHead, VerifyProgress, VerifyReport};
 pub use crate::visibility::{BuiltIn, QuerySyntaxError};
 
@@ -88,6 +91,17 @@ struct Inner {
     runtime: Runtime,
     sagas: Catalog,
     identity: String,
+    /// A schedule's run of a workflow that is not known here waits for an engine that knows it.
+    #[cfg(feature = "schedules")]
+    leaves_unknown: bool,
+}
+
+/// The code of the workflow types that amends brings along, for those who ask it without an engine.
+fn built_in_code() -> BTreeMap<&'static str, Arc<dyn Workflow>> {
+    #[cfg(feature = "schedules")]
+    return BTreeMap::from([schedules::code()]);
+    #[cfg(not(feature = "schedules"))]
+    BTreeMap::new()
 }
 
 impl Amends {

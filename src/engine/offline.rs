@@ -1,6 +1,7 @@
 //! A data directory without an engine: for looking at runs, checking them, and leaving them a message, while nothing is
 //! executed. Must not live here: how a run reacts (that is `machine`), rendering.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use crate::model::{
     Event, Failure, Input, NamespaceName, Payload, Query, QueryName, Reported, RequestId, RunId, SearchAttributeTypes,
     SearchAttributes, SignalName, ToPayload, Turn, WorkflowId,
 };
-use crate::runtime::{Clock, Codecs, Retention, SystemClock, deliver_offline, fold, load_turns, prune_offline};
-use crate::sdk::PayloadCodec;
+use crate::runtime::{Clock, Codecs, OfflineDesk, Retention, SystemClock, fold, load_turns, prune_offline};
+use crate::sdk::{PayloadCodec, Workflow};
 use crate::store::{self, ListQuery, Problem, RunHead, Store, VerifyProgress, VerifyReport};
 
 use super::activity::ActivityPlace;
@@ -23,6 +24,8 @@ use super::{Decision, Error, RunCount, RunDescription, RunPage, RunQuery, Signal
 pub struct Offline {
     store: Arc<dyn Store>,
     codecs: Codecs,
+    /// What amends brings along itself can be asked here, too.
+    code: BTreeMap<&'static str, Arc<dyn Workflow>>,
     identity: String,
     namespace: NamespaceName,
 }
@@ -75,7 +78,16 @@ impl Offline {
                 },
             }));
         }
-        let store = store::sled::SledStore::open(directory, store::sled::SledOptions::default())?;
+        Self::open_or_make(directory)
+    }
+
+    /// The same, but makes the directory when there is none: for what may be the first thing in it.
+    ///
+    /// # Errors
+    /// When an engine has it open, when it is damaged, or cannot be made.
+    #[cfg(feature = "sled")]
+    pub fn open_or_make(directory: impl AsRef<std::path::Path>) -> Result<Self, Error> {
+        let store = store::sled::SledStore::open(directory.as_ref(), store::sled::SledOptions::default())?;
         Ok(Self::over(store))
     }
 
@@ -84,6 +96,7 @@ impl Offline {
         Self {
             store: Arc::new(store),
             codecs: Codecs::default(),
+            code: super::built_in_code(),
             identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
             namespace: NamespaceName::default(),
         }
@@ -367,13 +380,37 @@ impl Offline {
         (&*self.store, &self.codecs)
     }
 
+    /// What requests are decided with, now.
+    pub(super) fn desk(&self) -> OfflineDesk<'_> {
+        OfflineDesk {
+            store: &*self.store,
+            codecs: &self.codecs,
+            now: SystemClock.now(),
+            code: &self.code,
+        }
+    }
+
+    #[cfg(feature = "schedules")]
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    #[cfg(feature = "schedules")]
+    pub(super) fn namespace(&self) -> &NamespaceName {
+        &self.namespace
+    }
+
+    #[cfg(feature = "schedules")]
+    pub(super) fn identity(&self) -> &str {
+        &self.identity
+    }
+
     pub(super) fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {
         self.deliver_to(&WorkflowId::new(workflow_id)?.in_namespace(&self.namespace), input)
     }
 
     fn deliver_to(&self, workflow_id: &WorkflowId, input: Input) -> Result<RunId, Error> {
-        let now = SystemClock.now();
-        Ok(deliver_offline(&*self.store, &self.codecs, workflow_id, input, now)?)
+        Ok(self.desk().deliver(workflow_id, input)?)
     }
 }
 

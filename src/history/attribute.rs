@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::model::{Memo, MemoChanges, Payload, SearchAttributeChanges, SearchAttributeValue, SearchAttributes};
 
 use super::HistoryError;
-use super::base64;
 use super::fields::Fields;
+use super::radix64;
 use super::value;
 
 /// The metadata of a search attribute that says its type, in Temporal's words.
@@ -52,7 +52,7 @@ fn none_if_empty(key: &str, fields: Map<String, Value>) -> Value {
 fn typed(of: &SearchAttributeValue) -> Value {
     let mut payload = value::enclosed(of.to_json());
     if let Some(metadata) = payload.get_mut("metadata") {
-        value::put(metadata, TYPE, base64::encode(of.kind().as_str().as_bytes()));
+        value::put(metadata, TYPE, radix64::encode(of.kind().as_str().as_bytes()));
     }
     payload
 }

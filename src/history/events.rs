@@ -156,6 +156,7 @@ fn read_activity(kind: &str, fields: &Fields<'_>, refs: &Refs) -> Result<Option<
         "ACTIVITY_TASK_CANCELED" => E::ActivityTaskCanceled {
             scheduled: scheduled()?,
             started: fields.event_id_or_none("startedEventId", refs)?,
+            details: failure::details(fields, "details")?,
         },
         _ => return Ok(None),
     }))

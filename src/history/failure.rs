@@ -54,7 +54,14 @@ pub(super) fn failure(failure: &Failure) -> Value {
             });
             put(&mut value, "timeoutFailureInfo", info);
         }
-        FailureKind::Canceled => put(&mut value, "canceledFailureInfo", json!({})),
+        FailureKind::Canceled { details: None } => put(&mut value, "canceledFailureInfo", json!({})),
+        FailureKind::Canceled { details: Some(details) } => {
+            put(
+                &mut value,
+                "canceledFailureInfo",
+                json!({"details": value::payloads(details)}),
+            );
+        }
         FailureKind::Terminated => put(&mut value, "terminatedFailureInfo", json!({})),
         FailureKind::WorkerLost => {
             put(&mut value, "source", SOURCE_WORKER_LOST);
@@ -123,8 +130,9 @@ fn read_kind(fields: &Fields<'_>) -> Result<FailureKind, HistoryError> {
             last_heartbeat: details(&info, "lastHeartbeatDetails")?,
         });
     }
-    if fields.object("canceledFailureInfo")?.is_some() {
-        return Ok(FailureKind::Canceled);
+    if let Some(info) = fields.object("canceledFailureInfo")? {
+        let details = details(&info, "details")?;
+        return Ok(FailureKind::Canceled { details });
     }
     if fields.object("terminatedFailureInfo")?.is_some() {
         return Ok(FailureKind::Terminated);
@@ -149,7 +157,7 @@ fn read_kind(fields: &Fields<'_>) -> Result<FailureKind, HistoryError> {
     }))
 }
 
-fn details(info: &Fields<'_>, key: &str) -> Result<Option<crate::model::Payload>, HistoryError> {
+pub(super) fn details(info: &Fields<'_>, key: &str) -> Result<Option<crate::model::Payload>, HistoryError> {
     info.object(key)?.map(|list| value::read_payloads(&list)).transpose()
 }
 

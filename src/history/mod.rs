@@ -16,7 +16,6 @@
 
 mod activity;
 mod attribute;
-mod base64;
 mod chain;
 mod child;
 mod events;
@@ -24,6 +23,7 @@ mod execution;
 mod failure;
 mod fields;
 mod ours;
+mod radix64;
 mod read;
 mod refs;
 mod started;

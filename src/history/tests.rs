@@ -188,7 +188,7 @@ fn what_sagas_have_is_a_marker_and_a_header() {
         let found = json["events"].as_array().unwrap().iter().find(is_it).unwrap();
         let payload = &found["markerRecordedEventAttributes"]["details"]["amends"]["payloads"][0];
         assert_eq!(payload["metadata"]["encoding"], "anNvbi9wbGFpbg==", "json/plain");
-        serde_json::from_slice(&base64::decode(payload["data"].as_str().unwrap()).unwrap()).unwrap()
+        serde_json::from_slice(&radix64::decode(payload["data"].as_str().unwrap()).unwrap()).unwrap()
     };
     assert_eq!(
         marker("SagaDecided"),
@@ -207,7 +207,7 @@ fn what_sagas_have_is_a_marker_and_a_header() {
     };
     assert_eq!(
         summary("EVENT_TYPE_WORKFLOW_EXECUTION_FAILED"),
-        json!(base64::encode(b"\"amended\""))
+        json!(radix64::encode(b"\"amended\""))
     );
     assert_eq!(summary("EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT"), Value::Null);
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::model::{Payload, Timestamp};
 
 use super::HistoryError;
-use super::base64;
 use super::fields::Fields;
+use super::radix64;
 
 /// The longest duration that protobuf has: about 10,000 years. Whatever is longer has no end.
 const DURATION_SECONDS_MAX: u64 = 315_576_000_000;
@@ -19,16 +19,16 @@ const JSON_PLAIN: &str = "json/plain";
 const LAYERS: &str = "amends/layers";
 
 pub(super) fn payload(payload: &Payload) -> Value {
-    let mut metadata = json!({"encoding": base64::encode(payload.encoding().as_bytes())});
+    let mut metadata = json!({"encoding": radix64::encode(payload.encoding().as_bytes())});
     for (key, of) in payload.all_metadata() {
-        put(&mut metadata, key, base64::encode(of));
+        put(&mut metadata, key, radix64::encode(of));
     }
     if payload.layers() > 0 {
-        put(&mut metadata, LAYERS, base64::encode(&[payload.layers()]));
+        put(&mut metadata, LAYERS, radix64::encode(&[payload.layers()]));
     }
     let mut value = json!({"metadata": metadata});
     if !payload.data().is_empty() {
-        put(&mut value, "data", base64::encode(payload.data()));
+        put(&mut value, "data", radix64::encode(payload.data()));
     }
     value
 }
@@ -49,8 +49,8 @@ pub(super) fn arguments(input: &Payload) -> Value {
 /// JSON of ours as a payload.
 pub(super) fn enclosed(mut value: Value) -> Value {
     without_nulls(&mut value);
-    let data = base64::encode(value.to_string().as_bytes());
-    json!({"metadata": {"encoding": base64::encode(JSON_PLAIN.as_bytes())}, "data": data})
+    let data = radix64::encode(value.to_string().as_bytes());
+    json!({"metadata": {"encoding": radix64::encode(JSON_PLAIN.as_bytes())}, "data": data})
 }
 
 /// JSON of ours that a payload encloses.
@@ -60,7 +60,7 @@ pub(super) fn read_enclosed(fields: &Fields<'_>, payload: &Payload) -> Result<Va
 
 pub(super) fn read_payload(fields: &Fields<'_>) -> Result<Payload, HistoryError> {
     let bytes = |text: String| {
-        base64::decode(&text).ok_or_else(|| {
+        radix64::decode(&text).ok_or_else(|| {
             let hint = "export the history with its payloads encoded, not decoded for reading";
             fields.error(format!("a payload is not base64; {hint}"))
         })

@@ -225,7 +225,12 @@ impl Writer {
             E::ActivityTaskCancelRequested { scheduled } => {
                 self.of_a_task(json!({"scheduledEventId": scheduled.0.to_string()}))
             }
-            E::ActivityTaskCanceled { scheduled, started } => json!({
+            E::ActivityTaskCanceled {
+                scheduled,
+                started,
+                details,
+            } => json!({
+                "details": details.as_ref().map(value::payloads),
                 "latestCancelRequestedEventId": self.cancels.get(scheduled).map(u64::to_string),
                 "scheduledEventId": scheduled.0.to_string(), "startedEventId": started.map(|id| id.0.to_string()),
             }),

@@ -188,10 +188,14 @@ impl TurnBuilder<'_> {
         let Some(activity) = self.state.activities.get(&scheduled) else {
             return;
         };
-        let canceled = activity.cancel_requested && failure.kind == FailureKind::Canceled;
+        let cancel_requested = activity.cancel_requested;
         let started = self.emit_started(scheduled, attempt);
         self.emit(match (&failure.kind, started) {
-            _ if canceled => EventAttributes::ActivityTaskCanceled { scheduled, started },
+            (FailureKind::Canceled { details }, _) if cancel_requested => EventAttributes::ActivityTaskCanceled {
+                scheduled,
+                started,
+                details: details.clone(),
+            },
             (FailureKind::Timeout { .. }, _) | (_, None) => EventAttributes::ActivityTaskTimedOut {
                 scheduled,
                 started,

@@ -180,5 +180,5 @@ fn policy(
 /// Whether the participant (or the attempt, asked to stop) has said what it has to say.
 fn is_answer(failure: &Failure, retry_state: RetryState) -> bool {
     let final_word = matches!(retry_state, RetryState::NonRetryable | RetryState::CancelRequested);
-    final_word && matches!(failure.kind, FailureKind::Application(_) | FailureKind::Canceled)
+    final_word && matches!(failure.kind, FailureKind::Application(_) | FailureKind::Canceled { .. })
 }

@@ -235,9 +235,10 @@ impl RunState {
                 let activity = self.close_activity(*scheduled)?;
                 self.saga.on_failed(event.id, &activity, failure, *retry_state);
             }
-            E::ActivityTaskCanceled { scheduled, .. } => {
+            E::ActivityTaskCanceled { scheduled, details, .. } => {
                 let activity = self.close_activity(*scheduled)?;
                 let failure = Failure::canceled("the activity was canceled");
+                let failure = details.iter().cloned().fold(failure, Failure::with_details);
                 self.saga
                     .on_failed(event.id, &activity, &failure, RetryState::CancelRequested);
             }

@@ -53,8 +53,8 @@ pub(super) struct CancelRequest {
 }
 
 /// It was checked when the chain was started.
-fn next_due(schedule: &str, now: Timestamp) -> Option<Timestamp> {
-    CronSchedule::parse(schedule).ok()?.next_after(now)
+fn next_due(schedule: &str, begun: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    CronSchedule::parse(schedule).ok()?.next_after(begun, now)
 }
 
 impl TurnBuilder<'_> {
@@ -109,7 +109,7 @@ impl TurnBuilder<'_> {
     /// What the first run of a chain gets from the time of its start.
     pub(super) fn begin_chain(&self, chain: &mut RunChain) {
         if let Some(schedule) = chain.cron.as_deref().filter(|_| chain.follows.is_none())
-            && let Some(due) = next_due(schedule, self.now)
+            && let Some(due) = next_due(schedule, self.now, self.now)
         {
             chain.backoff = due.since(self.now);
         }
@@ -138,7 +138,8 @@ impl TurnBuilder<'_> {
             .cron
             .as_deref()
             .filter(|_| self.state.cancel_requested.is_none())?;
-        let due = next_due(schedule, self.now)?;
+        let begun = self.state.started_at().after(chain.backoff);
+        let due = next_due(schedule, begun, self.now)?;
         if chain.expires_at.is_some_and(|expires| due >= expires) {
             return None;
         }

@@ -1,6 +1,8 @@
-//! Cron schedules: reading one, and when it is due next, in UTC. Must not live here: what happens then (`chain`), time zones.
+//! Cron schedules of starts: when one is due next, in UTC. Must not live here: reading the text (`model::cron`), what happens then
+//! (`chain`), time zones.
 
 use crate::model::Timestamp;
+use crate::model::cron::{Cron, CronTimes, CronValues};
 
 /// Why a text is no cron schedule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,9 +19,21 @@ pub struct CronError {
 
 /// A cron schedule of five fields: minute, hour, day of month, month, day of week. Each is `*`, a number, a range, a list of
 /// those, and may have a step (`*/5`, `8-18/2`); months and days of week have English names, too. When both days are
-/// restricted, either will do. `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` stand for the beginning of each.
+/// restricted, either will do, as Temporal's server and classic cron have it (`*/2` is restricted, `*` is not). `@hourly`,
+/// `@daily`, `@weekly`, `@monthly` and `@yearly` stand for the beginning of each; `@every 90m` counts from when a run began.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CronSchedule {
+pub struct CronSchedule(Times);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Times {
+    Fields(Fields),
+    /// At this distance, in microseconds.
+    Every(i64),
+}
+
+/// The values of each field as a set of bits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fields {
     minutes: u64,
     hours: u64,
     days: u64,
@@ -28,11 +42,6 @@ pub struct CronSchedule {
     /// Both kinds of days are restricted.
     either_day: bool,
 }
-
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-];
-const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 /// The longest time between two 29ths of February (around 1900 and 2100), and a year more.
 const DAYS_MAX: i64 = 9 * 366;
@@ -46,47 +55,65 @@ impl CronSchedule {
     /// # Errors
     /// When the text is none, or one that is never due (the 30th of February).
     pub fn parse(text: &str) -> Result<Self, CronError> {
-        let schedule = Self::read(text).map_err(|reason| CronError {
+        let error = |reason: String| CronError {
             schedule: text.to_owned(),
             reason,
-        })?;
-        match schedule.next_after(Timestamp::EPOCH) {
+        };
+        let schedule = Self::read(text).map_err(error)?;
+        match schedule.next_after(Timestamp::EPOCH, Timestamp::EPOCH) {
             Some(_) => Ok(schedule),
-            None => Err(CronError {
-                schedule: text.to_owned(),
-                reason: "it is never due".to_owned(),
-            }),
+            None => Err(error("it is never due".to_owned())),
         }
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        let spelled = match text.trim() {
-            "@hourly" => "0 * * * *",
-            "@daily" | "@midnight" => "0 0 * * *",
-            "@weekly" => "0 0 * * 0",
-            "@monthly" => "0 0 1 * *",
-            "@yearly" | "@annually" => "0 0 1 1 *",
-            other => other,
+        let Cron { times, time_zone } = Cron::read(text)?;
+        if let Some(zone) = time_zone.filter(|zone| !["UTC", "Etc/UTC"].contains(&zone.as_str())) {
+            return Err(format!(
+                "it is read in UTC, not in {zone}: a schedule (`Amends::schedules`) has a time zone"
+            ));
+        }
+        let fields = match times {
+            CronTimes::Fields(fields) if fields.written == 5 => fields,
+            CronTimes::Fields(fields) => return Err(format!("it has {} fields instead of five", fields.written)),
+            CronTimes::Every { interval, phase } => {
+                let micros = i64::try_from(interval.as_micros()).ok();
+                return match micros.filter(|micros| *micros > 0) {
+                    Some(_) if !phase.is_zero() => {
+                        Err("an interval of runs has no phase: it counts from when one began".to_owned())
+                    }
+                    Some(micros) => Ok(Self(Times::Every(micros))),
+                    None => Err("an interval has at least a second".to_owned()),
+                };
+            }
         };
-        let fields: Vec<&str> = spelled.split_whitespace().collect();
-        let [minute, hour, day, month, weekday] = fields.as_slice() else {
-            return Err(format!("it has {} fields instead of five", fields.len()));
-        };
-        let sundays = field("day of week", weekday, (0, 7), &WEEKDAYS, 0)?;
-        Ok(Self {
-            minutes: field("minute", minute, (0, 59), &[], 0)?,
-            hours: field("hour", hour, (0, 23), &[], 0)?,
-            days: field("day of month", day, (1, 31), &[], 0)?,
-            months: field("month", month, (1, 12), &MONTHS, 1)?,
-            // Sunday is 0 and 7.
-            weekdays: (sundays | (sundays >> 7)) & 0x7f,
-            either_day: !day.starts_with('*') && !weekday.starts_with('*'),
-        })
+        Ok(Self(Times::Fields(Fields {
+            minutes: bits(&fields.minute),
+            hours: bits(&fields.hour),
+            days: bits(&fields.day_of_month),
+            months: bits(&fields.month),
+            weekdays: bits(&fields.day_of_week),
+            either_day: !fields.day_of_month.is_any && !fields.day_of_week.is_any,
+        })))
     }
 
-    /// The first full minute after this time at which the schedule is due; `None` when it is never due again.
+    /// When the schedule is due next after this time, for a run that began at `begun`: the first full minute that fits; `None`
+    /// when it is never due again.
     #[must_use]
-    pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+    pub fn next_after(&self, begun: Timestamp, after: Timestamp) -> Option<Timestamp> {
+        match &self.0 {
+            Times::Fields(fields) => fields.next_after(after),
+            Times::Every(micros) => {
+                let passed = after.as_micros().saturating_sub(begun.as_micros()).max(0);
+                let next = passed.checked_div(*micros)?.checked_add(1)?.checked_mul(*micros)?;
+                begun.as_micros().checked_add(next).map(Timestamp::from_micros)
+            }
+        }
+    }
+}
+
+impl Fields {
+    fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
         let first = after.as_micros().div_euclid(MINUTE_MICROS).checked_add(1)?;
         let (today, mut from) = (first.div_euclid(DAY_MINUTES), first.rem_euclid(DAY_MINUTES));
         for day in today..today.checked_add(DAYS_MAX)? {
@@ -135,45 +162,15 @@ fn has(set: u64, number: i64) -> bool {
 }
 
 /// The numbers that a field allows, as a set of bits.
-fn field(what: &str, text: &str, (least, most): (u32, u32), names: &[&str], first: u32) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no {what} ({least} to {most})");
-    let number = |text: &str| {
-        let by_name = names.iter().position(|name| name.eq_ignore_ascii_case(text));
-        let by_name = by_name.and_then(|at| u32::try_from(at).ok()).map(|at| at + first);
-        let plain = || {
-            text.bytes()
-                .all(|byte| byte.is_ascii_digit())
-                .then(|| text.parse().ok())
-                .flatten()
-        };
-        let number = by_name.or_else(plain);
-        number
-            .filter(|number| (least..=most).contains(number))
-            .ok_or_else(wrong)
-    };
+fn bits(values: &CronValues) -> u64 {
     let mut set = 0;
-    for part in text.split(',') {
-        let (range, step) = match part.split_once('/') {
-            Some((range, step)) => (
-                range,
-                step.parse::<u32>().ok().filter(|step| *step > 0).ok_or_else(wrong)?,
-            ),
-            None => (part, 1),
-        };
-        let (from, to) = match range.split_once('-') {
-            _ if range == "*" => (least, most),
-            Some((from, to)) => (number(from)?, number(to)?),
-            // With a step, a number is where it begins.
-            None if part.contains('/') => (number(range)?, most),
-            None => (number(range)?, number(range)?),
-        };
-        if from > to {
-            return Err(wrong());
-        }
-        let steps = usize::try_from(step).unwrap_or(usize::MAX);
-        (from..=to).step_by(steps).for_each(|number| set |= 1 << number);
+    for range in &values.ranges {
+        let steps = usize::try_from(range.step).unwrap_or(usize::MAX);
+        (range.start..=range.end)
+            .step_by(steps)
+            .for_each(|number| set |= 1 << number);
     }
-    Ok(set)
+    set
 }
 
 #[cfg(test)]
@@ -186,7 +183,7 @@ mod tests {
     }
 
     fn next(schedule: &str, after: Timestamp) -> Timestamp {
-        CronSchedule::parse(schedule).unwrap().next_after(after).unwrap()
+        CronSchedule::parse(schedule).unwrap().next_after(after, after).unwrap()
     }
 
     // 2026-11-27, a Friday.
@@ -211,6 +208,17 @@ mod tests {
             ("0 0 1 dec *", minutes(FRIDAY + 4, 0, 0)),
             // Either day will do: a Saturday, or the first.
             ("0 0 1 * 6", minutes(FRIDAY + 1, 0, 0)),
+            // With a step, the days of the month are restricted: odd ones, or a Saturday.
+            ("0 0 */2 * sat", minutes(FRIDAY + 1, 0, 0)),
+            ("0 0 */2 * tue", minutes(FRIDAY + 2, 0, 0)),
+            // Without, they are not: the day of the week alone counts.
+            ("0 0 */1 * tue", minutes(FRIDAY + 4, 0, 0)),
+            ("0 0 ? * tue", minutes(FRIDAY + 4, 0, 0)),
+            ("CRON_TZ=UTC 0 7 * * * # in the morning", minutes(FRIDAY, 7, 0)),
+            (
+                "@every 1h30m",
+                Timestamp::from_micros(minutes(FRIDAY, 7, 30).as_micros() + 1),
+            ),
             // The next leap year.
             ("0 0 29 2 *", minutes(FRIDAY + 459, 0, 0)),
         ] {
@@ -221,6 +229,20 @@ mod tests {
             minutes(FRIDAY + 1, 6, 0),
             "after, not at"
         );
+    }
+
+    #[test]
+    fn an_interval_counts_from_when_the_run_began() {
+        let hourly = CronSchedule::parse("@every 1h").unwrap();
+        let begun = minutes(FRIDAY, 6, 10);
+        for (ended, due) in [
+            (minutes(FRIDAY, 6, 10), minutes(FRIDAY, 7, 10)),
+            (minutes(FRIDAY, 6, 40), minutes(FRIDAY, 7, 10)),
+            // Times that pass while the run is open are missed.
+            (minutes(FRIDAY, 9, 0), minutes(FRIDAY, 9, 10)),
+        ] {
+            assert_eq!(hourly.next_after(begun, ended), Some(due));
+        }
     }
 
     #[test]
@@ -256,6 +278,9 @@ mod tests {
             "* * * * mon-",
             "0 0 30 2 *",
             "@never",
+            "@every 0s",
+            "@every 1h/5m",
+            "CRON_TZ=Europe/Berlin 0 6 * * *",
         ] {
             let error = CronSchedule::parse(schedule).unwrap_err();
             assert!(error.to_string().contains("0 6 * * 1-5"), "{error}");

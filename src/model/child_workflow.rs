@@ -117,7 +117,9 @@ impl ChildEnd {
         match outcome {
             Outcome::Completed(result) => ChildEnd::Completed(result),
             Outcome::Amended(failure) if failure == UnwindCause::TimedOut.failure() => ChildEnd::TimedOut,
-            Outcome::Amended(failure) if failure.kind == FailureKind::Canceled => ChildEnd::Canceled(failure),
+            Outcome::Amended(failure) if matches!(failure.kind, FailureKind::Canceled { .. }) => {
+                ChildEnd::Canceled(failure)
+            }
             Outcome::Amended(failure) | Outcome::Failed(failure) => ChildEnd::Failed(failure),
             Outcome::Canceled(failure) => ChildEnd::Canceled(failure),
             Outcome::Terminated { .. } => ChildEnd::Terminated,

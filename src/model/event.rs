@@ -149,6 +149,8 @@ pub enum EventAttributes {
         scheduled: EventId,
         /// The starting event; `None` when no attempt of it was ever started.
         started: Option<EventId>,
+        /// What it says about how far it had come.
+        details: Option<Payload>,
     },
     /// A timer was started.
     TimerStarted {

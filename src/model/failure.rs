@@ -30,7 +30,10 @@ pub enum FailureKind {
         last_heartbeat: Option<Payload>,
     },
     /// Cancelled, as somebody requested.
-    Canceled,
+    Canceled {
+        /// What it says about how far it had come.
+        details: Option<Payload>,
+    },
     /// Terminated by an operator.
     Terminated,
     /// The process that ran the attempt died, or was stopped before the attempt ended.
@@ -155,7 +158,7 @@ impl Failure {
     pub fn canceled(message: impl Into<String>) -> Self {
         Self {
             message: bounded(message.into()),
-            kind: FailureKind::Canceled,
+            kind: FailureKind::Canceled { details: None },
             cause: None,
         }
     }
@@ -234,13 +237,25 @@ impl Failure {
         self
     }
 
-    /// The same failure with data for whoever handles it.
+    /// The same failure with data for whoever handles it: an application's, or a cancellation's, whose details say how far what was
+    /// stopped had come.
     #[must_use]
     pub fn with_details(mut self, details: Payload) -> Self {
-        if let FailureKind::Application(application) = &mut self.kind {
-            application.details = Some(details);
+        match &mut self.kind {
+            FailureKind::Application(application) => application.details = Some(details),
+            FailureKind::Canceled { details: place } => *place = Some(details),
+            _ => {}
         }
         self
+    }
+
+    /// What a cancellation says about how far what was stopped had come, when this failure or one of its causes is one that says it.
+    #[must_use]
+    pub fn canceled_details(&self) -> Option<&Payload> {
+        self.chain().find_map(|failure| match &failure.kind {
+            FailureKind::Canceled { details } => details.as_ref(),
+            _ => None,
+        })
     }
 
     /// The same failure with a cause.
@@ -269,7 +284,8 @@ impl Failure {
     /// Whether this failure or one of its causes is a cancellation.
     #[must_use]
     pub fn is_canceled(&self) -> bool {
-        self.chain().any(|failure| failure.kind == FailureKind::Canceled)
+        self.chain()
+            .any(|failure| matches!(failure.kind, FailureKind::Canceled { .. }))
     }
 
     /// The application failure's type, when it is one.

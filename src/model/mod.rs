@@ -5,6 +5,7 @@ mod chain;
 mod child;
 mod child_workflow;
 mod command;
+pub(crate) mod cron;
 mod decision;
 mod event;
 mod failure;

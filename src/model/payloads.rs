@@ -88,6 +88,9 @@ impl Event {
                 None => Ok(()),
             },
             E::MarkerRecorded { details, .. } => visitor.payload(details),
+            E::ActivityTaskCanceled { details, .. } => {
+                details.as_mut().map_or(Ok(()), |details| visitor.payload(details))
+            }
             E::LocalActivityEnded(ended) => outcome(&mut ended.outcome, visitor),
             E::WorkflowExecutionUpdateAccepted(update) => visitor.payload(&mut update.input),
             E::WorkflowExecutionReset(reset) => {
@@ -180,8 +183,8 @@ fn failure<V: Visit>(outermost: &mut Failure, visitor: &mut V) -> Result<(), V::
         let details = match &mut failure.kind {
             FailureKind::Application(application) => application.details.as_mut(),
             FailureKind::Timeout { last_heartbeat, .. } => last_heartbeat.as_mut(),
-            FailureKind::Canceled
-            | FailureKind::Terminated
+            FailureKind::Canceled { details } => details.as_mut(),
+            FailureKind::Terminated
             | FailureKind::WorkerLost
             | FailureKind::Activity { .. }
             | FailureKind::ChildWorkflow(_) => None,

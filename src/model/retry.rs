@@ -96,7 +96,7 @@ impl RetryPolicy {
             } => {
                 return RetryDecision::Stop(RetryState::Timeout);
             }
-            FailureKind::Canceled | FailureKind::Terminated => {
+            FailureKind::Canceled { .. } | FailureKind::Terminated => {
                 return RetryDecision::Stop(RetryState::CancelRequested);
             }
             FailureKind::Timeout { .. } | FailureKind::Activity { .. } | FailureKind::ChildWorkflow(_) => {}

@@ -1,6 +1,7 @@
 //! What runs can be found by: typed search attributes, and the memo, which is only shown. Lives here: the values, their
 //! types, and what is allowed. Must not live here: which were registered (`types`), finding anything (`visibility`).
 
+mod error;
 mod types;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::str::FromStr;
 
 use super::{Payload, Timestamp, limits};
 
+pub use self::error::SearchAttributeError;
 pub use self::types::SearchAttributeTypes;
 
 /// The search attributes of a run, by name.
@@ -87,67 +89,6 @@ pub enum SearchAttributeValue {
 
 // Not a number is refused where values enter.
 impl Eq for SearchAttributeValue {}
-
-/// Why a search attribute or a memo is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SearchAttributeError {
-    /// The value has another type than the attribute.
-    #[error("search attribute {name:?} is of type {expected}; {value} is of type {found}")]
-    Type {
-        /// The attribute.
-        name: String,
-        /// Its type.
-        expected: SearchAttributeType,
-        /// The type of the value.
-        found: SearchAttributeType,
-        /// The value.
-        value: String,
-    },
-    /// The name stands for something that every run has.
-    #[error("the name {0:?} stands for something that every run has: give the search attribute another name")]
-    BuiltIn(String),
-    /// The name was registered with another type.
-    #[error("search attribute {name:?} is registered as {first} and as {second}: it can have one type only")]
-    Registered {
-        /// The attribute.
-        name: String,
-        /// The type it has.
-        first: SearchAttributeType,
-        /// The other one.
-        second: SearchAttributeType,
-    },
-    /// The name cannot be one.
-    #[error(transparent)]
-    Name(#[from] super::IdError),
-    /// A number that is none, or not finite.
-    #[error("search attribute {0:?} must be a finite number")]
-    NotFinite(String),
-    /// Too many of them.
-    #[error("a run may have at most {} search attributes", limits::SEARCH_ATTRIBUTES_MAX)]
-    TooMany,
-    /// Too large, all together.
-    #[error(
-        "the search attributes of a run may have {} bytes all together, these have {bytes} (they are for finding runs; data \
-         belongs into the input or the memo)",
-        limits::SEARCH_ATTRIBUTES_BYTES_MAX
-    )]
-    TooLarge {
-        /// Their size.
-        bytes: usize,
-    },
-    /// A memo has too many fields, or they are too large.
-    #[error(
-        "the memo of a run may have {} fields and {} bytes, this one has {fields} and {bytes}",
-        limits::MEMO_FIELDS_MAX,
-        limits::MEMO_BYTES_MAX
-    )]
-    Memo {
-        /// Its fields.
-        fields: usize,
-        /// Their size.
-        bytes: usize,
-    },
-}
 
 impl SearchAttributeType {
     /// All of them.

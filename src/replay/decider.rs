@@ -278,8 +278,9 @@ impl CodeDecider {
                 retry_state,
                 ..
             } => core.fail_activity(*scheduled, failure.clone(), *retry_state),
-            E::ActivityTaskCanceled { scheduled, .. } => {
+            E::ActivityTaskCanceled { scheduled, details, .. } => {
                 let failure = Failure::canceled("the activity was asked to stop");
+                let failure = details.iter().cloned().fold(failure, Failure::with_details);
                 core.fail_activity(*scheduled, failure, RetryState::CancelRequested);
             }
             E::TimerFired { timer_id, .. } => core.fire_timer(timer_id),

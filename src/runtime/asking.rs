@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::machine::{Decider, QueryError, Rejection};
+use crate::machine::{QueryError, Rejection};
 use crate::model::{Event, Failure, Input, ParkReason, Payload, Query, RunId, StartRun, UpdateId, WorkflowId};
-use crate::replay::CodeDecider;
 
 use super::entropy::Entropy;
 use super::error::RequestError;
 use super::gateway::{Gateway, LOOK_AGAIN};
 use super::messages::{Ask, Delivered, Question, ReplyTo, StartWith, UpdateOutcome, Watched};
+use super::offline::{ask_replayed, undecidable};
 use super::recovery::{fold, load_state, load_turns};
 use super::shared::Shared;
 
@@ -177,18 +177,10 @@ fn query_stored(shared: &Shared, run_id: RunId, query: &Query) -> Result<Result<
     if started.definition.is_some() {
         return Ok(state.answer(query));
     }
-    let undecidable = |reason: ParkReason| QueryError::Undecidable(Box::new(reason));
     let Some(workflow) = shared.registry.code(started.workflow_type.as_str()) else {
         let workflow_type = started.workflow_type.to_string();
         return Ok(Err(undecidable(ParkReason::UnknownWorkflow { workflow_type })));
     };
     let history: Vec<Event> = turns.into_iter().flat_map(|turn| turn.events).collect();
-    let replayed = CodeDecider::replay(workflow, &history).and_then(|mut decider| {
-        decider.check_rest(&history)?;
-        Ok(decider)
-    });
-    Ok(match replayed {
-        Ok(mut decider) => decider.query(&state, query),
-        Err(reason) => Err(undecidable(reason)),
-    })
+    Ok(ask_replayed(workflow, &state, &history, query))
 }

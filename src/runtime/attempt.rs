@@ -129,7 +129,7 @@ impl AttemptPool {
         state: SharedState,
         limits: &EngineLimits,
     ) -> Self {
-        let places = limits.max_concurrent.unwrap_or(limits::ATTEMPTS_MAX).max(1);
+        let places = limits.most_at_once();
         let processes = limits.worker_processes.unwrap_or(1).max(1);
         Self {
             throttle: Arc::new(Throttle::new(Arc::clone(&clock), limits)),

@@ -58,7 +58,7 @@ pub use error::RequestError;
 pub(crate) use gateway::Gateway;
 pub(crate) use messages::{Delivered, Watched};
 pub(crate) use namespaces::{NamespaceOptions, NamespacesOptions};
-pub(crate) use offline::deliver_offline;
+pub(crate) use offline::OfflineDesk;
 #[cfg(unix)]
 pub use process::{WorkerProcess, worker_process};
 pub use queues::TaskQueueStatus;

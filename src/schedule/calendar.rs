@@ -5,6 +5,9 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::cron::{CronField, CronValues, DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, YEAR};
+
+use super::cron::ranges;
 use super::spec::SpecError;
 
 /// Some values of a field: from one to another, in steps.
@@ -50,17 +53,6 @@ pub(super) enum Stretch {
     All,
 }
 
-/// A field with its name, its smallest and its largest value.
-pub(super) type Field = (&'static str, i16, i16);
-
-pub(super) const SECOND: Field = ("second", 0, 59);
-pub(super) const MINUTE: Field = ("minute", 0, 59);
-pub(super) const HOUR: Field = ("hour", 0, 23);
-pub(super) const DAY_OF_MONTH: Field = ("day of month", 1, 31);
-pub(super) const MONTH: Field = ("month", 1, 12);
-pub(super) const YEAR: Field = ("year", 1970, 9999);
-pub(super) const DAY_OF_WEEK: Field = ("day of week", 0, 6);
-
 impl Range {
     /// From `start` to `end`, in steps.
     #[must_use]
@@ -72,7 +64,7 @@ impl Range {
         (self.start..=self.end).contains(&value) && (value - self.start) % self.step.max(1) == 0
     }
 
-    fn check(self, (field, min, max): Field) -> Result<(), SpecError> {
+    fn check(self, (field, min, max): CronField) -> Result<(), SpecError> {
         match self.start >= min && self.start <= self.end && self.end <= max && self.step >= 1 {
             true => Ok(()),
             false => Err(SpecError::Range {
@@ -101,7 +93,7 @@ impl From<i16> for Range {
 
 impl Default for Calendar {
     fn default() -> Self {
-        let all = |(_, min, max): Field| vec![Range::new(min, max, 1)];
+        let all = |(_, min, max): CronField| vec![Range::new(min, max, 1)];
         Self {
             second: vec![Range::from(0)],
             minute: vec![Range::from(0)],
@@ -170,6 +162,46 @@ impl Calendar {
         self
     }
 
+    /// A field by its name, as a cron expression writes it: `"9-17/2"`, `"MON-FRI"`, `"*"`. Temporal's names (`dayOfWeek`) do, too.
+    ///
+    /// ```
+    /// use amends::schedule::Calendar;
+    ///
+    /// let work_days_at_nine = Calendar::new().field("hour", "9")?.field("dayOfWeek", "MON-FRI")?;
+    /// assert_eq!(work_days_at_nine, Calendar::new().hours(9).days_of_week(1..=5));
+    /// # Ok::<(), amends::schedule::SpecError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no such field, or the text is none.
+    pub fn field(mut self, name: &str, text: &str) -> Result<Self, SpecError> {
+        let wrong = |reason: String| SpecError::Cron {
+            text: text.to_owned(),
+            reason,
+        };
+        let (field, place) = match name {
+            "second" => (SECOND, &mut self.second),
+            "minute" => (MINUTE, &mut self.minute),
+            "hour" => (HOUR, &mut self.hour),
+            "day_of_month" | "dayOfMonth" => (DAY_OF_MONTH, &mut self.day_of_month),
+            "month" => (MONTH, &mut self.month),
+            "year" => (YEAR, &mut self.year),
+            "day_of_week" | "dayOfWeek" => (DAY_OF_WEEK, &mut self.day_of_week),
+            other => {
+                return Err(wrong(format!(
+                    "a calendar has no field {other:?}; it has second, minute, hour, dayOfMonth, month, year, dayOfWeek"
+                )));
+            }
+        };
+        let values = CronValues::read(text, field).map_err(wrong)?;
+        // Any year is none in particular.
+        *place = match field == YEAR && values.is_any {
+            true => Vec::new(),
+            false => ranges(values),
+        };
+        Ok(self)
+    }
+
     pub(super) fn check(&self) -> Result<(), SpecError> {
         let fields = [
             (&self.second, SECOND),
@@ -204,7 +236,7 @@ impl Calendar {
 
     /// What it has as a whole, when it has a second of it.
     pub(super) fn stretch(&self) -> Stretch {
-        let is_whole = |ranges: &[Range], (_, min, max): Field| (min..=max).all(|value| has(ranges, value));
+        let is_whole = |ranges: &[Range], (_, min, max): CronField| (min..=max).all(|value| has(ranges, value));
         let parts = [
             (is_whole(&self.second, SECOND), Stretch::Second),
             (is_whole(&self.minute, MINUTE), Stretch::Minute),

@@ -39,7 +39,7 @@ async fn find(_cx: ActivityContext, of: Undo<String, u32>) -> Result<Verdict<u32
     Ok(Verdict::not_applied())
 }
 
-#[activity(on_ambiguous = "ask")]
+#[activity(on_ambiguous = "ask", cancellation = "abandon")]
 async fn r#type(_cx: ActivityContext) -> Result<(), Failure> {
     Ok(())
 }

@@ -17,6 +17,7 @@
 /// | `verify = function` | The activity that finds out whether this one had its effect, when it ended without an answer: a timeout, a crash, attempts used up. It takes the same [`Undo`](crate::Undo) and returns a [`Verdict`](crate::Verdict) about this function's output. When it fails for good, a person is asked. |
 /// | `on_ambiguous = "ask"` | What else may be done then: `"compensate"` (take it for a failure; the default), or `"ask"` a person. |
 /// | `in_flight = "fence"` | What happens to an attempt that is running when the saga turns back: `"wait"` for it (the default), or `"fence"` it off: its late result is refused, and it is undone at once. |
+/// | `cancellation = "wait_cancellation_completed"` | What a call does when its run is cancelled: `"try_cancel"` (ask the activity to stop, and do not wait; the default), `"wait_cancellation_completed"` (ask, and wait for its end), or `"abandon"` (leave it alone). See [`CancellationType`](crate::CancellationType); steps of a saga are always waited for, or fenced. |
 ///
 /// Durations are written `"500ms"`, `"10s"`, `"5m"`, `"1h 30m"`, `"1d"`.
 ///

@@ -3,6 +3,7 @@
 
 use crate::model::{ActivityOptions, ActivityType, SagaOptions, TaskQueue, WorkflowType};
 
+use super::CancellationType;
 use super::definition::StepDefinition;
 use super::names::{FunctionNameError, function_name};
 
@@ -72,6 +73,22 @@ pub(super) fn configured<F: 'static>(base: ActivityOptions) -> ActivityOptions {
         return options;
     }
     base
+}
+
+/// What the function's attribute says that a call does when its run is cancelled.
+#[cfg_attr(
+    not(feature = "macros"),
+    allow(
+        clippy::extra_unused_type_parameters,
+        reason = "only attributes tell functions apart"
+    )
+)]
+pub(super) fn cancellation<F: 'static>() -> CancellationType {
+    #[cfg(feature = "macros")]
+    if let Some(cancellation) = collected::of_activity::<F>().and_then(|metadata| metadata.cancellation) {
+        return cancellation;
+    }
+    CancellationType::default()
 }
 
 /// How the function's attribute wants it to be run as a step of a saga.
@@ -162,7 +179,7 @@ mod collected {
     use crate::sdk::definition::{CompensationDefinition, StepDefinition, VerificationDefinition};
     use crate::sdk::function::{ActivityFunction, WorkflowFunction};
     use crate::sdk::names::FunctionNameError;
-    use crate::sdk::{ActivityDefinition, RegistryError};
+    use crate::sdk::{ActivityDefinition, CancellationType, RegistryError};
 
     /// What `#[activity]` says about one function. Made by the attribute only.
     #[derive(Debug)]
@@ -183,6 +200,8 @@ mod collected {
         pub isolated: Option<fn() -> Result<ActivityDefinition, RegistryError>>,
         /// A running attempt is not waited for when the saga turns back.
         pub fences: bool,
+        /// What a call does when its run is cancelled, if the attribute says so.
+        pub cancellation: Option<CancellationType>,
     }
 
     impl ActivityMetadata {

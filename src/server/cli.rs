@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::bench;
 use super::commands::{
-    activity, check, decide, deliver, history, list, participants, pause, prune, query, reset, run, show, verify,
+    activity, check, decide, deliver, history, list, participants, pause, prune, query, reset, run, schedule, serve,
+    show, verify,
 };
 use super::console::{Console, Format};
 use super::demo;
@@ -32,6 +33,8 @@ enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Run(Box<run::RunArgs>),
+    Serve(serve::ServeArgs),
+    Schedule(schedule::ScheduleArgs),
     Check(check::CheckArgs),
     List(list::ListArgs),
     Show(show::ShowArgs),
@@ -84,6 +87,8 @@ impl Command {
             Command::Demo(args) => args.output.format(),
             Command::Bench(args) => args.output.format(),
             Command::Run(args) => args.output.format(),
+            Command::Serve(args) => args.output.format(),
+            Command::Schedule(args) => args.format(),
             Command::Check(args) => args.output.format(),
             Command::List(args) => args.output.format(),
             Command::Show(args) => args.output.format(),
@@ -110,6 +115,8 @@ impl Command {
             Command::Demo(args) => demo::run(&args, console),
             Command::Bench(args) => bench::run(&args, console),
             Command::Run(args) => run::run(&args, console),
+            Command::Serve(args) => serve::run(&args, console),
+            Command::Schedule(args) => schedule::run(args, console),
             Command::Check(args) => check::run(&args, console),
             Command::List(args) => list::run(&args, console),
             Command::Show(args) => show::run(&args, console),

@@ -4,6 +4,7 @@
 mod attribute;
 mod event;
 mod run;
+mod schedule;
 
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ use crate::model::{Failure, FailureKind, Outcome, Payload, SearchAttributes, Tim
 
 pub(super) use event::{event, event_text};
 pub(super) use run::{description, state_text, step, stuck, undo_text};
+pub(super) use schedule::{calendar_text, interval_text, schedule};
 
 /// Adds a field to an object.
 pub(super) fn put(object: &mut Value, key: &str, value: impl Into<Value>) {
@@ -51,7 +53,12 @@ pub(super) fn failure(failure: &Failure) -> Value {
                 set("last_heartbeat", payload(details));
             }
         }
-        FailureKind::Canceled => set("kind", json!("canceled")),
+        FailureKind::Canceled { details } => {
+            set("kind", json!("canceled"));
+            if let Some(details) = details {
+                set("details", payload(details));
+            }
+        }
         FailureKind::Terminated => set("kind", json!("terminated")),
         FailureKind::WorkerLost => set("kind", json!("worker-lost")),
         FailureKind::Activity {

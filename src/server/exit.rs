@@ -106,8 +106,11 @@ impl From<Error> for Refusal {
             | Error::PageToken
             | Error::Input(_)
             | Error::Rejected(Rejection::ResetRefused(_))
+            | Error::Config(_)
             | Error::Cron(_)
             | Error::DelayedSchedule
+            | Error::Schedule(_)
+            | Error::ScheduleInput { .. }
             | Error::Query(QueryError::Unknown { .. })
             | Error::Rejected(
                 Rejection::StepNotStuck { .. } | Rejection::WhichStep { .. } | Rejection::ChoiceNotOpen { .. },

@@ -12,6 +12,7 @@ mod dto;
 mod exit;
 mod input;
 pub mod participants;
+mod place;
 mod text;
 mod waiting;
 

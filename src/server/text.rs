@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anstyle::Style;
 
+use crate::engine::OverlapPolicy;
 use crate::model::{Failure, FailureKind};
 
 use super::console::Console;
@@ -74,6 +75,18 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     match number {
         1 => format!("1 {noun}"),
         number => format!("{number} {noun}s"),
+    }
+}
+
+/// An overlap policy by its name.
+pub(crate) fn policy(policy: OverlapPolicy) -> &'static str {
+    match policy {
+        OverlapPolicy::Skip => "skip",
+        OverlapPolicy::BufferOne => "buffer-one",
+        OverlapPolicy::BufferAll => "buffer-all",
+        OverlapPolicy::CancelOther => "cancel-other",
+        OverlapPolicy::TerminateOther => "terminate-other",
+        OverlapPolicy::AllowAll => "allow-all",
     }
 }
 

@@ -14,6 +14,7 @@ mod pruning;
 mod queries;
 mod resets;
 mod runs;
+mod schedules;
 mod starts;
 
 use std::io::{BufRead, BufReader, Lines, Read};

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::super::authored::{Saga, Step, Stuck};
 use super::super::locations::Problems;
+use super::limits::activity_limits;
 use super::table::{Table, elements, wrong_type};
 use work::{Kinds, WORK_ADVICE, options};
 
@@ -24,6 +25,8 @@ const SAGA_ADVICE: &[(&str, &str)] = &[
     ("schema", "use `input_schema`"),
     ("parallel", "use `unwind_parallel`"),
     ("queue", "use `task_queue`"),
+    ("limits", "use `[activity_limits.<activity>]`"),
+    ("activities", "use `[activity_limits.<activity>]`"),
 ];
 const STUCK_ADVICE: &[(&str, &str)] = &[
     ("after", "use `escalate_after` or `decide_after`"),
@@ -53,6 +56,9 @@ pub(super) fn saga(document: &DeTable<'_>, problems: &mut Problems) -> Saga {
     }
     if let Some(attributes) = table.table("search_attributes", problems) {
         saga.search_attributes = attributes.all_json(problems);
+    }
+    if let Some(nested) = table.table("activity_limits", problems) {
+        saga.activity_limits = activity_limits(nested, problems);
     }
     if let Some(nested) = table.table("stuck", problems) {
         saga.stuck = stuck(nested, problems);

@@ -2,7 +2,8 @@
 //! Must not live here: what the parts mean together (that is `check`).
 
 mod grammar;
-mod table;
+pub(crate) mod limits;
+pub(crate) mod table;
 
 use toml::de::DeTable;
 
@@ -11,6 +12,11 @@ use super::locations::Problems;
 
 /// Reads a definition. Whatever cannot be read is reported and left out; nothing at all comes of malformed TOML.
 pub(super) fn read(text: &str) -> (Option<Saga>, Problems) {
+    document(text, grammar::saga)
+}
+
+/// Reads a TOML document by a grammar: a definition, or the configuration of an engine.
+pub(crate) fn document<T>(text: &str, grammar: impl FnOnce(&DeTable<'_>, &mut Problems) -> T) -> (Option<T>, Problems) {
     let mut problems = Problems::of_text(text);
     let (document, malformed) = DeTable::parse_recoverable(text);
     for error in &malformed {
@@ -21,6 +27,6 @@ pub(super) fn read(text: &str) -> (Option<Saga>, Problems) {
     if !malformed.is_empty() {
         return (None, problems);
     }
-    let saga = grammar::saga(document.get_ref(), &mut problems);
-    (Some(saga), problems)
+    let read = grammar(document.get_ref(), &mut problems);
+    (Some(read), problems)
 }

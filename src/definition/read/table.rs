@@ -15,7 +15,7 @@ use super::super::problem::did_you_mean;
 type Entry<'a> = (&'a str, &'a Spanned<DeValue<'a>>);
 
 /// One table and its place in the definition.
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     place: String,
     entries: Vec<Entry<'a>>,
     known: Vec<&'static str>,
@@ -23,7 +23,7 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// Starts reading a table; remembers where its entries are.
-    pub(super) fn new(place: &str, table: &'a DeTable<'a>, problems: &mut Problems) -> Self {
+    pub(crate) fn new(place: &str, table: &'a DeTable<'a>, problems: &mut Problems) -> Self {
         let mut entries: Vec<Entry<'a>> = Vec::with_capacity(table.len());
         for (key, value) in table {
             let spot = Spot {
@@ -41,13 +41,18 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// Where one of its keys is.
-    pub(super) fn at(&self, key: &str) -> String {
+    pub(crate) fn at(&self, key: &str) -> String {
         join(&self.place, key)
     }
 
     /// The value of a key; the key counts as known from here on.
-    pub(super) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+    pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.known.push(key);
         self.entries
             .iter()
@@ -56,7 +61,7 @@ impl<'a> Table<'a> {
     }
 
     /// A string.
-    pub(super) fn string(&mut self, key: &'static str, problems: &mut Problems) -> Option<String> {
+    pub(crate) fn string(&mut self, key: &'static str, problems: &mut Problems) -> Option<String> {
         let value = self.value(key)?;
         let text = value.get_ref().as_str();
         if text.is_none() {
@@ -66,7 +71,7 @@ impl<'a> Table<'a> {
     }
 
     /// A human duration: `"1m 30s"`.
-    pub(super) fn duration(&mut self, key: &'static str, problems: &mut Problems) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, key: &'static str, problems: &mut Problems) -> Option<Duration> {
         const HINT: &str = "write a number with a unit, such as \"250ms\", \"10s\" or \"1m 30s\"";
         let value = self.value(key)?;
         let place = self.at(key);
@@ -82,7 +87,7 @@ impl<'a> Table<'a> {
     }
 
     /// A number, whole or not.
-    pub(super) fn number(&mut self, key: &'static str, problems: &mut Problems) -> Option<f64> {
+    pub(crate) fn number(&mut self, key: &'static str, problems: &mut Problems) -> Option<f64> {
         let value = self.value(key)?;
         let number = match value.get_ref() {
             DeValue::Float(float) => float.as_str().parse().ok(),
@@ -96,7 +101,7 @@ impl<'a> Table<'a> {
     }
 
     /// A whole number that fits 32 bits.
-    pub(super) fn count(&mut self, key: &'static str, problems: &mut Problems) -> Option<u32> {
+    pub(crate) fn count(&mut self, key: &'static str, problems: &mut Problems) -> Option<u32> {
         let value = self.value(key)?;
         let count = integer(value).map(u32::try_from);
         match count {
@@ -113,7 +118,7 @@ impl<'a> Table<'a> {
     }
 
     /// True or false.
-    pub(super) fn boolean(&mut self, key: &'static str, problems: &mut Problems) -> Option<bool> {
+    pub(crate) fn boolean(&mut self, key: &'static str, problems: &mut Problems) -> Option<bool> {
         let value = self.value(key)?;
         let boolean = value.get_ref().as_bool();
         if boolean.is_none() {
@@ -123,14 +128,14 @@ impl<'a> Table<'a> {
     }
 
     /// An array of strings.
-    pub(super) fn strings(&mut self, key: &'static str, problems: &mut Problems) -> Option<Vec<String>> {
+    pub(crate) fn strings(&mut self, key: &'static str, problems: &mut Problems) -> Option<Vec<String>> {
         self.array(key, "a string", problems, |value| {
             value.get_ref().as_str().map(str::to_owned)
         })
     }
 
     /// An array of HTTP statuses.
-    pub(super) fn statuses(&mut self, key: &'static str, problems: &mut Problems) -> Option<Vec<u16>> {
+    pub(crate) fn statuses(&mut self, key: &'static str, problems: &mut Problems) -> Option<Vec<u16>> {
         self.array(key, "an HTTP status (100 to 599)", problems, |value| {
             let status = u16::try_from(integer(value)?).ok()?;
             (100..=599).contains(&status).then_some(status)
@@ -138,14 +143,14 @@ impl<'a> Table<'a> {
     }
 
     /// An array of a program's exit codes.
-    pub(super) fn exit_codes(&mut self, key: &'static str, problems: &mut Problems) -> Option<Vec<u8>> {
+    pub(crate) fn exit_codes(&mut self, key: &'static str, problems: &mut Problems) -> Option<Vec<u8>> {
         self.array(key, "an exit code (0 to 255)", problems, |value| {
             u8::try_from(integer(value)?).ok()
         })
     }
 
     /// A table of its own.
-    pub(super) fn table(&mut self, key: &'static str, problems: &mut Problems) -> Option<Table<'a>> {
+    pub(crate) fn table(&mut self, key: &'static str, problems: &mut Problems) -> Option<Table<'a>> {
         let value = self.value(key)?;
         let place = self.at(key);
         match value.get_ref() {
@@ -157,14 +162,29 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Every entry as a table of its own, with its key; all keys count as known.
+    pub(crate) fn all_tables(self, problems: &mut Problems) -> Vec<(String, Table<'a>)> {
+        let mut tables = Vec::with_capacity(self.entries.len());
+        for (key, value) in &self.entries {
+            let place = join(&self.place, key);
+            match value.get_ref() {
+                DeValue::Table(table) => tables.push(((*key).to_owned(), Table::new(&place, table, problems))),
+                _ => {
+                    wrong_type(&place, "a table", value, problems);
+                }
+            }
+        }
+        tables
+    }
+
     /// Any value, as JSON.
-    pub(super) fn json(&mut self, key: &'static str, problems: &mut Problems) -> Option<Value> {
+    pub(crate) fn json(&mut self, key: &'static str, problems: &mut Problems) -> Option<Value> {
         let value = self.value(key)?;
         Some(to_json(&self.at(key), value, problems))
     }
 
     /// Every entry, as JSON; all keys count as known.
-    pub(super) fn all_json(self, problems: &mut Problems) -> BTreeMap<String, Value> {
+    pub(crate) fn all_json(self, problems: &mut Problems) -> BTreeMap<String, Value> {
         let place = self.place;
         self.entries
             .iter()
@@ -173,7 +193,7 @@ impl<'a> Table<'a> {
     }
 
     /// Every entry as a string; all keys count as known.
-    pub(super) fn all_strings(self, problems: &mut Problems) -> BTreeMap<String, String> {
+    pub(crate) fn all_strings(self, problems: &mut Problems) -> BTreeMap<String, String> {
         let mut strings = BTreeMap::new();
         for (key, value) in &self.entries {
             match value.get_ref().as_str() {
@@ -189,7 +209,7 @@ impl<'a> Table<'a> {
     }
 
     /// Reports the keys that nobody asked for. `elsewhere` has advice for words that other tools use.
-    pub(super) fn finish(self, elsewhere: &[(&str, &str)], problems: &mut Problems) {
+    pub(crate) fn finish(self, elsewhere: &[(&str, &str)], problems: &mut Problems) {
         for (key, _) in &self.entries {
             if self.known.contains(key) {
                 continue;
@@ -233,7 +253,7 @@ impl<'a> Table<'a> {
 }
 
 /// An array's elements with their places, which are remembered.
-pub(super) fn elements<'a>(
+pub(crate) fn elements<'a>(
     place: &str,
     array: &'a DeArray<'a>,
     problems: &mut Problems,
@@ -253,7 +273,7 @@ pub(super) fn elements<'a>(
 }
 
 /// Reports a value of another type than expected.
-pub(super) fn wrong_type<'p>(
+pub(crate) fn wrong_type<'p>(
     place: &str,
     expected: &str,
     value: &Spanned<DeValue<'_>>,

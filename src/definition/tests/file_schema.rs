@@ -34,7 +34,12 @@ impl Place {
             text.push_str("[[step]]\n");
         }
         if self.0.len() > 1 || (self.0.len() == 1 && text.is_empty()) {
-            text.push_str(&format!("[{}]\n", self.0.join(".")));
+            let quoted = |part: &String| match part == NOBODY {
+                true => format!("\"{part}\""),
+                false => part.clone(),
+            };
+            let path: Vec<String> = self.0.iter().map(quoted).collect();
+            text.push_str(&format!("[{}]\n", path.join(".")));
         }
         text.push_str(&format!("\"{key}\" = {value}\n"));
         let place = self

@@ -1,9 +1,11 @@
 //! What an engine does at once, how fast, and for whom: limits, and the task queues that it serves. Must not live here:
 //! keeping them (that is `runtime`).
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::definition::{Catalog, DefinitionError, EXEC_ACTIVITY, EXEC_WORD, Problem, SagaDefinition, Severity};
 use crate::model::{ActivityLimits, Rate, TaskQueue, TaskQueueOptions, limits};
 
 use super::super::error::Error;
@@ -81,6 +83,13 @@ impl AmendsBuilder {
         self
     }
 
+    /// Leaves a schedule's run of a workflow that this engine does not know to one that does, instead of passing it over.
+    #[cfg(all(feature = "schedules", feature = "server"))]
+    pub(crate) fn leave_unknown_workflows(mut self) -> Self {
+        self.leaves_unknown = true;
+        self
+    }
+
     /// How many attempts of isolated activities that go forward this engine makes at once, each in a process of its own, one for
     /// each core when not said otherwise. Compensations have as many processes of their own.
     pub fn worker_processes(mut self, processes: usize) -> Self {
@@ -93,6 +102,42 @@ impl AmendsBuilder {
     pub fn worker_arguments<A: Into<String>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.worker_arguments = arguments.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// The limits of activity types that definition files name become the engine's, unless the builder says otherwise.
+    pub(super) fn settle_limits(&mut self, sagas: &Catalog) -> Result<(), Error> {
+        // What the steps of definitions are called in files.
+        if self.registry.activity(EXEC_WORD).is_none()
+            && let Some(limits) = self.limits.types.remove(EXEC_WORD)
+        {
+            self.limits.types.entry(EXEC_ACTIVITY.to_owned()).or_insert(limits);
+        }
+        let mut said: BTreeMap<&str, (&ActivityLimits, String)> = BTreeMap::new();
+        let mut errors = Vec::new();
+        for saga in sagas.iter() {
+            for (activity_type, limits) in saga.activity_limits() {
+                let said = said.entry(activity_type).or_insert((limits, saga.versioned_name()));
+                if said.0 != limits && !self.limits.types.contains_key(activity_type) {
+                    errors.push(differ(saga, activity_type, &said.1));
+                }
+            }
+        }
+        if !errors.is_empty() {
+            return Err(Error::Definition(errors));
+        }
+        for (activity_type, (limits, _)) in said {
+            let types = &mut self.limits.types;
+            types.entry(activity_type.to_owned()).or_insert_with(|| limits.clone());
+        }
+        for activity_type in self.limits.types.keys() {
+            if self.registry.activity(activity_type).is_none() {
+                tracing::warn!(
+                    activity_type,
+                    "limits are given for an activity that is not registered: is the name right?"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Puts worker processes in the place of the code of isolated activities.
@@ -120,5 +165,29 @@ impl AmendsBuilder {
             tracing::warn!("isolated activities run in the engine's own process: there are no worker processes here");
         }
         Ok(())
+    }
+}
+
+/// Limits are the engine's: of two that differ nobody knows which is meant.
+fn differ(saga: &SagaDefinition, activity_type: &str, other: &str) -> DefinitionError {
+    let word = if activity_type == EXEC_ACTIVITY {
+        EXEC_WORD
+    } else {
+        activity_type
+    };
+    DefinitionError {
+        file: saga.versioned_name(),
+        problems: vec![Problem {
+            severity: Severity::Error,
+            position: None,
+            place: format!("activity_limits.{word}"),
+            message: format!(
+                "the saga {other:?} has other limits for the activity `{word}`, and they are the engine's"
+            ),
+            hint: Some(
+                "say the same in both, or say it once in the engine's configuration (`[activities.<activity>]`)"
+                    .to_owned(),
+            ),
+        }],
     }
 }

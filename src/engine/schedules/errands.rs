@@ -64,17 +64,22 @@ struct Start(Link);
 impl Activity for Start {
     async fn execute(&self, cx: ActivityContext, input: Payload) -> Result<Payload, Failure> {
         let Order { action, workflow_id } = input.to()?;
-        let starter = self
-            .0
-            .engine(&cx.info().workflow_id)
-            .await?
-            .workflow_by_name(&action.workflow_type);
-        let starter = starter.request_id(cx.info().idempotency_key.as_str());
-        match starter.id(&workflow_id).start(&action.input).await {
+        let engine = self.0.engine(&cx.info().workflow_id).await?;
+        let starter = engine.workflow_by_name(&action.workflow_type);
+        let starter = starter.request_id(cx.info().idempotency_key.as_str()).id(&workflow_id);
+        let started = match action.apply(starter) {
+            Ok(starter) => starter.start(&action.input).await,
+            Err(error) => Err(error),
+        };
+        match started {
             Ok(run) => Ok(Payload::json(&WatchedRun {
                 workflow_id,
                 run_id: run.run_id().to_string(),
             })?),
+            // It is not this engine's to say that nobody knows it.
+            Err(error @ Error::UnknownWorkflow { .. }) if engine.inner.leaves_unknown => {
+                Err(Failure::new("NotStarted", error.to_string()))
+            }
             Err(
                 error @ (Error::Overloaded
                 | Error::TooManyOpenRuns { .. }

@@ -1,22 +1,25 @@
 //! Schedules as users see them: created, looked at, changed, paused, asked for a run, deleted. Must not live here: what a schedule
 //! decides (`schedule`), or the workflow that keeps it (`keeper`).
 
+mod action;
 mod errands;
 mod keeper;
+mod offline;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::model::{
-    IdReusePolicy, Payload, PayloadError, RunStatus, Timestamp, ToPayload, WorkflowId, WorkflowType, limits,
-};
+use crate::model::{IdReusePolicy, PayloadError, RunId, RunStatus, Timestamp, ToPayload, WorkflowId, WorkflowType};
 use crate::schedule::{OverlapPolicy, RecentAction, Schedule, ScheduleState};
-use crate::sdk::{WorkflowDefinition, WorkflowFunction};
-use crate::store::ListQuery;
+use crate::sdk::Workflow;
+use crate::store::{ListQuery, Store};
 
-use super::{Amends, Error, UpdateError};
+use super::{Amends, Error, RunPage, UpdateError};
 
+pub use self::action::ScheduleAction;
 pub(super) use self::errands::{Link, definitions};
+pub use self::offline::OfflineSchedules;
 
 /// What the workflow ids of schedules begin with.
 const PREFIX: &str = "amends.schedule:";
@@ -26,64 +29,6 @@ pub(super) const SCHEDULE_WORKFLOW: &str = "amends.schedule";
 
 /// Schedules are listed a page at a time.
 const PAGE: usize = 500;
-
-/// What a schedule starts, again and again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ScheduleAction {
-    /// The workflow's type, or the definition's.
-    pub workflow_type: String,
-    /// What the runs' workflow ids begin with; the time that a run stands for follows.
-    pub workflow_id: String,
-    /// The runs' input.
-    pub input: Value,
-}
-
-impl ScheduleAction {
-    /// Runs of a workflow function; their workflow ids are `workflow_id` and a time: `report-2026-11-27T09:00:00Z`.
-    ///
-    /// # Errors
-    /// When the function has no name that a workflow could have, or the input is not JSON or too large.
-    pub fn of<M, F>(function: &F, workflow_id: impl Into<String>, input: &F::Input) -> Result<Self, Error>
-    where
-        F: WorkflowFunction<M>,
-        F::Input: ToPayload,
-    {
-        let workflow_type = WorkflowDefinition::type_of(function).map_err(|error| Error::Registry(vec![error]))?;
-        Ok(Self {
-            workflow_type: workflow_type.to_string(),
-            workflow_id: workflow_id.into(),
-            input: Payload::of(input)?.to()?,
-        })
-    }
-
-    /// Its names can be names, and leave room for what follows them. Its input leaves room for the schedule beside it.
-    fn check(&self) -> Result<(), Error> {
-        WorkflowType::new(&self.workflow_type)?;
-        let longest = format!(
-            "{}-0000-00-00T00:00:00.000000Z-{:x}-{}",
-            self.workflow_id,
-            u64::MAX,
-            u64::MAX
-        );
-        WorkflowId::new(longest)?;
-        let input = serde_json::to_vec(&self.input).map_err(PayloadError::Encode)?;
-        if input.len() > limits::SCHEDULE_INPUT_BYTES_MAX {
-            let (bytes, max) = (input.len(), limits::SCHEDULE_INPUT_BYTES_MAX);
-            return Err(Error::ScheduleInput { bytes, max });
-        }
-        Ok(())
-    }
-
-    /// Runs of a definition, or of a workflow that is known by its name only.
-    #[must_use]
-    pub fn by_name(workflow_type: impl Into<String>, workflow_id: impl Into<String>, input: Value) -> Self {
-        Self {
-            workflow_type: workflow_type.into(),
-            workflow_id: workflow_id.into(),
-            input,
-        }
-    }
-}
 
 /// How a schedule stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -175,24 +120,11 @@ impl Schedules {
     /// # Errors
     /// When the store cannot be read.
     pub async fn list(&self) -> Result<Vec<String>, Error> {
-        let mut query = ListQuery {
-            workflow_type: Some(WorkflowType::from_trusted(SCHEDULE_WORKFLOW)),
-            statuses: RunStatus::ALL
-                .into_iter()
-                .filter(|status| !status.is_closed())
-                .collect(),
-            limit: PAGE,
-            ..ListQuery::default()
-        };
-        let mut ids = Vec::new();
+        let (mut query, mut ids) = (open_schedules(), Vec::new());
         loop {
             let page = self.engine.client().list(&query).await?;
-            ids.extend(page.iter().filter_map(|head| {
-                let id = head.workflow_id.as_str();
-                id.strip_prefix(PREFIX).map(str::to_owned)
-            }));
-            match page.last() {
-                Some(last) => query.before = Some(last.run_id),
+            match ids_of(&page, &mut ids) {
+                Some(last) => query.before = Some(last),
                 None => break,
             }
         }
@@ -270,16 +202,9 @@ impl Schedules {
         self.engine.client().update(id.as_str(), name, input).await
     }
 
-    /// The workflow id of a schedule that was not deleted.
     fn existing(&self, id: &str) -> Result<WorkflowId, Error> {
         let id = self.engine.workflow_id(&workflow_id(id))?;
-        let head = self.engine.runtime().store()?.find(&id)?;
-        // One that has continued is there, as the next run.
-        let is_there = |status: RunStatus| !status.is_closed() || status == RunStatus::ContinuedAsNew;
-        match head.is_some_and(|head| is_there(head.status)) {
-            true => Ok(id),
-            false => Err(Error::NotFound(id)),
-        }
+        existing(&*self.engine.runtime().store()?, id)
     }
 
     fn now(&self) -> Timestamp {
@@ -295,4 +220,42 @@ impl std::fmt::Debug for Schedules {
 
 fn workflow_id(id: &str) -> String {
     format!("{PREFIX}{id}")
+}
+
+/// The code that keeps schedules, for those who ask it without an engine.
+pub(super) fn code() -> (&'static str, Arc<dyn Workflow>) {
+    (SCHEDULE_WORKFLOW, Arc::new(keeper::Keeper))
+}
+
+/// The workflow id of a schedule, if it was not deleted.
+fn existing(store: &dyn Store, id: WorkflowId) -> Result<WorkflowId, Error> {
+    let head = store.find(&id)?;
+    // One that has continued is there, as the next run.
+    let is_there = |status: RunStatus| !status.is_closed() || status == RunStatus::ContinuedAsNew;
+    match head.is_some_and(|head| is_there(head.status)) {
+        true => Ok(id),
+        false => Err(Error::NotFound(id)),
+    }
+}
+
+/// What finds the schedules that were not deleted, a page at a time.
+fn open_schedules() -> ListQuery {
+    ListQuery {
+        workflow_type: Some(WorkflowType::from_trusted(SCHEDULE_WORKFLOW)),
+        statuses: RunStatus::ALL
+            .into_iter()
+            .filter(|status| !status.is_closed())
+            .collect(),
+        limit: PAGE,
+        ..ListQuery::default()
+    }
+}
+
+/// The ids of the schedules on a page; and where the next one begins, if there is more.
+fn ids_of(page: &RunPage, into: &mut Vec<String>) -> Option<RunId> {
+    into.extend(page.iter().filter_map(|head| {
+        let id = head.workflow_id.as_str();
+        id.strip_prefix(PREFIX).map(str::to_owned)
+    }));
+    page.last().map(|last| last.run_id)
 }

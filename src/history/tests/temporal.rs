@@ -8,7 +8,7 @@ use super::super::*;
 
 /// `json/plain`, and what it encloses.
 fn plain(value: &Value) -> Value {
-    let data = base64::encode(value.to_string().as_bytes());
+    let data = radix64::encode(value.to_string().as_bytes());
     json!({"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": data})
 }
 

@@ -46,7 +46,8 @@ pub(super) fn brief(failure: &Failure) -> String {
             Some(details) => format!("{kind} at {details:?}"),
             None => kind.to_string(),
         },
-        FailureKind::Canceled => "canceled".to_owned(),
+        FailureKind::Canceled { details: None } => "canceled".to_owned(),
+        FailureKind::Canceled { details: Some(details) } => format!("canceled at {details:?}"),
         FailureKind::Terminated => "terminated".to_owned(),
         FailureKind::WorkerLost => "worker-lost".to_owned(),
         FailureKind::Activity { activity_id, .. } => activity_id.to_string(),
@@ -144,9 +145,14 @@ fn details(attributes: &EventAttributes, names: &Names) -> String {
             let never = if started.is_none() { ", never started" } else { "" };
             format!("{}: {} [{retry_state:?}{never}]", name(scheduled), brief(failure))
         }
-        E::ActivityTaskCanceled { scheduled, started } => {
+        E::ActivityTaskCanceled {
+            scheduled,
+            started,
+            details,
+        } => {
             let never = if started.is_none() { " [never started]" } else { "" };
-            format!("{}{never}", name(scheduled))
+            let at = details.as_ref().map(|details| format!(" at {details:?}"));
+            format!("{}{never}{}", name(scheduled), at.unwrap_or_default())
         }
         E::TimerStarted { timer_id, fire_at } => format!("{timer_id} fires at {}", seconds(*fire_at)),
         E::TimerFired { timer_id, .. } | E::TimerCanceled { timer_id, .. } => timer_id.to_string(),

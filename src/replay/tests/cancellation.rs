@@ -24,6 +24,58 @@ async fn abandoning(cx: WorkflowContext) -> Result<u32, Failure> {
     cx.activity(double, &1).cancellation(CancellationType::Abandon).await
 }
 
+/// As `double`, but its attribute says what its calls do.
+#[cfg(feature = "macros")]
+mod by_attribute {
+    use crate::model::Failure;
+    use crate::sdk::{ActivityContext, WorkflowContext, activity};
+
+    #[activity(name = "double", cancellation = "wait_cancellation_completed")]
+    async fn patient(_cx: ActivityContext, n: u32) -> Result<u32, Failure> {
+        Ok(n * 2)
+    }
+
+    #[activity(name = "double", cancellation = "abandon")]
+    async fn left_alone(_cx: ActivityContext, n: u32) -> Result<u32, Failure> {
+        Ok(n * 2)
+    }
+
+    pub(super) async fn waiting(cx: WorkflowContext) -> Result<u32, Failure> {
+        cx.activity(patient, &1).await
+    }
+
+    pub(super) async fn abandoning(cx: WorkflowContext) -> Result<u32, Failure> {
+        cx.activity(left_alone, &1).await
+    }
+
+    pub(super) async fn overruled(cx: WorkflowContext) -> Result<u32, Failure> {
+        let call = cx.activity(patient, &1);
+        call.cancellation(crate::sdk::CancellationType::TryCancel).await
+    }
+}
+
+#[test]
+#[cfg(feature = "macros")]
+fn an_attribute_says_what_calls_do_and_a_call_counts_more() {
+    for crashing in [false, true] {
+        let mut waited = World::new(by_attribute::waiting, crashing).begun();
+        waited.cancel();
+        assert!(waited.state.outcome().is_none(), "it waits");
+        let (outcome, _) = waited.finish();
+        assert_eq!(outcome, Outcome::Completed(Payload::json(&10).unwrap()));
+
+        let mut abandoned = World::new(by_attribute::abandoning, crashing).begun();
+        abandoned.cancel();
+        assert_eq!(kinds(&abandoned), ["ActivityTaskScheduled"], "it is left alone");
+        assert!(matches!(abandoned.finish().0, Outcome::Canceled(_)));
+
+        let mut tried = World::new(by_attribute::overruled, crashing).begun();
+        tried.cancel();
+        assert_eq!(kinds(&tried), ["ActivityTaskScheduled", "ActivityTaskCancelRequested"]);
+        assert!(matches!(tried.finish().0, Outcome::Canceled(_)));
+    }
+}
+
 fn kinds(world: &World) -> Vec<&'static str> {
     let kinds = world.history().into_iter().map(|event| event.attributes.kind());
     kinds.filter(|kind| kind.starts_with("Activity")).collect()
@@ -60,6 +112,32 @@ fn one_that_is_waited_for_is_heard_out() {
             Outcome::Completed(Payload::json(&10).unwrap()),
             "its result came all the same"
         );
+    }
+}
+
+/// What it says when it stops: how far it had come.
+async fn asking_how_far(cx: WorkflowContext) -> Result<Option<u32>, Failure> {
+    let call = cx.activity(double, &1);
+    let stopped = call.cancellation(CancellationType::WaitCancellationCompleted).await;
+    let failure = stopped.err().unwrap_or_else(|| Failure::new("NotStopped", ""));
+    Ok(failure.canceled_details().and_then(|details| details.to().ok()))
+}
+
+#[test]
+fn what_a_stopped_activity_says_reaches_the_history_and_the_code() {
+    for crashing in [false, true] {
+        let at_page_seven = Failure::canceled("as asked").with_details(Payload::json(&7).unwrap());
+        let mut stopped = World::new(asking_how_far, crashing)
+            .ends("double", [Err(at_page_seven)])
+            .begun();
+        stopped.cancel();
+        stopped.step();
+        let said = stopped.history().into_iter().find_map(|event| match event.attributes {
+            EventAttributes::ActivityTaskCanceled { details, .. } => details,
+            _ => None,
+        });
+        assert_eq!(said, Some(Payload::json(&7).unwrap()));
+        assert_eq!(stopped.finish().0, Outcome::Completed(Payload::json(&Some(7)).unwrap()));
     }
 }
 

@@ -126,7 +126,7 @@ pub(super) fn verdict(outcome: &AttemptOutcome) -> Option<Answered> {
     match &failure.kind {
         FailureKind::Application(application) if application.non_retryable => Some(Answered::Yes),
         FailureKind::Application(_) | FailureKind::Timeout { .. } => Some(Answered::No),
-        FailureKind::Canceled
+        FailureKind::Canceled { .. }
         | FailureKind::Terminated
         | FailureKind::WorkerLost
         | FailureKind::Activity { .. }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::model::{ActivityLimits, AttemptOutcome, AttemptToken, Rate, RunId, Timestamp, WorkflowId};
+use crate::model::{ActivityLimits, AttemptOutcome, AttemptToken, Rate, RunId, Timestamp, WorkflowId, limits};
 
 use super::attempt::Lane;
 use super::clock::Clock;
@@ -89,6 +89,13 @@ pub(crate) struct EngineLimits {
     pub(crate) rate: Option<Rate>,
     /// By activity type.
     pub(crate) types: BTreeMap<String, ActivityLimits>,
+}
+
+impl EngineLimits {
+    /// How many forward attempts may run at once.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.max_concurrent.unwrap_or(limits::ATTEMPTS_MAX).max(1)
+    }
 }
 
 /// What an attempt holds while it runs.

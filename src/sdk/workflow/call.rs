@@ -47,7 +47,7 @@ impl<O> ActivityCall<O> {
         let options = metadata::configured::<F>(ActivityOptions::default());
         let activity_type = metadata::activity_type::<F>()
             .map_err(|error| Failure::non_retryable("UnnamedFunction", error.to_string()));
-        Self::prepare(core, activity_type, options, input)
+        Self::prepare(core, activity_type, options, input).cancellation(metadata::cancellation::<F>())
     }
 
     pub(super) fn by_name<I: ToPayload + ?Sized>(core: Rc<RefCell<Core>>, activity_type: &str, input: &I) -> Self {

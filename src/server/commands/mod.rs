@@ -12,6 +12,8 @@ pub(super) mod prune;
 pub(super) mod query;
 pub(super) mod reset;
 pub(super) mod run;
+pub(super) mod schedule;
+pub(super) mod serve;
 pub(super) mod show;
 pub(super) mod start;
 pub(super) mod verify;

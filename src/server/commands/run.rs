@@ -1,5 +1,6 @@
 //! `amends run`: one run of a definition file, from its start to its end. Must not live here: decisions about it.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::engine::{
-    Amends, Clock, Error, HTTP_ACTIVITY, Namespace, RunDescription, RunHandle, StepState, StepView, SystemClock,
-    UndoState, activities_of, check_saga, saga_files,
+    Amends, Clock, Error, HTTP_ACTIVITY, RunDescription, RunHandle, StepState, StepView, SystemClock, UndoState,
+    activities_of, check_saga,
 };
 use crate::model::{Outcome, Payload, RunId, Timestamp};
 use crate::server::advice;
@@ -17,7 +18,8 @@ use crate::server::console::{BAD, Console, FAINT, GOOD, OutputArgs, STRONG, WARN
 use crate::server::desk::{Desk, painted};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
-use crate::server::input::{self, DataArgs, SettingArgs};
+use crate::server::input;
+use crate::server::place::{Place, PlaceArgs};
 use crate::server::text::{self, duration};
 use crate::server::waiting::{End, interrupted, until_it_ends};
 
@@ -41,15 +43,10 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     id: Option<String>,
     #[command(flatten)]
-    data: DataArgs,
+    place: PlaceArgs,
     /// Keep the run in memory only: for trying a definition out
     #[arg(long, conflicts_with = "data")]
     memory: bool,
-    /// Definitions that the saga runs as steps: a file, or a directory of them. May be given several times
-    #[arg(long, value_name = "PATH")]
-    sagas: Vec<PathBuf>,
-    #[command(flatten)]
-    settings: SettingArgs,
     #[command(flatten)]
     start: StartArgs,
     #[command(flatten)]
@@ -64,6 +61,20 @@ const PROGRAMS_END_WITHIN: Duration = Duration::from_secs(3);
 
 type Handle = RunHandle<serde_json::Value>;
 
+/// The options, with what the configuration file says.
+struct Asked<'a> {
+    args: &'a RunArgs,
+    place: Place,
+}
+
+impl Deref for Asked<'_> {
+    type Target = RunArgs;
+
+    fn deref(&self) -> &RunArgs {
+        self.args
+    }
+}
+
 pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<Exit, Refusal> {
     let input = match &args.input {
         Some(text) => input::payload("--input", text)?,
@@ -73,15 +84,19 @@ pub(crate) fn run(args: &RunArgs, console: &Console) -> Result<Exit, Refusal> {
     if args.file.is_dir() {
         return Err(Refusal::usage(format!("{} is a directory", args.file.display())).hint("name one definition file"));
     }
+    let asked = Asked {
+        place: args.place.settle(Some(&args.file))?,
+        args,
+    };
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let tokio = tokio.map_err(|error| Refusal::failed(format!("no threads to run on: {error}")))?;
-    let outcome = tokio.block_on(start_and_wait(args, input, console));
+    let outcome = tokio.block_on(start_and_wait(&asked, input, console));
     // Long enough for programs that are being ended to be gone.
     tokio.shutdown_timeout(PROGRAMS_END_WITHIN);
     outcome
 }
 
-async fn start_and_wait(args: &RunArgs, input: Payload, console: &Console) -> Result<Exit, Refusal> {
+async fn start_and_wait(args: &Asked<'_>, input: Payload, console: &Console) -> Result<Exit, Refusal> {
     let amends = engine(args).await?;
     let ended = drive(&amends, args, input, console).await;
     tokio::select! {
@@ -92,26 +107,11 @@ async fn start_and_wait(args: &RunArgs, input: Payload, console: &Console) -> Re
     ended
 }
 
-async fn engine(args: &RunArgs) -> Result<Amends, Refusal> {
-    let mut builder = Amends::builder()
-        .sagas(&args.file)
-        // There is no other engine beside it that could.
-        .every_task_queue()
-        .identity(format!("amends run@{}", std::process::id()));
-    for path in more_sagas(args)? {
-        builder = builder.sagas(path);
-    }
-    for (key, value) in args.settings.to_map() {
-        builder = builder.set(key, value);
-    }
+async fn engine(args: &Asked<'_>) -> Result<Amends, Refusal> {
+    let builder = args.place.engine("run").sagas(&args.file);
     let builder = match args.memory {
         true => builder.memory(),
-        false => builder.sled(&args.data.data),
-    };
-    let namespace = args.data.namespace.as_str();
-    let builder = match args.data.namespace.is_default() {
-        true => builder,
-        false => builder.namespace(Namespace::new(namespace).every_task_queue()),
+        false => builder.sled(&args.place.data.data),
     };
     let started = builder.start().await.map_err(|error| match calls_rust(args) {
         true => Refusal::from(error).hint(
@@ -120,29 +120,18 @@ async fn engine(args: &RunArgs) -> Result<Amends, Refusal> {
         ),
         false => error.into(),
     })?;
-    Ok(started.in_namespace(namespace)?)
-}
-
-/// The files of `--sagas` but the saga's own, which may be among them.
-fn more_sagas(args: &RunArgs) -> Result<Vec<PathBuf>, Refusal> {
-    let own = args.file.canonicalize().ok();
-    let mut more = Vec::new();
-    for path in &args.sagas {
-        let files = saga_files(path)?;
-        more.extend(files.into_iter().filter(|file| file.canonicalize().ok() != own));
-    }
-    Ok(more)
+    Ok(started.in_namespace(args.place.data.namespace.as_str())?)
 }
 
 /// Whether the definition calls activities that only a program of the user's can have.
-fn calls_rust(args: &RunArgs) -> bool {
-    let checked = check_saga(&args.file, &args.settings.to_map());
+fn calls_rust(args: &Asked<'_>) -> bool {
+    let checked = check_saga(&args.file, &args.place.settings);
     let saga = checked.ok().and_then(|(saga, _)| saga);
     saga.is_some_and(|saga| activities_of(&saga).iter().any(|name| name != HTTP_ACTIVITY))
 }
 
-async fn drive(amends: &Amends, args: &RunArgs, input: Payload, console: &Console) -> Result<Exit, Refusal> {
-    let (definition, _) = check_saga(&args.file, &args.settings.to_map())?;
+async fn drive(amends: &Amends, args: &Asked<'_>, input: Payload, console: &Console) -> Result<Exit, Refusal> {
+    let (definition, _) = check_saga(&args.file, &args.place.settings)?;
     let Some(definition) = definition else {
         return Err(Refusal::usage("the file has no saga"));
     };
@@ -214,11 +203,11 @@ fn compare_inputs(input: &Payload, run: &RunDescription, console: &Console) {
     }
 }
 
-fn announce(run: &Handle, saga: &str, again: bool, args: &RunArgs, console: &Console) {
+fn announce(run: &Handle, saga: &str, again: bool, args: &Asked<'_>, console: &Console) {
     let (id, run_id) = (run.workflow_id(), run.run_id());
     let kept = match args.memory {
         true => "in memory".to_owned(),
-        false => format!("in {}", args.data.data.display()),
+        false => format!("in {}", args.place.data.data.display()),
     };
     let event = if again { "found" } else { "started" };
     console.object(&json!({
@@ -258,13 +247,13 @@ fn conclude(run: &Handle, outcome: &Outcome, begun: Timestamp, console: &Console
 }
 
 /// Says what the run waits for, and how a person finds out more.
-fn stuck(run: &RunDescription, args: &RunArgs, console: &Console) -> Exit {
+fn stuck(run: &RunDescription, args: &Asked<'_>, console: &Console) -> Exit {
     let mut object = dto::description(run);
     dto::put(&mut object, "type", "waits");
     console.object(&object);
     let status = console.paint_error(style_of(run.status), run.status.as_str());
     console.note(format!("{} is {status} and waits for a person:", run.workflow_id));
-    let data = &args.data;
+    let data = &args.place.data;
     match run.stuck.is_empty() {
         true => run
             .waits_for()
@@ -289,14 +278,14 @@ fn stuck(run: &RunDescription, args: &RunArgs, console: &Console) -> Exit {
     Exit::of(run.status)
 }
 
-fn leave(run: &Handle, args: &RunArgs, console: &Console) -> Exit {
+fn leave(run: &Handle, args: &Asked<'_>, console: &Console) -> Exit {
     let id = run.workflow_id();
     console.object(&json!({"type": "interrupted", "workflow_id": id.as_str()}));
     console.note(match args.memory {
         true => format!("interrupted; {id} was kept in memory only and is gone"),
         false => format!(
             "interrupted; nothing is lost, {id} goes on with: {}",
-            advice::go_on(&args.file, id.as_str(), &args.data)
+            advice::go_on(&args.file, id.as_str(), &args.place.data)
         ),
     });
     Exit::Failed

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use crate::engine::{Error, Starter};
+use crate::engine::{Error, ScheduleAction, Starter};
 use crate::model::{IdConflictPolicy, IdReusePolicy, RetryPolicy, SearchAttributeValue};
 use crate::server::exit::Refusal;
 
@@ -29,7 +29,7 @@ pub(crate) struct StartArgs {
     /// Begin so much later: the run is there, and durable, but does nothing until then
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "cron")]
     start_delay: Option<Duration>,
-    /// Run again and again, by this cron schedule, in UTC unless it begins with CRON_TZ=Europe/Berlin: "0 6 * * 1-5".
+    /// Run again and again, by this cron schedule, in UTC: "0 6 * * 1-5", "@daily", "@every 90m".
     /// For calendars, overlaps and pauses there is `amends schedule`
     #[arg(long, value_name = "SCHEDULE")]
     cron: Option<String>,
@@ -155,6 +155,22 @@ impl RunOptionArgs {
     }
 }
 
+impl RunOptionArgs {
+    /// The same for every run of a schedule.
+    pub(crate) fn of_schedule(&self, mut action: ScheduleAction) -> ScheduleAction {
+        action.execution_timeout = self.execution_timeout;
+        action.run_timeout = self.run_timeout;
+        action.task_queue = self.task_queue.clone();
+        action.retry_policy = self.retry.policy();
+        action.memo = self.memo.iter().cloned().collect();
+        let attributes = self.search_attribute.iter();
+        action.search_attributes = attributes
+            .map(|(name, value)| (name.clone(), value.to_json()))
+            .collect();
+        action
+    }
+}
+
 impl RetryArgs {
     /// One that is said at all is a policy; the rest of it is Temporal's defaults.
     fn policy(&self) -> Option<RetryPolicy> {
@@ -220,7 +236,7 @@ fn coefficient(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "expected a number of at least 1".to_owned())
 }
 
-fn pair(text: &str) -> Result<(String, Value), String> {
+pub(crate) fn pair(text: &str) -> Result<(String, Value), String> {
     let (key, value) = split(text)?;
     let value = serde_json::from_str(value).map_err(|_| not_json(key, value))?;
     Ok((key.to_owned(), value))

@@ -96,9 +96,13 @@ fn attributes(attributes: &EventAttributes) -> Value {
             "retry_state": retry_state(*state),
         }),
         E::ActivityTaskCancelRequested { scheduled } => json!({"scheduled": id(scheduled)}),
-        E::ActivityTaskCanceled { scheduled, started } => {
-            json!({"scheduled": id(scheduled), "started": started.as_ref().map(id)})
-        }
+        E::ActivityTaskCanceled {
+            scheduled,
+            started,
+            details,
+        } => json!({
+            "scheduled": id(scheduled), "started": started.as_ref().map(id), "details": details.as_ref().map(payload),
+        }),
         E::TimerStarted { timer_id, fire_at } => json!({"timer_id": timer_id.as_str(), "fire_at": time(*fire_at)}),
         E::TimerFired { timer_id, started } | E::TimerCanceled { timer_id, started } => {
             json!({"timer_id": timer_id.as_str(), "started": id(started)})

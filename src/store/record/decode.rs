@@ -319,7 +319,9 @@ fn failure_kind(kind: wire::FailureKind<'_>) -> Decoded<FailureKind> {
             },
         },
         W::ChildWorkflow(of) => FailureKind::ChildWorkflow(Box::new(child::failure(&of))),
-        W::Canceled => FailureKind::Canceled,
+        W::Canceled { details } => FailureKind::Canceled {
+            details: details.as_ref().map(payload),
+        },
         W::Terminated => FailureKind::Terminated,
         W::WorkerLost => FailureKind::WorkerLost,
         W::Activity {

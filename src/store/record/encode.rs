@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::v1 as wire;
 use crate::model::{
     ActivityOptions, ActivityRole, ActivityScheduled, CompensationInput, CompensationSpec, Event, EventAttributes,
-    Failure, FailureKind, InFlight, OnAmbiguous, Payload, RequestId, RetryState, RunStarted, StepKind, StepName,
-    StepSpec, StuckReason, TaskQueue, TimeoutKind, Turn, UnwindCause, VersionMarker,
+    EventId, Failure, FailureKind, InFlight, OnAmbiguous, Payload, RequestId, RetryState, RunStarted, StepKind,
+    StepName, StepSpec, StuckReason, TaskQueue, TimeoutKind, Turn, UnwindCause, VersionMarker,
 };
 
 /// How many failures of a chain are written. More than `limits::FAILURE_CAUSES_MAX` and what the engine wraps around
@@ -115,10 +115,11 @@ fn attributes(attributes: &EventAttributes) -> wire::Attributes<'_> {
             retry_state: retry_state(*state),
         },
         E::ActivityTaskCancelRequested { scheduled } => W::ActivityTaskCancelRequested { scheduled: scheduled.0 },
-        E::ActivityTaskCanceled { scheduled, started } => W::ActivityTaskCanceled {
-            scheduled: scheduled.0,
-            started: started.map(|id| id.0),
-        },
+        E::ActivityTaskCanceled {
+            scheduled,
+            started,
+            details,
+        } => canceled(*scheduled, *started, details.as_ref()),
         E::TimerStarted { timer_id, fire_at } => W::TimerStarted {
             timer_id: timer_id.as_str(),
             fire_at: fire_at.as_micros(),
@@ -267,6 +268,14 @@ fn payload(payload: &Payload) -> wire::Payload<'_> {
     }
 }
 
+fn canceled(scheduled: EventId, started: Option<EventId>, details: Option<&Payload>) -> wire::Attributes<'_> {
+    wire::Attributes::ActivityTaskCanceled {
+        scheduled: scheduled.0,
+        started: started.map(|id| id.0),
+        details: details.map(payload),
+    }
+}
+
 fn chain(failure: &Failure) -> wire::Failure<'_> {
     wire::Failure(failure.chain().take(FAILURE_CHAIN_MAX).map(one_failure).collect())
 }
@@ -292,7 +301,9 @@ fn one_failure(failure: &Failure) -> wire::OneFailure<'_> {
                     TimeoutKind::Heartbeat => wire::TimeoutKind::Heartbeat,
                 },
             },
-            FailureKind::Canceled => W::Canceled,
+            FailureKind::Canceled { details } => W::Canceled {
+                details: details.as_ref().map(payload),
+            },
             FailureKind::Terminated => W::Terminated,
             FailureKind::WorkerLost => W::WorkerLost,
             FailureKind::Activity {

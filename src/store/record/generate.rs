@@ -88,7 +88,7 @@ fn failure_kind() -> BoxedStrategy<FailureKind> {
             let last_heartbeat = proptest::option::of(payload());
             last_heartbeat.prop_map(move |last_heartbeat| FailureKind::Timeout { kind, last_heartbeat })
         }),
-        Just(FailureKind::Canceled),
+        proptest::option::of(payload()).prop_map(|details| FailureKind::Canceled { details }),
         Just(FailureKind::Terminated),
         Just(FailureKind::WorkerLost),
         child::child_failure(),
@@ -350,8 +350,8 @@ fn step_events() -> BoxedStrategy<EventAttributes> {
             }
         ),
         1 => event_id().prop_map(|scheduled| E::ActivityTaskCancelRequested { scheduled }),
-        1 => (event_id(), proptest::option::of(event_id())).prop_map(
-            |(scheduled, started)| E::ActivityTaskCanceled { scheduled, started }
+        1 => (event_id(), proptest::option::of(event_id()), proptest::option::of(payload())).prop_map(
+            |(scheduled, started, details)| E::ActivityTaskCanceled { scheduled, started, details }
         ),
         1 => cause.prop_map(|cause| E::SagaUnwindStarted(Box::new(SagaUnwindStarted { cause }))),
         1 => (proptest::option::of(event_id()), reason, failure()).prop_map(

@@ -253,6 +253,7 @@ fn activity_events() -> Vec<EventAttributes> {
         E::ActivityTaskCanceled {
             scheduled: scheduled_id,
             started: Some(started),
+            details: Some(Payload::json(&"page 7").unwrap()),
         },
         E::TimerStarted {
             timer_id: timer(),

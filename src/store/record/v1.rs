@@ -161,6 +161,8 @@ pub(super) enum Attributes<'a> {
     ActivityTaskCanceled {
         scheduled: u64,
         started: Option<u64>,
+        #[serde(borrow)]
+        details: Option<Payload<'a>>,
     },
     TimerStarted {
         timer_id: &'a str,
@@ -393,7 +395,10 @@ pub(super) enum FailureKind<'a> {
         #[serde(borrow)]
         last_heartbeat: Option<Payload<'a>>,
     },
-    Canceled,
+    Canceled {
+        #[serde(borrow)]
+        details: Option<Payload<'a>>,
+    },
     Terminated,
     WorkerLost,
     Activity {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use amends::config::EngineConfig;
 use amends::model::HoldReason;
 use amends::testing::VirtualClock;
 use amends::{ActivityLimits, Amends, AmendsBuilder, Breaker, Failure, RetryPolicy};
@@ -89,6 +90,79 @@ fn a_rate_is_kept_on_the_engine_s_clock() {
 }
 
 /// A participant that is down until it is told otherwise, behind a breaker that opens after three failures.
+/// A definition with two steps at once, and what its file says about them.
+fn limited(directory: &std::path::Path, name: &str, most: u32) -> std::path::PathBuf {
+    let step =
+        |name: &str| format!("[[step]]\nname = \"{name}\"\nactivity = \"work\"\nafter = []\ncompensation = \"none\"\n");
+    let limits = format!(
+        "[activity_limits.work]\nmax_concurrent = {most}\n[activity_limits.exec]\nrate = {{ attempts = 5, per = \"1s\" }}\n"
+    );
+    let program =
+        "[[step]]\nname = \"c\"\nexec = { command = [\"true\"], output = \"text\" }\ncompensation = \"none\"\n";
+    let text = format!("name = \"{name}\"\n{limits}{}{}{program}", step("a"), step("b"));
+    let file = directory.join(format!("{name}.toml"));
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+#[test]
+fn limits_of_definition_files_and_the_configuration_are_the_engine_s() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let (one, two) = (limited(directory.path(), "one", 1), limited(directory.path(), "two", 2));
+        for (config, expected) in [("", 1), ("[activities.work]\nmax_concurrent = 2\n", 2)] {
+            let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let highest = most.clone();
+            let together = Arc::new(tokio::sync::Barrier::new(expected));
+            let amends = Home::memory()
+                .builder()
+                .config(EngineConfig::parse("amends.toml", config).unwrap())
+                .activity_definition(activity("work", move |_, input| {
+                    let (inside, most, together) = (inside.clone(), highest.clone(), together.clone());
+                    async move {
+                        most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        together.wait().await;
+                        for _ in 0..100 {
+                            tokio::task::yield_now().await;
+                        }
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        Ok(input)
+                    }
+                }))
+                .sagas(&one)
+                .start()
+                .await
+                .unwrap();
+            let limited: Vec<String> = amends
+                .client()
+                .activity_types()
+                .into_iter()
+                .map(|of| of.activity_type)
+                .collect();
+            assert_eq!(limited, ["amends.exec", "work"]);
+            let run = amends.workflow_by_name("one").start(&json!(0)).await.unwrap();
+            run.result().await.unwrap();
+            assert_eq!(most.load(Ordering::SeqCst), expected);
+            amends.shutdown(SECOND).await;
+        }
+
+        let both = |config: &str| {
+            let builder = Home::memory().builder().sagas(&one).sagas(&two);
+            let builder = builder.activity_definition(activity("work", |_, input| async { Ok(input) }));
+            builder
+                .config(EngineConfig::parse("amends.toml", config).unwrap())
+                .start()
+        };
+        let refused = both("").await.err().unwrap().to_string();
+        assert!(
+            refused.contains("has other limits for the activity `work`"),
+            "{refused}"
+        );
+        let amends = both("[activities.work]\nmax_concurrent = 3\n").await.unwrap();
+        amends.shutdown(SECOND).await;
+    });
+}
+
 fn charging(builder: AmendsBuilder, up: &Arc<AtomicBool>, recorder: &Recorder) -> AmendsBuilder {
     let (up, recorder) = (up.clone(), recorder.clone());
     builder

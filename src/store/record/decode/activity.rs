@@ -55,9 +55,14 @@ pub(super) fn attributes(attributes: wire::Attributes<'_>) -> Decoded<EventAttri
         W::ActivityTaskCancelRequested { scheduled } => E::ActivityTaskCancelRequested {
             scheduled: EventId(scheduled),
         },
-        W::ActivityTaskCanceled { scheduled, started } => E::ActivityTaskCanceled {
+        W::ActivityTaskCanceled {
+            scheduled,
+            started,
+            details,
+        } => E::ActivityTaskCanceled {
             scheduled: EventId(scheduled),
             started: started.map(EventId),
+            details: details.as_ref().map(payload),
         },
         other => return saga::attributes(other),
     })

@@ -1,0 +1,144 @@
+//! What a configuration file may say, and every mistake in it. Must not live here: what it does to an engine.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::model::Breaker;
+
+const EXAMPLE: &str = include_str!("../../config/amends.toml");
+
+fn parse(text: &str) -> Result<EngineConfig, String> {
+    EngineConfig::parse("amends.toml", text).map_err(|error| error.to_string())
+}
+
+/// The example with what it only shows.
+fn shown() -> String {
+    EXAMPLE
+        .lines()
+        .map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line)))
+        .collect()
+}
+
+#[test]
+fn the_example_says_what_holds_when_nothing_is_said() {
+    let said = parse(EXAMPLE).unwrap();
+    let as_built = EngineConfig {
+        durability: Some(Durability::default()),
+        passivate_after: Some(Duration::from_secs(10)),
+        admission_timeout: Some(Duration::from_secs(1)),
+        max_concurrent_activities: Some(crate::model::limits::ATTEMPTS_MAX),
+        default_task_queue: Some(true),
+        ..EngineConfig::default()
+    };
+    assert_eq!(said, as_built);
+    // The builder's own word for it: it is the same description with and without the file.
+    let builder = |config| format!("{:?}", crate::Amends::builder().config(config));
+    assert_eq!(builder(EngineConfig::default()), builder(said));
+}
+
+#[test]
+fn the_example_has_every_key() {
+    let shown = shown();
+    let config = parse(&shown).unwrap();
+    assert_eq!(config.settings["inventory"], "http://127.0.0.1:8081");
+    assert_eq!(config.search_attributes["CustomAmount"], SearchAttributeType::Double);
+    let charge = &config.activities["charge_card"];
+    assert_eq!(
+        charge.breaker,
+        Some(Breaker::after(5).open_for(Duration::from_secs(30)))
+    );
+    assert_eq!(
+        config.task_queues[&TaskQueue::new("gpu").unwrap()]
+            .max_concurrent_activities
+            .unwrap()
+            .get(),
+        2
+    );
+    for (place, said) in [
+        ("", parse("\"~~\" = 1").unwrap_err()),
+        ("task_queues.gpu", parse("[task_queues.gpu]\n\"~~\" = 1").unwrap_err()),
+        (
+            "activities.charge_card",
+            parse("[activities.charge_card]\n\"~~\" = 1\nmax_concurrent = 1").unwrap_err(),
+        ),
+    ] {
+        let (_, known) = said.split_once("known keys here: ").unwrap_or_else(|| panic!("{said}"));
+        let known: BTreeSet<&str> = known.trim().split(", ").collect();
+        let section = match place {
+            "" => shown.as_str(),
+            place => shown.split_once(&format!("[{place}]\n")).unwrap().1,
+        };
+        for key in known {
+            let starts = [format!("{key} ="), format!("[{key}]"), format!("[{key}.")];
+            let is_there = section
+                .lines()
+                .any(|line| starts.iter().any(|start| line.starts_with(start)));
+            assert!(is_there, "config/amends.toml does not show {key} of [{place}]");
+        }
+    }
+}
+
+#[test]
+fn mistakes_are_told_with_their_place_and_what_to_do() {
+    for (text, expected) in [
+        (
+            "shrads = 1",
+            "amends.toml:1:1: error: unknown key `shrads`; did you mean `shards`?",
+        ),
+        ("\nshards = 0", "amends.toml:2:10: error: must be at least 1"),
+        ("shards = 100000", "must be at most"),
+        ("data = \"x\"", "use `data_directory`"),
+        (
+            "durability = \"fast\"",
+            "1:14: error: unknown durability `fast`; write \"power-safe\" or \"process-safe\"",
+        ),
+        ("passivate_after = 10", "expected a duration, found 10"),
+        ("sagas = \"sagas\"", "expected an array"),
+        ("activity_rate = { attempts = 5 }", "say how many in how much time"),
+        ("[activities.pay]\nrate = { attempts = 1, per = \"0s\" }", "not a rate"),
+        (
+            "[activities.pay]\nbreaker = { open_for = \"1s\" }",
+            "say after how many failures in a row",
+        ),
+        ("[activities.pay]\nconcurrency = 4", "use `max_concurrent`"),
+        (
+            "[activities.pay]\n",
+            "nothing is limited; say `max_concurrent`, `rate` or `breaker`",
+        ),
+        ("[activities]\npay = 4", "expected a table, found 4"),
+        (
+            "[task_queues.gpu]\nmax_concurrent = 1",
+            "known keys here: max_concurrent_activities",
+        ),
+        (
+            "[search_attributes]\nAmount = \"Number\"",
+            "2:10: error: there is no type \"Number\"",
+        ),
+        ("[activities.pay", "not valid TOML"),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    // All at once.
+    let error = parse("shards = 0\nnonsense = 1\n").unwrap_err();
+    assert_eq!(error.matches("error: ").count(), 2, "{error}");
+    let missing = EngineConfig::from_file("no/such/amends.toml").unwrap_err();
+    assert!(missing.to_string().contains("no/such/amends.toml"), "{missing}");
+}
+
+#[test]
+fn paths_are_as_seen_from_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("amends.toml");
+    std::fs::write(
+        &file,
+        "data_directory = \"data\"\nsagas = [\"sagas\", \"/etc/sagas\"]\n",
+    )
+    .unwrap();
+    let config = EngineConfig::from_file(&file).unwrap();
+    assert_eq!(config.data_directory, Some(directory.path().join("data")));
+    assert_eq!(
+        config.sagas,
+        [directory.path().join("sagas"), PathBuf::from("/etc/sagas")]
+    );
+}
