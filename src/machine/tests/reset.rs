@@ -230,7 +230,7 @@ fn an_open_run_ends_and_is_followed() {
         ",
     );
     let next = super::chain::follow(&run);
-    assert_eq!(next.journal, [made.first.clone()]);
+    assert_eq!(next.journal, std::slice::from_ref(&made.first));
     assert!(run.state.is_settled(), "its children go on");
     run.input(Input::Reset(Box::new(made)), []);
     run.expect_reply(Reply::Rejected(Rejection::Closed));

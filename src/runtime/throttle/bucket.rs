@@ -53,7 +53,10 @@ mod tests {
 
     fn take(bucket: &mut Bucket, now: Timestamp) -> Result<(), Timestamp> {
         match bucket.next(now) {
-            None => Ok(bucket.take(now)),
+            None => {
+                bucket.take(now);
+                Ok(())
+            }
             Some(then) => Err(then),
         }
     }

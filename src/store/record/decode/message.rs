@@ -1,7 +1,7 @@
 //! Updates, and what a run says to others, from the wire. Must not live here: anything else.
 
 use super::super::v1 as wire;
-use super::{Decoded, chain, payload};
+use super::{Decoded, chain, child, payload};
 use crate::model::{
     ActivityType, EventAttributes, EventId, ExternalCancel, ExternalSignal, RequestId, ResetAttempt, RunId, RunReset,
     SignalName, StepName, UpdateCompleted, UpdateId, UpdateName, UpdateRequest, WorkflowId,
@@ -88,7 +88,7 @@ pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes>
             reason: reason.to_owned(),
             identity: identity.to_owned(),
             request_id: request_id.map(RequestId::from_trusted),
-            attempts: attempts.into_iter().map(attempt).collect(),
+            attempts: attempts.iter().map(attempt).collect(),
             doubts: doubts.into_iter().map(EventId).collect(),
             locals: locals
                 .into_iter()
@@ -109,7 +109,7 @@ pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes>
     })
 }
 
-fn attempt(of: wire::ResetAttempt) -> ResetAttempt {
+fn attempt(of: &wire::ResetAttempt) -> ResetAttempt {
     ResetAttempt {
         scheduled: EventId(of.scheduled),
         attempt: of.attempt,
