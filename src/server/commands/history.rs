@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::engine::Offline;
 use crate::history::{from_temporal_json, to_temporal_json_followed_by};
 use crate::model::{Event, RunId};
 use crate::server::console::{Console, FAINT, OutputArgs};
@@ -65,7 +64,7 @@ pub(crate) fn run(args: &HistoryArgs, console: &Console) -> Result<Exit, Refusal
 /// The run that follows, which the history does not say.
 fn next(args: &HistoryArgs) -> Option<RunId> {
     let id = args.id.as_deref()?;
-    let offline = Offline::open(&args.data.data).ok()?;
+    let offline = args.data.open().ok()?;
     offline.describe(id).ok()?.next_run_id
 }
 
