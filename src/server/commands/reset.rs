@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::engine::{Error, Offline, Rejection};
+use crate::engine::{Error, Rejection};
 use crate::model::{EventId, Reapply, RequestId, Reset, ResetPoint};
 use crate::server::advice;
 use crate::server::console::{Console, OutputArgs};
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &ResetArgs, console: &Console) -> Result<Exit, Refusal> 
         request_id: request_id.map_err(Error::from)?,
         ..Reset::to(args.to, args.by.clone(), args.reason.clone())
     };
-    let offline = Offline::open(&args.data.data)?;
+    let offline = args.data.open()?;
     let before = offline.find(&args.id)?;
     let run = offline.reset(&args.id, &wanted).map_err(|error| advised(error, args))?;
     let id = before.workflow_id.as_str();
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &ResetArgs, console: &Console) -> Result<Exit, Refusal> 
         "type": "reset", "workflow_id": id, "run_id": run.to_string(), "base_run_id": before.run_id.to_string(),
     }));
     console.line(format!("{id} is made anew as run {run}, of run {}", before.run_id));
-    console.note(advice::next_engine(id, &args.data.data));
+    console.note(advice::next_engine(id, &args.data));
     Ok(Exit::Done)
 }
 
@@ -97,11 +97,8 @@ fn advised(error: Error, args: &ResetArgs) -> Refusal {
         Error::Rejected(Rejection::ResetRefused(refusal)) => match **refusal {
             R::WouldRepeat(_) => Some("name a later turn, or leave what they did with --force".to_owned()),
             R::NoSuchEvent { .. } | R::NoSuchTurn { .. } | R::Undone(_) | R::HasLock(_) => {
-                let data = advice::shell_path(&args.data.data);
-                Some(format!(
-                    "see: amends history {} --data {data}",
-                    advice::shell_word(&args.id)
-                ))
+                let (id, options) = (advice::shell_word(&args.id), advice::options(&args.data));
+                Some(format!("see: amends history {id} {options}"))
             }
             _ => None,
         },

@@ -1,7 +1,7 @@
 //! Updates, and what a run says to others, from the wire. Must not live here: anything else.
 
 use super::super::v1 as wire;
-use super::{Decoded, chain, payload};
+use super::{Decoded, chain, child, payload};
 use crate::model::{
     ActivityType, EventAttributes, EventId, ExternalCancel, ExternalSignal, RequestId, ResetAttempt, RunId, RunReset,
     SignalName, StepName, UpdateCompleted, UpdateId, UpdateName, UpdateRequest, WorkflowId,
