@@ -1,5 +1,6 @@
 //! Runs that are made anew from an earlier turn of another one.
 
+use super::child::child;
 use super::messages::{accept, update};
 use super::scenario::*;
 use crate::machine::{Rejection, Reply, ResetRefusal, RunState};
@@ -389,4 +390,25 @@ fn locks_and_turns_that_are_not_there_are_reasons_to_refuse() {
          before that",
     );
     assert!(run.reset(&to(ResetPoint::FirstTurn)).is_ok());
+}
+
+#[test]
+fn children_of_before_stay_the_runs_own_and_later_ones_are_left_to_it() {
+    let mut run = Scenario::start([child("early"), timer("t", 2)]);
+    run.at(2).wake([child("late")]);
+    let wanted = to(ResetPoint::Turn(2));
+    let made = wanted.make(&run.journal, &[], Some(&run.state), new_run(), run.now);
+    let mut next = run.reset(&wanted).unwrap();
+    next.journal = vec![made.unwrap().first];
+    next.crash([]);
+    let names = |children: Vec<&WorkflowId>| children.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let own = next.state.children().map(|(_, child)| &child.start.workflow_id);
+    assert_eq!(names(own.collect()), ["early"]);
+    let left = next.state.inherited_children().map(|child| &child.start.workflow_id);
+    assert_eq!(names(left.collect()), ["late"]);
+    // Who ends it lets go of both, under the names that they have always had.
+    next.terminate();
+    let base = run.state.run_id().unwrap();
+    assert!(next.state.orphans().all(|child| child.key.parent_run == base));
+    assert_eq!(next.state.orphans().count(), 2);
 }
