@@ -70,7 +70,7 @@ impl OfflineDesk<'_> {
         };
         match CodeDecider::replay(Arc::clone(workflow), history) {
             Ok(code) => Box::new(code),
-            Err(reason) => Box::new(ParkedDecider(reason)),
+            Err(reason) => Box::new(ParkedDecider::of_code(reason)),
         }
     }
 
