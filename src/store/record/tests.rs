@@ -436,11 +436,3 @@ proptest! {
         let _ = decode_turn(&bytes);
     }
 }
-
-#[test]
-fn zz_regenerate() {
-    let turn = every_kind();
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/");
-    std::fs::write(format!("{root}/new.bin"), encode_turn(&turn).unwrap()).unwrap();
-    std::fs::write(format!("{root}/new.txt"), format!("{turn:#?}\n")).unwrap();
-}

@@ -64,5 +64,6 @@ fn what_is_not_there_is_not_reset() {
     let reset = ["reset", "nobody", "--to", "first-turn", "--by", "ada"];
     cli.run(&reset).exits(2).says("--reason");
     cli.run(&[&reset[..], &["--reason", "r", "--data", "none"]].concat())
-        .exits(2);
+        .exits(4)
+        .says("does not exist");
 }

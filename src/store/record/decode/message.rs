@@ -90,10 +90,7 @@ pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes>
             request_id: request_id.map(RequestId::from_trusted),
             attempts: attempts.iter().map(attempt).collect(),
             doubts: doubts.into_iter().map(EventId).collect(),
-            locals: locals
-                .into_iter()
-                .map(|(seq, of)| (seq, ActivityType::from_trusted(of)))
-                .collect(),
+            locals: locals.into_iter().map(local).collect(),
             updates: updates.iter().map(update).collect(),
             children: children.iter().map(child::left).collect::<Decoded<_>>()?,
             left: left.into_iter().map(StepName::from_trusted).collect(),
@@ -107,6 +104,10 @@ pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes>
             identity: identity.to_owned(),
         },
     })
+}
+
+fn local((seq, of): (u32, &str)) -> (u32, ActivityType) {
+    (seq, ActivityType::from_trusted(of))
 }
 
 fn attempt(of: &wire::ResetAttempt) -> ResetAttempt {
