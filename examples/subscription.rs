@@ -165,26 +165,18 @@ async fn pay_back(cx: ActivityContext, invoice: Invoice) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Everybody outside: the bank, the customers' letter boxes, the door.
+/// Everybody outside: the bank, the customers' letter boxes, the door. Clones are the same town.
+#[derive(Clone, Default)]
 struct Town {
     clock: VirtualClock,
     /// For one request.
-    bank_is_closed: AtomicBool,
-    declined: Mutex<BTreeSet<String>>,
-    notes: Mutex<Vec<String>>,
+    bank_is_closed: Arc<AtomicBool>,
+    declined: Arc<Mutex<BTreeSet<String>>>,
+    notes: Arc<Mutex<Vec<String>>>,
 }
 
 impl Town {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            clock: VirtualClock::new(),
-            bank_is_closed: AtomicBool::default(),
-            declined: Mutex::default(),
-            notes: Mutex::default(),
-        })
-    }
-
-    fn of(cx: &ActivityContext) -> Result<Arc<Arc<Self>>, Failure> {
+    fn of(cx: &ActivityContext) -> Result<Arc<Self>, Failure> {
         cx.state()
             .ok_or_else(|| Failure::non_retryable("NoTown", "give the engine a town"))
     }
@@ -207,7 +199,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn engine(town: &Arc<Town>) -> Result<Amends, amends::Error> {
+async fn engine(town: &Town) -> Result<Amends, amends::Error> {
     let builder = Amends::builder().memory().clock(Arc::new(town.clock.clone()));
     let builder = builder.state(town.clone()).activity(open_access).activity(close_access);
     let builder = builder.activity(charge).activity(remind).activity(pay_back);
@@ -288,7 +280,7 @@ async fn cleo(amends: &Amends, town: &Town) -> Result<RunStatus, amends::Error> 
 pub(crate) async fn run() -> Result<Vec<(RunStatus, Vec<String>)>, amends::Error> {
     let mut lives = Vec::new();
     for customer in ["Ada", "Bob", "Cleo"] {
-        let town = Town::new();
+        let town = Town::default();
         let amends = engine(&town).await?;
         let end = match customer {
             "Ada" => ada(&amends, &town).await?,

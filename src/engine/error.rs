@@ -4,8 +4,8 @@
 use crate::definition::{DefinitionError, StartError};
 use crate::machine::{CronError, QueryError, Rejection};
 use crate::model::{
-    ChoiceKind, IdError, PayloadError, RunId, RunStatus, SearchAttributeError, TaskQueue, TaskTokenError, UpdateId,
-    WorkflowId,
+    ChoiceKind, IdConflictPolicy, IdError, PayloadError, RunId, RunStatus, SearchAttributeError, TaskQueue,
+    TaskTokenError, UpdateId, WorkflowId,
 };
 use crate::runtime::RequestError;
 use crate::sdk::RegistryError;
@@ -114,6 +114,12 @@ pub enum Error {
     /// A start has a delay and a schedule.
     #[error("a run with a cron schedule begins when that is due: it cannot have a start delay, too")]
     DelayedSchedule,
+    /// A start that brings a signal or an update along has a policy that does not leave the open run to it.
+    #[error(
+        "what comes with a start is for the run that is open: {0:?} does not fit; leave the policy out or say UseExisting, \
+         and end the open run first if another one is to begin"
+    )]
+    ConflictPolicy(IdConflictPolicy),
     /// The times of a schedule are wrong.
     #[cfg(feature = "schedules")]
     #[error(transparent)]
@@ -194,6 +200,7 @@ impl Error {
             Error::Cron(_) | Error::DelayedSchedule => 45,
             #[cfg(feature = "schedules")]
             Error::Schedule(_) | Error::ScheduleInput { .. } => 46,
+            Error::ConflictPolicy(_) => 47,
             Error::Query(_) => 26,
             Error::UnknownUpdate(_) => 27,
             Error::Rejected(Rejection::TooManyUpdatesInFlight | Rejection::TooManyUpdates) => 28,

@@ -281,7 +281,8 @@ impl<I: ToPayload, O> Starter<I, O> {
     /// ```
     ///
     /// # Errors
-    /// As for [`Starter::start`] and [`Client::signal`]; [`Error::AlreadyStarted`] when a run with this id has ended.
+    /// As for [`Starter::start`] and [`Client::signal`]; [`Error::AlreadyStarted`] when a run with this id has ended;
+    /// [`Error::ConflictPolicy`].
     pub async fn signal_with_start<T>(
         self,
         name: &str,
@@ -299,7 +300,7 @@ impl<I: ToPayload, O> Starter<I, O> {
             request_id: options.request_id.map(RequestId::new).transpose()?,
             identity: engine.identity(),
         };
-        let start = self.into_start(Payload::of(input)?)?;
+        let start = self.into_start_with(Payload::of(input)?)?;
         let workflow_id = start.workflow_id.clone();
         let joined = engine.runtime().gateway().begin_with(start, signal).await?;
         let run_id = joined.delivered.run_id;
@@ -311,7 +312,7 @@ impl<I: ToPayload, O> Starter<I, O> {
     ///
     /// # Errors
     /// As for [`Starter::start`] and [`RunHandle::start_update`]; [`Error::AlreadyStarted`] when a run with this id has
-    /// ended.
+    /// ended; [`Error::ConflictPolicy`].
     pub async fn update_with_start<T, R>(
         self,
         name: &str,
@@ -325,7 +326,7 @@ impl<I: ToPayload, O> Starter<I, O> {
         let engine = self.engine().clone();
         let request = engine.update_request(name, update, options)?;
         let update_id = request.update_id.clone();
-        let start = self.into_start(Payload::of(input).map_err(Error::from)?)?;
+        let start = self.into_start_with(Payload::of(input).map_err(Error::from)?)?;
         let workflow_id = start.workflow_id.clone();
         let request = Input::Update(Box::new(request));
         let joined = engine.runtime().gateway().begin_with(start, request).await?;

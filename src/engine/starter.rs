@@ -29,7 +29,8 @@ pub struct Starter<I, O> {
     unwind_timeout: Option<Duration>,
     search_attributes: SearchAttributes,
     memo: Memo,
-    ids: IdPolicies,
+    reuse: IdReusePolicy,
+    conflict: Option<IdConflictPolicy>,
     chain: RunChain,
     types: PhantomData<fn(I) -> O>,
 }
@@ -47,7 +48,8 @@ impl<I, O> Starter<I, O> {
             unwind_timeout: None,
             search_attributes: SearchAttributes::new(),
             memo: Memo::new(),
-            ids: IdPolicies::default(),
+            reuse: IdReusePolicy::default(),
+            conflict: None,
             chain: RunChain::default(),
             types: PhantomData,
         }
@@ -69,13 +71,14 @@ impl<I, O> Starter<I, O> {
 
     /// Whether the run may begin when the last run with its workflow id has ended. By default it may not.
     pub fn id_reuse_policy(mut self, policy: IdReusePolicy) -> Self {
-        self.ids.reuse = policy;
+        self.reuse = policy;
         self
     }
 
-    /// What happens when a run with its workflow id is open. By default the start is refused.
+    /// What happens when a run with its workflow id is open. By default the start is refused; one that brings a signal or an
+    /// update along is for that run, and takes no other policy than [`IdConflictPolicy::UseExisting`].
     pub fn id_conflict_policy(mut self, policy: IdConflictPolicy) -> Self {
-        self.ids.conflict = policy;
+        self.conflict = Some(policy);
         self
     }
 
@@ -214,6 +217,14 @@ impl<I, O> Starter<I, O> {
         &self.engine
     }
 
+    /// The start that is described, checked, of a run with which something is to come: that is for the run that is open.
+    pub(super) fn into_start_with(self, input: Payload) -> Result<StartRun, Error> {
+        match self.conflict {
+            None | Some(IdConflictPolicy::UseExisting) => self.into_start(input),
+            Some(policy) => Err(Error::ConflictPolicy(policy)),
+        }
+    }
+
     /// The start that is described, checked.
     pub(super) fn into_start(self, input: Payload) -> Result<StartRun, Error> {
         let workflow_type = self.workflow_type?;
@@ -258,7 +269,10 @@ impl<I, O> Starter<I, O> {
             parent: None,
             search_attributes: self.search_attributes,
             memo: self.memo,
-            ids: self.ids,
+            ids: IdPolicies {
+                reuse: self.reuse,
+                conflict: self.conflict.unwrap_or_default(),
+            },
             chain: (self.chain != RunChain::default()).then(|| Box::new(self.chain)),
             adopted: None,
         };

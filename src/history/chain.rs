@@ -6,6 +6,7 @@ use crate::model::{Initiator, RunChain};
 
 use super::HistoryError;
 use super::activity::{read_retry_policy, retry_policy};
+use super::child;
 use super::execution::run_id;
 use super::failure;
 use super::fields::Fields;
@@ -22,6 +23,7 @@ pub(super) fn ours(chain: &RunChain) -> Value {
     json!({
         "signalRequests": chain.signal_requests.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
         "updates": chain.updates.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
+        "children": chain.children.iter().map(child::left).collect::<Vec<_>>(),
     })
 }
 
@@ -94,6 +96,9 @@ pub(super) fn read(fields: &Fields<'_>, of_ours: &Fields<'_>) -> Result<Option<R
     if let Some(told) = told {
         chain.signal_requests = told.ids("signalRequests")?;
         chain.updates = told.ids("updates")?;
+        let children = told.list("children")?.iter();
+        let children = children.map(|child| child::read_left(&Fields::of(child, told.event())?));
+        chain.children = children.collect::<Result<_, _>>()?;
         return Ok(Some(chain));
     }
     Ok((chain != RunChain::default()).then_some(chain))

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::model::{
-    ChildEnd, ChildEvent, ChildWorkflowFailure, Event, EventAttributes, EventId, ParentClosePolicy, RunId, StartChild,
-    WorkflowId, WorkflowType,
+    ChildEnd, ChildEvent, ChildKey, ChildWorkflowFailure, Event, EventAttributes, EventId, LeftChild,
+    ParentClosePolicy, RunId, StartChild, Timestamp, WorkflowId, WorkflowType,
 };
 
 use super::HistoryError;
@@ -152,6 +152,42 @@ pub(super) fn read(kind: &str, fields: &Fields<'_>, refs: &Refs) -> Result<Optio
         "CHILD_WORKFLOW_EXECUTION_TERMINATED" => ended(ChildEnd::Terminated),
         _ => Ok(None),
     }
+}
+
+/// A child that an earlier run of the chain has left open: its events are in that run's history.
+pub(super) fn left(child: &LeftChild) -> Value {
+    json!({
+        "parentRunId": child.key.parent_run.to_string(),
+        "initiatedEventId": child.key.initiated.0.to_string(),
+        "initiatedTime": value::time(child.initiated_at),
+        "workflowExecution": execution(&child.start.workflow_id, child.run_id),
+        "workflowType": {"name": child.start.workflow_type.as_str()},
+        "input": value::arguments(&child.start.input),
+        "workflowRunTimeout": value::limit(child.start.run_timeout),
+        "parentClosePolicy": failure::named("PARENT_CLOSE_POLICY", &POLICIES, child.start.parent_close_policy),
+        "owesCancel": child.owes_cancel,
+    })
+}
+
+pub(super) fn read_left(fields: &Fields<'_>) -> Result<LeftChild, HistoryError> {
+    let execution = fields.needed("workflowExecution")?;
+    let parent_run = run_id(fields, "parentRunId")?;
+    Ok(LeftChild {
+        key: ChildKey {
+            parent_run: parent_run.ok_or_else(|| fields.error("parentRunId is missing"))?,
+            initiated: EventId(fields.number("initiatedEventId")?),
+        },
+        start: Arc::new(StartChild {
+            workflow_id: execution.id("workflowId")?,
+            workflow_type: fields.needed("workflowType")?.id("name")?,
+            input: fields.payloads("input")?,
+            parent_close_policy: failure::meaning(fields, "parentClosePolicy", "PARENT_CLOSE_POLICY", &POLICIES)?,
+            run_timeout: fields.limit("workflowRunTimeout")?,
+        }),
+        initiated_at: fields.time("initiatedTime")?.unwrap_or(Timestamp::EPOCH),
+        run_id: run_id(&execution, "runId")?,
+        owes_cancel: fields.flag("owesCancel")?,
+    })
 }
 
 /// Which child failed, as a failure says it.

@@ -33,7 +33,7 @@ mod write;
 
 use serde_json::Value;
 
-use crate::model::Event;
+use crate::model::{Event, RunId};
 
 /// The summary of an event that ends a run of which everything is undone.
 const AMENDED: &str = "amended";
@@ -83,9 +83,16 @@ pub enum HistoryError {
 /// ```
 #[must_use]
 pub fn to_temporal_json(history: &[Event]) -> Value {
+    to_temporal_json_followed_by(history, None)
+}
+
+/// The same of a run that another one follows, by its retry policy or its schedule. That is not a part of its history here; the
+/// run's description knows it (`RunDescription::next_run_id`).
+#[must_use]
+pub fn to_temporal_json_followed_by(history: &[Event], next: Option<RunId>) -> Value {
     let mut writer = write::Writer::default();
     history.iter().for_each(|event| writer.event(event));
-    writer.finish()
+    writer.finish(next)
 }
 
 /// Reads a history as `temporal workflow show --output json` writes it, of a run of amends or of Temporal.

@@ -142,6 +142,45 @@ fn a_failure_of_a_run_with_a_retry_policy_does_not_say_that_it_has_none() {
 }
 
 #[test]
+fn an_end_says_which_run_follows() {
+    let next = RunId::from_bytes([7; 16]);
+    let failure = Failure::non_retryable("Broken", "as told");
+    for (end, attributes) in [
+        (
+            "Completed",
+            EventAttributes::WorkflowExecutionCompleted {
+                result: Payload::null(),
+            },
+        ),
+        (
+            "Failed",
+            EventAttributes::WorkflowExecutionFailed {
+                failure,
+                amended: false,
+            },
+        ),
+        (
+            "TimedOut",
+            EventAttributes::WorkflowExecutionTimedOut { amended: false },
+        ),
+    ] {
+        let history = [every_kind().remove(0), event(2, attributes)];
+        let field = format!("workflowExecution{end}EventAttributes");
+        let json = to_temporal_json_followed_by(&history, Some(next));
+        assert_eq!(
+            json["events"][1][&field]["newExecutionRunId"],
+            json!(next.to_string()),
+            "{end}"
+        );
+        assert_eq!(from_temporal_json(&json.to_string()).unwrap(), history, "{end}");
+        assert_eq!(
+            to_temporal_json(&history)["events"][1][&field]["newExecutionRunId"],
+            Value::Null
+        );
+    }
+}
+
+#[test]
 fn what_sagas_have_is_a_marker_and_a_header() {
     let json = to_temporal_json(&every_kind());
     let marker = |name: &str| -> Value {

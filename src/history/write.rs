@@ -34,7 +34,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn finish(self) -> Value {
+    pub(super) fn finish(mut self, next: Option<RunId>) -> Value {
+        if let (Some(next), Some(last)) = (next, self.events.last_mut()) {
+            followed_by(last, next);
+        }
         let mut history = json!({"events": self.events});
         value::without_nulls(&mut history);
         history
@@ -318,6 +321,15 @@ impl Writer {
             self.task_completed.to_string(),
         );
         value
+    }
+}
+
+/// Ends that another run may follow say which, except those whose code asked for it: they have said so.
+fn followed_by(last: &mut Value, next: RunId) {
+    for end in ["Completed", "Failed", "TimedOut"] {
+        if let Some(attributes) = last.get_mut(format!("workflowExecution{end}EventAttributes")) {
+            put(attributes, "newExecutionRunId", next.to_string());
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::model::{
     merge_changes,
 };
 
+use super::chain::CancelRequest;
 use super::ledger::says_not_applied;
 use super::pause::Pause;
 use super::pending::{PendingActivity, PendingTimer};
@@ -105,9 +106,13 @@ impl RunState {
                 self.wake_from_delay();
                 self.task_due = true;
             }
-            E::WorkflowExecutionCancelRequested { reason, .. } => {
-                self.cancel_requested = Some(reason.clone());
-                self.backoff_until = None;
+            E::WorkflowExecutionCancelRequested { reason, identity } => {
+                let (reason, identity) = (reason.clone(), identity.clone());
+                self.cancel_requested = Some(CancelRequest { reason, identity });
+                // A paused run that has not begun keeps that in mind: it ends when it is unpaused.
+                if self.paused.is_none() {
+                    self.backoff_until = None;
+                }
                 self.task_due = true;
             }
             E::WorkflowExecutionPaused { reason, identity } => {
@@ -319,7 +324,7 @@ impl RunState {
                 });
             }
             PendingChange::LateResult { scheduled, .. } => self.saga.on_late_result(*scheduled),
-            PendingChange::ChildReleased { initiated } => self.release_child(*initiated)?,
+            PendingChange::ChildReleased { child } => self.release_child(*child)?,
             PendingChange::Parked { reason } => self.parked = Some(reason.clone()),
             PendingChange::Unparked => self.parked = None,
             PendingChange::FollowedBy { run_id } => self.next_run = Some(*run_id),

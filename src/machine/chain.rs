@@ -32,7 +32,15 @@ pub struct Successor {
 struct Carried {
     signals: Vec<(SignalName, Payload)>,
     /// Somebody asked the run to end.
-    cancel: Option<String>,
+    cancel: Option<CancelRequest>,
+}
+
+/// Somebody asked a run to end.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct CancelRequest {
+    pub(super) reason: String,
+    /// Who; or, for another run that asked, by which message: that run looks for it when it asks again.
+    pub(super) identity: String,
 }
 
 /// It was checked when the chain was started.
@@ -212,7 +220,7 @@ impl TurnBuilder<'_> {
                 identity: identity.clone(),
             })));
         }
-        if let Some(reason) = carried.cancel {
+        if let Some(CancelRequest { reason, identity }) = carried.cancel {
             next.emit(EventAttributes::WorkflowExecutionCancelRequested { reason, identity });
         }
         if let Some(turn) = next.finish() {
@@ -284,6 +292,7 @@ impl RunState {
                 last_failure: None,
                 signal_requests: self.latest_signal_requests(),
                 updates: self.latest_updates(),
+                children: self.children_left(),
                 ..chain.cloned().unwrap_or_default()
             })),
             adopted: None,
@@ -339,19 +348,22 @@ impl RunState {
         };
         self.backoff_until = (chain.backoff > Duration::ZERO).then(|| now.after(chain.backoff));
         self.remember_signal_requests(chain.signal_requests.iter().cloned());
+        self.inherit_children(&chain.children);
     }
 
     /// A signal ends the delay of a start, unless it came with the start; but no other delay.
     pub(super) fn wake_from_delay(&mut self) {
-        if self.is_delayed_start() && self.turns > 0 {
+        if self.may_begin_early() {
             self.backoff_until = None;
         }
     }
 
-    /// Whether what the run waits for before it begins is the delay that its start asked for.
-    pub(super) fn is_delayed_start(&self) -> bool {
+    /// Whether what arrives now begins the run before its time: what it waits for is the delay that its start asked for, and
+    /// this has not come with the start.
+    pub(super) fn may_begin_early(&self) -> bool {
         let chain = self.started.as_ref().and_then(|started| started.chain.as_deref());
-        chain.is_some_and(|chain| chain.follows.is_none() && chain.cron.is_none())
+        let is_delayed_start = chain.is_some_and(|chain| chain.follows.is_none() && chain.cron.is_none());
+        is_delayed_start && self.turns > 0
     }
 
     /// When the run is first decided about, while that is still to come.

@@ -22,10 +22,10 @@ pub enum PendingExternal {
 
 impl PendingExternal {
     /// Who is asked to end.
-    pub(super) fn into_canceled(self) -> Option<WorkflowId> {
+    pub(super) fn canceled(&self) -> Option<&WorkflowId> {
         match self {
             PendingExternal::Signal(_) => None,
-            PendingExternal::Cancel(cancel) => Some(cancel.workflow_id),
+            PendingExternal::Cancel(cancel) => Some(&cancel.workflow_id),
         }
     }
 }

@@ -108,12 +108,16 @@ impl TurnBuilder<'_> {
         self.check_room()?;
         let has_begun = self.state.begins_at().is_none();
         self.emit(EventAttributes::WorkflowExecutionCancelRequested { reason, identity });
-        if !has_begun {
-            // Its code is not asked: there is nothing yet that it could set right.
-            let failure = Failure::canceled("the run was canceled before it had begun");
-            self.unwind(UnwindCause::Canceled(failure), &NoDecider);
+        if !has_begun && self.state.paused.is_none() {
+            self.end_before_it_began();
         }
         Ok(Reply::Accepted)
+    }
+
+    /// Ends a cancelled run whose code has not been asked yet, and is not: there is nothing that it could set right.
+    pub(super) fn end_before_it_began(&mut self) {
+        let failure = Failure::canceled("the run was canceled before it had begun");
+        self.unwind(UnwindCause::Canceled(failure), &NoDecider);
     }
 
     pub(super) fn terminate(&mut self, reason: String, identity: String) -> Reply {

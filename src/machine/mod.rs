@@ -19,6 +19,7 @@ mod desk;
 mod external;
 mod heartbeat;
 mod ledger;
+mod left_child;
 mod lifecycle;
 mod local;
 mod lock;

@@ -55,6 +55,9 @@ impl TurnBuilder<'_> {
             return Reply::Duplicate;
         }
         self.emit(EventAttributes::WorkflowExecutionUnpaused { reason, identity });
+        if self.state.cancel_requested.is_some() && self.state.begins_at().is_some() {
+            self.end_before_it_began();
+        }
         self.wake(decider);
         self.serve_waits();
         Reply::Accepted

@@ -10,6 +10,7 @@ use crate::model::{
     UNDO_SUFFIX, UnwindCause, UpdateId, WorkflowId,
 };
 
+use super::chain::CancelRequest;
 use super::child::Children;
 use super::external::PendingExternal;
 use super::ledger::{SagaLedger, StepRecord};
@@ -28,7 +29,7 @@ pub struct RunState {
     pub(super) phase: Phase,
     pub(super) parked: Option<ParkReason>,
     pub(super) paused: Option<Box<Pause>>,
-    pub(super) cancel_requested: Option<String>,
+    pub(super) cancel_requested: Option<CancelRequest>,
     // Boxed, as the steps are: a tree's nodes have room for eleven, and most runs have one at a time.
     pub(super) activities: BTreeMap<EventId, Box<PendingActivity>>,
     pub(super) timers: BTreeMap<TimerId, PendingTimer>,
@@ -161,7 +162,7 @@ impl RunState {
     /// Why somebody asked the run to end, if somebody did.
     #[must_use]
     pub fn cancel_requested(&self) -> Option<&str> {
-        self.cancel_requested.as_deref()
+        self.cancel_requested.as_ref().map(|request| request.reason.as_str())
     }
 
     /// The activities that have not ended, in the order of their scheduling.
@@ -239,6 +240,13 @@ impl RunState {
     pub fn task_due(&self, now: Timestamp) -> bool {
         let may_begin = self.paused.is_none() && self.backoff_until.is_none_or(|until| until <= now);
         self.task_due && self.phase == Phase::Running && may_begin
+    }
+
+    /// Whether a task that is made now is made for updates alone: it leaves no trace when all of them are refused. One that
+    /// begins the run is not, whatever begins it: the code is asked for the first time.
+    #[must_use]
+    pub fn is_asked_for_updates_only(&self, now: Timestamp) -> bool {
+        !self.task_due(now) && self.backoff_until.is_none()
     }
 
     /// How the run stands.

@@ -49,7 +49,7 @@ impl TurnBuilder<'_> {
     fn run_task(&mut self, decider: &mut dyn Decider) -> Result<(), ParkReason> {
         let events = std::mem::take(&mut self.state.since_task);
         let updates = self.admissions.take_waiting();
-        let only_updates = !self.state.task_due(self.now);
+        let only_updates = self.state.is_asked_for_updates_only(self.now);
         let attributes = self.state.next_task();
         let task = Task {
             events: &events,

@@ -230,7 +230,7 @@ impl TurnBuilder<'_> {
             Input::Recovered { at } => Ok(self.recovered(at)),
             Input::Wake => Ok(self.wake(decider)),
             _ if self.state.started.is_none() => Err(Rejection::NotStarted),
-            Input::ChildReleased { initiated } => Ok(self.child_released(initiated)),
+            Input::ChildReleased { child } => Ok(self.child_released(child)),
             _ if self.state.is_closed() => Err(Rejection::Closed),
             Input::Signal {
                 name,

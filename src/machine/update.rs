@@ -78,8 +78,8 @@ impl TurnBuilder<'_> {
         if self.state.paused.is_some() {
             return Err(Rejection::Paused);
         }
-        if let Some(at) = self.state.backoff_until.filter(|_| !self.state.is_delayed_start())
-            && at > self.now
+        if let Some(at) = self.state.backoff_until.filter(|at| *at > self.now)
+            && !self.state.may_begin_early()
         {
             return Err(Rejection::NotBegun { at });
         }

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Failure, Payload, RequestId, RetryPolicy, RunId, RunStatus, SignalName, Timestamp, UpdateId, WorkflowType,
+    Failure, LeftChild, Payload, RequestId, RetryPolicy, RunId, RunStatus, SignalName, Timestamp, UpdateId,
+    WorkflowType,
 };
 
 /// A run's place in its chain, and what makes it have a next one. Journaled with the run's first event; a run that is
@@ -35,6 +36,8 @@ pub struct RunChain {
     pub signal_requests: Vec<RequestId>,
     /// Updates that earlier runs of the chain accepted, oldest first.
     pub updates: Vec<UpdateId>,
+    /// Children of earlier runs of the chain that were open when the last one ended.
+    pub children: Vec<LeftChild>,
 }
 
 impl Default for RunChain {
@@ -52,6 +55,7 @@ impl Default for RunChain {
             last_result: None,
             signal_requests: Vec::new(),
             updates: Vec::new(),
+            children: Vec::new(),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{EventId, Failure, FailureKind, Outcome, Payload, RunId, UnwindCause, WorkflowId, WorkflowType};
+use super::{EventId, Failure, FailureKind, Outcome, Payload, RunId, Timestamp, UnwindCause, WorkflowId, WorkflowType};
 
 /// What becomes of a child that is open when its parent ends; Temporal's parent close policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -145,6 +145,40 @@ impl ChildEnd {
                 cause: None,
             }),
         }
+    }
+}
+
+/// Names a child for ever: the run that asked for it, and its event that did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChildKey {
+    /// The parent's execution.
+    pub parent_run: RunId,
+    /// The initiating event.
+    pub initiated: EventId,
+}
+
+/// A child that was open when the run that asked for it ended: it is owed its parent close policy when the parent's chain
+/// has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeftChild {
+    /// Which.
+    pub key: ChildKey,
+    /// What was asked for; without the input, unless it has to be started yet.
+    pub start: Arc<StartChild>,
+    /// When it was asked for.
+    pub initiated_at: Timestamp,
+    /// Its execution; `None`: it was not seen to begin.
+    pub run_id: Option<RunId>,
+    /// It was to be told that it is to end, and has not been.
+    pub owes_cancel: bool,
+}
+
+impl LeftChild {
+    /// Whether something is owed to it before its parent's chain has ended: to be told what it was to be told, or to be
+    /// started, if it is to outlive its parent.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.owes_cancel || self.start.parent_close_policy == ParentClosePolicy::Abandon
     }
 }
 

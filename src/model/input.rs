@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    AttemptReport, ChildEnd, Decide, DefinitionDigest, EventId, Failure, HoldReason, IdPolicies, LockName, Memo,
-    ParentRun, Payload, Reported, RequestId, RunChain, RunId, SagaAdopted, SagaOptions, SearchAttributes, SignalName,
-    TaskQueue, Timestamp, UpdateRequest, WorkflowId, WorkflowType,
+    AttemptReport, ChildEnd, ChildKey, Decide, DefinitionDigest, EventId, Failure, HoldReason, IdPolicies, LockName,
+    Memo, ParentRun, Payload, Reported, RequestId, RunChain, RunId, SagaAdopted, SagaOptions, SearchAttributes,
+    SignalName, TaskQueue, Timestamp, UpdateRequest, WorkflowId, WorkflowType,
 };
 
 /// One thing that arrives for a run. Everything that can move a run is in this list.
@@ -47,10 +47,10 @@ pub enum Input {
         /// How.
         end: ChildEnd,
     },
-    /// A child of a run that has ended was told so.
+    /// What was owed to a child that a run has left open was done, or the child has ended.
     ChildReleased {
-        /// The initiating event.
-        initiated: EventId,
+        /// Which child.
+        child: ChildKey,
     },
     /// Ask the run to end, undoing what it did.
     RequestCancel {

@@ -34,7 +34,9 @@ mod version;
 
 pub use chain::{ContinueAsNew, ContinuedAsNew, IdConflictPolicy, IdPolicies, IdReusePolicy, Initiator, RunChain};
 pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, WATCH_ACTIVITY, WatchedRun};
-pub use child_workflow::{ChildEnd, ChildEvent, ChildWorkflowFailure, ParentClosePolicy, ParentRun, StartChild};
+pub use child_workflow::{
+    ChildEnd, ChildEvent, ChildKey, ChildWorkflowFailure, LeftChild, ParentClosePolicy, ParentRun, StartChild,
+};
 pub use command::{Command, ScheduleActivity, WaitStep};
 pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};
 pub use event::{ActivityRole, ActivityScheduled, RunStarted};

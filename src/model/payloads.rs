@@ -108,10 +108,13 @@ impl RunStarted {
         if let Some(last) = &mut chain.last_failure {
             failure(last, visitor)?;
         }
-        match &mut chain.last_result {
-            Some(last) => visitor.payload(last),
-            None => Ok(()),
+        if let Some(last) = &mut chain.last_result {
+            visitor.payload(last)?;
         }
+        let children = &mut chain.children;
+        children
+            .iter_mut()
+            .try_for_each(|child| visitor.payload(&mut Arc::make_mut(&mut child.start).input))
     }
 }
 

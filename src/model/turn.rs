@@ -1,7 +1,7 @@
 //! The unit of atomicity. Lives here: one turn as data: its events, and the changes of the run's pending record. Must
 //! not live here: its wire form.
 
-use super::{ActivityType, Event, EventId, Failure, ParkReason, Payload, RunId, Timestamp};
+use super::{ActivityType, ChildKey, Event, EventId, Failure, ParkReason, Payload, RunId, Timestamp};
 
 /// What one decision wrote: all of it becomes durable, or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,10 +73,11 @@ pub enum PendingChange {
         /// Which of the run's local activities.
         seq: u32,
     },
-    /// A child that was open when the run ended was told so. The only change that may follow a run's end.
+    /// What was owed to a child that was open when its parent's run ended was done, or the child has ended. The only change
+    /// that may follow a run's end.
     ChildReleased {
-        /// Its initiating event.
-        initiated: EventId,
+        /// Which child.
+        child: ChildKey,
     },
     /// The current attempt is alive and has come this far.
     Heartbeat {

@@ -364,7 +364,7 @@ impl Decider for CodeDecider {
     }
 
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
-        let only_updates = !task.updates.is_empty() && !task.run.task_due(task.now);
+        let only_updates = !task.updates.is_empty() && task.run.is_asked_for_updates_only(task.now);
         let occasion = Occasion::live(task.now, task.task, only_updates);
         self.turn(task.events, occasion, Updates::Arrived(task.updates))
     }

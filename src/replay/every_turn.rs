@@ -118,7 +118,7 @@ impl Decider for CheckedDecider {
 /// Whether the machine forgets the turn, and shows its events again: nothing but updates had arrived, all refused.
 fn is_forgotten(task: &Task<'_>, decided: &[Command]) -> bool {
     let refusal = |command: &Command| matches!(command, Command::RejectUpdate { .. });
-    !task.updates.is_empty() && !task.run.task_due(task.now) && decided.iter().all(refusal)
+    !task.updates.is_empty() && task.run.is_asked_for_updates_only(task.now) && decided.iter().all(refusal)
 }
 
 /// The first place where the commands differ, and both sides of it in words.

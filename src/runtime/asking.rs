@@ -27,18 +27,24 @@ impl Gateway {
     pub(crate) async fn begin_with(&self, mut start: StartRun, then: Input) -> Result<Joined, RequestError> {
         start.run_id = Entropy.run_id(self.shared().clock.now());
         let port = self.port(&start.workflow_id)?;
-        let admission = self.admit(port).await?;
-        let (reply, answer) = oneshot::channel();
-        let (watch, outcome) = oneshot::channel();
-        port.addr.do_send(StartWith {
-            start: Box::new(start),
-            then,
-            reply,
-            watch,
-            admission,
-        });
-        let delivered = answer.await.map_err(|_| RequestError::Interrupted)??;
-        Ok(Joined { delivered, outcome })
+        loop {
+            let admission = self.admit(port).await?;
+            let (reply, answer) = oneshot::channel();
+            let (watch, outcome) = oneshot::channel();
+            port.addr.do_send(StartWith {
+                start: Box::new(start.clone()),
+                then: then.clone(),
+                reply,
+                watch,
+                admission,
+            });
+            match answer.await.map_err(|_| RequestError::Interrupted)? {
+                Ok(delivered) => return Ok(Joined { delivered, outcome }),
+                // It came to a run at its very end.
+                Err(RequestError::Rejected(Rejection::Closed)) => self.until_let_go(&start.workflow_id).await?,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Answers a query about a run: the open one, or the last one, with this id.

@@ -16,7 +16,7 @@ use crate::sdk::{Activity, ActivityContext, ActivityInfo, CancelFlag, Execution,
 
 use super::clock::Clock;
 use super::secrets::Declared;
-use super::throttle::{EngineLimits, Parked, Throttle};
+use super::throttle::{Admittance, EngineLimits, Parked, Throttle};
 
 mod heart;
 #[cfg(test)]
@@ -97,6 +97,8 @@ pub(super) struct AttemptOrder {
 pub(super) struct AttemptHandle {
     cancel: CancelFlag,
     task: AbortHandle,
+    /// Nobody holds it back any more: it ends by itself.
+    is_let_go: bool,
 }
 
 impl AttemptHandle {
@@ -106,15 +108,17 @@ impl AttemptHandle {
     }
 
     /// Lets the work go on without anybody who could stop it.
-    pub(super) fn let_go(self) {
-        std::mem::forget(self);
+    pub(super) fn let_go(mut self) {
+        self.is_let_go = true;
     }
 }
 
 impl Drop for AttemptHandle {
     fn drop(&mut self) {
-        self.cancel.raise();
-        self.task.abort();
+        if !self.is_let_go {
+            self.cancel.raise();
+            self.task.abort();
+        }
     }
 }
 
@@ -158,6 +162,7 @@ impl AttemptPool {
         AttemptHandle {
             cancel,
             task: task.abort_handle(),
+            is_let_go: false,
         }
     }
 
@@ -200,18 +205,26 @@ impl AttemptPool {
         let wait_until = schedule_to_start.map(|limit| due.after(limit));
         let waiting = async {
             let mut pass = self.throttle.enter(info.activity_type.as_str(), lane).await?;
-            let place = pass.take_place();
-            let in_queue = match queue {
-                Some(queue) => queue.acquire_owned().await.ok(),
-                None => None,
-            };
-            let permit = Arc::clone(slots).acquire_owned().await;
-            let places = permit.map(|permit| Places {
-                _in_engine: permit,
-                _in_type: place,
-                _in_queue: in_queue,
-            });
-            Some((pass, places))
+            loop {
+                self.throttle.until_paced(&pass).await;
+                let in_queue = match &queue {
+                    Some(queue) => Arc::clone(queue).acquire_owned().await.ok(),
+                    None => None,
+                };
+                let permit = Arc::clone(slots).acquire_owned().await;
+                // Not before: what waits for its places may wait for long, and much may have changed.
+                match self.throttle.admit(&pass) {
+                    Admittance::Go => {}
+                    Admittance::Wait => continue,
+                    Admittance::Park => return None,
+                }
+                let places = permit.map(|permit| Places {
+                    _in_engine: permit,
+                    _in_type: pass.take_place(),
+                    _in_queue: in_queue,
+                });
+                return Some((pass, places));
+            }
         };
         let (pass, places) = match self.within(wait_until, waiting).await {
             Some(Some((pass, Ok(places)))) => (pass, places),

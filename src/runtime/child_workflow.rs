@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::machine::{PendingChild, Rejection, external_request_id};
+use crate::machine::{Rejection, RunState, external_request_id};
 use crate::model::{
-    ChildEnd, EventId, Failure, IdPolicies, Input, ParentClosePolicy, ParentRun, RequestId, RunId, StartChild,
-    StartRun, TaskQueue, WorkflowId,
+    ChildEnd, ChildKey, Failure, IdPolicies, Input, LeftChild, ParentClosePolicy, ParentRun, RequestId, RunId,
+    StartChild, StartRun, TaskQueue, WorkflowId,
 };
 use crate::store;
 
 use super::error::RequestError;
 use super::gateway::Gateway;
+use super::messages::Ended;
 use super::recovery::load_state;
 use super::shared::Shared;
 
@@ -26,19 +27,40 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// A child, and the run that asked for it.
 pub(super) struct Kinship {
     pub(super) parent: WorkflowId,
-    pub(super) parent_run: RunId,
-    pub(super) initiated: EventId,
+    pub(super) child: ChildKey,
     /// The parent's: a child that names none of its own has it, too.
     pub(super) task_queue: Option<TaskQueue>,
 }
 
 impl Kinship {
     fn request_id(&self) -> RequestId {
-        RequestId::from_trusted(external_request_id(self.parent_run, self.initiated))
+        RequestId::from_trusted(external_request_id(self.child.parent_run, self.child.initiated))
     }
 
     fn identity(&self) -> String {
         format!("workflow {}", self.parent)
+    }
+}
+
+/// What there is to be done for a child that a run has left open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LeftTask {
+    /// The chain goes on: to do what is due in any case.
+    Due,
+    /// The chain goes on: to wait until the child has ended.
+    AwaitEnd,
+    /// The chain has ended: to do what the parent close policy says.
+    LetGo,
+}
+
+impl LeftTask {
+    pub(super) fn of(parent: &RunState, child: ChildKey) -> Option<Self> {
+        let child = parent.left_child(child)?;
+        Some(match (parent.is_closed(), child.is_due()) {
+            (true, _) => LeftTask::LetGo,
+            (false, true) => LeftTask::Due,
+            (false, false) => LeftTask::AwaitEnd,
+        })
     }
 }
 
@@ -92,8 +114,8 @@ fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<Star
         saga: code.and_then(|code| code.saga_options().cloned()).map(Box::new),
         parent: Some(ParentRun {
             workflow_id: kinship.parent.clone(),
-            run_id: kinship.parent_run,
-            initiated: Some(kinship.initiated),
+            run_id: kinship.child.parent_run,
+            initiated: Some(kinship.child.initiated),
         }),
         search_attributes: BTreeMap::new(),
         memo: BTreeMap::new(),
@@ -113,30 +135,75 @@ fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<Star
 }
 
 /// Waits for the child's end; `None` when the engine stopped before that.
-pub(super) async fn end_of(shared: &Arc<Shared>, workflow_id: &WorkflowId, run_id: RunId) -> Option<ChildEnd> {
+pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Option<ChildEnd> {
+    let shared = Arc::clone(&lookout.shared);
     loop {
-        let gateway = gateway(shared)?;
-        let outcome = tokio::select! {
+        let gateway = gateway(&shared)?;
+        let ended = tokio::select! {
             biased;
-            outcome = gateway.outcome(workflow_id, run_id, None) => outcome,
+            ended = gateway.run_outcome(workflow_id, lookout.run_id, None) => ended,
             () = shared.draining().raised() => return None,
         };
-        match outcome {
-            Ok((_, outcome)) => return Some(ChildEnd::of(outcome)),
-            Err(error) if is_passing(&error) => pause(shared, workflow_id, &error).await?,
+        match ended {
+            // The end of a child is that of its chain.
+            Ok(Ended { next: Some(next), .. }) => lookout.run_id = next,
+            Ok(Ended { outcome, next: None }) => {
+                lookout.is_over = true;
+                return Some(ChildEnd::of(outcome));
+            }
+            Err(error) if is_passing(&error) => pause(&shared, workflow_id, &error).await?,
             Err(error) => {
                 let message = format!("nobody knows what became of the child {workflow_id:?}: {error}");
+                lookout.is_over = true;
                 return Some(ChildEnd::Failed(Failure::non_retryable("ChildBroken", message)));
             }
         }
     }
 }
 
-/// Does what is owed to a child whose parent has ended; `None` when the engine stopped before that.
-pub(super) async fn release(shared: &Arc<Shared>, kinship: &Kinship, child: &PendingChild) -> Option<()> {
-    let reason = "its parent ended".to_owned();
+/// Looks out for the end of a child. The parent may leave memory meanwhile, and the child wakes it when it ends; but a child
+/// that had ended before anybody looked out for that has done so already. Given up then, the lookout wakes the parent itself.
+pub(super) struct Lookout {
+    shared: Arc<Shared>,
+    parent: WorkflowId,
+    /// The run of the child's chain whose end it waits for.
+    run_id: RunId,
+    is_over: bool,
+}
+
+impl Lookout {
+    pub(super) fn new(shared: Arc<Shared>, parent: WorkflowId, run_id: RunId) -> Self {
+        Self {
+            shared,
+            parent,
+            run_id,
+            is_over: false,
+        }
+    }
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        if self.is_over || self.shared.is_draining() {
+            return;
+        }
+        let head = self.shared.store.get().and_then(|store| store.head(self.run_id));
+        // As long as it is open, its end is still to come.
+        if matches!(head, Ok(Some(head)) if head.status.is_closed()) {
+            self.shared.wake_runs(vec![self.parent.clone()]);
+        }
+    }
+}
+
+/// Does what is owed to a child whose parent's run has ended; `None` when the engine stopped before that.
+pub(super) async fn release(shared: &Arc<Shared>, kinship: &Kinship, child: &LeftChild, task: LeftTask) -> Option<()> {
     let identity = kinship.identity();
+    let reason = match task {
+        LeftTask::LetGo => "its parent ended".to_owned(),
+        LeftTask::Due | LeftTask::AwaitEnd => "its parent asked it to end".to_owned(),
+    };
     let input = match child.start.parent_close_policy {
+        _ if task != LeftTask::LetGo && child.owes_cancel => Input::RequestCancel { reason, identity },
         ParentClosePolicy::Terminate => Input::Terminate { reason, identity },
         ParentClosePolicy::RequestCancel => Input::RequestCancel { reason, identity },
         ParentClosePolicy::Abandon if child.owes_cancel => Input::RequestCancel { reason, identity },
@@ -144,8 +211,8 @@ pub(super) async fn release(shared: &Arc<Shared>, kinship: &Kinship, child: &Pen
         ParentClosePolicy::Abandon => return start(shared, kinship, &child.start).await.map(drop),
     };
     let workflow_id = &child.start.workflow_id.beside(&kinship.parent);
-    let run_id = match child.started {
-        Some((run_id, _)) => run_id,
+    let run_id = match child.run_id {
+        Some(run_id) => run_id,
         None => match find(shared, kinship, workflow_id).await? {
             Some(run_id) => run_id,
             None => return Some(()),
@@ -176,7 +243,12 @@ async fn find(shared: &Arc<Shared>, kinship: &Kinship, workflow_id: &WorkflowId)
         Ok((request_id == Some(kinship.request_id())).then_some(head.run_id))
     };
     loop {
-        let found = find(&*gateway(shared)?);
+        let gateway = gateway(shared)?;
+        // Comes to the child's shard behind a start that may still be on its way there.
+        let found = match gateway.deliver(workflow_id.clone(), None, Input::Wake).await {
+            Err(error) if is_passing(&error) => Err(error),
+            _ => find(&gateway),
+        };
         match found {
             Ok(found) => return Some(found),
             Err(error) if is_passing(&error) => pause(shared, workflow_id, &error).await?,

@@ -15,7 +15,7 @@ use crate::store::Store;
 use super::entropy::Entropy;
 use super::error::RequestError;
 use super::messages::{Admission, Deliver, Delivered, Ended, ReleaseAttempt, Start, Stop, WakeRun, Watch, Watched};
-use super::recovery::load_state;
+use super::recovery::{fold, load_state, load_turns};
 use super::shard::ShardActor;
 use super::shared::{Shared, shard_of};
 use super::throttle::Parked;
@@ -30,6 +30,15 @@ pub(crate) struct Gateway {
     admission_timeout: Duration,
     /// Places for those who replay a run to answer a query.
     pub(super) query_replays: Arc<Semaphore>,
+}
+
+/// How the newest run of a workflow id stands.
+enum Newest {
+    Open,
+    /// It has ended, and is letting go of its children.
+    Leaving(RunId),
+    /// It has ended, or there is none.
+    Ended,
 }
 
 pub(super) struct ShardPort {
@@ -98,8 +107,8 @@ impl Gateway {
             });
             match answer.await.map_err(|_| RequestError::Interrupted)? {
                 Ok(delivered) => return Ok((delivered, outcome)),
-                // It came to a run at its very end: the shard knows by now.
-                Err(RequestError::Rejected(Rejection::Closed)) => {}
+                // It came to a run at its very end.
+                Err(RequestError::Rejected(Rejection::Closed)) => self.until_let_go(&start.workflow_id).await?,
                 Err(error) => return Err(error),
             }
         }
@@ -151,8 +160,42 @@ impl Gateway {
 
     /// A run of this id that has ended may have been followed by another one meanwhile.
     pub(super) fn has_open_run(&self, workflow_id: &WorkflowId) -> Result<bool, RequestError> {
-        let newest = self.store()?.find(workflow_id)?;
-        Ok(newest.is_some_and(|head| !head.status.is_closed()))
+        Ok(matches!(self.newest(workflow_id)?, Newest::Open))
+    }
+
+    /// The store has a run that has ended as an open one until its children were let go of: its history says how it stands.
+    fn newest(&self, workflow_id: &WorkflowId) -> Result<Newest, RequestError> {
+        let store = self.store()?;
+        let open = || Ok::<_, RequestError>(store.find(workflow_id)?.filter(|head| !head.status.is_closed()));
+        while let Some(head) = open()? {
+            let state = fold(head.run_id, &load_turns(&*store, head.run_id)?)?;
+            if !state.is_closed() {
+                return Ok(Newest::Open);
+            }
+            // It may have ended in between, and another one may have begun.
+            if open()?.is_some_and(|again| again.run_id == head.run_id) {
+                return Ok(Newest::Leaving(head.run_id));
+            }
+        }
+        Ok(Newest::Ended)
+    }
+
+    /// Whoever begins a run has just met one that has ended: waits until that has let go of its workflow id.
+    pub(super) async fn until_let_go(&self, workflow_id: &WorkflowId) -> Result<(), RequestError> {
+        // Otherwise the shard knows by now what follows.
+        let Newest::Leaving(run_id) = self.newest(workflow_id)? else {
+            return Ok(());
+        };
+        tokio::select! {
+            biased;
+            () = self.shared.draining().raised() => return Err(RequestError::ShuttingDown),
+            ended = self.watch(workflow_id.clone(), run_id)? => if ended.is_ok() {
+                return Ok(());
+            },
+        }
+        let clock = &self.shared.clock;
+        clock.sleep_until(clock.now().after(LOOK_AGAIN)).await;
+        Ok(())
     }
 
     async fn deliver_once(

@@ -17,7 +17,7 @@ use super::attempt::panic_message;
 use super::commit_queue::{CommitQueue, Weigh};
 use super::messages::{Abandon, Committed, NotCommitted, Recover, StoreFailed};
 use super::namespaces::Namespaces;
-use super::run::RunActor;
+use super::run::RunLine;
 use super::shard::ShardActor;
 use super::shared::shard_of;
 use super::store_slot::StoreSlot;
@@ -25,7 +25,7 @@ use super::store_slot::StoreSlot;
 /// One turn to be made durable, and who waits for it.
 pub(super) struct CommitJob {
     pub(super) shard: usize,
-    pub(super) run: Addr<RunActor>,
+    pub(super) run: RunLine,
     /// Under which opening of the store its run was made live.
     pub(super) epoch: Epoch,
     pub(super) record: TurnRecord,
@@ -88,8 +88,10 @@ impl JournalWriter {
             }
         };
         let mut batch = CommitBatch::default();
-        let mut waiting: Vec<Vec<Addr<RunActor>>> = self.shards.iter().map(|_| Vec::new()).collect();
+        let mut waiting: Vec<Vec<RunLine>> = self.shards.iter().map(|_| Vec::new()).collect();
         let mut new_definitions = Vec::new();
+        // Where the first turns of runs are that follow the one before them.
+        let mut successors = Vec::new();
         // A turn from before the store was opened again does not count: its run has been told to abandon it, or will be
         // before anything else, and to commit it now would be behind the back of the run's next life.
         for job in jobs.drain(..).filter(|job| job.epoch == current) {
@@ -100,7 +102,10 @@ impl JournalWriter {
                 batch.definitions.push((digest, bytes));
             }
             batch.turns.push(job.record);
-            batch.turns.extend(job.successor);
+            if let Some(successor) = job.successor {
+                successors.push(batch.turns.len());
+                batch.turns.push(successor);
+            }
             if let Some(waiting) = waiting.get_mut(job.shard) {
                 waiting.push(job.run);
             }
@@ -115,7 +120,7 @@ impl JournalWriter {
                 after
             }
             Err(Error::Refused(reason)) => {
-                self.commit_one_by_one(batch, waiting, &reason);
+                self.commit_one_by_one(batch, &successors, waiting, &reason);
                 after
             }
             Err(error) => self.store_failed(&error, after),
@@ -129,7 +134,7 @@ impl JournalWriter {
         committed.unwrap_or_else(|panic| Err(Error::Io(format!("the store panicked: {}", panic_message(&*panic)))))
     }
 
-    fn notify(&self, waiting: Vec<Vec<Addr<RunActor>>>) {
+    fn notify(&self, waiting: Vec<Vec<RunLine>>) {
         for (shard, runs) in self.shards.iter().zip(waiting) {
             if !runs.is_empty() {
                 shard.do_send(Committed(runs));
@@ -138,7 +143,7 @@ impl JournalWriter {
     }
 
     /// One run's turn does not fit what is stored: a bug of ours, which must not hurt the other runs of its batch.
-    fn commit_one_by_one(&self, batch: CommitBatch, waiting: Vec<Vec<Addr<RunActor>>>, reason: &str) {
+    fn commit_one_by_one(&self, batch: CommitBatch, successors: &[usize], waiting: Vec<Vec<RunLine>>, reason: &str) {
         tracing::error!(
             reason,
             turns = batch.turns.len(),
@@ -149,15 +154,12 @@ impl JournalWriter {
             definitions: batch.definitions,
         };
         let definitions_kept = self.try_commit(&definitions);
-        let mut turns = batch.turns.into_iter().peekable();
-        while let Some(record) = turns.next() {
-            let mut single = vec![record];
+        let mut turns = batch.turns.into_iter().enumerate().peekable();
+        while let Some((_, record)) = turns.next() {
             // A run and the one that follows it stay together.
-            let closes = single.first().is_some_and(|record| record.status.is_closed());
-            let follows = |next: &TurnRecord| closes && next.opens.is_some();
-            single.extend(turns.next_if(follows));
+            let follows = turns.next_if(|(place, _)| successors.binary_search(place).is_ok());
             let single = CommitBatch {
-                turns: single,
+                turns: std::iter::once(record).chain(follows.map(|(_, next)| next)).collect(),
                 definitions: Vec::new(),
             };
             // Whatever comes of it is seen when the run is rebuilt; a failed store is noticed with the next batch.

@@ -1,18 +1,19 @@
 //! Every message between callers, shards, runs and the journal: the closed lists of what can wake an actor. Must not live
 //! here: handlers.
 
-use actix::{Addr, Message};
+use actix::Message;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::machine::QueryError;
 use crate::model::{
-    AttemptOutcome, AttemptToken, EventId, Failure, Input, Outcome, ParkReason, Payload, Query, RunId, StartRun,
-    Timestamp, UpdateId, WorkflowId,
+    AttemptOutcome, AttemptToken, ChildKey, EventId, Failure, Input, Outcome, ParkReason, Payload, Query, RunId,
+    StartRun, Timestamp, UpdateId, WorkflowId,
 };
 use crate::store;
 
+use super::child_workflow::LeftTask;
 use super::error::RequestError;
-use super::run::RunActor;
+use super::run::RunLine;
 use super::shared::BusyGuard;
 use super::throttle::Parked;
 
@@ -225,8 +226,17 @@ pub(super) struct ExternalEnded {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct ChildNews {
-    pub(super) initiated: EventId,
+    pub(super) child: ChildKey,
+    /// For a child that a run has left open; `None`: for one of the run's own.
+    pub(super) task: Option<LeftTask>,
     pub(super) input: Option<Input>,
+}
+
+impl ChildNews {
+    pub(super) fn of_own(child: ChildKey, input: Option<Input>) -> Self {
+        let task = None;
+        Self { child, task, input }
+    }
 }
 
 /// Anybody inside to shard: something has changed for this run, which asks its state what.
@@ -292,7 +302,7 @@ pub(super) enum RunNews {
 /// Journal to shard: these runs' turns are durable.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Committed(pub(super) Vec<Addr<RunActor>>);
+pub(super) struct Committed(pub(super) Vec<RunLine>);
 
 /// Journal to shard: so many of its turns came back.
 #[derive(Message)]

@@ -16,16 +16,46 @@ use crate::sdk::CodecError;
 use crate::store::record::{RecordError, decode_turn, encode_turn};
 use crate::store::{Error, FoundBy, NewRun, TurnRecord};
 
+use super::attempt::panic_message;
 use super::codecs::Codecs;
 use super::queues::Worker;
 use super::shared::Shared;
 
 /// Stands in for code that cannot decide: the run is (or will be) parked for this reason.
-pub(super) struct ParkedDecider(pub(super) ParkReason);
+pub(super) struct ParkedDecider {
+    reason: ParkReason,
+    /// What is owed is brought about all the same: who makes the inputs for that.
+    mappings: Box<dyn Decider>,
+}
+
+impl ParkedDecider {
+    /// Nothing of the code is asked any more.
+    pub(super) fn of_code(reason: ParkReason) -> Self {
+        Self::before(Box::new(NoDecider), reason)
+    }
+
+    /// The decider decides nothing any more.
+    pub(super) fn before(decider: Box<dyn Decider>, reason: ParkReason) -> Self {
+        let mappings = decider;
+        Self { reason, mappings }
+    }
+}
 
 impl Decider for ParkedDecider {
     fn decide(&mut self, _: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
-        Err(self.0.clone())
+        Err(self.reason.clone())
+    }
+
+    fn compensation_input(&self, run: &RunState, step: &StepRecord) -> Result<Payload, TaskError> {
+        self.mappings.compensation_input(run, step)
+    }
+
+    fn verification_input(&self, run: &RunState, step: &StepRecord, failure: &Failure) -> Result<Payload, TaskError> {
+        self.mappings.verification_input(run, step, failure)
+    }
+
+    fn escalation_input(&self, run: &RunState, notice: &StuckNotice) -> Result<Payload, TaskError> {
+        self.mappings.escalation_input(run, notice)
     }
 }
 
@@ -128,7 +158,7 @@ pub(super) struct Rebuilt {
 }
 
 /// A run as its journal has it.
-pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
+fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
     let store = shared.store.get()?;
     let history_bytes = store.head(run_id)?.map_or(0, |head| head.history_bytes);
     let mut turns = load_turns(&*store, run_id)?;
@@ -174,6 +204,17 @@ pub(super) fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> 
         worker,
         foreign_wakes,
         history_bytes,
+    })
+}
+
+/// The same, where a panic in it (a replay runs user code) is this run's problem only.
+pub(super) fn rebuild_isolated(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
+    let rebuilt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| rebuild(shared, run_id)));
+    rebuilt.unwrap_or_else(|panic| {
+        Err(Error::Corrupt {
+            run: Some(run_id),
+            what: format!("rebuilding panicked: {}", panic_message(&*panic)),
+        })
     })
 }
 
@@ -324,7 +365,7 @@ fn decider(
         let definition = shared.definitions.get(digest, &shared.store)?;
         return Ok((Box::new(DefinitionDecider::new(definition)), None));
     }
-    let parked = |reason| -> (Box<dyn Decider>, _) { (Box::new(ParkedDecider(reason)), None) };
+    let parked = |reason| -> (Box<dyn Decider>, _) { (Box::new(ParkedDecider::of_code(reason)), None) };
     let Some(workflow) = shared.registry.code(workflow_type.as_str()) else {
         return Ok(parked(ParkReason::UnknownWorkflow {
             workflow_type: workflow_type.to_string(),

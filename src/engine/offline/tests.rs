@@ -60,3 +60,34 @@ async fn a_terminated_run_is_over_and_takes_nothing_any_more() {
     assert!(matches!(refused, Error::Rejected(Rejection::Closed)), "{refused}");
     assert!(matches!(offline.describe("nobody"), Err(Error::NotFound(_))));
 }
+
+async fn leave_it_waiting(cx: WorkflowContext, (): ()) -> Result<String, Failure> {
+    cx.child(wait_for_word).id("child").run(&()).await
+}
+
+#[tokio::test]
+async fn a_run_that_has_not_let_go_of_its_children_is_no_damage() {
+    let memory = MemoryStore::new();
+    let store = memory.clone();
+    let builder = Amends::builder().store(move || Ok(Box::new(store.clone()) as Box<dyn Store>));
+    let builder = builder
+        .activity(echo)
+        .workflow(wait_for_word)
+        .workflow(leave_it_waiting);
+    let amends = builder.shards(1).start().await.unwrap();
+    amends.workflow(leave_it_waiting).id("p").start(&()).await.unwrap();
+    while amends.client().describe("child").await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    amends.shutdown(std::time::Duration::from_secs(5)).await;
+    let offline = Offline::over(memory);
+    offline.terminate("p", "enough").unwrap();
+    assert_eq!(offline.describe("p").unwrap().status, RunStatus::Terminated);
+    assert_eq!(
+        offline.find("p").unwrap().status,
+        RunStatus::Running,
+        "an engine has to look at it"
+    );
+    let report = offline.verify(&mut |_| {}).unwrap();
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+}

@@ -19,16 +19,25 @@ pub struct ChildView {
 }
 
 impl ChildView {
-    /// The children that have not ended, or that a run which has ended still has to let go of.
+    /// The children that have not ended, those of earlier runs of the chain too, or that a run which has ended still has to
+    /// let go of.
     pub(super) fn all(state: &RunState) -> Vec<Self> {
-        let children = state.children().chain(state.orphans());
-        children
-            .map(|(_, child)| Self {
-                workflow_id: child.start.workflow_id.clone(),
-                run_id: child.started.map(|(run_id, _)| run_id),
-                workflow_type: child.start.workflow_type.clone(),
-                initiated_at: child.initiated_at,
-                parent_close_policy: child.start.parent_close_policy,
+        let own = state.children().map(|(_, child)| {
+            (
+                &child.start,
+                child.started.map(|(run_id, _)| run_id),
+                child.initiated_at,
+            )
+        });
+        let left = state.inherited_children().chain(state.orphans());
+        let left = left.map(|child| (&child.start, child.run_id, child.initiated_at));
+        own.chain(left)
+            .map(|(start, run_id, initiated_at)| Self {
+                workflow_id: start.workflow_id.clone(),
+                run_id,
+                workflow_type: start.workflow_type.clone(),
+                initiated_at,
+                parent_close_policy: start.parent_close_policy,
             })
             .collect()
     }

@@ -290,3 +290,29 @@ fn after_which_ends_a_run_may_begin() {
         assert_eq!(IdReusePolicy::AllowDuplicateFailedOnly.allows_after(status), failed);
     }
 }
+
+#[test]
+fn who_asked_a_run_to_end_is_who_asked_the_one_that_follows() {
+    let mut run = Scenario::start([]);
+    run.input(cancel_by("run-of-another/7"), [continue_as_new(|_| {})]);
+    let next = follow(&run);
+    let asked = next.journal.iter().flat_map(|turn| &turn.events);
+    let by: Vec<&str> = asked
+        .filter_map(|event| match &event.attributes {
+            EventAttributes::WorkflowExecutionCancelRequested { identity, .. } => Some(identity.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        by,
+        ["run-of-another/7"],
+        "a message that is brought again finds itself here"
+    );
+}
+
+fn cancel_by(identity: &str) -> Input {
+    Input::RequestCancel {
+        reason: "enough".to_owned(),
+        identity: identity.to_owned(),
+    }
+}

@@ -4,7 +4,7 @@ use super::scenario::*;
 use crate::machine::{Rejection, Reply};
 use crate::model::*;
 
-fn start_child(id: &str, parent_close_policy: ParentClosePolicy) -> Do {
+pub(super) fn start_child(id: &str, parent_close_policy: ParentClosePolicy) -> Do {
     Do(Command::StartChild(Box::new(StartChild {
         workflow_id: WorkflowId::from_trusted(id),
         workflow_type: WorkflowType::from_trusted("parcel"),
@@ -14,15 +14,15 @@ fn start_child(id: &str, parent_close_policy: ParentClosePolicy) -> Do {
     })))
 }
 
-fn child(id: &str) -> Do {
+pub(super) fn child(id: &str) -> Do {
     start_child(id, ParentClosePolicy::Terminate)
 }
 
-fn run_of(initiated: u64) -> RunId {
+pub(super) fn run_of(initiated: u64) -> RunId {
     RunId::from_bytes([u8::try_from(initiated).unwrap(); 16])
 }
 
-fn began(initiated: u64) -> Input {
+pub(super) fn began(initiated: u64) -> Input {
     Input::ChildStarted {
         initiated: EventId(initiated),
         outcome: Ok(run_of(initiated)),
@@ -33,6 +33,13 @@ fn ended(initiated: u64, end: ChildEnd) -> Input {
     Input::ChildEnded {
         initiated: EventId(initiated),
         end,
+    }
+}
+
+pub(super) fn key(run: &Scenario, initiated: u64) -> ChildKey {
+    ChildKey {
+        parent_run: run.state.run_id().expect("it has begun"),
+        initiated: EventId(initiated),
     }
 }
 
@@ -109,7 +116,7 @@ fn a_run_that_ends_lets_go_of_its_open_children_before_it_is_settled() {
     let owed: Vec<_> = run
         .state
         .orphans()
-        .map(|(initiated, child)| (initiated.0, child.owes_cancel))
+        .map(|child| (child.key.initiated.0, child.owes_cancel))
         .collect();
     assert_eq!(
         owed,
@@ -120,10 +127,10 @@ fn a_run_that_ends_lets_go_of_its_open_children_before_it_is_settled() {
     run.expect_reply(Reply::Rejected(Rejection::Closed));
     for initiated in [5, 7, 8, 9] {
         assert!(!run.state.is_settled());
-        let initiated = EventId(initiated);
-        run.input(Input::ChildReleased { initiated }, []);
+        let child = key(&run, initiated);
+        run.input(Input::ChildReleased { child }, []);
         run.expect_reply(Reply::Accepted);
-        run.input(Input::ChildReleased { initiated }, []);
+        run.input(Input::ChildReleased { child }, []);
         run.expect_reply(Reply::Duplicate);
     }
     assert!(run.state.is_settled());

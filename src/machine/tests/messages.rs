@@ -13,15 +13,15 @@ fn request(id: &str) -> UpdateRequest {
     }
 }
 
-fn update(id: &str) -> Input {
+pub(super) fn update(id: &str) -> Input {
     Input::Update(Box::new(request(id)))
 }
 
-fn accept(id: &str) -> Do {
+pub(super) fn accept(id: &str) -> Do {
     Do(Command::AcceptUpdate(Box::new(request(id))))
 }
 
-fn reject(id: &str) -> Do {
+pub(super) fn reject(id: &str) -> Do {
     Do(Command::RejectUpdate {
         update_id: UpdateId::from_trusted(id),
         failure: Failure::new("TooLate", ""),
@@ -35,7 +35,7 @@ fn answer(id: &str) -> Do {
     })
 }
 
-fn refused() -> Reply {
+pub(super) fn refused() -> Reply {
     Reply::Rejected(Rejection::UpdateRefused(Box::new(Failure::new("TooLate", ""))))
 }
 

@@ -17,6 +17,7 @@ mod definition;
 mod desk;
 mod desk_policy;
 mod kept_back;
+mod left_child;
 mod lifecycle;
 mod messages;
 mod oracle;

@@ -4,14 +4,14 @@ use super::scenario::*;
 use crate::machine::{Rejection, Reply};
 use crate::model::*;
 
-fn pause() -> Input {
+pub(super) fn pause() -> Input {
     Input::Pause {
         reason: "the bank is down".to_owned(),
         identity: "ada".to_owned(),
     }
 }
 
-fn unpause() -> Input {
+pub(super) fn unpause() -> Input {
     Input::Unpause {
         reason: "it is back".to_owned(),
         identity: "ada".to_owned(),

@@ -78,7 +78,7 @@ fn change_text(change: &PendingChange, names: &Names) -> String {
         PendingChange::HandedOver { scheduled, attempt, .. } => format!("{} #{attempt} handed over", names[scheduled]),
         PendingChange::Released { scheduled } => format!("released {scheduled}"),
         PendingChange::LateResult { scheduled, attempt } => format!("{} #{attempt} came too late", names[scheduled]),
-        PendingChange::ChildReleased { initiated } => format!("child {initiated} let go"),
+        PendingChange::ChildReleased { child } => format!("child {} let go", child.initiated),
         PendingChange::FollowedBy { .. } => "followed".to_owned(),
         PendingChange::Unparked => "unparked".to_owned(),
     }

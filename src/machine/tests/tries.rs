@@ -1,8 +1,11 @@
 //! Runs that are tried again, that begin later, and whose time is limited as a whole.
 
 use super::chain::{chain, continue_as_new, follow};
+use super::messages::{accept, refused, reject, update};
+use super::pause::{pause, unpause};
 use super::scenario::*;
 use super::text::history_text;
+use crate::machine::{Rejection, Reply};
 use crate::model::*;
 
 fn chained(change: impl FnOnce(&mut RunChain)) -> StartRun {
@@ -142,6 +145,25 @@ fn a_run_whose_time_is_up_undoes_its_saga_first() {
     run.completes("a/undo", []).expect_status(RunStatus::Amended);
 }
 
+fn unstarted() -> Scenario {
+    let mut run = Scenario::start([]);
+    run.state = crate::machine::RunState::default();
+    run.journal.clear();
+    run.tasks = 0;
+    run
+}
+
+#[test]
+fn a_paused_run_that_is_cancelled_before_it_began_ends_when_it_is_unpaused() {
+    let mut run = Scenario::start_as(chained(|chain| chain.backoff = seconds(60)), []);
+    run.at(1).input(pause(), []);
+    run.at(2).cancel([]).expect_status(RunStatus::Paused);
+    run.crash([]);
+    run.at(70).wake([]).expect_status(RunStatus::Paused);
+    run.at(80).input(unpause(), []).expect_status(RunStatus::Canceled);
+    assert_eq!(run.tasks, 0, "its code is not asked");
+}
+
 #[test]
 fn a_delayed_run_begins_in_time_or_when_it_is_spoken_to() {
     let delayed = || chained(|chain| chain.backoff = seconds(60));
@@ -161,13 +183,26 @@ fn a_delayed_run_begins_in_time_or_when_it_is_spoken_to() {
     assert_eq!(run.tasks, 0, "its code is not asked");
 
     // A signal that comes with the start is a part of it.
-    let mut with = Scenario::start([]);
-    with.state = crate::machine::RunState::default();
-    with.journal.clear();
-    with.tasks = 0;
+    let mut with = unstarted();
     with.inputs([Input::Start(Box::new(delayed())), signal("s", "")], []);
     assert_eq!(with.tasks, 0);
     with.at(60).wake([complete()]).expect_status(RunStatus::Completed);
+
+    // So is an update that comes with it: nobody can decide about that yet.
+    let mut with = unstarted();
+    with.inputs([Input::Start(Box::new(delayed())), update("u")], []);
+    let at = with.now.after(seconds(60));
+    assert_eq!(with.last.replies[1], Reply::Rejected(Rejection::NotBegun { at }));
+    // One that comes later begins it, whether it is accepted or not: the code was asked.
+    for (answer, reply) in [(accept("u"), Reply::Accepted), (reject("u"), refused())] {
+        let mut run = Scenario::start_as(delayed(), []);
+        run.at(5).input(update("u"), [answer]).expect_reply(reply);
+        assert_eq!((run.tasks, run.state.begins_at()), (1, None));
+        let events = run.last.turn.as_ref().map(|turn| &turn.events);
+        assert!(events.is_some_and(|events| matches!(events[0].attributes, EventAttributes::WorkflowTask(_))));
+        run.crash([]);
+        run.check_fold();
+    }
 
     let limited = StartRun {
         run_timeout: Some(seconds(10)),

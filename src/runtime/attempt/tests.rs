@@ -87,3 +87,156 @@ async fn each_lane_has_places_of_its_own() {
     drop(first);
     assert_eq!(ends.recv().await, Some(2));
 }
+
+/// Fails, once it is let.
+struct Failing {
+    begun: tokio::sync::mpsc::UnboundedSender<u32>,
+    gate: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl Activity for Failing {
+    async fn execute(&self, cx: ActivityContext, _: Payload) -> Result<Payload, Failure> {
+        self.begun.send(cx.info().attempt).unwrap();
+        self.gate.acquire().await.unwrap().forget();
+        Err(Failure::new("Down", ""))
+    }
+}
+
+/// Tells which attempt ended how.
+struct Noting {
+    attempt: u32,
+    ended: tokio::sync::mpsc::UnboundedSender<(u32, &'static str)>,
+}
+
+impl Ear for Noting {
+    fn begun(&self) {}
+
+    fn ended(&self, end: AttemptEnd) {
+        let how = match end {
+            AttemptEnd::Ended(Ok(_)) => "done",
+            AttemptEnd::Ended(Err(_)) => "failed",
+            AttemptEnd::HandedOver { .. } => "handed over",
+            AttemptEnd::Parked => "parked",
+        };
+        self.ended.send((self.attempt, how)).unwrap();
+    }
+
+    fn beat(&self, _: Payload) {
+        panic!("nothing beats here");
+    }
+
+    fn late(&self, _: AttemptOutcome) {
+        panic!("nothing blocks here");
+    }
+}
+
+/// A pool with one place, which limits attempts of one type.
+fn limited(clock: &VirtualClock, limits: crate::model::ActivityLimits) -> Arc<AttemptPool> {
+    let limits = EngineLimits {
+        types: std::collections::BTreeMap::from([("t".to_owned(), limits)]),
+        max_concurrent: Some(1),
+        ..EngineLimits::default()
+    };
+    let handle = tokio::runtime::Handle::current();
+    Arc::new(AttemptPool::new(
+        handle,
+        Arc::new(clock.clone()),
+        SharedState::new(),
+        &limits,
+    ))
+}
+
+fn order_of_type(activity: Arc<dyn Activity>, attempt: u32, ear: Arc<dyn Ear>) -> AttemptOrder {
+    let mut info = ActivityContext::for_test().build().info().clone();
+    info.attempt = attempt;
+    info.activity_type = crate::model::ActivityType::from_trusted("t");
+    AttemptOrder {
+        lane: Lane::Forward,
+        activity,
+        info,
+        secrets: None,
+        input: Payload::null(),
+        queue: None,
+        due: Timestamp::EPOCH,
+        schedule_to_start: None,
+        start_to_close: Duration::from_secs(3_600),
+        heartbeat: None,
+        ear,
+    }
+}
+
+/// Everything that is ready on this thread has its turn.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_when_the_breaker_opens_is_kept_back() {
+    let breaker = crate::model::Breaker::after(1).open_for(Duration::from_secs(30));
+    let pool = limited(
+        &VirtualClock::new(),
+        crate::model::ActivityLimits::new().breaker(breaker),
+    );
+    let (begun, mut beginnings) = tokio::sync::mpsc::unbounded_channel();
+    let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let gate = Arc::new(Semaphore::new(0));
+    let launch = |attempt: u32| {
+        let (begun, gate, ended) = (begun.clone(), Arc::clone(&gate), ended.clone());
+        let activity = Arc::new(Failing { begun, gate });
+        pool.launch(order_of_type(activity, attempt, Arc::new(Noting { attempt, ended })))
+    };
+    let _first = launch(1);
+    assert_eq!(beginnings.recv().await, Some(1));
+    let _others = [launch(2), launch(3)];
+    settle().await;
+    gate.add_permits(3);
+    assert_eq!(ends.recv().await, Some((1, "failed")));
+    assert_eq!(ends.recv().await, Some((2, "parked")));
+    assert_eq!(ends.recv().await, Some((3, "parked")));
+    assert!(beginnings.try_recv().is_err(), "the participant is asked no more");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_queue_gathers_no_tokens() {
+    let clock = VirtualClock::new();
+    let second = Duration::from_secs(1);
+    let pool = limited(&clock, crate::model::ActivityLimits::new().rate(1, second));
+    let queue = Arc::new(Semaphore::new(0));
+    let (begun, mut beginnings) = tokio::sync::mpsc::unbounded_channel();
+    let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let launch = |attempt: u32| {
+        let (begun, ended) = (begun.clone(), ended.clone());
+        let activity = Arc::new(Telling { begun, ends: true });
+        let order = order_of_type(activity, attempt, Arc::new(Noting { attempt, ended }));
+        pool.launch(AttemptOrder {
+            queue: Some(Arc::clone(&queue)),
+            ..order
+        })
+    };
+    let _all: Vec<AttemptHandle> = (1..=3).map(launch).collect();
+    for _ in 0..5 {
+        settle().await;
+        clock.advance(second);
+    }
+    settle().await;
+    queue.add_permits(3);
+    assert_eq!(ends.recv().await, Some((1, "done")));
+    settle().await;
+    assert_eq!(
+        (beginnings.try_recv(), ends.try_recv().is_err()),
+        (Ok(1), true),
+        "one a second"
+    );
+    clock.pass(second).await;
+    assert_eq!(ends.recv().await, Some((2, "done")));
+    assert_eq!(
+        queue.available_permits(),
+        3,
+        "the third waits for its token without a place"
+    );
+    clock.pass(second).await;
+    assert_eq!(ends.recv().await, Some((3, "done")));
+}

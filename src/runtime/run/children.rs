@@ -1,34 +1,41 @@
-//! A run's child workflows: starting them, looking after them, and letting go of them when the run has ended. Must not live
-//! here: how any of it is done (that is `child_workflow`).
+//! A run's child workflows: starting them, and looking after them. Must not live here: how that is done (that is
+//! `child_workflow`); those that are open when the run ends (`left_children`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix::{Addr, AsyncContext, Context, Handler};
+use actix::{Context, Handler};
 
 use crate::machine::{PendingChild, RunState, park};
-use crate::model::{EventId, Input, ParkReason};
+use crate::model::{ChildKey, EventId, Input, ParkReason};
 
 use super::super::attempt::AttemptHandle;
-use super::super::child_workflow::{self, Kinship};
+use super::super::child_workflow::{self, Kinship, LeftTask, Lookout};
 use super::super::messages::{ChildNews, Letter};
-use super::RunActor;
+use super::{RunActor, RunLine};
 
 /// What is under way for a run's children, by initiating event.
 #[derive(Default)]
 pub(super) struct Nursery {
     /// Starts; without a handle: how it went is known, but not to the state yet.
-    starts: BTreeMap<EventId, Option<AttemptHandle>>,
-    /// Those whose ends are waited for. A run may leave memory meanwhile: a child that ends wakes its parent.
-    watched: BTreeMap<EventId, AttemptHandle>,
-    /// Those that are being let go of.
-    releases: BTreeMap<EventId, AttemptHandle>,
+    pub(super) starts: BTreeMap<EventId, Option<AttemptHandle>>,
+    /// Those whose ends are waited for. A run may leave memory meanwhile: a child that ends wakes its parent, and so does a
+    /// lookout that is given up when the child has ended.
+    pub(super) watched: BTreeMap<EventId, AttemptHandle>,
+    /// For children that a run has left open, this one or an earlier one of its chain.
+    pub(super) left: BTreeMap<ChildKey, LeftErrand>,
+}
+
+/// What is under way for a child that a run has left open.
+pub(super) struct LeftErrand {
+    pub(super) task: LeftTask,
+    pub(super) _handle: AttemptHandle,
 }
 
 impl Nursery {
     /// Whether the run may leave memory as far as its children are concerned.
     pub(super) fn is_idle(&self) -> bool {
-        self.releases.is_empty() && !self.starts.values().any(Option::is_some)
+        self.left.values().all(|errand| errand.task == LeftTask::AwaitEnd) && !self.starts.values().any(Option::is_some)
     }
 
     pub(super) fn clear(&mut self) {
@@ -36,20 +43,36 @@ impl Nursery {
     }
 
     /// Forgets what the state does not ask for any more.
-    fn keep_up_with(&mut self, state: &RunState) {
-        let is_to_start = |initiated: &EventId| state.child(*initiated).is_some_and(|child| child.started.is_none());
+    pub(super) fn keep_up_with(&mut self, state: &RunState) {
+        // One that is under way when the run ends may still get through.
+        let was_to_start = |initiated: EventId| {
+            let key = state.run_id().map(|parent_run| ChildKey { parent_run, initiated });
+            key.and_then(|key| state.left_child(key))
+                .is_some_and(|child| child.run_id.is_none())
+        };
+        let is_to_start = |initiated: &EventId| match state.child(*initiated) {
+            Some(child) => child.started.is_none(),
+            None => was_to_start(*initiated),
+        };
         self.starts.retain(|initiated, _| is_to_start(initiated));
         self.watched.retain(|initiated, _| state.child(*initiated).is_some());
-        self.releases.retain(|initiated, _| state.child(*initiated).is_some());
+        self.left
+            .retain(|key, errand| LeftTask::of(state, *key) == Some(errand.task));
     }
 }
 
 impl RunActor {
-    fn kinship(&self, initiated: EventId) -> Kinship {
-        Kinship {
-            parent: self.at.workflow_id.clone(),
+    fn key(&self, initiated: EventId) -> ChildKey {
+        ChildKey {
             parent_run: self.at.run_id,
             initiated,
+        }
+    }
+
+    pub(super) fn kinship(&self, child: ChildKey) -> Kinship {
+        Kinship {
+            parent: self.at.workflow_id.clone(),
+            child,
             task_queue: self.state.started().and_then(|started| started.task_queue.clone()),
         }
     }
@@ -73,38 +96,41 @@ impl RunActor {
         let mut unknown = None;
         for (initiated, child) in children {
             match child.started {
-                Some(_) => self.watch_child(initiated, &child, ctx.address()),
+                Some(_) => self.watch_child(initiated, &child, self.line(ctx)),
                 None if child_workflow::is_known(&self.at.shared, &child.start) => {
-                    self.start_child(initiated, child, ctx.address());
+                    self.start_child(initiated, child, self.line(ctx));
                 }
                 None => unknown = Some(child.start.workflow_type.to_string()),
             }
         }
+        self.look_after_left_children(ctx);
         if let Some(workflow_type) = unknown {
             self.wait_for_workflow(workflow_type, ctx);
         }
     }
 
-    fn start_child(&mut self, initiated: EventId, child: PendingChild, run: Addr<RunActor>) {
-        let (shared, kinship) = (Arc::clone(&self.at.shared), self.kinship(initiated));
+    fn start_child(&mut self, initiated: EventId, child: PendingChild, run: RunLine) {
+        let key = self.key(initiated);
+        let (shared, kinship) = (Arc::clone(&self.at.shared), self.kinship(key));
         let errand = self.at.shared.attempts.supervise(move |_| async move {
             let outcome = child_workflow::start(&shared, &kinship, &child.start).await;
             let input = outcome.map(|outcome| Input::ChildStarted { initiated, outcome });
-            run.do_send(ChildNews { initiated, input });
+            run.do_send(ChildNews::of_own(key, input));
         });
         self.nursery.starts.insert(initiated, Some(errand));
     }
 
-    fn watch_child(&mut self, initiated: EventId, child: &PendingChild, run: Addr<RunActor>) {
+    fn watch_child(&mut self, initiated: EventId, child: &PendingChild, run: RunLine) {
         let Some((run_id, _)) = child.started else {
             return;
         };
-        let shared = Arc::clone(&self.at.shared);
+        let (key, shared) = (self.key(initiated), Arc::clone(&self.at.shared));
         let workflow_id = child.start.workflow_id.beside(&self.at.workflow_id);
+        let lookout = Lookout::new(shared, self.at.workflow_id.clone(), run_id);
         let watch = self.at.shared.attempts.supervise(move |_| async move {
-            if let Some(end) = child_workflow::end_of(&shared, &workflow_id, run_id).await {
+            if let Some(end) = child_workflow::end_of(lookout, &workflow_id).await {
                 let input = Some(Input::ChildEnded { initiated, end });
-                run.do_send(ChildNews { initiated, input });
+                run.do_send(ChildNews::of_own(key, input));
             }
         });
         self.nursery.watched.insert(initiated, watch);
@@ -131,68 +157,29 @@ impl RunActor {
             self.at.shared.wake_runs(vec![parent.workflow_id.clone()]);
         }
     }
-
-    /// The run has ended: does what is owed to its children. `true` when nothing is.
-    pub(super) fn let_go_of_children(&mut self, ctx: &mut Context<Self>) -> bool {
-        self.nursery.keep_up_with(&self.state);
-        self.nursery.watched.clear();
-        if self.state.is_settled() {
-            return true;
-        }
-        // Another run has its workflow id already, so that it cannot be kept open: they are told once, as well as can be.
-        if self.following.is_some() {
-            for (initiated, child) in self.state.orphans() {
-                let (shared, kinship, child) = (Arc::clone(&self.at.shared), self.kinship(initiated), child.clone());
-                let telling = async move {
-                    child_workflow::release(&shared, &kinship, &child).await;
-                };
-                self.at.shared.attempts.supervise(move |_| telling).let_go();
-            }
-            return true;
-        }
-        if self.at.shared.is_draining() {
-            return false;
-        }
-        // A start that is under way may still get through: it is waited for.
-        let Nursery { starts, releases, .. } = &self.nursery;
-        let may_be_told = |initiated: &EventId| {
-            !releases.contains_key(initiated) && starts.get(initiated).is_none_or(Option::is_none)
-        };
-        let orphans: Vec<(EventId, PendingChild)> = self
-            .state
-            .orphans()
-            .filter(|(initiated, _)| may_be_told(initiated))
-            .map(|(initiated, child)| (initiated, child.clone()))
-            .collect();
-        for (initiated, child) in orphans {
-            let (shared, kinship, run) = (Arc::clone(&self.at.shared), self.kinship(initiated), ctx.address());
-            let errand = self.at.shared.attempts.supervise(move |_| async move {
-                let released = child_workflow::release(&shared, &kinship, &child).await;
-                let input = released.map(|()| Input::ChildReleased { initiated });
-                run.do_send(ChildNews { initiated, input });
-            });
-            self.nursery.releases.insert(initiated, errand);
-        }
-        false
-    }
 }
 
 impl Handler<ChildNews> for RunActor {
     type Result = ();
 
-    fn handle(&mut self, ChildNews { initiated, input }: ChildNews, ctx: &mut Context<Self>) {
+    fn handle(&mut self, ChildNews { child, task, input }: ChildNews, ctx: &mut Context<Self>) {
+        // The run has ended meanwhile, and owes the child something else.
+        if task.is_some() && task != LeftTask::of(&self.state, child) {
+            return;
+        }
+        let is_own = task.is_none();
         match input {
             Some(input) => {
-                if let Some(start) = self.nursery.starts.get_mut(&initiated) {
+                if let Some(start) = self.nursery.starts.get_mut(&child.initiated).filter(|_| is_own) {
                     *start = None;
                 }
                 self.inbox.push(Letter::internal(input));
             }
             // The engine stops: the next one goes on with it.
-            None => {
-                self.nursery.starts.remove(&initiated);
-                self.nursery.releases.remove(&initiated);
-            }
+            None => match is_own {
+                true => drop(self.nursery.starts.remove(&child.initiated)),
+                false => drop(self.nursery.left.remove(&child)),
+            },
         }
         self.pump(ctx);
         self.answer_questions(ctx);

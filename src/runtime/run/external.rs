@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix::{Addr, Context, Handler};
+use actix::{Context, Handler};
 
 use crate::machine::{PendingExternal, external_request_id};
 use crate::model::{AttemptToken, EventId, Input};
@@ -21,19 +21,16 @@ fn token(initiated: EventId) -> AttemptToken {
 
 impl RunActor {
     /// Sends what is to be sent and not under way. An engine that drains leaves it to the next one.
-    pub(super) fn send_externals(&mut self, run: &Addr<RunActor>) {
+    pub(super) fn send_externals(&mut self, ctx: &Context<Self>) {
         if self.at.shared.is_draining() {
             return;
         }
-        let due = self
-            .state
-            .externals()
-            .map(|(initiated, message)| (initiated, message.clone()));
-        let due: Vec<(EventId, PendingExternal)> = due
-            .filter(|(initiated, _)| !self.attempts.contains_key(&token(*initiated)))
-            .collect();
+        let due = self.state.externals();
+        let due = due.filter(|(initiated, _)| !self.attempts.contains_key(&token(*initiated)));
+        let due: Vec<(EventId, PendingExternal)> =
+            due.map(|(initiated, message)| (initiated, message.clone())).collect();
         for (initiated, message) in due {
-            let (shared, run) = (Arc::clone(&self.at.shared), run.clone());
+            let (shared, run) = (Arc::clone(&self.at.shared), self.line(ctx));
             let key = external_request_id(self.at.run_id, initiated);
             let sender = self.at.workflow_id.clone();
             let courier = self.at.shared.attempts.supervise(move |_| async move {

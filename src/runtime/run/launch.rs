@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix::Addr;
-
 use crate::machine::PendingActivity;
 use crate::model::{
     ActivityRole, ActivityType, AttemptOutcome, AttemptToken, Failure, Payload, RunId, TaskToken, WorkflowId,
@@ -17,11 +15,11 @@ use super::super::child::{self, Errand};
 use super::super::messages::{AttemptEnded, AttemptHeld, BeginMore, LateResult};
 use super::super::queues::Worker;
 use super::super::secrets::Declared;
-use super::super::shard::{Backlog, ShardActor};
+use super::super::shard::{Backlog, ShardLine};
 use super::super::shared::Shared;
 use super::super::throttle::Parked;
-use super::RunActor;
 use super::reports::{AttemptBeats, AttemptHandedOver, AttemptParked};
+use super::{RunActor, RunLine};
 
 /// Whether the attempt is left to the next engine while this one stops: what goes forward is, and what waits for another
 /// run, which may not get on. Everything else sets something right, and goes on for as long as there is time.
@@ -39,7 +37,7 @@ impl RunActor {
         }
     }
 
-    pub(super) fn launch(&self, activity: &PendingActivity, run: Addr<RunActor>) -> AttemptHandle {
+    pub(super) fn launch(&self, activity: &PendingActivity, run: RunLine) -> AttemptHandle {
         let activity_type = &activity.attributes.activity_type;
         if let Some(errand) = Errand::of(activity_type) {
             return self.launch_child(errand, activity, run);
@@ -81,7 +79,7 @@ impl RunActor {
     }
 
     /// Attempts that wait for another run take no place in the pool: they may wait for days.
-    fn launch_child(&self, errand: Errand, activity: &PendingActivity, run: Addr<RunActor>) -> AttemptHandle {
+    fn launch_child(&self, errand: Errand, activity: &PendingActivity, run: RunLine) -> AttemptHandle {
         let order = child::order(errand, &self.state, activity, self.info(activity));
         let (shared, token) = (Arc::clone(&self.at.shared), activity.token());
         self.at.shared.attempts.supervise(move |cancel| async move {
@@ -128,8 +126,8 @@ impl RunActor {
 /// memory since.
 struct RunEar {
     shared: Arc<Shared>,
-    shard: Addr<ShardActor>,
-    run: Addr<RunActor>,
+    shard: ShardLine,
+    run: RunLine,
     workflow_id: WorkflowId,
     run_id: RunId,
     activity_type: ActivityType,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use actix::Addr;
+use actix::Context;
 
 use crate::model::{
     ActivityId, AttemptOutcome, AttemptToken, Failure, LocalActivity, Payload, RetryDecision, TaskToken, WorkflowType,
@@ -14,11 +14,11 @@ use crate::sdk::{ActivityDefinition, ActivityInfo, CancelFlag, idempotency_key};
 use super::super::attempt::{AttemptEnd, AttemptHandle, AttemptOrder, Ear, Lane};
 use super::super::messages::AttemptEnded;
 use super::super::shared::Shared;
-use super::RunActor;
+use super::{RunActor, RunLine};
 
 impl RunActor {
     /// Starts the local activities that should be running and are not. A draining engine leaves them to the next one.
-    pub(super) fn bring_local_activities(&mut self, run: &Addr<RunActor>) {
+    pub(super) fn bring_local_activities(&mut self, ctx: &Context<Self>) {
         let missing = |token: &AttemptToken| !self.attempts.contains_key(token);
         if self.at.shared.is_draining() || !self.state.local_activities().any(|token| missing(&token)) {
             return;
@@ -28,13 +28,13 @@ impl RunActor {
         for local in asked_for {
             let token = AttemptToken::of_local(local.seq);
             if wanted.contains(&token) {
-                let attempt = self.launch_local(local, token, run.clone());
+                let attempt = self.launch_local(local, token, self.line(ctx));
                 self.attempts.insert(token, attempt);
             }
         }
     }
 
-    fn launch_local(&self, local: LocalActivity, token: AttemptToken, run: Addr<RunActor>) -> AttemptHandle {
+    fn launch_local(&self, local: LocalActivity, token: AttemptToken, run: RunLine) -> AttemptHandle {
         let shared = Arc::clone(&self.at.shared);
         let info = self.local_info(&local, token);
         shared.clone().attempts.supervise(move |cancel| async move {

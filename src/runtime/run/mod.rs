@@ -5,12 +5,14 @@
 //! durable, only then answer callers and bring about what the state asks for. What arrives in between waits for the next
 //! round, so a burst becomes one turn.
 
+mod aside;
 mod chain;
 mod children;
 mod external;
 mod foreign;
 mod handlers;
 mod launch;
+mod left_children;
 mod local;
 mod locks;
 mod questions;
@@ -20,11 +22,11 @@ mod reports;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context};
 
-use crate::machine::{Decider, Rejection, Reply, RunState, Successor, decide, park};
+use crate::machine::{Decider, Rejection, Reply, RunState, Successor, decide};
 use crate::model::{AttemptToken, HoldReason, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId, limits};
 use crate::replay::ForeignWakes;
 use crate::store::{Epoch, TurnRecord};
@@ -41,14 +43,18 @@ use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{Delivered, Ended, FromRun, Incarnation, Letter, RunNews};
 use super::queues::Worker;
-use super::recovery::{Draining, ParkedDecider, Rebuilt, UnwrittenTurn, turn_record};
-use super::shard::ShardActor;
+use super::recovery::{Draining, Rebuilt, UnwrittenTurn, turn_record};
+use super::shard::ShardLine;
 use super::shared::{BusyGuard, Shared};
+
+/// The address of a run's actor, of which there is one for as long as its shard has it: a clone of an [`Addr`] takes memory,
+/// and a saga needs one for each of its attempts and turns.
+pub(super) type RunLine = Arc<Addr<RunActor>>;
 
 /// Who the run is and whom it talks to.
 pub(super) struct RunAddress {
     pub(super) shared: Arc<Shared>,
-    pub(super) shard: Addr<ShardActor>,
+    pub(super) shard: ShardLine,
     pub(super) shard_index: usize,
     pub(super) outbox: Rc<Outbox<CommitJob>>,
     pub(super) workflow_id: WorkflowId,
@@ -63,6 +69,8 @@ pub(super) struct RunAddress {
 /// One live run.
 pub(super) struct RunActor {
     at: RunAddress,
+    /// Weak: an actor that held its own address could not be let go of.
+    line: Weak<Addr<Self>>,
     state: RunState,
     decider: Box<dyn Decider>,
     /// To be watched from the actor's start on.
@@ -112,6 +120,7 @@ impl RunActor {
         let (inbox, questions) = Questions::sort(inbox);
         let mut actor = Self {
             at,
+            line: Weak::new(),
             questions,
             locks: AtTheTable::of(&run.state),
             worker: run.worker,
@@ -135,12 +144,21 @@ impl RunActor {
         actor
     }
 
-    /// The run has failed too often: its code is not asked any more, it is set aside for this reason.
-    pub(super) fn parking(mut self, reason: ParkReason) -> Self {
-        self.decider = Box::new(ParkedDecider(reason.clone()));
-        self.next = Some(Next::Park(reason));
-        self.given_up = true;
-        self
+    /// Starts the actor.
+    pub(super) fn begin(mut self) -> RunLine {
+        let mut line = None;
+        let addr = Self::create(|ctx| {
+            let own = Arc::new(ctx.address());
+            self.line = Arc::downgrade(&own);
+            line = Some(own);
+            self
+        });
+        line.unwrap_or_else(|| Arc::new(addr))
+    }
+
+    /// Where attempts and the journal reach this actor.
+    fn line(&self, ctx: &Context<Self>) -> RunLine {
+        self.line.upgrade().unwrap_or_else(|| Arc::new(ctx.address()))
     }
 
     fn tell_shard(&self, news: RunNews) {
@@ -234,18 +252,6 @@ impl RunActor {
         }
     }
 
-    /// A panic may have been an accident: the run is rebuilt and tried again a few times. Everything else stays as it is
-    /// until the code changes.
-    fn task_failed(&mut self, reason: ParkReason) {
-        if self.state.parked() == Some(&reason) {
-            return;
-        }
-        self.next = Some(match reason {
-            ParkReason::Panicked { .. } if !self.given_up => Next::Fail(reason),
-            reason => Next::Park(reason),
-        });
-    }
-
     fn commit(
         &mut self,
         ctx: &mut Context<Self>,
@@ -287,7 +293,7 @@ impl RunActor {
         });
         self.at.outbox.put(CommitJob {
             shard: self.at.shard_index,
-            run: ctx.address(),
+            run: self.line(ctx),
             epoch: self.at.epoch,
             record,
             successor: following,
@@ -343,9 +349,7 @@ impl RunActor {
         match self.next.take() {
             Some(Next::Fail(reason)) => return self.fail(ctx, reason, false),
             Some(Next::Park(reason)) => {
-                tracing::warn!(workflow_id = %self.at.workflow_id, run_id = %self.at.run_id, %reason, "parked");
-                let now = self.at.shared.clock.now();
-                if let Some(turn) = park(&mut self.state, Some(reason), now) {
+                if let Some(turn) = self.set_aside(reason) {
                     return self.commit(ctx, &turn, None, Vec::new());
                 }
             }
@@ -370,7 +374,7 @@ impl RunActor {
             } else if self.worker_of(activity).is_none() && !activity.is_about_a_child() {
                 without_worker.push(token);
             } else {
-                let attempt = self.launch(activity, ctx.address());
+                let attempt = self.launch(activity, self.line(ctx));
                 self.attempts.insert(token, attempt);
             }
         }
@@ -384,10 +388,13 @@ impl RunActor {
                 attempt.cancel();
             }
         }
-        self.bring_local_activities(&ctx.address());
-        self.send_externals(&ctx.address());
+        self.bring_local_activities(ctx);
+        self.send_externals(ctx);
         self.bring_locks();
         self.bring_children(ctx);
+        if self.over.is_some() {
+            return;
+        }
         let wake = self.state.next_wake(now);
         if wake != self.wake {
             self.wake = wake;

@@ -8,12 +8,12 @@ use std::panic::AssertUnwindSafe;
 use actix::{Context, Handler};
 
 use crate::machine::QueryError;
-use crate::model::{Input, Payload, Query, UpdateId, limits};
+use crate::model::{Input, ParkReason, Payload, Query, UpdateId, limits};
 
 use super::super::attempt::panic_message;
 use super::super::error::RequestError;
 use super::super::messages::{Letter, Question, ReplyTo, Take, UpdateOutcome};
-use super::super::recovery::rebuild;
+use super::super::recovery::rebuild_isolated;
 use super::{Over, RunActor};
 
 /// What a run was asked and has not answered.
@@ -53,6 +53,10 @@ impl RunActor {
             match letter.question.take() {
                 Some(Question::Query { query, reply }) => {
                     let _ = reply.send(Ok(self.query(&query, ctx)));
+                    if self.over == Some(Over::Failed) {
+                        // Whoever else has asked hears "interrupted".
+                        return;
+                    }
                 }
                 Some(Question::UpdateOutcome { update_id, reply }) => self.wait_for_update(update_id, reply),
                 None => {}
@@ -83,14 +87,16 @@ impl RunActor {
         let answer = asked.unwrap_or_else(|panic| Err(QueryError::Panicked(panic_message(&*panic))));
         if answer.as_ref().is_err_and(QueryError::leaves_doubt) {
             // Whatever its handler did to the code's memory is undone by another memory. Everything is durable just now.
-            let rebuilt = rebuild(&self.at.shared, self.at.run_id);
-            match rebuilt {
+            match rebuild_isolated(&self.at.shared, self.at.run_id) {
                 Ok(rebuilt) => {
                     self.decider = rebuilt.decider;
                     self.foreign_wakes = rebuilt.foreign_wakes;
                     self.watch_foreign_wakes(ctx);
                 }
-                Err(error) => tracing::error!(run_id = %self.at.run_id, %error, "a run cannot be read again"),
+                Err(error) => {
+                    let message = format!("a query left doubt, and the run cannot be read again: {error}");
+                    self.fail(ctx, ParkReason::Panicked { message }, false);
+                }
             }
         }
         answer

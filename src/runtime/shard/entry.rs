@@ -1,6 +1,5 @@
 //! What a shard knows of an open run. Must not live here: doing anything with it.
 
-use actix::Addr;
 use tokio::sync::oneshot;
 
 use crate::model::{ParkReason, RunId, Timestamp};
@@ -8,7 +7,7 @@ use crate::store::Error;
 
 use super::super::error::RequestError;
 use super::super::messages::{Incarnation, Letter, Watched};
-use super::super::run::RunActor;
+use super::super::run::RunLine;
 
 /// An open run that is in memory, or that somebody waits for.
 pub(super) struct Entry {
@@ -26,9 +25,9 @@ pub(super) struct Entry {
 pub(super) enum Presence {
     /// Not at all; the journal has everything.
     Passive,
-    Live(Addr<RunActor>),
+    Live(RunLine),
     /// Was asked whether it is idle; letters wait for the answer.
-    Passivating(Addr<RunActor>, Vec<Letter>),
+    Passivating(RunLine, Vec<Letter>),
     /// Waits for its restart; letters wait with it.
     Restarting(Vec<Letter>),
     /// Cannot be made live: its data is damaged.

@@ -3,9 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
+use actix::{Actor, ActorContext, Addr, Context, Handler, SpawnHandle};
 use tokio::sync::oneshot;
 
 use crate::machine::Rejection;
@@ -37,9 +37,13 @@ use super::recovery::Rebuilt;
 use super::shared::Shared;
 use super::timers::TimerQueue;
 
+/// The address of a shard, shared by its runs, which hand it on to their attempts.
+pub(super) type ShardLine = Arc<Addr<ShardActor>>;
+
 /// One shard.
 pub(super) struct ShardActor {
     index: usize,
+    line: Weak<Addr<Self>>,
     shared: Arc<Shared>,
     outbox: Rc<Outbox<CommitJob>>,
     /// Of the store's present opening.
@@ -70,6 +74,7 @@ impl ShardActor {
     pub(super) fn new(index: usize, shared: Arc<Shared>) -> Self {
         Self {
             index,
+            line: Weak::new(),
             outbox: Outbox::new(Arc::clone(&shared.turns)),
             shared,
             epoch: Epoch::default(),

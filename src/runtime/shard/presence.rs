@@ -3,23 +3,31 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, Addr, AsyncContext, Context};
+use actix::{AsyncContext, Context};
 use backoff::backoff::Backoff;
 
 use crate::model::{Input, ParkReason, RunId, WorkflowId, limits};
 use crate::store::{Epoch, Error, RunWake};
 
-use super::super::attempt::panic_message;
 use super::super::error::RequestError;
 use super::super::messages::{Abandon, Following, Incarnation, Letter, Take};
-use super::super::recovery::{Rebuilt, rebuild};
-use super::super::run::{RunActor, RunAddress, refuse};
+use super::super::recovery::{Rebuilt, rebuild_isolated};
+use super::super::run::{RunActor, RunAddress, RunLine, refuse};
 use super::super::shared::Shared;
 use super::super::timers::TimerQueue;
-use super::ShardActor;
 use super::entry::{Entry, Presence, Restarts};
+use super::{ShardActor, ShardLine};
 
 impl ShardActor {
+    /// Where its runs reach this actor; weak, as a run's is.
+    fn line(&mut self, ctx: &Context<Self>) -> ShardLine {
+        self.line.upgrade().unwrap_or_else(|| {
+            let line = Arc::new(ctx.address());
+            self.line = Arc::downgrade(&line);
+            line
+        })
+    }
+
     pub(super) fn spawn(
         &mut self,
         workflow_id: &WorkflowId,
@@ -28,7 +36,7 @@ impl ShardActor {
         letters: Vec<Letter>,
         park: Option<ParkReason>,
         ctx: &mut Context<Self>,
-    ) -> Addr<RunActor> {
+    ) -> RunLine {
         self.incarnations += 1;
         let incarnation = Incarnation(self.incarnations);
         let mut has_failed = false;
@@ -38,7 +46,7 @@ impl ShardActor {
         }
         let at = RunAddress {
             shared: Arc::clone(&self.shared),
-            shard: ctx.address(),
+            shard: self.line(ctx),
             shard_index: self.index,
             outbox: Rc::clone(&self.outbox),
             workflow_id: workflow_id.clone(),
@@ -51,8 +59,8 @@ impl ShardActor {
         self.activated += 1;
         let run = RunActor::new(at, run, letters);
         match park {
-            Some(reason) => run.parking(reason).start(),
-            None => run.start(),
+            Some(reason) => run.parking(reason).begin(),
+            None => run.begin(),
         }
     }
 
@@ -220,17 +228,6 @@ impl ShardActor {
         }
         self.set_alarm(ctx);
     }
-}
-
-/// Rebuilding runs user code (replay): a panic in it is this run's problem only.
-fn rebuild_isolated(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
-    let rebuilt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| rebuild(shared, run_id)));
-    rebuilt.unwrap_or_else(|panic| {
-        Err(Error::Corrupt {
-            run: Some(run_id),
-            what: format!("rebuilding panicked: {}", panic_message(&*panic)),
-        })
-    })
 }
 
 fn is_unknown(shared: &Shared, run_id: RunId) -> bool {

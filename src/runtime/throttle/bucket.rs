@@ -25,18 +25,15 @@ impl Bucket {
         }
     }
 
-    /// Takes a token.
-    ///
-    /// # Errors
-    /// When there will be one.
-    pub(super) fn take(&mut self, now: Timestamp) -> Result<(), Timestamp> {
-        let full_at = self.full_at.max(now);
-        let wait = full_at.since(now).saturating_sub(self.depth);
-        if !wait.is_zero() {
-            return Err(now.after(wait));
-        }
-        self.full_at = full_at.after(self.spacing);
-        Ok(())
+    /// When there will be a token; `None` when there is one.
+    pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let wait = self.full_at.max(now).since(now).saturating_sub(self.depth);
+        (!wait.is_zero()).then(|| now.after(wait))
+    }
+
+    /// Takes a token, which is there.
+    pub(super) fn take(&mut self, now: Timestamp) {
+        self.full_at = self.full_at.max(now).after(self.spacing);
     }
 }
 
@@ -54,18 +51,25 @@ mod tests {
         Bucket::new(Rate { attempts, per })
     }
 
+    fn take(bucket: &mut Bucket, now: Timestamp) -> Result<(), Timestamp> {
+        match bucket.next(now) {
+            None => Ok(bucket.take(now)),
+            Some(then) => Err(then),
+        }
+    }
+
     #[test]
     fn a_burst_then_evenly_spaced() {
         let mut bucket = bucket(4, 1_000);
         for taken in 0..4 {
-            assert_eq!(bucket.take(at(0)), Ok(()), "{taken}");
+            assert_eq!(take(&mut bucket, at(0)), Ok(()), "{taken}");
         }
-        assert_eq!(bucket.take(at(0)), Err(at(250)));
-        assert_eq!(bucket.take(at(249)), Err(at(250)));
-        assert_eq!(bucket.take(at(250)), Ok(()));
-        assert_eq!(bucket.take(at(250)), Err(at(500)));
+        assert_eq!(take(&mut bucket, at(0)), Err(at(250)));
+        assert_eq!(take(&mut bucket, at(249)), Err(at(250)));
+        assert_eq!(take(&mut bucket, at(250)), Ok(()));
+        assert_eq!(take(&mut bucket, at(250)), Err(at(500)));
         // After a pause all of them may go again, and not more.
-        let after_a_pause = (0..9).filter(|_| bucket.take(at(5_000)).is_ok());
+        let after_a_pause = (0..9).filter(|_| take(&mut bucket, at(5_000)).is_ok());
         assert_eq!(after_a_pause.count(), 4);
     }
 
@@ -75,7 +79,7 @@ mod tests {
             let mut bucket = bucket(attempts, millis);
             let (mut now, mut served) = (at(0), 0);
             while now < at(millis * 10) {
-                match bucket.take(now) {
+                match take(&mut bucket, now) {
                     Ok(()) => served += 1,
                     Err(then) => {
                         assert!(then > now);
@@ -94,9 +98,9 @@ mod tests {
     #[test]
     fn no_time_is_no_limit_and_a_clock_set_back_locks_nobody_out() {
         let mut free = bucket(1, 0);
-        assert!((0..1_000).all(|_| free.take(at(0)).is_ok()));
+        assert!((0..1_000).all(|_| take(&mut free, at(0)).is_ok()));
         let mut bucket = bucket(1, 1_000);
-        assert_eq!(bucket.take(at(5_000)), Ok(()));
-        assert!(bucket.take(at(5_500)).is_err());
+        assert_eq!(take(&mut bucket, at(5_000)), Ok(()));
+        assert!(take(&mut bucket, at(5_500)).is_err());
     }
 }

@@ -94,10 +94,30 @@ pub(crate) struct EngineLimits {
 /// What an attempt holds while it runs.
 pub(super) struct Pass {
     of_type: Option<Arc<TypeThrottle>>,
+    lane: Lane,
     place: Option<OwnedSemaphorePermit>,
 }
 
+/// Whether an attempt begins now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admittance {
+    /// It does.
+    Go,
+    /// Its tokens have gone to others: it is to wait for new ones, and to hold up nobody meanwhile.
+    Wait,
+    /// Its breaker keeps it back.
+    Park,
+}
+
 impl Pass {
+    /// What paces the attempt: its type's rate, and the engine's.
+    fn rates<'a>(&'a self, throttle: &'a Throttle) -> impl Iterator<Item = &'a Paced> {
+        let of_type = self.of_type.as_ref();
+        let of_type = of_type.and_then(|of_type| of_type.lane(self.lane).rate.as_ref());
+        let of_engine = throttle.engine_rate.as_ref().filter(|_| self.lane == Lane::Forward);
+        of_type.into_iter().chain(of_engine)
+    }
+
     /// Its place among those of its type, which it keeps for as long as its code runs.
     pub(super) fn take_place(&mut self) -> Option<OwnedSemaphorePermit> {
         self.place.take()
@@ -123,8 +143,8 @@ impl Throttle {
         let _ = self.gateway.set(gateway);
     }
 
-    /// Waits until an attempt of this type may be made; `None` when its breaker keeps it back. The breaker is asked first,
-    /// so that what is kept back takes nobody's place, and again after the waiting; tokens are taken last.
+    /// Waits for a place among those of this type; `None` when its breaker keeps attempts back: asked first, so that what is
+    /// kept back takes nobody's place.
     pub(super) async fn enter(&self, activity_type: &str, lane: Lane) -> Option<Pass> {
         let of_type = self.types.get(activity_type);
         if of_type.is_some_and(|of_type| of_type.is_shut(self.clock.now())) {
@@ -135,18 +155,38 @@ impl Throttle {
             Some(places) => Arc::clone(places).acquire_owned().await.ok(),
             None => None,
         };
-        if let Some(rate) = limits.and_then(|limits| limits.rate.as_ref()) {
-            rate.take(&*self.clock).await;
+        Some(Pass {
+            of_type: of_type.cloned(),
+            lane,
+            place,
+        })
+    }
+
+    /// Waits until there are tokens. They are not taken: who still has to wait for something else would gather them, and
+    /// those that gathered would go all at once.
+    pub(super) async fn until_paced(&self, pass: &Pass) {
+        for rate in pass.rates(self) {
+            rate.until_there(&*self.clock).await;
         }
-        if let Some(rate) = self.engine_rate.as_ref().filter(|_| lane == Lane::Forward) {
-            rate.take(&*self.clock).await;
+    }
+
+    /// An attempt that has all of its places wants to begin: its tokens are taken, and its breaker has its last word.
+    pub(super) fn admit(&self, pass: &Pass) -> Admittance {
+        if pass.of_type.is_none() && self.engine_rate.is_none() {
+            return Admittance::Go;
         }
-        match of_type.is_none_or(|of_type| of_type.passes(self.clock.now())) {
-            true => Some(Pass {
-                of_type: of_type.cloned(),
-                place,
-            }),
-            false => None,
+        let now = self.clock.now();
+        let of_type = pass.of_type.as_ref();
+        // What is kept back takes no token either.
+        if of_type.is_some_and(|of_type| of_type.is_shut(now)) {
+            return Admittance::Park;
+        }
+        if !Paced::take_all(pass.rates(self), now) {
+            return Admittance::Wait;
+        }
+        match of_type.is_none_or(|of_type| of_type.passes(now)) {
+            true => Admittance::Go,
+            false => Admittance::Park,
         }
     }
 
@@ -306,18 +346,28 @@ impl Paced {
         }
     }
 
-    async fn take(&self, clock: &dyn Clock) {
+    fn bucket(&self) -> MutexGuard<'_, Bucket> {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn until_there(&self, clock: &dyn Clock) {
         let _first_in_line = self.line.lock().await;
         loop {
-            let taken = self
-                .bucket
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(clock.now());
-            match taken {
-                Ok(()) => return,
-                Err(then) => clock.sleep_until(then).await,
+            let next = self.bucket().next(clock.now());
+            match next {
+                None => return,
+                Some(then) => clock.sleep_until(then).await,
             }
         }
+    }
+
+    /// Takes a token of each, or none of any. Everybody takes them in the same order: the type's before the engine's.
+    fn take_all<'a>(rates: impl Iterator<Item = &'a Self>, now: Timestamp) -> bool {
+        let mut buckets: Vec<MutexGuard<'_, Bucket>> = rates.map(Self::bucket).collect();
+        let are_there = buckets.iter().all(|bucket| bucket.next(now).is_none());
+        if are_there {
+            buckets.iter_mut().for_each(|bucket| bucket.take(now));
+        }
+        are_there
     }
 }

@@ -19,9 +19,22 @@ fn throttle(clock: &VirtualClock, limits: ActivityLimits) -> Arc<Throttle> {
     Arc::new(Throttle::new(Arc::new(clock.clone()), &limits))
 }
 
+/// What an attempt does that waits for nothing but its type.
+async fn enter(throttle: &Throttle, activity_type: &str, lane: Lane) -> Option<Pass> {
+    let pass = throttle.enter(activity_type, lane).await?;
+    loop {
+        throttle.until_paced(&pass).await;
+        match throttle.admit(&pass) {
+            Admittance::Go => return Some(pass),
+            Admittance::Wait => {}
+            Admittance::Park => return None,
+        }
+    }
+}
+
 /// Whether an attempt may be made at once; and if so, its pass.
 fn at_once(throttle: &Throttle, activity_type: &str, lane: Lane) -> Option<Option<Pass>> {
-    throttle.enter(activity_type, lane).now_or_never()
+    enter(throttle, activity_type, lane).now_or_never()
 }
 
 #[test]
@@ -45,8 +58,8 @@ fn rates_are_waited_for_on_the_engine_s_clock_in_line() {
     let throttle = throttle(&clock, ActivityLimits::new().rate(2, SECOND * 10));
     assert!(at_once(&throttle, "t", Lane::Forward).is_some());
     assert!(at_once(&throttle, "t", Lane::Forward).is_some());
-    let mut third = Box::pin(throttle.enter("t", Lane::Forward));
-    let mut fourth = Box::pin(throttle.enter("t", Lane::Forward));
+    let mut third = Box::pin(enter(&throttle, "t", Lane::Forward));
+    let mut fourth = Box::pin(enter(&throttle, "t", Lane::Forward));
     assert!(third.as_mut().now_or_never().is_none() && fourth.as_mut().now_or_never().is_none());
     assert!(
         at_once(&throttle, "t", Lane::Amends).is_some(),
@@ -84,4 +97,25 @@ fn a_breaker_keeps_back_both_lanes_of_its_type_only() {
     throttle.leave(&probe, &Ok(Payload::null()));
     assert!(at_once(&throttle, "t", Lane::Forward).unwrap().is_some());
     assert_eq!(throttle.status()[0].open_until, None);
+}
+
+#[test]
+fn a_type_s_token_is_not_taken_when_the_engine_has_none() {
+    let clock = VirtualClock::new();
+    let rate = |attempts: u32| ActivityLimits::new().rate(attempts, SECOND * 10).rate;
+    let limits = EngineLimits {
+        types: BTreeMap::from([("t".to_owned(), ActivityLimits::new().rate(1, SECOND * 10))]),
+        rate: rate(1),
+        ..EngineLimits::default()
+    };
+    let throttle = Throttle::new(Arc::new(clock.clone()), &limits);
+    let waits = throttle.enter("t", Lane::Forward).now_or_never().flatten().unwrap();
+    assert!(
+        at_once(&throttle, "other", Lane::Forward).is_some(),
+        "it has the engine's token"
+    );
+    assert_eq!(throttle.admit(&waits), Admittance::Wait);
+    clock.advance(SECOND * 10);
+    assert_eq!(throttle.admit(&waits), Admittance::Go, "its type's was left");
+    assert_eq!(throttle.admit(&waits), Admittance::Wait);
 }

@@ -87,8 +87,9 @@ impl WorkflowContext {
     /// Both become durable together. Whoever waits for the result goes on to wait for the new run's; signals, updates and
     /// queries to the workflow id reach the newest run. Signals that the code has not received are the new run's, in
     /// their order. Everything else ends with this run: what it waits for, its handlers that have not ended (wait for
-    /// them with [`all_handlers_finished`](Self::all_handlers_finished)), its locks. Time limits, search attributes and the
-    /// rest of what its start said hold for the new run, too.
+    /// them with [`all_handlers_finished`](Self::all_handlers_finished)), its locks. Open child workflows go on, though the new
+    /// run's code does not know them: their parent has ended when the last run of its chain has. Time limits, search
+    /// attributes and the rest of what its start said hold for the new run, too.
     ///
     /// A run whose saga would have to undo something if it failed cannot: it fails, and goes back. Say
     /// [`saga_done`](ContinueAsNewCall::saga_done) when the saga is through, or give it a run of its own.

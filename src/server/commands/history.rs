@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::history::{from_temporal_json, to_temporal_json};
-use crate::model::Event;
+use crate::engine::Offline;
+use crate::history::{from_temporal_json, to_temporal_json_followed_by};
+use crate::model::{Event, RunId};
 use crate::server::console::{Console, FAINT, OutputArgs};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
@@ -42,7 +43,7 @@ enum Form {
 pub(crate) fn run(args: &HistoryArgs, console: &Console) -> Result<Exit, Refusal> {
     let events = events(args)?;
     if let Some(Form::TemporalJson) = args.form {
-        console.line(format!("{:#}", to_temporal_json(&events)));
+        console.line(format!("{:#}", to_temporal_json_followed_by(&events, next(args))));
         return Ok(Exit::Done);
     }
     for event in &events {
@@ -59,6 +60,13 @@ pub(crate) fn run(args: &HistoryArgs, console: &Console) -> Result<Exit, Refusal
         console.line(format!("{id}  {time}  {kind:<32}  {text}").trim_end());
     }
     Ok(Exit::Done)
+}
+
+/// The run that follows, which the history does not say.
+fn next(args: &HistoryArgs) -> Option<RunId> {
+    let id = args.id.as_deref()?;
+    let offline = Offline::open(&args.data.data).ok()?;
+    offline.describe(id).ok()?.next_run_id
 }
 
 fn events(args: &HistoryArgs) -> Result<Vec<Event>, Refusal> {

@@ -403,7 +403,7 @@ fn pending() -> BoxedStrategy<PendingChange> {
             activity_type: ActivityType::from_trusted(name),
         }),
         any::<u32>().prop_map(|seq| PendingChange::LocalForgotten { seq }),
-        event_id().prop_map(|initiated| PendingChange::ChildReleased { initiated }),
+        child::child_key().prop_map(|child| PendingChange::ChildReleased { child }),
         chain::run_id().prop_map(|run_id| PendingChange::FollowedBy { run_id }),
         (event_id(), any::<u32>(), time(), time()).prop_map(|(scheduled, attempt, started, at)| {
             PendingChange::HandedOver {

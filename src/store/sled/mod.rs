@@ -25,6 +25,7 @@
 mod archive;
 mod attributes;
 mod block;
+mod broom;
 mod codec;
 mod commit;
 mod filter;

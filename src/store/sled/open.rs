@@ -12,6 +12,7 @@ use std::time::Duration;
 use fs4::FileExt;
 
 use super::archive::{self, Archive, Bell};
+use super::broom::Broom;
 use super::log::{self, Sizes, sync_directory};
 use super::mark::Mark;
 use super::quiet::{from_io, install, quietly};
@@ -71,6 +72,7 @@ pub(super) fn open(directory: &Path, options: &SledOptions, sizes: Sizes) -> Res
             state: recovered.state,
             // sled itself writes when it opens.
             unsynced: true,
+            broom: Broom::default(),
         }),
         files,
         bell: Bell::default(),

@@ -101,10 +101,17 @@ fn no_signal_is_lost_while_runs_continue_as_new() {
             let amends = engine(home.builder()).await;
             let tallied = amends.workflow(tally).id("t").start(&0).await.unwrap();
             let senders = (0..4_u64).map(|sender| {
-                let client = amends.client();
+                let amends = amends.clone();
                 tokio::spawn(async move {
-                    for n in 0..50 {
-                        client.signal("t", "n", &(1 + sender * 50 + n)).await.unwrap();
+                    for n in (1..=50).map(|n| sender * 50 + n) {
+                        // Half of them would start it if it were not there: it always is.
+                        if sender % 2 == 0 {
+                            amends.client().signal("t", "n", &n).await.unwrap();
+                            continue;
+                        }
+                        let with_start = amends.workflow(tally).id("t");
+                        let options = SignalOptions::default();
+                        with_start.signal_with_start("n", &n, &0, options).await.unwrap();
                     }
                 })
             });

@@ -8,7 +8,8 @@ use amends::engine::{QueryError, SignalOptions};
 use amends::machine::Rejection;
 use amends::testing::VirtualClock;
 use amends::{
-    Amends, AmendsBuilder, Error, Failure, RunStatus, UpdateError, UpdateOptions, WorkflowContext, workflow as flow,
+    Amends, AmendsBuilder, Error, Failure, IdConflictPolicy, RunStatus, UpdateError, UpdateOptions, WorkflowContext,
+    workflow as flow,
 };
 use serde_json::{Value, json};
 
@@ -217,6 +218,18 @@ fn a_signal_or_an_update_starts_its_run_when_there_is_none_and_else_finds_it() {
             RunStatus::Running,
             "a refused update leaves its run started"
         );
+        for policy in [IdConflictPolicy::Fail, IdConflictPolicy::TerminateExisting] {
+            // It would not be for the run that is open.
+            let other = amends.workflow(counter).id("d").id_conflict_policy(policy);
+            let refused = other.signal_with_start("add", &1, &5, SignalOptions::default()).await;
+            assert!(matches!(refused, Err(Error::ConflictPolicy(_))), "{refused:?}");
+        }
+        let existing = amends.workflow(counter).id("d");
+        let existing = existing.id_conflict_policy(IdConflictPolicy::UseExisting);
+        let found = existing
+            .signal_with_start("add", &1, &5, SignalOptions::default())
+            .await;
+        assert_eq!(found.unwrap().run_id(), started.run_id);
         let ended = amends.workflow(counter).id("c");
         let again = ended.signal_with_start("add", &1, &10, SignalOptions::default()).await;
         assert!(matches!(again, Err(Error::AlreadyStarted { .. })));

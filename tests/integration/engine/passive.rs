@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use amends::engine::Offline;
 use amends::testing::VirtualClock;
 use amends::{Amends, Error, RunHandle, RunStatus};
 use futures_util::FutureExt;
@@ -138,4 +139,63 @@ fn however_many_runs_are_due_at_once_all_are_woken() {
         });
         home.assert_sound();
     }
+}
+
+/// The parent is woken by an engine whose attempts' threads are held up, so that it leaves memory before anybody has looked
+/// out for its child; and that has ended already: nothing of it is still to come.
+#[test]
+fn a_parent_that_left_memory_too_early_hears_that_its_child_has_ended() {
+    let home = Home::memory();
+    let recorder = Recorder::new();
+    let parent = || {
+        let recorder = recorder.clone();
+        workflow("parent", move |cx, _| {
+            let memory = InMemory(recorder.clone());
+            async move {
+                let _memory = memory;
+                let child = cx.child_by_name::<_, Value>("waiting").id("child").run(&json!(0)).await;
+                Ok(json!(child.is_err()))
+            }
+        })
+    };
+    let quiet = Recorder::new();
+    run(async {
+        let builder = home.builder().workflow_definition(waiting(&quiet));
+        let amends = builder.workflow_definition(parent()).start().await.unwrap();
+        let starter = amends.workflow_by_name("parent").id("p");
+        starter.start(&json!(0)).await.unwrap();
+        super::child_workflows::until_event(&amends, "p", "ChildWorkflowExecutionStarted").await;
+        amends.shutdown(SECOND).await;
+    });
+    let Home::Memory(memory) = &home else {
+        panic!("it is in memory");
+    };
+    Offline::over(memory.clone()).terminate("child", "enough").unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = { runtime }.worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let (holds, begun) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            holds.send(()).unwrap();
+            let _ = held.recv();
+        });
+        begun.await.unwrap();
+        let clock = VirtualClock::new();
+        let builder = home.builder().clock(Arc::new(clock.clone())).passivate_after(SECOND);
+        let builder = builder
+            .workflow_definition(waiting(&quiet))
+            .workflow_definition(parent());
+        let amends = builder.start().await.unwrap();
+        let before = recorder.count("dropped");
+        while recorder.count("dropped") == before {
+            clock.pass(SECOND).await;
+            tokio::task::yield_now().await;
+        }
+        let_go.send(()).unwrap();
+        let parent = amends.find("p").await.unwrap();
+        assert_eq!(parent.result().await.unwrap(), json!(true));
+        amends.shutdown(SECOND).await;
+    });
+    runtime.shutdown_background();
 }

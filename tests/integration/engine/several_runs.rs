@@ -191,6 +191,48 @@ fn a_delayed_run_outlives_a_restart_and_begins_in_time() {
     home.assert_sound();
 }
 
+/// Answers updates, and waits for the end.
+#[flow]
+async fn spoken_to(cx: WorkflowContext) -> Result<(), Failure> {
+    let words = cx.state(0_u32);
+    words.on_update("word", |words, fits: bool| {
+        *words += 1;
+        fits.then_some(*words).ok_or_else(|| Failure::new("Unfit", ""))
+    })?;
+    cx.signal::<()>("end").recv().await
+}
+
+#[test]
+fn an_update_begins_a_delayed_run_at_once_but_for_one_that_comes_with_the_start() {
+    for home in Home::each() {
+        run(async {
+            let clock = VirtualClock::new();
+            let builder = home.builder().clock(Arc::new(clock.clone())).replay_every_turn();
+            let amends = builder.workflow(spoken_to).start().await.unwrap();
+            let hour = Duration::from_secs(3_600);
+            let delayed = amends.workflow(spoken_to).id("w").start_delay(hour);
+            let delayed = delayed.start(&()).await.unwrap();
+            assert_eq!(delayed.update::<_, u32>("word", &true).await.unwrap(), 1);
+            assert_eq!(delayed.describe().await.unwrap().begins_at, None);
+            let with = amends.workflow(spoken_to).id("with").start_delay(hour);
+            let refused = with.update_with_start::<_, u32>("word", &true, &(), Default::default());
+            let refused = refused.await.unwrap_err().to_string();
+            assert!(refused.contains("the run begins at"), "{refused}");
+            let waits = amends.find("with").await.unwrap();
+            assert!(waits.describe().await.unwrap().begins_at.is_some());
+            // The second one finds the run there.
+            let with = amends.workflow(spoken_to).id("with");
+            let (_, word) = with
+                .update_with_start::<_, u32>("word", &true, &(), Default::default())
+                .await
+                .unwrap();
+            assert_eq!(word.result().await.unwrap(), 1);
+            amends.shutdown(Duration::ZERO).await;
+        });
+        home.assert_sound();
+    }
+}
+
 #[test]
 fn the_time_of_a_whole_chain_ends_whichever_run_is_open() {
     run(async {

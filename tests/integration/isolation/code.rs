@@ -259,3 +259,26 @@ fn a_workflow_that_never_comes_to_rest_is_parked() {
         amends.shutdown(SECOND).await;
     });
 }
+
+/// What the machine refuses is recorded nowhere, but the code believes that it was done.
+#[test]
+fn a_run_that_was_parked_for_a_bad_command_keeps_its_reason_whatever_arrives() {
+    run(async {
+        let (home, clock) = (Home::memory(), VirtualClock::new());
+        let greedy = workflow("bad", |cx, _| async move {
+            let naps = (0..=amends::model::limits::PENDING_MAX).map(|_| cx.sleep(SECOND));
+            futures_util::future::join_all(naps).await;
+            Ok(Value::Null)
+        });
+        let builder = one_shard(&home, &clock).workflow_definition(greedy);
+        let amends = builder.start().await.unwrap();
+        amends.workflow_by_name("bad").id("bad").start(&json!(0)).await.unwrap();
+        let parked = until_status(&amends, "bad", RunStatus::Parked).await.parked;
+        assert!(matches!(parked, Some(ParkReason::BadCommand { .. })), "{parked:?}");
+        for _ in 0..3 {
+            amends.client().signal("bad", "any", &()).await.unwrap();
+        }
+        assert_eq!(amends.client().describe("bad").await.unwrap().parked, parked);
+        amends.shutdown(SECOND).await;
+    });
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends::definition::ParseOptions;
-use amends::engine::RunDescription;
+use amends::engine::{Offline, RunDescription};
 use amends::store::{MemoryStore, Store};
 use amends::testing::{StoreFaults, VirtualClock};
 use amends::{
@@ -94,11 +94,11 @@ impl Home {
     /// Reads and checks all that is stored, while no engine has it.
     #[track_caller]
     pub(crate) fn assert_sound(&self) {
-        let store: Box<dyn Store> = match self {
-            Home::Memory(memory) => Box::new(memory.clone()),
-            Home::Sled(directory) => open_sled(directory.path()).unwrap(),
+        let stored = match self {
+            Home::Memory(memory) => Offline::over(memory.clone()),
+            Home::Sled(directory) => Offline::open(directory.path()).unwrap(),
         };
-        let report = store.verify(&mut |_| {}).unwrap();
+        let report = stored.verify(&mut |_| {}).unwrap();
         assert!(report.problems.is_empty(), "{:?}", report.problems);
     }
 }

@@ -108,3 +108,29 @@ fn a_clean_up_is_done_whenever_the_cancellation_comes() {
         );
     }
 }
+
+/// The wish is not lost on the way, nor is the child that was asked to end.
+#[test]
+fn a_cancelled_run_that_continues_in_a_shield_is_followed_by_a_cancelled_one() {
+    async fn code(cx: WorkflowContext, n: u32) -> Result<u32, Failure> {
+        if n > 1 {
+            return cx.sleep(SECOND * 100).await.map(|()| 0);
+        }
+        let _child = cx.child_by_name::<u32, u32>("c").id("child").start(&n).await?;
+        cx.canceled().await;
+        let outside = cx.continue_as_new_by_name::<u32>("w", &(n + 1)).await;
+        assert!(outside.unwrap_err().is_canceled());
+        cx.shield(cx.continue_as_new_by_name("w", &(n + 1))).await
+    }
+    for crashing in [false, true] {
+        let mut world = World::new(code, crashing).begun();
+        let started = answer(&world).unwrap();
+        world.take(started);
+        world.cancel();
+        assert!(matches!(world.state.outcome(), Some(Outcome::ContinuedAsNew { .. })));
+        world.follow();
+        let left = world.state.orphans().map(|child| child.start.workflow_id.to_string());
+        assert_eq!(left.collect::<Vec<_>>(), ["child"]);
+        assert!(matches!(world.finish().0, Outcome::Canceled(_)));
+    }
+}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::super::v1 as wire;
 use super::{Decoded, chain, duration, payload};
 use crate::model::{
-    ChildEnd, ChildEvent, ChildWorkflowFailure, EventId, ParentClosePolicy, ParentRun, RunId, StartChild, WorkflowId,
-    WorkflowType,
+    ChildEnd, ChildEvent, ChildKey, ChildWorkflowFailure, EventId, LeftChild, ParentClosePolicy, ParentRun, RunId,
+    StartChild, Timestamp, WorkflowId, WorkflowType,
 };
 
 pub(super) fn event(event: wire::Child<'_>) -> Decoded<ChildEvent> {
@@ -44,6 +44,23 @@ fn start_child(start: &wire::StartChild<'_>) -> Decoded<StartChild> {
             wire::ParentClosePolicy::RequestCancel => ParentClosePolicy::RequestCancel,
         },
         run_timeout: start.run_timeout.map(duration).transpose()?,
+    })
+}
+
+pub(super) fn key(key: wire::ChildKey) -> ChildKey {
+    ChildKey {
+        parent_run: RunId::from_bytes(key.parent_run),
+        initiated: EventId(key.initiated),
+    }
+}
+
+pub(super) fn left(child: &wire::LeftChild<'_>) -> Decoded<LeftChild> {
+    Ok(LeftChild {
+        key: key(child.key),
+        start: Arc::new(start_child(&child.start)?),
+        initiated_at: Timestamp::from_micros(child.initiated_at),
+        run_id: child.run_id.map(RunId::from_bytes),
+        owes_cancel: child.owes_cancel,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Changes without event ids, from the wire. Must not live here: events.
 
 use super::super::v1 as wire;
-use super::{Decoded, chain, payload};
+use super::{Decoded, chain, child, payload};
 use crate::model::{ActivityType, EventId, HoldReason, ParkReason, PendingChange, RunId, Timestamp};
 
 pub(super) fn change(change: wire::Pending<'_>) -> Decoded<PendingChange> {
@@ -38,9 +38,7 @@ pub(super) fn change(change: wire::Pending<'_>) -> Decoded<PendingChange> {
             activity_type: ActivityType::from_trusted(activity_type),
         },
         wire::Pending::LocalForgotten { seq } => PendingChange::LocalForgotten { seq },
-        wire::Pending::ChildReleased { initiated } => PendingChange::ChildReleased {
-            initiated: EventId(initiated),
-        },
+        wire::Pending::ChildReleased { child: key } => PendingChange::ChildReleased { child: child::key(key) },
         wire::Pending::Heartbeat { scheduled, at, details } => PendingChange::Heartbeat {
             scheduled: EventId(scheduled),
             at: Timestamp::from_micros(at),

@@ -2,7 +2,9 @@
 
 use super::super::v1 as wire;
 use super::{chain, payload, span};
-use crate::model::{ChildEnd, ChildEvent, ChildWorkflowFailure, ParentClosePolicy, ParentRun, StartChild};
+use crate::model::{
+    ChildEnd, ChildEvent, ChildKey, ChildWorkflowFailure, LeftChild, ParentClosePolicy, ParentRun, StartChild,
+};
 
 pub(super) fn event(event: &ChildEvent) -> wire::Child<'_> {
     use wire::Child as W;
@@ -39,6 +41,23 @@ fn start_child(start: &StartChild) -> wire::StartChild<'_> {
             ParentClosePolicy::RequestCancel => wire::ParentClosePolicy::RequestCancel,
         },
         run_timeout: start.run_timeout.map(span),
+    }
+}
+
+pub(super) fn key(key: ChildKey) -> wire::ChildKey {
+    wire::ChildKey {
+        parent_run: *key.parent_run.as_bytes(),
+        initiated: key.initiated.0,
+    }
+}
+
+pub(super) fn left(child: &LeftChild) -> wire::LeftChild<'_> {
+    wire::LeftChild {
+        key: key(child.key),
+        start: start_child(&child.start),
+        initiated_at: child.initiated_at.as_micros(),
+        run_id: child.run_id.map(|run_id| *run_id.as_bytes()),
+        owes_cancel: child.owes_cancel,
     }
 }
 

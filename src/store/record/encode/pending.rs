@@ -1,7 +1,7 @@
 //! Changes without event ids, to the wire. Must not live here: events.
 
 use super::super::v1 as wire;
-use super::{chain, payload};
+use super::{chain, child, payload};
 use crate::model::{HoldReason, ParkReason, PendingChange};
 
 pub(super) fn change(change: &PendingChange) -> wire::Pending<'_> {
@@ -34,7 +34,9 @@ pub(super) fn change(change: &PendingChange) -> wire::Pending<'_> {
             activity_type: activity_type.as_str(),
         },
         PendingChange::LocalForgotten { seq } => wire::Pending::LocalForgotten { seq: *seq },
-        PendingChange::ChildReleased { initiated } => wire::Pending::ChildReleased { initiated: initiated.0 },
+        PendingChange::ChildReleased { child: key } => wire::Pending::ChildReleased {
+            child: child::key(*key),
+        },
         PendingChange::Heartbeat { scheduled, at, details } => wire::Pending::Heartbeat {
             scheduled: scheduled.0,
             at: at.as_micros(),

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::child::left_child;
 use super::{duration, failure, payload, retry, text, time};
 use crate::model::*;
 
@@ -22,12 +23,13 @@ pub(super) fn run_chain() -> BoxedStrategy<RunChain> {
         proptest::option::of(payload()),
         proptest::collection::vec(text().prop_map(RequestId::from_trusted), 0..3),
         proptest::collection::vec(text().prop_map(UpdateId::from_trusted), 0..3),
+        proptest::collection::vec(left_child(), 0..3),
     );
     (place, rest)
         .prop_map(
             |(
                 (first, follows, attempt, backoff, execution_timeout, expires_at),
-                (retry, cron, last_failure, last_result, signal_requests, updates),
+                (retry, cron, last_failure, last_result, signal_requests, updates, children),
             )| RunChain {
                 first,
                 follows,
@@ -41,6 +43,7 @@ pub(super) fn run_chain() -> BoxedStrategy<RunChain> {
                 last_result,
                 signal_requests,
                 updates,
+                children,
             },
         )
         .boxed()

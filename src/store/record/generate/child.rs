@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{duration, event_id, failure, payload, text};
+use super::{duration, event_id, failure, payload, text, time};
 use crate::model::*;
 
 pub(super) fn run_id() -> BoxedStrategy<RunId> {
@@ -21,20 +21,46 @@ pub(super) fn parent() -> BoxedStrategy<ParentRun> {
         .boxed()
 }
 
-pub(super) fn child_events() -> BoxedStrategy<EventAttributes> {
+pub(super) fn child_key() -> BoxedStrategy<ChildKey> {
+    (run_id(), event_id())
+        .prop_map(|(parent_run, initiated)| ChildKey { parent_run, initiated })
+        .boxed()
+}
+
+pub(super) fn left_child() -> BoxedStrategy<LeftChild> {
+    (
+        child_key(),
+        start_child(),
+        time(),
+        proptest::option::of(run_id()),
+        any::<bool>(),
+    )
+        .prop_map(|(key, start, initiated_at, run_id, owes_cancel)| LeftChild {
+            key,
+            start: Arc::new(start),
+            initiated_at,
+            run_id,
+            owes_cancel,
+        })
+        .boxed()
+}
+
+fn start_child() -> BoxedStrategy<StartChild> {
     use ParentClosePolicy as P;
     let policy = proptest::sample::select(vec![P::Terminate, P::Abandon, P::RequestCancel]);
-    let initiated = (text(), text(), payload(), policy, proptest::option::of(duration())).prop_map(
-        |(id, kind, input, parent_close_policy, run_timeout)| {
-            ChildEvent::Initiated(Arc::new(StartChild {
-                workflow_id: WorkflowId::from_trusted(id),
-                workflow_type: WorkflowType::from_trusted(kind),
-                input,
-                parent_close_policy,
-                run_timeout,
-            }))
-        },
-    );
+    (text(), text(), payload(), policy, proptest::option::of(duration()))
+        .prop_map(|(id, kind, input, parent_close_policy, run_timeout)| StartChild {
+            workflow_id: WorkflowId::from_trusted(id),
+            workflow_type: WorkflowType::from_trusted(kind),
+            input,
+            parent_close_policy,
+            run_timeout,
+        })
+        .boxed()
+}
+
+pub(super) fn child_events() -> BoxedStrategy<EventAttributes> {
+    let initiated = start_child().prop_map(|start| ChildEvent::Initiated(Arc::new(start)));
     let end = prop_oneof![
         payload().prop_map(ChildEnd::Completed),
         failure().prop_map(ChildEnd::Failed),

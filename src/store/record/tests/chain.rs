@@ -1,10 +1,11 @@
 //! Runs that follow one another, for the golden record. Must not live here: assertions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    ContinuedAsNew, EventAttributes, Failure, Initiator, Payload, RequestId, RetryPolicy, RunChain, RunId, Timestamp,
-    UpdateId, WorkflowType,
+    ChildKey, ContinuedAsNew, EventAttributes, EventId, Failure, Initiator, LeftChild, ParentClosePolicy, Payload,
+    RequestId, RetryPolicy, RunChain, RunId, StartChild, Timestamp, UpdateId, WorkflowId, WorkflowType,
 };
 
 /// With everything that a run may know of its chain.
@@ -26,6 +27,22 @@ pub(super) fn whole_chain() -> RunChain {
         last_result: Some(Payload::json(&41).unwrap()),
         signal_requests: vec![RequestId::from_trusted("request-1")],
         updates: vec![UpdateId::from_trusted("update-1")],
+        children: vec![LeftChild {
+            key: ChildKey {
+                parent_run: RunId::from_bytes([4; 16]),
+                initiated: EventId(5),
+            },
+            start: Arc::new(StartChild {
+                workflow_id: WorkflowId::from_trusted("parcel-1"),
+                workflow_type: WorkflowType::from_trusted("parcel"),
+                input: Payload::json(&"a book").unwrap(),
+                parent_close_policy: ParentClosePolicy::Abandon,
+                run_timeout: Some(Duration::from_secs(60)),
+            }),
+            initiated_at: Timestamp::from_micros(1_700_000_000_000_000),
+            run_id: None,
+            owes_cancel: true,
+        }],
     }
 }
 

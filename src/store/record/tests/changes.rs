@@ -48,7 +48,12 @@ pub(super) fn every_change(scheduled_id: EventId) -> Vec<PendingChange> {
             activity_type: ActivityType::from_trusted("lookup"),
         },
         PendingChange::LocalForgotten { seq: 1 },
-        PendingChange::ChildReleased { initiated: EventId(50) },
+        PendingChange::ChildReleased {
+            child: ChildKey {
+                parent_run: RunId::from_bytes([2; 16]),
+                initiated: EventId(50),
+            },
+        },
         PendingChange::RetryScheduled {
             scheduled: EventId(5),
             failed_attempt: 2,

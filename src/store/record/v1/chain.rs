@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Micros, Payload, Span};
+use super::{Failure, LeftChild, Micros, Payload, Span};
 
 #[derive(Serialize, Deserialize)]
 pub(in crate::store::record) struct RunChain<'a> {
@@ -24,6 +24,8 @@ pub(in crate::store::record) struct RunChain<'a> {
     pub(in crate::store::record) signal_requests: Vec<&'a str>,
     #[serde(borrow)]
     pub(in crate::store::record) updates: Vec<&'a str>,
+    #[serde(borrow)]
+    pub(in crate::store::record) children: Vec<LeftChild<'a>>,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Payload, Span};
+use super::{Failure, Micros, Payload, Span};
 
 #[derive(Serialize, Deserialize)]
 pub(in crate::store::record) enum Child<'a> {
@@ -32,6 +32,22 @@ pub(in crate::store::record) struct StartChild<'a> {
     pub(in crate::store::record) input: Payload<'a>,
     pub(in crate::store::record) parent_close_policy: ParentClosePolicy,
     pub(in crate::store::record) run_timeout: Option<Span>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+pub(in crate::store::record) struct ChildKey {
+    pub(in crate::store::record) parent_run: [u8; 16],
+    pub(in crate::store::record) initiated: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(in crate::store::record) struct LeftChild<'a> {
+    pub(in crate::store::record) key: ChildKey,
+    #[serde(borrow)]
+    pub(in crate::store::record) start: StartChild<'a>,
+    pub(in crate::store::record) initiated_at: Micros,
+    pub(in crate::store::record) run_id: Option<[u8; 16]>,
+    pub(in crate::store::record) owes_cancel: bool,
 }
 
 #[derive(Serialize, Deserialize)]

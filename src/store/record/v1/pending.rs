@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Micros, Payload};
+use super::{ChildKey, Failure, Micros, Payload};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) enum Pending<'a> {
@@ -52,7 +52,7 @@ pub(in super::super) enum Pending<'a> {
         run_id: [u8; 16],
     },
     ChildReleased {
-        initiated: u64,
+        child: ChildKey,
     },
 }
 
