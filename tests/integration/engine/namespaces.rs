@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use amends::engine::ScheduleAction;
 use amends::model::limits::RETENTION_REST;
+use amends::schedule::{Schedule, ScheduleSpec};
 use amends::testing::VirtualClock;
 use amends::{
     ActivityContext, Amends, AmendsBuilder, Error, Failure, Namespace, RunStatus, TaskQueueOptions, WorkflowContext,
@@ -179,6 +181,38 @@ fn what_a_run_starts_and_speaks_to_is_of_its_namespace() {
             let chain = engine.workflow(rounds).id("rounds").start(&2).await.unwrap();
             assert_eq!(chain.result().await.unwrap(), where_to);
         }
+        amends.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn a_schedule_starts_its_runs_in_its_namespace() {
+    run(async {
+        let (amends, payments) = engine(&Home::memory()).await;
+        let spec = ScheduleSpec::new().cron("0 9 * * *").unwrap();
+        let action = ScheduleAction::of(&rounds, "tick", &0).unwrap();
+        payments
+            .schedules()
+            .create("daily", action, Schedule::new(spec))
+            .await
+            .unwrap();
+        payments.schedules().trigger("daily", None).await.unwrap();
+        let started = loop {
+            let page = payments.client().list("WorkflowType = 'rounds'").await.unwrap();
+            match page.first() {
+                Some(run) => break run.workflow_id.clone(),
+                None => tokio::task::yield_now().await,
+            }
+        };
+        let started = payments.find(started.as_str()).await.unwrap();
+        assert_eq!(started.result().await.unwrap(), "payments");
+        assert_eq!(payments.schedules().list().await.unwrap(), ["daily"]);
+        assert_eq!(amends.schedules().list().await.unwrap(), [""; 0]);
+        assert!(matches!(
+            amends.schedules().describe("daily").await,
+            Err(Error::NotFound(_))
+        ));
+        assert_eq!(amends.client().count("").await.unwrap().runs, 0);
         amends.shutdown(Duration::ZERO).await;
     });
 }
