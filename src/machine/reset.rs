@@ -121,7 +121,7 @@ impl Reset {
             doubts: base.doubts(made.state),
             locals: base.locals(),
             updates,
-            children: left_by(gives_way, made.state),
+            children: left_by(gives_way, &base.state, made.state),
             left,
         })));
         base.compare(made.state)?;
@@ -180,10 +180,11 @@ fn may_have_effect(step: &StepRecord) -> bool {
 }
 
 /// The children that a run leaves when it gives way: those that the new run has anyway are not among them.
-fn left_by(run: Option<&RunState>, made: &RunState) -> Vec<LeftChild> {
+fn left_by(run: Option<&RunState>, base: &RunState, made: &RunState) -> Vec<LeftChild> {
     let mut left = run.map(RunState::children_left).unwrap_or_default();
     let is_there = |key: ChildKey| {
-        let copied = made.writer_of(key.initiated) == Some(key.parent_run) && made.child(key.initiated).is_some();
+        // The new run does not know yet that it is made of another one.
+        let copied = base.writer_of(key.initiated) == Some(key.parent_run) && made.child(key.initiated).is_some();
         copied || made.left_child(key).is_some()
     };
     left.retain(|child| !is_there(child.key));
