@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::broom::Broom;
 use super::index::State;
 use super::quiet::{from_io, quietly};
 use super::round::{Built, Round, Taken, Writes};
@@ -52,7 +51,6 @@ pub(super) struct Archive {
     pub(super) state: State,
     /// Whether anything may have been written since the last sync.
     pub(super) unsynced: bool,
-    pub(super) broom: Broom,
 }
 
 /// How the archive is asked, and how it answers.
@@ -125,12 +123,6 @@ impl Bell {
     fn gone(&self) {
         self.lock().gone = true;
         self.room.notify_all();
-    }
-
-    /// Whether nobody asks for anything.
-    fn is_quiet(&self) -> bool {
-        let asked = self.lock();
-        asked.waiting == 0 && !asked.urgent && !asked.stop
     }
 
     /// Waits until the log is not too long; `false` when it will stay so.
@@ -239,15 +231,10 @@ fn work(shared: &Shared, closing: bool) -> Result<(), Error> {
             break;
         }
     }
-    if closing {
-        let mut archive = shared.archive();
-        return match archive.state.horizon > 1 {
-            true => archive.sync(shared),
-            false => Ok(()),
-        };
+    match closing && shared.archive().state.horizon > 1 {
+        true => shared.archive().sync(shared),
+        false => Ok(()),
     }
-    while shared.bell.is_quiet() && shared.archive().tidy(shared)? {}
-    Ok(())
 }
 
 /// Only a matter of speed: without one, a commit makes it.
@@ -274,16 +261,11 @@ impl Archive {
             files.segments().get(1).is_some_and(|next| next.first <= horizon)
         };
         if !round.is_empty() || droppable(round.horizon) {
-            let Built {
-                mut writes,
-                state,
-                stored,
-            } = round.build(&shared.disk, self.state)?;
+            let Built { writes, state, stored } = round.build(&shared.disk, self.state)?;
             let bytes = writes
                 .iter()
                 .map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
             let bytes: usize = bytes.sum();
-            self.broom.sweep_with(&mut writes, bytes, round.of_open_runs(bytes));
             shared.sizes.step("round built");
             self.sync(shared)?;
             self.unsynced = true;
@@ -300,17 +282,6 @@ impl Archive {
             dropped.map_err(|error| from_io("dropping a segment of the log", &error))?;
         }
         Ok(left)
-    }
-
-    /// Has sled tidy up a little, if that is wanted: as in rounds, one batch between two syncs.
-    pub(super) fn tidy(&mut self, shared: &Shared) -> Result<bool, Error> {
-        let wanted = self.broom.is_wanted();
-        if wanted {
-            self.sync(shared)?;
-            self.unsynced = true;
-            shared.disk.apply(self.broom.sweep_later())?;
-        }
-        Ok(wanted)
     }
 
     /// Makes durable what the rounds so far have written.

@@ -4,7 +4,6 @@
 //! | Key | Value |
 //! |---|---|
 //! | `A` length(2) name, class(1) value, run(16) | a page of the search attributes of runs (`attributes`), from this one on |
-//! | `C` number(2) | means nothing: writing it makes sled tidy up |
 //! | `D` digest(32) chunk(4) | a saga definition |
 //! | `F` | the format of the whole store, and its identity |
 //! | `H` run(16) chunk(4) | turns of one run, in order |
@@ -19,7 +18,6 @@
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 
 pub(super) const ATTRIBUTE: u8 = b'A';
-pub(super) const BROOM: u8 = b'C';
 pub(super) const DEFINITION: u8 = b'D';
 pub(super) const FORMAT: u8 = b'F';
 pub(super) const HISTORY: u8 = b'H';
@@ -41,10 +39,6 @@ fn key(kind: u8, parts: &[&[u8]]) -> Key {
 
 pub(super) fn format() -> Key {
     vec![FORMAT]
-}
-
-pub(super) fn broom(number: u16) -> Key {
-    key(BROOM, &[&number.to_be_bytes()])
 }
 
 pub(super) fn state() -> Key {

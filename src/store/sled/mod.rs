@@ -25,7 +25,6 @@
 mod archive;
 mod attributes;
 mod block;
-mod broom;
 mod codec;
 mod commit;
 mod filter;

@@ -12,7 +12,6 @@ use std::time::Duration;
 use fs4::FileExt;
 
 use super::archive::{self, Archive, Bell};
-use super::broom::Broom;
 use super::log::{self, Sizes, sync_directory};
 use super::mark::Mark;
 use super::quiet::{from_io, install, quietly};
@@ -72,7 +71,6 @@ pub(super) fn open(directory: &Path, options: &SledOptions, sizes: Sizes) -> Res
             state: recovered.state,
             // sled itself writes when it opens.
             unsynced: true,
-            broom: Broom::default(),
         }),
         files,
         bell: Bell::default(),

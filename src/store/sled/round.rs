@@ -64,15 +64,6 @@ impl Round {
         self.runs.is_empty() && self.definitions.is_empty() && self.deletions.is_empty()
     }
 
-    /// How many of these bytes are written for runs that have not ended, going by the turns in the round.
-    pub(super) fn of_open_runs(&self, bytes: usize) -> usize {
-        let turns = |run: &Taken| run.turns.iter().map(Bytes::len).sum::<usize>();
-        let all: usize = self.runs.iter().map(turns).sum();
-        let open = self.runs.iter().filter(|run| !run.head.status.is_closed());
-        let open: usize = open.map(turns).sum();
-        bytes.saturating_mul(open).checked_div(all).unwrap_or(0)
-    }
-
     /// Works out what to write.
     ///
     /// # Errors

@@ -166,28 +166,3 @@ fn however_many_are_passivated_at_once_none_is_forgotten() {
     assert!(live.runs.is_empty(), "{} are still there", live.runs.len());
     assert!(live.runs.capacity() < all.len(), "the table has not become smaller");
 }
-
-#[test]
-fn the_database_is_not_much_larger_than_what_is_in_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let (store, _) = hooked(directory.path(), &Sizes::default(), "", |_| {});
-    store.claim().unwrap();
-    for some in (0..20_u64).map(|some| some * 500..(some + 1) * 500) {
-        let turns = some.clone().map(|number| turn(number, 1, 250, RunStatus::Running));
-        commit(&store, turns.collect());
-        some.for_each(|number| store.passivate(run_id(number)));
-        archive(&store);
-    }
-    let bytes = || {
-        let file = store.shared.disk.file.metadata().unwrap().len();
-        let values = store.shared.disk.db.iter().map(Result::unwrap);
-        let content: usize = values.map(|(key, value)| key.len() + value.len()).sum();
-        (file, u64::try_from(content).unwrap())
-    };
-    let (before, _) = bytes();
-    while store.shared.archive().tidy(&store.shared).unwrap() {}
-    store.shared.disk.sync(Durability::ProcessSafe).unwrap();
-    let (file, content) = bytes();
-    assert!(file < content * 5 / 2, "{before}, then {file} bytes for {content}");
-    assert_eq!(store.verify(&mut |_| {}).unwrap().problems, Vec::new());
-}
