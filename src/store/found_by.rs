@@ -44,6 +44,7 @@ impl FoundBy {
 
 impl ListQuery {
     /// All open runs of all namespaces.
+    #[cfg(feature = "runtime")]
     pub(crate) fn open_runs() -> Self {
         let open = RunStatus::ALL.into_iter().filter(|status| !status.is_closed());
         // Says the same in a way that an index knows.
