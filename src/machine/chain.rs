@@ -236,7 +236,7 @@ impl TurnBuilder<'_> {
             next.emit(EventAttributes::WorkflowExecutionCancelRequested { reason, identity });
         }
         if let Some(turn) = next.finish() {
-            self.successor = Some(Successor { state, turn });
+            self.successor = Some(Box::new(Successor { state, turn }));
         }
     }
 }

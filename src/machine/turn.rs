@@ -22,7 +22,7 @@ pub struct Decision {
     /// Why the decider could not do its task, if it could not. The inputs are journaled all the same.
     pub task_failure: Option<ParkReason>,
     /// The run that follows this one, which has ended: its first turn is to be journaled together with this one's.
-    pub successor: Option<Successor>,
+    pub successor: Option<Box<Successor>>,
 }
 
 /// The answer to an input, to be given once the turn is durable.
@@ -173,7 +173,7 @@ pub(super) struct TurnBuilder<'a> {
     pending: Vec<PendingChange>,
     pub(super) admissions: Admissions,
     /// The run has ended, and this one follows.
-    pub(super) successor: Option<Successor>,
+    pub(super) successor: Option<Box<Successor>>,
 }
 
 impl<'a> TurnBuilder<'a> {

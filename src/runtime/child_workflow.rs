@@ -85,7 +85,7 @@ pub(super) async fn start(
     };
     loop {
         let gateway = gateway(shared)?;
-        let error = match gateway.begin(start.clone()).await {
+        let error = match gateway.begin(Box::new(start.clone())).await {
             Ok((delivered, _)) => return Some(Ok(delivered.run_id)),
             Err(error) => error,
         };

@@ -16,7 +16,7 @@ impl Attendant {
         &self,
         start: StartRun,
     ) -> Result<Result<(RunId, oneshot::Receiver<Watched>), RequestError>, Over> {
-        let begun = self.ask(|| self.gateway.begin(start.clone())).await?;
+        let begun = self.ask(|| self.gateway.begin(Box::new(start.clone()))).await?;
         Ok(begun.map(|(Delivered { run_id, .. }, watch)| (run_id, watch)))
     }
 

@@ -73,7 +73,8 @@ pub(super) struct RunActor {
     at: RunAddress,
     /// Weak: an actor that held its own address could not be let go of.
     line: Weak<Addr<Self>>,
-    state: RunState,
+    /// Boxed, as an actor is moved about before it begins.
+    state: Box<RunState>,
     decider: Box<dyn Decider>,
     /// To be watched from the actor's start on.
     foreign_wakes: Option<ForeignWakes>,
@@ -210,7 +211,7 @@ impl RunActor {
         let now = self.at.shared.clock.now();
         let draining = self.at.shared.is_draining();
         self.state.note_history_bytes(self.history_bytes);
-        let (state, decider) = (&mut self.state, &mut *self.decider);
+        let (state, decider) = (&mut *self.state, &mut *self.decider);
         let decided = std::panic::catch_unwind(AssertUnwindSafe(|| match draining {
             true => decide(state, inputs, now, &mut Draining(decider)),
             false => decide(state, inputs, now, decider),
@@ -243,7 +244,7 @@ impl RunActor {
         &mut self,
         ctx: &mut Context<Self>,
         turn: &Turn,
-        successor: Option<Successor>,
+        successor: Option<Box<Successor>>,
         answers: Vec<(Letter, Reply)>,
     ) {
         let codecs = &self.at.shared.codecs;
@@ -274,16 +275,13 @@ impl RunActor {
             None => self.state.started().filter(|_| turn.seq == 1),
         };
         let digest = opened.and_then(|started| started.definition);
-        let definition = digest.and_then(|digest| {
-            let definition = self.at.shared.definitions.get(digest, &self.at.shared.store).ok()?;
-            Some((digest, definition.canonical_json().clone()))
-        });
+        let definition = digest.and_then(|digest| self.at.shared.definitions.get(digest, &self.at.shared.store).ok());
         self.at.outbox.put(CommitJob {
             shard: self.at.shard_index,
             run: self.line(ctx),
             epoch: self.at.epoch,
             record,
-            successor: following,
+            successor: following.map(Box::new),
             definition,
         });
         self.committing = Some(answers);
