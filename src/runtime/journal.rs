@@ -1,7 +1,6 @@
 //! The journal writer: one thread that turns everybody's turns into commits. Group commit comes by itself: while one
 //! batch syncs, the next one gathers. Must not live here: what a turn means, or how a store keeps it.
 
-use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use backoff::backoff::Backoff;
 
 use crate::definition::SagaDefinition;
 use crate::model::DefinitionDigest;
+use crate::store::maps::IdSet;
 use crate::store::{CommitBatch, Epoch, Error, RunWake, TurnRecord};
 
 use super::attempt::panic_message;
@@ -41,7 +41,7 @@ pub(super) struct JournalWriter {
     store: Arc<StoreSlot>,
     namespaces: Arc<Namespaces>,
     shards: Vec<Addr<ShardActor>>,
-    stored_definitions: HashSet<DefinitionDigest>,
+    stored_definitions: IdSet<DefinitionDigest>,
 }
 
 /// Whether the writer goes on.
@@ -59,7 +59,7 @@ impl JournalWriter {
             store,
             namespaces,
             shards: Vec::new(),
-            stored_definitions: HashSet::new(),
+            stored_definitions: IdSet::default(),
         }
     }
 

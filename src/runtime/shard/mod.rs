@@ -1,7 +1,6 @@
 //! The actor of one shard: finds runs, makes them live, restarts and passivates them, wakes them in time. Must not live
 //! here: what a run does with its inputs.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
@@ -10,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::machine::Rejection;
 use crate::model::{IdConflictPolicy, Input, RunId, StartRun, Timestamp, WorkflowId};
+use crate::store::maps::{IdMap, IdSet};
 use crate::store::{Epoch, Error};
 
 mod asking;
@@ -52,13 +52,13 @@ pub(super) struct ShardActor {
     /// How many actors were started for runs.
     incarnations: u64,
     /// The open runs of this shard that are in memory, or that somebody waits for.
-    entries: HashMap<WorkflowId, Entry>,
+    entries: IdMap<WorkflowId, Entry>,
     /// Those that have an actor; `true`: they were spoken to since the last sweep.
-    live: HashMap<WorkflowId, bool>,
+    live: IdMap<WorkflowId, bool>,
     /// When the shard began with what the store has, and the runs that were due by then and have not been in memory since:
     /// what they had under way is lost.
     recovered_at: Timestamp,
-    unseen: HashSet<RunId>,
+    unseen: IdSet<RunId>,
     /// Runs made live since the last sweep.
     activated: usize,
     timers: TimerQueue,
@@ -80,10 +80,10 @@ impl ShardActor {
             shared,
             epoch: Epoch::default(),
             incarnations: 0,
-            entries: HashMap::new(),
-            live: HashMap::new(),
+            entries: IdMap::default(),
+            live: IdMap::default(),
             recovered_at: Timestamp::EPOCH,
-            unseen: HashSet::new(),
+            unseen: IdSet::default(),
             activated: 0,
             timers: TimerQueue::default(),
             alarm: None,
