@@ -34,6 +34,7 @@ mod requests;
 mod reset;
 mod reset_survives;
 mod retention;
+mod retention_children;
 mod schedules;
 mod scopes;
 mod several_runs;
