@@ -24,6 +24,7 @@ mod locks;
 mod messages;
 mod messages_every_turn;
 mod namespaces;
+mod open_runs;
 mod overload;
 mod passive;
 mod pause;
