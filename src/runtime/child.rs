@@ -18,6 +18,7 @@
 //! that is stuck is waited for: somebody has been told about the child.
 
 mod asking;
+mod kin;
 mod watching;
 
 use std::collections::BTreeMap;
@@ -83,13 +84,15 @@ pub(super) struct ChildOrder {
     own_queue: Option<TaskQueue>,
     /// The step that is undone has completed: there was a child, whatever there is now.
     had_child: bool,
+    /// The run that asks undoes the one whose step the child is.
+    speaks_for_another: bool,
 }
 
 /// The order for an activity of a run.
 pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, info: ActivityInfo) -> ChildOrder {
-    let undone = match activity.attributes.role {
-        ActivityRole::Compensation(of) => run.step_by_event(of),
-        _ => None,
+    let (step_event, undone) = match activity.attributes.role {
+        ActivityRole::Compensation(of) => (of, run.step_by_event(of)),
+        _ => (activity.scheduled, None),
     };
     let own = match &activity.attributes.role {
         ActivityRole::Step(step) => Some(step.name.clone()),
@@ -102,9 +105,10 @@ pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, 
             run_id,
             initiated: None,
         },
+        // Of a step that a reset run has copied, the child is that of the run that it was copied from.
         None => ParentRun {
             workflow_id: info.workflow_id.clone(),
-            run_id: info.run_id,
+            run_id: run.writer_of(step_event).unwrap_or(info.run_id),
             initiated: None,
         },
     };
@@ -116,6 +120,7 @@ pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, 
         task_queue: activity.attributes.options.task_queue.clone(),
         own_queue: run.started().and_then(|started| started.task_queue.clone()),
         had_child: undone.is_some_and(|step| matches!(step.state, StepState::Completed { .. })),
+        speaks_for_another: run.adopted_from().is_some(),
         info,
     }
 }
@@ -234,11 +239,6 @@ impl Attendant {
         })
     }
 
-    fn is_own(&self, state: &RunState) -> bool {
-        let parent = state.started().and_then(|started| started.parent.as_ref());
-        parent == Some(&self.order.parent)
-    }
-
     /// What the end of a child means for the step that it is.
     fn meaning(&self, id: &WorkflowId, run_id: RunId, outcome: Outcome) -> AttemptOutcome {
         let name = |what: &str| format!("the child {id:?} {what}");
@@ -322,17 +322,6 @@ impl Attendant {
             }
             Ok(None) => Ok(Ok(Payload::null())),
             Err(failure) => Ok(Err(failure)),
-        }
-    }
-
-    /// The step's child is not there. Mostly it was never started; but of one that was, somebody has to undo what it did.
-    fn without_child(&self, id: &WorkflowId) -> AttemptOutcome {
-        match self.order.had_child {
-            false => Ok(Payload::null()),
-            true => {
-                let message = format!("the child {id:?} is not in the store any more, so what it did cannot be undone");
-                Err(Failure::non_retryable("ChildNotUndone", message))
-            }
         }
     }
 

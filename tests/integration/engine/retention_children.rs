@@ -1,5 +1,5 @@
-//! Children that ended long ago, and that somebody still has to undo: they are kept for as long as that may be. Must not live here:
-//! other runs that are kept or deleted (`retention`).
+//! Children that ended long ago, or whose parent was reset, and that somebody still has to undo: they are kept for as long as that may
+//! be, and found. Must not live here: other runs that are kept or deleted (`retention`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,15 @@ fn nesting() -> WorkflowDefinition {
     })
 }
 
+/// Has a child of its own, and waits to be told to go on before its step.
+fn waiting() -> WorkflowDefinition {
+    workflow("waiting", |cx, _| async move {
+        child(&cx, "child").await?;
+        cx.signal::<Value>("go").recv().await?;
+        step(&cx, "n").await
+    })
+}
+
 /// Undoing the step `n` waits for the gate.
 fn described(home: &Home, clock: &VirtualClock, recorder: &Recorder, gate: &Gate) -> AmendsBuilder {
     let (undone, gate) = (recorder.clone(), gate.clone());
@@ -72,6 +81,7 @@ fn described(home: &Home, clock: &VirtualClock, recorder: &Recorder, gate: &Gate
         .workflow_definition(parent())
         .workflow_definition(leaf())
         .workflow_definition(nesting())
+        .workflow_definition(waiting())
 }
 
 async fn start(amends: &Amends, id: &str, kind: &str) -> amends::RunHandle<Value> {
@@ -211,6 +221,23 @@ fn a_child_that_is_gone_is_not_taken_for_one_that_was_never_there() {
         assert!(failure.is_some_and(|failure| failure.contains("not in the store any more")));
         assert_eq!(recorder.len(), 0);
         drop(parent);
+        amends.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn what_a_reset_child_has_copied_is_undone_with_it() {
+    run(async {
+        let (home, clock, recorder, open) = (Home::memory(), VirtualClock::new(), Recorder::new(), Gate::shut());
+        open.open();
+        let amends = described(&home, &clock, &recorder, &open).start().await.unwrap();
+        let parent = start(&amends, "p", "waiting").await;
+        until_event(&amends, "p/child", "ActivityTaskCompleted").await;
+        amends.client().reset("p/child", &reset()).await.unwrap();
+        amends.client().signal("p/child", "go", &json!(null)).await.unwrap();
+        parent.signal("go", &json!(null)).await.unwrap();
+        assert!(matches!(parent.outcome().await.unwrap(), Outcome::Amended(_)));
+        assert_eq!(recorder.all(), ["undo n", "undo c"]);
         amends.shutdown(Duration::ZERO).await;
     });
 }
