@@ -223,7 +223,7 @@ impl RunState {
         let run_id = self.adopted_from?;
         let own = &self.started.as_ref()?.workflow_id;
         let undone = own.as_str().strip_suffix(UNDO_SUFFIX)?;
-        Some((WorkflowId::from_trusted(undone), run_id))
+        Some((WorkflowId::from_trusted(undone).beside(own), run_id))
     }
 
     /// How its saga is undone.

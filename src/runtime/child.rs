@@ -6,7 +6,7 @@
 //! amends.saga       start (or find) the child --> wait --> completed                  => its result
 //!                                                          undone, or nothing done    => a failure without effect
 //!                                                          terminated, or left        => a failure, may have had effect
-//! amends.saga.undo  no child of this step        => done
+//! amends.saga.undo  no child of this step        => done, unless the step has completed: then it was deleted
 //!                   open     --cancel--> wait, and see
 //!                   ended    --what is owed?-- nothing => done
 //!                                              a run <child>/undo takes it over --> wait --> undone => done
@@ -18,6 +18,7 @@
 //! that is stuck is waited for: somebody has been told about the child.
 
 mod asking;
+mod kin;
 mod watching;
 
 use std::collections::BTreeMap;
@@ -28,10 +29,10 @@ use serde::de::IgnoredAny;
 use tokio::sync::oneshot;
 
 use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
-use crate::machine::{PendingActivity, RunState};
+use crate::machine::{PendingActivity, RunState, StepState};
 use crate::model::{
-    ActivityRole, ActivityType, AttemptOutcome, Failure, IdPolicies, Input, Outcome, ParentRun, Payload, RequestId,
-    RunId, StartRun, TaskQueue, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
+    ActivityRole, ActivityType, AttemptOutcome, Failure, IdError, IdPolicies, Input, Outcome, ParentRun, Payload,
+    RequestId, RunId, StartRun, TaskQueue, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
 };
 use crate::sdk::{ActivityInfo, CancelFlag};
 
@@ -81,14 +82,21 @@ pub(super) struct ChildOrder {
     task_queue: Option<TaskQueue>,
     /// That of the run that asks, for a child that names none.
     own_queue: Option<TaskQueue>,
+    /// The step that is undone has completed: there was a child, whatever there is now.
+    had_child: bool,
+    /// The run that asks undoes the one whose step the child is.
+    speaks_for_another: bool,
 }
 
 /// The order for an activity of a run.
 pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, info: ActivityInfo) -> ChildOrder {
+    let (step_event, undone) = match activity.attributes.role {
+        ActivityRole::Compensation(of) => (of, run.step_by_event(of)),
+        _ => (activity.scheduled, None),
+    };
     let own = match &activity.attributes.role {
         ActivityRole::Step(step) => Some(step.name.clone()),
-        ActivityRole::Compensation(of) => run.step_by_event(*of).map(|step| step.name.clone()),
-        _ => None,
+        _ => undone.map(|step| step.name.clone()),
     };
     let step = own.map_or_else(|| info.activity_id.to_string(), |name| name.to_string());
     let parent = match run.adopted_from() {
@@ -97,9 +105,10 @@ pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, 
             run_id,
             initiated: None,
         },
+        // Of a step that a reset run has copied, the child is that of the run that it was copied from.
         None => ParentRun {
             workflow_id: info.workflow_id.clone(),
-            run_id: info.run_id,
+            run_id: run.writer_of(step_event).unwrap_or(info.run_id),
             initiated: None,
         },
     };
@@ -110,8 +119,18 @@ pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, 
         step,
         task_queue: activity.attributes.options.task_queue.clone(),
         own_queue: run.started().and_then(|started| started.task_queue.clone()),
+        had_child: undone.is_some_and(|step| matches!(step.state, StepState::Completed { .. })),
+        speaks_for_another: run.adopted_from().is_some(),
         info,
     }
+}
+
+/// The id of the run that undoes this child as a unit.
+///
+/// # Errors
+/// When the child's own is too long for that.
+pub(super) fn undo_id(child: &WorkflowId) -> Result<WorkflowId, IdError> {
+    Ok(WorkflowId::new(format!("{child}{UNDO}"))?.beside(child))
 }
 
 /// Whose steps a run with this id undoes.
@@ -220,11 +239,6 @@ impl Attendant {
         })
     }
 
-    fn is_own(&self, state: &RunState) -> bool {
-        let parent = state.started().and_then(|started| started.parent.as_ref());
-        parent == Some(&self.order.parent)
-    }
-
     /// What the end of a child means for the step that it is.
     fn meaning(&self, id: &WorkflowId, run_id: RunId, outcome: Outcome) -> AttemptOutcome {
         let name = |what: &str| format!("the child {id:?} {what}");
@@ -271,7 +285,6 @@ impl Attendant {
 
     /// Undoes whatever the step's child has left.
     async fn undo(&self) -> Result<AttemptOutcome, Over> {
-        let done = || Ok(Ok(Payload::null()));
         let undo = self.order.input.to::<Undo<ChildSaga, IgnoredAny>>();
         let child = match undo.map(|undo| undo.input).or_else(|_| self.order.input.to()) {
             Ok(child) => child,
@@ -284,21 +297,21 @@ impl Attendant {
         // Comes to the child's shard behind a start that may still be on its way there.
         let there = self.ask(|| self.gateway.deliver(id.clone(), None, Input::Wake)).await?;
         if matches!(there, Err(RequestError::NotFound(_))) {
-            return done();
+            return Ok(self.without_child(&id));
         }
         let Some((run_id, mut state)) = self.load(&id).await? else {
-            return done();
+            return Ok(self.without_child(&id));
         };
         if !self.is_own(&state) {
-            // Somebody else's run has the id: then this step's child was never started.
-            return done();
+            // Somebody else's run has the id.
+            return Ok(self.without_child(&id));
         }
         if !state.is_closed() {
             self.cancel(&id, run_id).await?;
             self.end_of(&id, run_id, None).await?;
             match self.load(&id).await? {
                 Some((_, ended)) => state = ended,
-                None => return done(),
+                None => return Ok(self.without_child(&id)),
             }
         }
         match self.undo_run(&id, &state) {
@@ -307,7 +320,7 @@ impl Attendant {
                 let message = format!("a part of the child {id:?} cannot be undone, or somebody decided to leave it");
                 Ok(Err(Failure::non_retryable("ChildNotUndone", message)))
             }
-            Ok(None) => done(),
+            Ok(None) => Ok(Ok(Payload::null())),
             Err(failure) => Ok(Err(failure)),
         }
     }
@@ -377,10 +390,9 @@ impl Attendant {
         let (Some(started), Some(adopted)) = (child.started(), child.adoptable()) else {
             return Ok(None);
         };
-        let workflow_id = WorkflowId::new(format!("{id}{UNDO}"))
-            .map_err(|error| Failure::non_retryable("ChildNotUndone", error.to_string()))?;
+        let workflow_id = undo_id(id).map_err(|error| Failure::non_retryable("ChildNotUndone", error.to_string()))?;
         Ok(Some(StartRun {
-            workflow_id: workflow_id.beside(id),
+            workflow_id,
             run_id: RunId::NIL,
             workflow_type: started.workflow_type.clone(),
             definition: started.definition,

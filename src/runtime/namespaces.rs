@@ -5,7 +5,8 @@
 //! worker here, like those of a task queue that nobody serves.
 //!
 //! Open runs are counted where a limit is given: from the store when it is opened, then with each beginning and end. A child
-//! and a run that follows another one are counted and never refused, or runs that have begun could not end.
+//! and a run that follows another one are counted and never refused, or runs that have begun could not end; nor is one that a
+//! person has made of another one by a reset.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -138,7 +139,14 @@ impl Namespaces {
         })
     }
 
-    /// A run has ended, and none follows it.
+    /// A run begins whatever there is room for: one that is made of another one, which has ended.
+    pub(super) fn begin_in_any_case(&self, run: &WorkflowId) {
+        if let Some(open) = self.room_of(run).and_then(|room| room.open_runs.as_ref()) {
+            open.now.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// A run has ended, and none follows it; or its beginning has come to nothing.
     pub(super) fn end(&self, run: &WorkflowId) {
         if let Some(open) = self.room_of(run).and_then(|room| room.open_runs.as_ref()) {
             let less = |now: usize| Some(now.saturating_sub(1));

@@ -6,8 +6,7 @@
 //! ends, and a walk that a restart has interrupted just begins again, at the oldest. Runs that are still there (open ones, and
 //! those that are kept longer) are looked at in each walk, slowly; where runs are to be deleted it is quick.
 //!
-//! A run is kept, however long ago it ended, while the run whose child it is, or a run above that one, is open: that one may
-//! still ask how it ended, and a saga that turns back undoes its children by their histories.
+//! A run is kept, however long ago it ended, while an open one may need it (`needed`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +16,10 @@ use crate::model::{NamespaceName, RunId, Timestamp, limits};
 use crate::store::{Epoch, Error, RunHead, Store};
 
 use super::shared::Shared;
+
+mod needed;
+
+use needed::Needed;
 
 /// How long runs are kept after their end; what is not said is kept for ever.
 #[derive(Clone, Debug, Default)]
@@ -102,13 +105,14 @@ impl Sweep {
         let mut at_end = heads.len() < limits::RETENTION_LOOK_RUNS;
         let (mut doomed, mut bytes) = (Vec::new(), 0_u64);
         let mut last = self.after;
+        let mut needed = Needed::new(store);
         for head in heads {
             if doomed.len() >= limits::RETENTION_DELETE_RUNS || bytes >= limits::RETENTION_DELETE_BYTES {
                 at_end = false;
                 break;
             }
             last = Some(head.run_id);
-            if retention.is_over(&head, now) && !has_open_ancestor(store, &head)? {
+            if retention.is_over(&head, now) && !needed.is(&head, |above| !retention.is_over(above, now))? {
                 bytes = bytes.saturating_add(head.history_bytes);
                 doomed.push(head.run_id);
             }
@@ -132,26 +136,6 @@ fn not_older_than(period: Duration, now: Timestamp) -> RunId {
         u64::try_from(millis).map_or(0, |millis| millis.saturating_add(1)),
         &[0; 10],
     )
-}
-
-/// Runs above a run that are looked at: nobody nests as deeply, and a run that does is kept.
-const ANCESTORS_MAX: usize = 1_000;
-
-fn has_open_ancestor(store: &dyn Store, head: &RunHead) -> Result<bool, Error> {
-    let parent_of = |head: &RunHead| Some(head.found_by.as_ref()?.parent.as_ref()?.run_id);
-    let mut parent = parent_of(head);
-    for _ in 0..ANCESTORS_MAX {
-        let Some(run_id) = parent else { return Ok(false) };
-        // One that was deleted had none above it that is open.
-        let Some(head) = store.head(run_id)? else {
-            return Ok(false);
-        };
-        if !head.status.is_closed() {
-            return Ok(true);
-        }
-        parent = parent_of(&head);
-    }
-    Ok(true)
 }
 
 /// One whole walk at once, while no engine runs; says how many runs it has deleted.
@@ -195,8 +179,18 @@ pub(super) async fn keep(shared: Arc<Shared>, retention: Retention) {
                 .and_then(|(store, epoch)| sweep.step(&*store, epoch, &retention, now));
             (sweep, swept)
         });
-        let Ok((walked, swept)) = step.await else { return };
-        sweep = walked;
+        // A panic is no reason to keep everything for ever: the walk begins anew, like after any error.
+        let swept = match step.await {
+            Ok((walked, swept)) => {
+                sweep = walked;
+                swept
+            }
+            Err(error) if error.is_panic() => {
+                sweep = Sweep::default();
+                Err(Error::Io(format!("deleting panicked: {error}")))
+            }
+            Err(_) => return,
+        };
         pause = match swept {
             Ok(Swept { at_end: true, .. }) => limits::RETENTION_REST,
             Ok(Swept { deleted: 0, .. }) => limits::RETENTION_PAUSE,

@@ -138,6 +138,7 @@ impl ShardActor {
             Err(_) if is_unknown(&self.shared, run_id) => {
                 self.entries.remove(workflow_id);
                 self.live.remove(workflow_id);
+                self.shared.namespaces.end(workflow_id);
             }
             Err(error) => {
                 tracing::error!(%workflow_id, %run_id, %error, "the run cannot be made live; the others go on");

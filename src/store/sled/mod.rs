@@ -66,7 +66,7 @@ use super::{
     CommitBatch, Durability, Epoch, Error, ListQuery, RunHead, RunWake, Store, StoreStats, StoredTurn, VerifyProgress,
     VerifyReport,
 };
-use crate::model::{DefinitionDigest, RunId, WorkflowId};
+use crate::model::{DefinitionDigest, RunId, WorkflowId, limits};
 
 /// Bytes of turns and definitions in one commit, which is encoded in memory before it is written; a single turn may have
 /// 50 MiB.
@@ -98,7 +98,7 @@ impl Default for SledOptions {
     fn default() -> Self {
         Self {
             durability: Durability::default(),
-            cache_bytes: 64 * 1024 * 1024,
+            cache_bytes: limits::CACHE_BYTES_DEFAULT,
             check: OpenCheck::default(),
         }
     }

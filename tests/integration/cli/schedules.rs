@@ -1,9 +1,15 @@
 //! `amends schedule`, from creating to deleting. Must not live here: what a schedule decides (`src/schedule`), or does in an engine
 //! (`engine/schedules`).
 
+use std::time::Duration;
+
+use amends::engine::ScheduleAction;
+use amends::schedule::{Schedule, ScheduleSpec};
+use amends::{Amends, CodecContext, CodecError, Payload, PayloadCodec};
 use serde_json::json;
 
 use super::Cli;
+use crate::support::run;
 
 const TOUCH: &str =
     "name = \"touch\"\n[[step]]\nname = \"a\"\nexec = { command = [\"touch\", \"done\"] }\ncompensation = \"none\"\n";
@@ -196,4 +202,45 @@ fn mistakes_in_a_schedule_are_named_and_leave_nothing_behind() {
     cli.run(&["schedule", "list", "--data", "nowhere"])
         .exits(4)
         .says("does not exist");
+}
+
+/// Puts everything into an envelope that the command line cannot open.
+struct Envelope;
+
+impl PayloadCodec for Envelope {
+    fn encoding(&self) -> &str {
+        "binary/envelope"
+    }
+
+    fn encode(&self, _: &CodecContext<'_>, payload: &Payload) -> Result<Option<Payload>, CodecError> {
+        Ok(Some(Payload::from_parts(self.encoding(), payload.to_wire())))
+    }
+
+    fn decode(&self, _: &CodecContext<'_>, payload: &Payload) -> Result<Payload, CodecError> {
+        Payload::from_wire(payload.data()).map_err(CodecError::new)
+    }
+}
+
+#[test]
+fn a_schedule_that_cannot_be_read_hides_no_other() {
+    let cli = Cli::new();
+    run(async {
+        let builder = Amends::builder().sled(cli.path("amends-data")).codec(Envelope);
+        let amends = builder.start().await.unwrap();
+        let action = ScheduleAction::by_name("touch", "sealed", json!(1));
+        let schedule = Schedule::new(ScheduleSpec::new());
+        amends.schedules().create("sealed", action, schedule).await.unwrap();
+        amends.shutdown(Duration::from_secs(1)).await;
+    });
+    cli.run(&["schedule", "create", "tick", "--type", "touch"]).exits(0);
+    let listed = cli.run(&["schedule", "list", "--json"]).exits(0).objects();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[0]["schedule_id"], "sealed");
+    assert!(
+        listed[0]["problem"].as_str().unwrap().contains("not at hand"),
+        "{}",
+        listed[0]
+    );
+    assert_eq!(listed[1]["workflow_type"], "touch");
+    cli.run(&["schedule", "list"]).exits(0).says("unreadable").says("tick");
 }
