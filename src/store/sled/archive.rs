@@ -255,6 +255,8 @@ impl Archive {
                 .map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
             let bytes: usize = bytes.sum();
             shared.sizes.step("round built");
+            // Also if nothing was applied since the last time: reading may have made sled put something in order.
+            self.unsynced = true;
             self.sync(shared)?;
             self.unsynced = true;
             shared.disk.apply(writes)?;
