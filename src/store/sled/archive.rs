@@ -10,7 +10,7 @@
 //!
 //! Never two rounds without a sync between them: sled uses a segment of its file again as soon as what was in it is
 //! written elsewhere. If a power cut took what was written elsewhere, and not what came over the old, both were lost, and
-//! what was durable long ago with them.
+//! what was durable long ago with them. And nothing but rounds writes: readers would, if `apply` left them anything to do.
 //!
 //! A power cut before the sync may undo rounds; the log still has what was in them. What a round wrote leaves the memory
 //! only when readers find it in the database.
@@ -22,7 +22,7 @@ use bytes::Bytes;
 
 use super::index::State;
 use super::quiet::{from_io, quietly};
-use super::round::{Built, Round, Taken, Writes};
+use super::round::{Built, Round, Taken};
 use super::state::{Live, LiveRun};
 use super::{Disk, Shared, log};
 use crate::model::RunId;
@@ -151,18 +151,6 @@ impl Bell {
 }
 
 impl Disk {
-    /// One batch; nothing is flushed.
-    pub(super) fn apply(&self, writes: Writes) -> Result<(), Error> {
-        let mut batch = ::sled::Batch::default();
-        for (key, value) in writes {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        quietly("writing", || self.db.apply_batch(batch))
-    }
-
     /// sled's flush brings everything to the file, in order, but not to the disk.
     pub(super) fn sync(&self, durability: Durability) -> Result<(), Error> {
         quietly("flushing", || self.db.flush())?;
@@ -267,6 +255,8 @@ impl Archive {
                 .map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
             let bytes: usize = bytes.sum();
             shared.sizes.step("round built");
+            // Also if nothing was applied since the last time: reading may have made sled put something in order.
+            self.unsynced = true;
             self.sync(shared)?;
             self.unsynced = true;
             shared.disk.apply(writes)?;

@@ -18,10 +18,11 @@
 //! then the record of its format in the database, which says that there is a store.
 //!
 //! What sled 0.34 does not do itself is done here: it never syncs its file, and yet writes over what it has written
-//! elsewhere (we sync, through our own handle, before it may), it takes damage for an unfinished write (checksums, chains,
-//! tallies and a witness tell), it panics on damaged files (errors here), and a kill while it opens makes it unopenable
-//! (`open` cleans up).
+//! elsewhere (we sync, through our own handle, before it may), it writes when somebody reads (`apply` leaves it nothing to
+//! write), it takes damage for an unfinished write (checksums, chains, tallies and a witness tell), it panics on damaged
+//! files (errors here), and a kill while it opens makes it unopenable (`open` cleans up).
 
+mod apply;
 mod archive;
 mod attributes;
 mod block;
