@@ -2,6 +2,7 @@
 //! is written (that is `round`).
 //!
 //! ```text
+//! begin   if many pages are new: each of them, empty; then sync as below
 //! round   one batch: runs, definitions, deletions, and the state with the new horizon
 //! sync    flush, sync the database's file: before the next round, or when a segment of the log lies wholly before the
 //!         horizon
@@ -21,6 +22,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::index::State;
+use super::keys::Key;
+use super::pages;
 use super::quiet::{from_io, quietly};
 use super::round::{Built, Round, Taken};
 use super::state::{Live, LiveRun};
@@ -38,8 +41,16 @@ const ROUND_RUNS_MAX: usize = 1_000;
 /// Bytes of turns in one round, unless a single run has more.
 const ROUND_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// How long runs that are open and idle wait for others, when nothing else is to be done, and for how many rounds else: so
+/// that neighbours go into the database together, and a page of theirs is written once.
+const IDLE_WAIT: Duration = Duration::from_secs(1);
+const IDLE_ROUNDS: u32 = 20;
+
 /// Rounds after which a store that is closed leaves the rest to the next one, which finds it in the log.
 const CLOSING_ROUNDS_MAX: u32 = 8;
+
+/// New pages from which on they are begun before they are written: a sync more.
+const NEW_PAGES: usize = 8;
 
 /// Deletions in one round.
 const ROUND_DELETIONS_MAX: usize = 300;
@@ -67,6 +78,10 @@ struct Asked {
     waiting: usize,
     /// Do not wait for more.
     urgent: bool,
+    /// Runs that are open and idle gather.
+    idle: bool,
+    /// How many rounds they have waited.
+    idle_rounds: u32,
     stop: bool,
     /// Segments of the log.
     segments: usize,
@@ -74,6 +89,14 @@ struct Asked {
     deletions: usize,
     /// There is no archive any more.
     gone: bool,
+}
+
+/// What the archive is to do.
+struct Woken {
+    /// Runs that are open and idle have waited long enough.
+    idle: bool,
+    /// There is nothing to come.
+    last: bool,
 }
 
 impl Bell {
@@ -91,6 +114,12 @@ impl Bell {
         if urgent || (things > 0 && (first || enough)) {
             self.rung.notify_one();
         }
+    }
+
+    /// The first of some runs that are open and idle.
+    pub(super) fn ring_idle(&self) {
+        self.lock().idle = true;
+        self.rung.notify_one();
     }
 
     pub(super) fn stop(&self) {
@@ -136,21 +165,53 @@ impl Bell {
         asked.segments <= segments_max
     }
 
-    /// Waits until there is something to do; whether it is the last time.
-    fn wait(&self) -> bool {
+    /// Waits until there is something to do.
+    fn wait(&self) -> Woken {
         let asked = self.lock();
-        let idle = |asked: &mut Asked| asked.waiting == 0 && !asked.urgent && !asked.stop;
-        let asked = self.rung.wait_while(asked, idle);
+        let nothing = |asked: &mut Asked| asked.waiting == 0 && !asked.urgent && !asked.stop;
+        let asked = self.rung.wait_while(asked, |asked| nothing(asked) && !asked.idle);
         let asked = asked.unwrap_or_else(PoisonError::into_inner);
-        let few = |asked: &mut Asked| asked.waiting < ROUND_RUNS && !asked.urgent && !asked.stop;
+        let waited = self.rung.wait_timeout_while(asked, IDLE_WAIT, nothing);
+        let (asked, alone) = waited.unwrap_or_else(PoisonError::into_inner);
+        let few = |asked: &mut Asked| !nothing(asked) && asked.waiting < ROUND_RUNS && !asked.urgent && !asked.stop;
         let waited = self.rung.wait_timeout_while(asked, ROUND_WAIT, few);
         let (mut asked, _) = waited.unwrap_or_else(PoisonError::into_inner);
         (asked.waiting, asked.urgent) = (0, false);
-        asked.stop
+        asked.idle_rounds += u32::from(asked.idle);
+        let idle = asked.idle && (alone.timed_out() || asked.stop || asked.idle_rounds >= IDLE_ROUNDS);
+        if idle {
+            (asked.idle, asked.idle_rounds) = (false, 0);
+        }
+        Woken { idle, last: asked.stop }
     }
 }
 
 impl Disk {
+<<<<<<< HEAD
+=======
+    /// Makes places for pages, in order: sled then splits its leaves while there is nothing in them. It would else write
+    /// each page three times: alone, and twice more with its leaf. What is half done by a crash are pages without anything
+    /// in them. Nothing is flushed.
+    fn begin(&self, pages: &[Key]) -> Result<(), Error> {
+        for key in pages {
+            quietly("writing", || self.db.insert(key, pages::empty_page(key)))?;
+        }
+        Ok(())
+    }
+
+    /// One batch; nothing is flushed.
+    pub(super) fn apply(&self, writes: Writes) -> Result<(), Error> {
+        let mut batch = ::sled::Batch::default();
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        quietly("writing", || self.db.apply_batch(batch))
+    }
+
+>>>>>>> work/disk
     /// sled's flush brings everything to the file, in order, but not to the disk.
     pub(super) fn sync(&self, durability: Durability) -> Result<(), Error> {
         quietly("flushing", || self.db.flush())?;
@@ -165,6 +226,13 @@ impl Disk {
 }
 
 impl Shared {
+    /// Runs that are open and idle go to the database from now on.
+    pub(super) fn gather_idle(&self) {
+        let idle = std::mem::take(&mut *self.idle());
+        let mut live = self.live_mut();
+        idle.into_iter().for_each(|run| live.queue_idle(run));
+    }
+
     /// Tells those who wait for room how long the log is: counted and told in one, or an older number could come last
     /// and stay, and with it those who wait.
     pub(super) fn count_segments(&self) {
@@ -187,9 +255,12 @@ pub(super) fn run(shared: &Shared) {
     }
     let _gone = Gone(shared);
     loop {
-        let last = shared.bell.wait();
+        let Woken { idle, last } = shared.bell.wait();
         if shared.poison.get().is_some() {
             return;
+        }
+        if idle {
+            shared.gather_idle();
         }
         if let Err(error) = work(shared, last) {
             tracing::error!(%error, "the store stops: its archive failed");
@@ -249,8 +320,9 @@ impl Archive {
             files.segments().get(1).is_some_and(|next| next.first <= horizon)
         };
         if !round.is_empty() || droppable(round.horizon) {
-            let Built { writes, state, stored } = round.build(&shared.disk, self.state)?;
-            let bytes = writes
+            let Built { edits, state, stored } = round.build(&shared.disk, self.state)?;
+            let bytes = edits
+                .writes
                 .iter()
                 .map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
             let bytes: usize = bytes.sum();
@@ -259,7 +331,13 @@ impl Archive {
             self.unsynced = true;
             self.sync(shared)?;
             self.unsynced = true;
-            shared.disk.apply(writes)?;
+            if edits.new_pages.len() >= NEW_PAGES {
+                shared.disk.begin(&edits.new_pages)?;
+                shared.sizes.step("pages begun");
+                self.sync(shared)?;
+                self.unsynced = true;
+            }
+            shared.disk.apply(edits.writes)?;
             shared.sizes.step("round applied");
             self.state = state;
             settle(shared, &round, &stored);
@@ -297,12 +375,8 @@ impl Archive {
 /// Chooses what goes into a round, and says how many things have to wait for the next one. Deletions first: a run that
 /// was deleted may have begun again.
 fn collect(shared: &Shared, urgent_before: Option<u64>) -> (Round, usize) {
-    let idle = std::mem::take(&mut *shared.idle());
     let mut guard = shared.live_mut();
     let live = &mut *guard;
-    for id in idle {
-        live.queue(id);
-    }
     let deletions = live.deletions.len().min(ROUND_DELETIONS_MAX);
     let deletions: Vec<RunId> = live.deletions.drain(..deletions).map(|(_, run)| run).collect();
     let mut chosen = Vec::new();
@@ -323,6 +397,13 @@ fn collect(shared: &Shared, urgent_before: Option<u64>) -> (Round, usize) {
             bytes += take(live, id, &mut chosen);
             at += 1;
         }
+        // Neighbours together.
+        while chosen.len() < ROUND_RUNS_MAX
+            && bytes < ROUND_BYTES_MAX
+            && let Some(id) = live.idle.pop_first()
+        {
+            bytes += take(live, id, &mut chosen);
+        }
     }
     let definitions = std::mem::take(&mut live.new_definitions);
     let definitions = definitions.into_iter().filter_map(|(_, digest)| {
@@ -337,7 +418,7 @@ fn collect(shared: &Shared, urgent_before: Option<u64>) -> (Round, usize) {
         horizon: live.horizon(),
     };
     let urgent = urgent_before.is_some_and(|before| round.horizon < before);
-    let left = live.queue.len() + live.deletions.len() + if urgent { ROUND_RUNS } else { 0 };
+    let left = live.queue.len() + live.idle.len() + live.deletions.len() + if urgent { ROUND_RUNS } else { 0 };
     (round, left)
 }
 

@@ -247,7 +247,7 @@ impl Shared {
 }
 
 fn waiting(live: &Live) -> usize {
-    live.queue.len() + live.deletions.len() + live.new_definitions.len()
+    live.queue.len() + live.idle.len() + live.deletions.len() + live.new_definitions.len()
 }
 
 fn check_size(batch: &CommitBatch) -> Result<(), Error> {

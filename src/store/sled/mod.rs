@@ -37,6 +37,7 @@ mod keys;
 mod log;
 mod mark;
 mod open;
+mod pack;
 mod pages;
 mod query;
 mod quiet;
@@ -149,7 +150,7 @@ impl Disk {
 }
 
 /// Runs that are to be passivated, until the archive looks at them; more are brought to it at once, which waits for a lock.
-const IDLE_MAX: usize = 4_096;
+const IDLE_MAX: usize = 16 * 1024;
 
 impl SledStore {
     /// Opens the store in this directory, or makes a new one there.
@@ -264,13 +265,14 @@ impl Store for SledStore {
     fn passivate(&self, run: RunId) {
         let mut idle = self.shared.idle();
         idle.push(run);
-        let many = (idle.len() >= IDLE_MAX).then(|| std::mem::take(&mut *idle));
+        let gathered = idle.len();
         drop(idle);
-        if let Some(many) = many {
-            let mut live = self.shared.live_mut();
-            many.into_iter().for_each(|run| live.queue(run));
+        if gathered >= IDLE_MAX {
+            self.shared.gather_idle();
+            self.shared.bell.ring(gathered, false);
+        } else if gathered == 1 {
+            self.shared.bell.ring_idle();
         }
-        self.shared.bell.ring(1, false);
     }
 
     fn delete(&self, epoch: Epoch, runs: &[RunId]) -> Result<(), Error> {

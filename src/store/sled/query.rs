@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
 use super::index::StoredHead;
+use super::pages::Page;
 use super::state::ATTRIBUTE_NAMES_MAX;
-use super::{Shared, keys, pages};
+use super::{Shared, keys};
 use crate::model::{NamespaceName, RunId, WorkflowId};
 use crate::store::maps::IdSet;
 use crate::store::{Error, ListQuery, RunHead};
@@ -96,7 +97,7 @@ impl Shared {
         let mut last = after;
         'pages: for page in self.disk.pages_from(&keys::head(after.unwrap_or(RunId::NIL)))? {
             let (key, value) = page?;
-            for (key, content) in pages::checked(&key, &value)? {
+            for (key, content) in Page::open(&key, &value)?.entries()? {
                 let run = keys::run_at_end(key).unwrap_or(below);
                 if stored >= limit || run >= below {
                     break 'pages;
@@ -146,7 +147,7 @@ impl Shared {
         for found in self.disk.pages_back(&lowest, Bound::Included(&upper)) {
             let (key, value) = found?;
             self.sizes.step("page read");
-            for (key, content) in pages::checked(&key, &value)?.into_iter().rev() {
+            for (key, content) in Page::open(&key, &value)?.entries()?.into_iter().rev() {
                 let stored = StoredHead::decode(key, content)?.head;
                 // A page that was split since the one before was read has some of that one's runs again.
                 if below.is_some_and(|below| stored.run_id >= below) {

@@ -48,6 +48,8 @@ pub(super) struct Live {
     pub(super) pins: VecDeque<(u64, RunId)>,
     /// Runs that wait for the archive.
     pub(super) queue: VecDeque<RunId>,
+    /// Runs that wait behind those, because they are open and their memory may be returned.
+    pub(super) idle: BTreeSet<RunId>,
     /// Definitions that are only in the log, with their commits.
     pub(super) new_definitions: VecDeque<(u64, DefinitionDigest)>,
     /// Runs that were deleted, but may still be in the database, with their commits.
@@ -198,13 +200,13 @@ impl Live {
         true
     }
 
-    /// Runs of which the memory may be returned wait for the archive.
-    pub(super) fn queue(&mut self, id: RunId) {
+    /// A run of which the memory may be returned waits for the archive.
+    pub(super) fn queue_idle(&mut self, id: RunId) {
         if let Some(run) = self.runs.get_mut(&id)
             && !run.tail.is_empty()
             && !std::mem::replace(&mut run.queued, true)
         {
-            self.queue.push_back(id);
+            self.idle.insert(id);
         }
     }
 

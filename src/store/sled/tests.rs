@@ -7,6 +7,7 @@ mod damage;
 mod pages;
 mod passive;
 mod races;
+mod size;
 
 use std::fs;
 use std::path::Path;
@@ -45,6 +46,7 @@ pub(super) fn open(directory: &Path) -> SledStore {
 
 /// Brings into the database what may go there.
 pub(super) fn archive(store: &SledStore) {
+    store.shared.gather_idle();
     while store.shared.archive().round(&store.shared).unwrap() > 0 {}
 }
 

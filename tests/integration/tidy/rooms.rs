@@ -75,6 +75,7 @@ const DOORS: [(&str, &[&str]); 23] = [
             "src/definition/tests/file_schema.rs",
         ],
     ),
+    ("lz4_flex", &["src/store/sled/pack.rs"]),
     ("plotters", &["src/server/bench/plot.rs"]),
     ("prost", &["src/model/payload/proto.rs"]),
     ("reqwest", &["src/runtime/http.rs", "src/runtime/http/"]),
