@@ -187,31 +187,14 @@ impl Bell {
 }
 
 impl Disk {
-<<<<<<< HEAD
-=======
     /// Makes places for pages, in order: sled then splits its leaves while there is nothing in them. It would else write
-    /// each page three times: alone, and twice more with its leaf. What is half done by a crash are pages without anything
-    /// in them. Nothing is flushed.
+    /// each page three times: alone, and twice more with its leaf. What a crash leaves of it are pages without anything in
+    /// them. Nothing is flushed.
     fn begin(&self, pages: &[Key]) -> Result<(), Error> {
-        for key in pages {
-            quietly("writing", || self.db.insert(key, pages::empty_page(key)))?;
-        }
-        Ok(())
+        let empty = |key: &Key| (key.clone(), Some(pages::empty_page(key)));
+        self.apply(pages.iter().map(empty).collect())
     }
 
-    /// One batch; nothing is flushed.
-    pub(super) fn apply(&self, writes: Writes) -> Result<(), Error> {
-        let mut batch = ::sled::Batch::default();
-        for (key, value) in writes {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        quietly("writing", || self.db.apply_batch(batch))
-    }
-
->>>>>>> work/disk
     /// sled's flush brings everything to the file, in order, but not to the disk.
     pub(super) fn sync(&self, durability: Durability) -> Result<(), Error> {
         quietly("flushing", || self.db.flush())?;

@@ -49,7 +49,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
 ];
 
 /// The first segment of a path, and the only places that may use it.
-const DOORS: [(&str, &[&str]); 23] = [
+const DOORS: [(&str, &[&str]); 24] = [
     ("actix", &["src/runtime/"]),
     ("actix_rt", &["src/runtime/"]),
     ("actix_web", &["src/server/"]),
