@@ -232,6 +232,7 @@ fn what_a_reset_child_has_copied_is_undone_with_it() {
         open.open();
         let amends = described(&home, &clock, &recorder, &open).start().await.unwrap();
         let parent = start(&amends, "p", "waiting").await;
+        until_status(&amends, "p/child", RunStatus::Running).await;
         until_event(&amends, "p/child", "ActivityTaskCompleted").await;
         amends.client().reset("p/child", &reset()).await.unwrap();
         amends.client().signal("p/child", "go", &json!(null)).await.unwrap();
