@@ -76,6 +76,12 @@ impl Home {
         }
     }
 
+    /// An engine that knows [`counting_workflow`] as `count`.
+    pub(crate) async fn counting(&self) -> Amends {
+        let builder = self.builder().workflow_definition(counting_workflow("count"));
+        builder.start().await.unwrap()
+    }
+
     /// A builder of engines on a store that fails as planned.
     pub(crate) fn faulty_builder(&self, faults: &StoreFaults) -> AmendsBuilder {
         let faults = faults.clone();
