@@ -12,6 +12,7 @@ use crate::model::{ChildKey, EventId, Input, ParkReason};
 use super::super::attempt::AttemptHandle;
 use super::super::child_workflow::{self, Kinship, LeftTask, Lookout};
 use super::super::messages::{ChildNews, Letter};
+use super::super::offspring;
 use super::{RunActor, RunLine};
 
 /// What is under way for a run's children, by initiating event.
@@ -99,7 +100,7 @@ impl RunActor {
         for (initiated, child) in children {
             match child.started {
                 Some(_) => self.watch_child(initiated, &child, self.line(ctx)),
-                None if child_workflow::is_known(&self.at.shared, &child.start) => {
+                None if offspring::is_known(&self.at.shared, &child.start.workflow_type) => {
                     self.start_child(initiated, child, self.line(ctx));
                 }
                 None => unknown = Some(child.start.workflow_type.to_string()),
