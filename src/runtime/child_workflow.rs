@@ -127,8 +127,8 @@ fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<Star
     start.map_err(|error| Failure::non_retryable("InvalidInput", error))
 }
 
-/// Waits for the child's end; `None` when the engine stopped before that.
-pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Option<ChildEnd> {
+/// Waits for the child's end, and gives the lookout back with it; `None` when the engine stopped before that.
+pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Option<(ChildEnd, Lookout)> {
     let shared = Arc::clone(&lookout.shared);
     loop {
         let gateway = gateway(&shared).ok()?;
@@ -140,28 +140,26 @@ pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Op
         match ended {
             // The end of a child is that of its chain.
             Ok(Ended { next: Some(next), .. }) => lookout.run_id = next,
-            Ok(Ended { outcome, next: None }) => {
-                lookout.is_over = true;
-                return Some(ChildEnd::of(outcome));
-            }
+            Ok(Ended { outcome, next: None }) => return Some((ChildEnd::of(outcome), lookout)),
             Err(error) if is_passing(&error) => pause(&shared, workflow_id, &error).await?,
             Err(error) => {
                 let message = format!("nobody knows what became of the child {workflow_id:?}: {error}");
-                lookout.is_over = true;
-                return Some(ChildEnd::Failed(Failure::non_retryable("ChildBroken", message)));
+                let broken = ChildEnd::Failed(Failure::non_retryable("ChildBroken", message));
+                return Some((broken, lookout));
             }
         }
     }
 }
 
 /// Looks out for the end of a child. The parent may leave memory meanwhile, and the child wakes it when it ends; but a child
-/// that had ended before anybody looked out for that has done so already. Given up then, the lookout wakes the parent itself.
+/// that had ended before anybody looked out for that has done so already. Given up then, the lookout wakes the parent itself;
+/// also when it has seen the end, but its news came to an actor that had just left memory.
 pub(super) struct Lookout {
     shared: Arc<Shared>,
     parent: WorkflowId,
     /// The run of the child's chain whose end it waits for.
     run_id: RunId,
-    is_over: bool,
+    is_heard: bool,
 }
 
 impl Lookout {
@@ -170,14 +168,19 @@ impl Lookout {
             shared,
             parent,
             run_id,
-            is_over: false,
+            is_heard: false,
         }
+    }
+
+    /// The parent has the news.
+    pub(super) fn heard(mut self) {
+        self.is_heard = true;
     }
 }
 
 impl Drop for Lookout {
     fn drop(&mut self) {
-        if self.is_over || self.shared.is_draining() {
+        if self.is_heard || self.shared.is_draining() {
             return;
         }
         let head = self.shared.store.get().and_then(|store| store.head(self.run_id));
