@@ -209,7 +209,10 @@ impl ShardActor {
                 self.timers.set(&workflow_id, entry.run_id, at);
                 self.set_alarm(ctx);
             }
-            RunNews::Wake(None) => self.timers.remove(&workflow_id),
+            RunNews::Wake(None) => {
+                self.timers.remove(&workflow_id);
+                self.set_alarm(ctx);
+            }
             RunNews::Closed { ended, following } => {
                 let entry = self.let_go(&workflow_id);
                 for watcher in entry.into_iter().flat_map(|entry| entry.watchers) {
@@ -219,6 +222,7 @@ impl ShardActor {
                     Some(following) => self.follow(&workflow_id, following, ctx),
                     None => self.shared.namespaces.end(&workflow_id),
                 }
+                self.set_alarm(ctx);
             }
             RunNews::Idle => {
                 entry.restarts = None;
