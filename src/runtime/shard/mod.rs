@@ -143,6 +143,10 @@ impl ShardActor {
         }
         let refusal = match self.look_up(&workflow_id, run_id) {
             Ok(LookedUp::Open) => return self.hand_over(&workflow_id, letter, ctx),
+            // Its run is still to begin.
+            Ok(LookedUp::Ended(_) | LookedUp::Unknown) if run_id.is_none() && self.starts.has(&workflow_id) => {
+                return self.starts.put(Beginning::Behind(workflow_id, letter));
+            }
             Ok(LookedUp::Ended(_)) => Rejection::Closed.into(),
             Ok(LookedUp::Unknown) => RequestError::NotFound(workflow_id),
             Err(error) => error.into(),
