@@ -21,9 +21,7 @@ mod asking;
 mod kin;
 mod watching;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use serde::de::IgnoredAny;
 use tokio::sync::oneshot;
@@ -39,11 +37,9 @@ use crate::sdk::{ActivityInfo, CancelFlag};
 use super::error::RequestError;
 use super::gateway::Gateway;
 use super::messages::Watched;
+use super::offspring::{self, Offspring};
 use super::recovery::load_state;
 use super::shared::Shared;
-
-/// How long to wait before an engine that could not do something just now is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What follows the id of a child in the id of the run that undoes it.
 const UNDO: &str = "/undo";
@@ -349,40 +345,23 @@ impl Attendant {
     fn start_of(&self, child: &ChildSaga) -> Result<StartRun, Failure> {
         let workflow_id = self.child_id(child)?;
         let workflow_type = WorkflowType::new(&child.workflow).map_err(|error| bad_input(&error.to_string()))?;
-        let saga = self.shared.sagas.get(workflow_type.as_str());
-        let code = self.shared.registry.workflow(workflow_type.as_str());
-        if saga.is_none() && code.is_none() {
+        if !offspring::is_known(&self.shared, &workflow_type) {
             // A deployment that forgot a workflow must not make sagas turn back: tried again until it is there.
             let message = format!("no saga or workflow {workflow_type:?} is registered with this engine");
             return Err(Failure::new("UnknownWorkflow", message).without_effect());
         }
-        let mut start = StartRun {
+        let child = Offspring {
             workflow_id,
-            run_id: RunId::NIL,
-            definition: None,
-            run_timeout: None,
             workflow_type,
             input: Payload::json(&child.input)?,
-            request_id: Some(self.request_id()),
+            request_id: self.request_id(),
             identity: env!("CARGO_PKG_NAME").to_owned(),
-            saga: code.and_then(|code| code.saga_options().cloned()).map(Box::new),
-            task_queue: self.order.task_queue.clone().or_else(|| code?.task_queue().cloned()),
-            parent: Some(self.order.parent.clone()),
-            search_attributes: BTreeMap::new(),
-            memo: BTreeMap::new(),
-            ids: IdPolicies::default(),
-            chain: None,
-            adopted: None,
+            parent: self.order.parent.clone(),
+            run_timeout: None,
+            task_queue: self.order.task_queue.clone(),
+            parents_queue: self.order.own_queue.clone(),
         };
-        if let Some(saga) = saga {
-            saga.begin(&mut start).map_err(|error| bad_input(&error.to_string()))?;
-        }
-        start.task_queue = start.task_queue.or_else(|| self.order.own_queue.clone());
-        let types = self.shared.registry.search_attribute_types();
-        start.search_attributes = types
-            .checked(start.search_attributes)
-            .map_err(|error| bad_input(&error.to_string()))?;
-        Ok(start)
+        child.start(&self.shared).map_err(|error| bad_input(&error))
     }
 
     /// The run that undoes what an ended child has left; `None` when it has left nothing.

@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::store;
 
-use super::child_workflow::LeftTask;
+use super::child_workflow::{LeftTask, Lookout};
 use super::error::RequestError;
 use super::reset::ResetOrder;
 use super::run::RunLine;
@@ -246,12 +246,18 @@ pub(super) struct ChildNews {
     /// For a child that a run has left open; `None`: for one of the run's own.
     pub(super) task: Option<LeftTask>,
     pub(super) input: Option<Input>,
+    /// Whose news it is: until somebody hears it, it may get lost.
+    pub(super) lookout: Option<Lookout>,
 }
 
 impl ChildNews {
     pub(super) fn of_own(child: ChildKey, input: Option<Input>) -> Self {
-        let task = None;
-        Self { child, task, input }
+        Self {
+            child,
+            task: None,
+            input,
+            lookout: None,
+        }
     }
 }
 

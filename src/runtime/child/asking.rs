@@ -1,5 +1,4 @@
-//! Asking the engine about other runs until it has answered: its own troubles are no failures of a step. Must not live here:
-//! what the answers mean.
+//! Asking the engine about other runs. Must not live here: what the answers mean, or how long to ask (that is `offspring`).
 
 use tokio::sync::oneshot;
 
@@ -8,8 +7,9 @@ use crate::model::{Failure, Input, Outcome, RunId, StartRun, WorkflowId};
 
 use super::super::error::RequestError;
 use super::super::messages::{Delivered, Watched};
+use super::super::offspring;
 use super::super::recovery::load_state;
-use super::{ASK_AGAIN, Attendant, Over};
+use super::{Attendant, Over};
 
 impl Attendant {
     pub(super) async fn begin(
@@ -40,15 +40,10 @@ impl Attendant {
         &self,
         id: &WorkflowId,
         run_id: RunId,
-        watch: Option<oneshot::Receiver<Watched>>,
+        mut watch: Option<oneshot::Receiver<Watched>>,
     ) -> Result<(RunId, Outcome), Over> {
-        let mut watch = watch;
-        loop {
-            match self.gateway.outcome(id, run_id, watch.take()).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(error) => self.pause(&error).await?,
-            }
-        }
+        let ended = self.ask(|| self.gateway.outcome(id, run_id, watch.take()));
+        ended.await?.map_err(|error| Over::because(&error))
     }
 
     pub(super) async fn load(&self, id: &WorkflowId) -> Result<Option<(RunId, RunState)>, Over> {
@@ -62,45 +57,29 @@ impl Attendant {
                 load_state(&self.shared.codecs, &*store, head.run_id)?,
             )))
         };
-        loop {
-            match load().await {
-                Ok(loaded) => return Ok(loaded),
-                Err(error) => self.pause(&error).await?,
-            }
-        }
+        self.ask(load).await?.map_err(|error| Over::because(&error))
     }
 
-    /// Asks until the engine has answered: its own troubles are no failures of a step.
-    pub(super) async fn ask<T, F>(&self, request: impl Fn() -> F) -> Result<Result<T, RequestError>, Over>
+    /// Asks until the engine has answered.
+    pub(super) async fn ask<T, F>(&self, request: impl FnMut() -> F) -> Result<Result<T, RequestError>, Over>
     where
         F: Future<Output = Result<T, RequestError>>,
     {
-        loop {
-            match request().await {
-                Err(
-                    error @ (RequestError::Overloaded
-                    | RequestError::Interrupted
-                    | RequestError::ShuttingDown
-                    | RequestError::Store(_)),
-                ) => self.pause(&error).await?,
-                answer => return Ok(answer),
-            }
+        match offspring::ask(&self.shared, &self.order.info.workflow_id, request).await {
+            None => Err(Over::Stopping),
+            Some(Err(error @ RequestError::Store(_))) => Err(Over::because(&error)),
+            Some(answer) => Ok(answer),
         }
     }
+}
 
-    async fn pause(&self, error: &RequestError) -> Result<(), Over> {
-        match error {
-            RequestError::ShuttingDown => return Err(Over::Stopping),
-            RequestError::NotFound(_) => return Err(Over::Gone),
-            RequestError::Store(crate::store::Error::Corrupt { run: Some(_), .. }) => {
-                let message = format!("the child cannot be read, and nobody knows what became of it: {error}");
-                return Err(Over::Broken(Failure::non_retryable("ChildBroken", message)));
-            }
-            _ => {}
+impl Over {
+    /// Nothing can be learned about the child.
+    fn because(error: &RequestError) -> Self {
+        if matches!(error, RequestError::NotFound(_)) {
+            return Over::Gone;
         }
-        tracing::debug!(workflow_id = %self.order.info.workflow_id, %error, "a child cannot be reached just now");
-        let clock = &self.shared.clock;
-        clock.sleep_until(clock.now().after(ASK_AGAIN)).await;
-        Ok(())
+        let message = format!("the child cannot be read, and nobody knows what became of it: {error}");
+        Over::Broken(Failure::non_retryable("ChildBroken", message))
     }
 }

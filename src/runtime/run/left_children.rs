@@ -38,11 +38,13 @@ impl RunActor {
         }
         let (shared, kinship) = (Arc::clone(&self.at.shared), self.kinship(key));
         let handle = self.at.shared.attempts.supervise(move |_| async move {
+            let mut seen = None;
             let done = match (task, child.run_id) {
                 (LeftTask::AwaitEnd, Some(run_id)) => {
                     let lookout = Lookout::new(shared, kinship.parent.clone(), run_id);
                     let workflow_id = child.start.workflow_id.beside(&kinship.parent);
-                    child_workflow::end_of(lookout, &workflow_id).await.map(drop)
+                    let ended = child_workflow::end_of(lookout, &workflow_id).await;
+                    ended.map(|(_, lookout)| seen = Some(lookout))
                 }
                 _ => child_workflow::release(&shared, &kinship, &child, task).await,
             };
@@ -50,6 +52,7 @@ impl RunActor {
                 child: key,
                 task: Some(task),
                 input: done.map(|()| Input::ChildReleased { child: key }),
+                lookout: seen,
             });
         });
         let errand = LeftErrand { task, _handle: handle };

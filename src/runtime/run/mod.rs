@@ -83,6 +83,9 @@ pub(super) struct RunActor {
     inbox: Vec<Letter>,
     questions: Questions,
     committing: Option<Vec<(Letter, Reply)>>,
+    /// Whether the turn in progress is about more than what a failed actor has lost: only then does it say anything about
+    /// what failed.
+    is_on_trial: bool,
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
     nursery: Nursery,
     locks: AtTheTable,
@@ -136,6 +139,7 @@ impl RunActor {
             history_bytes: run.history_bytes,
             inbox,
             committing: None,
+            is_on_trial: false,
             attempts: BTreeMap::new(),
             nursery: Nursery::default(),
             wake: None,
@@ -204,10 +208,12 @@ impl RunActor {
         if letters.is_empty() {
             return;
         }
-        let inputs = letters
+        let inputs: Vec<Input> = letters
             .iter_mut()
             .map(|letter| std::mem::replace(&mut letter.input, Input::Wake))
             .collect();
+        let is_recovery = |input: &Input| matches!(input, Input::Recovered { .. } | Input::Wake);
+        self.is_on_trial = self.at.has_failed && !inputs.iter().all(is_recovery);
         let now = self.at.shared.clock.now();
         let draining = self.at.shared.is_draining();
         self.state.note_history_bytes(self.history_bytes);

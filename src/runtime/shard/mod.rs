@@ -143,6 +143,10 @@ impl ShardActor {
         }
         let refusal = match self.look_up(&workflow_id, run_id) {
             Ok(LookedUp::Open) => return self.hand_over(&workflow_id, letter, ctx),
+            // Its run is still to begin.
+            Ok(LookedUp::Ended(_) | LookedUp::Unknown) if run_id.is_none() && self.starts.has(&workflow_id) => {
+                return self.starts.put(Beginning::Behind(workflow_id, letter));
+            }
             Ok(LookedUp::Ended(_)) => Rejection::Closed.into(),
             Ok(LookedUp::Unknown) => RequestError::NotFound(workflow_id),
             Err(error) => error.into(),
@@ -209,7 +213,10 @@ impl ShardActor {
                 self.timers.set(&workflow_id, entry.run_id, at);
                 self.set_alarm(ctx);
             }
-            RunNews::Wake(None) => self.timers.remove(&workflow_id),
+            RunNews::Wake(None) => {
+                self.timers.remove(&workflow_id);
+                self.set_alarm(ctx);
+            }
             RunNews::Closed { ended, following } => {
                 let entry = self.let_go(&workflow_id);
                 for watcher in entry.into_iter().flat_map(|entry| entry.watchers) {
@@ -219,6 +226,7 @@ impl ShardActor {
                     Some(following) => self.follow(&workflow_id, following, ctx),
                     None => self.shared.namespaces.end(&workflow_id),
                 }
+                self.set_alarm(ctx);
             }
             RunNews::Idle => {
                 entry.restarts = None;

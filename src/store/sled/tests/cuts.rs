@@ -101,7 +101,7 @@ fn whoever_reads_makes_the_database_write_nothing() {
     for round in 0..12_u64 {
         let numbers = (round * RUNS..(round + 1) * RUNS).map(|number| number * 7_919 % 100_000);
         // Some with history chunks of their own.
-        let bytes = |number: u64| if number % 5 == 0 { 9_000 } else { 300 };
+        let bytes = |number: u64| if number.is_multiple_of(5) { 9_000 } else { 300 };
         let turns = numbers.map(|number| turn(number, 1, bytes(number), RunStatus::Completed));
         commit(&store, turns.collect());
         if round % 3 == 2 {
