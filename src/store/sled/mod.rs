@@ -24,6 +24,7 @@
 
 mod archive;
 mod attributes;
+mod bell;
 mod block;
 mod codec;
 mod commit;
@@ -59,7 +60,8 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
-use self::archive::{Archive, Bell};
+use self::archive::Archive;
+use self::bell::Bell;
 use self::log::{SharedFiles, Sizes};
 use self::quiet::quietly;
 use self::state::{Live, Writer};
