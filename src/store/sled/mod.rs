@@ -80,7 +80,7 @@ pub const COMMIT_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub struct SledOptions {
     /// What an acknowledged commit survives. Default: a power cut.
     pub durability: Durability,
-    /// Memory for pages of the database, in bytes. Default 64 MiB.
+    /// Memory for pages of the database, in bytes. Default 8 MiB: the operating system keeps its file in memory, too.
     pub cache_bytes: u64,
     /// What is checked before anything is served. Default: the index of all runs.
     pub check: OpenCheck,
@@ -101,7 +101,7 @@ impl Default for SledOptions {
     fn default() -> Self {
         Self {
             durability: Durability::default(),
-            cache_bytes: 64 * 1024 * 1024,
+            cache_bytes: 8 * 1024 * 1024,
             check: OpenCheck::default(),
         }
     }
