@@ -270,7 +270,7 @@ pub const RETENTION_PAUSE_DELETING: Duration = Duration::from_millis(20);
 pub const RETENTION_REST: Duration = Duration::from_secs(60);
 
 /// Memory for pages of a store's database when nobody said otherwise, in bytes: the pages that a million runs are found by.
-pub const CACHE_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+pub const CACHE_BYTES_DEFAULT: u64 = 8 * 1024 * 1024;
 
 /// The least of it: a few hundred pages. Enforced by `engine`.
 pub const CACHE_BYTES_MIN: u64 = 1024 * 1024;

@@ -21,7 +21,7 @@ pub(super) enum StoreChoice {
 }
 
 impl AmendsBuilder {
-    /// Memory for pages of the database, in bytes, at least 1 MiB; for [`AmendsBuilder::sled`]. 64 MiB, when not said otherwise.
+    /// Memory for pages of the database, in bytes, at least 1 MiB; for [`AmendsBuilder::sled`]. 8 MiB, when not said otherwise.
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = bytes.max(limits::CACHE_BYTES_MIN);
         self

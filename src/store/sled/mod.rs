@@ -25,6 +25,7 @@
 mod apply;
 mod archive;
 mod attributes;
+mod bell;
 mod block;
 mod codec;
 mod commit;
@@ -60,7 +61,8 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
-use self::archive::{Archive, Bell};
+use self::archive::Archive;
+use self::bell::Bell;
 use self::log::{SharedFiles, Sizes};
 use self::quiet::quietly;
 use self::state::{Live, Writer};
@@ -79,7 +81,7 @@ pub const COMMIT_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub struct SledOptions {
     /// What an acknowledged commit survives. Default: a power cut.
     pub durability: Durability,
-    /// Memory for pages of the database, in bytes. Default 64 MiB.
+    /// Memory for pages of the database, in bytes. Default 8 MiB: the operating system keeps its file in memory, too.
     pub cache_bytes: u64,
     /// What is checked before anything is served. Default: the index of all runs.
     pub check: OpenCheck,

@@ -1,6 +1,7 @@
 //! What only a store with a disk can be asked: reopening, locking, unusable directories and damage.
 
 mod archive;
+mod begun;
 mod crash_points;
 mod cuts;
 mod damage;
