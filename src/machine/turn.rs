@@ -123,8 +123,22 @@ pub enum Rejection {
     #[error("the run's code cannot decide now: {0}")]
     CannotDecide(Box<ParkReason>),
     /// The history may not grow any more.
-    #[error("the history has reached its limit of {} events", limits::HISTORY_EVENTS_MAX)]
-    HistoryFull,
+    #[error("the history has reached its limit of {max} events")]
+    HistoryFull {
+        /// That many.
+        max: u64,
+    },
+    /// A value is larger than the run's namespace grants.
+    #[error(
+        "the value has {bytes} bytes, more than the {max} that the namespace grants (store large data elsewhere and pass a \
+         reference)"
+    )]
+    PayloadTooLarge {
+        /// Its size.
+        bytes: usize,
+        /// What is granted.
+        max: usize,
+    },
 }
 
 /// Decides what the inputs mean, and lets the decider react to them, as one turn.

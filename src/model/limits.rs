@@ -8,6 +8,14 @@ pub const ID_BYTES_MAX: usize = 255;
 /// Bytes of the name of a namespace: it stands before the workflow id of each of its runs. Enforced by `model`.
 pub const NAMESPACE_BYTES_MAX: usize = 64;
 
+/// The least that a namespace may grant its runs of bytes of one payload, events, and bytes of a history: with less, hardly
+/// anything could run, or turn back. Enforced by `engine`.
+pub const NAMESPACE_PAYLOAD_BYTES_LEAST: usize = 256;
+/// See [`NAMESPACE_PAYLOAD_BYTES_LEAST`].
+pub const NAMESPACE_HISTORY_EVENTS_LEAST: u64 = 100;
+/// See [`NAMESPACE_PAYLOAD_BYTES_LEAST`].
+pub const NAMESPACE_HISTORY_BYTES_LEAST: u64 = 16 * 1024;
+
 /// Bytes of one payload. Temporal's blob limit, so that histories can be exchanged. Enforced where payloads are made.
 pub const PAYLOAD_BYTES_MAX: usize = 2 * 1024 * 1024;
 

@@ -1,5 +1,5 @@
-//! The namespaces of an engine: whose workers make what, how long runs are kept, and how many may be open. Must not live here:
-//! how ids of different namespaces are told apart (`model` does).
+//! The namespaces of an engine: whose workers make what, how long runs are kept, how many may be open, and how large they may
+//! be. Must not live here: how ids of different namespaces are told apart (`model` does).
 //!
 //! Which namespaces there are, the engine is told at its start. What the store has of others stays as it is: such runs have no
 //! worker here, like those of a task queue that nobody serves.
@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::model::{NamespaceName, StartRun, TaskQueue, WorkflowId};
+use crate::machine::check_start;
+use crate::model::{NamespaceName, RunLimits, StartRun, TaskQueue, WorkflowId};
 use crate::store::{Error, ListQuery, Store};
 
 use super::error::RequestError;
@@ -28,6 +29,7 @@ pub(crate) struct NamespaceOptions {
     pub(crate) retention: Option<Duration>,
     /// How many runs may be open at once; `None`: as many as there is room for.
     pub(crate) max_open_runs: Option<usize>,
+    pub(crate) limits: RunLimits,
     pub(crate) queues: ServedQueues,
 }
 
@@ -61,6 +63,7 @@ pub(super) struct Namespaces {
 struct Room {
     queues: TaskQueues,
     open_runs: Option<OpenRuns>,
+    limits: RunLimits,
 }
 
 #[derive(Debug)]
@@ -78,6 +81,7 @@ impl Room {
         Self {
             queues: TaskQueues::new(&options.queues),
             open_runs: options.max_open_runs.map(open_runs),
+            limits: options.limits,
         }
     }
 }
@@ -120,8 +124,14 @@ impl Namespaces {
         room.map(|room| room.queues.status()).unwrap_or_default()
     }
 
-    /// A run begins: it is counted, if there is room for it.
+    /// What a run is granted. Of a namespace that nobody serves here: what everybody is.
+    pub(super) fn limits(&self, run: &WorkflowId) -> RunLimits {
+        self.room_of(run).map(|room| room.limits).unwrap_or_default()
+    }
+
+    /// A run begins: it is counted, if there is room for it, and it may have what it is given.
     pub(super) fn begin(&self, start: &StartRun) -> Result<(), RequestError> {
+        check_start(&self.limits(&start.workflow_id), start)?;
         let Some(open) = self
             .room_of(&start.workflow_id)
             .and_then(|room| room.open_runs.as_ref())

@@ -126,6 +126,7 @@ impl RunActor {
     /// A run with this state, which takes the letters first.
     pub(super) fn new(at: RunAddress, run: Rebuilt, inbox: Vec<Letter>) -> Self {
         let (inbox, questions) = Questions::sort(inbox);
+        let limits = at.shared.namespaces.limits(&at.workflow_id);
         let mut actor = Self {
             at,
             line: Weak::new(),
@@ -149,6 +150,7 @@ impl RunActor {
             following: None,
             busy: None,
         };
+        actor.state.grant(limits);
         actor.let_go_what_has_a_worker();
         actor
     }

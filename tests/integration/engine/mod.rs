@@ -23,6 +23,7 @@ mod local_activities;
 mod locks;
 mod messages;
 mod messages_every_turn;
+mod namespace_limits;
 mod namespaces;
 mod open_runs;
 mod overload;
