@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::machine::{Rejection, RunState, external_request_id};
+use crate::machine::{Origins, Rejection, RunState, external_request_id};
 use crate::model::{
-    ChildEnd, ChildKey, Failure, IdConflictPolicy, IdPolicies, Input, LeftChild, ParentClosePolicy, ParentRun,
-    RequestId, RunId, StartChild, StartRun, TaskQueue, WorkflowId,
+    ChildEnd, ChildKey, Failure, IdConflictPolicy, IdPolicies, IdReusePolicy, Input, LeftChild, ParentClosePolicy,
+    ParentRun, RequestId, RunId, StartChild, StartRun, TaskQueue, WorkflowId,
 };
 use crate::store;
 
@@ -28,8 +28,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 pub(super) struct Kinship {
     pub(super) parent: WorkflowId,
     pub(super) child: ChildKey,
-    /// The runs of which the parent was made by resets. Their children go on; one that the parent starts again makes way.
-    pub(super) made_of: Vec<RunId>,
+    /// The runs of which the parent was made by resets. Their children go on; one that the parent starts again makes way, or
+    /// has ended.
+    pub(super) made_of: Option<Origins>,
     /// The parent's: a child that names none of its own has it, too.
     pub(super) task_queue: Option<TaskQueue>,
 }
@@ -93,11 +94,12 @@ pub(super) async fn start(
         match error {
             RequestError::AlreadyStarted { run_id, .. }
             | RequestError::Rejected(Rejection::AlreadyStarted { run_id })
-                if is_of_a_base(shared, kinship, run_id)
-                    && start.ids.conflict == IdConflictPolicy::Fail
-                    && child.parent_close_policy == ParentClosePolicy::Terminate =>
+                if start.ids == IdPolicies::default() && is_of_a_base(shared, kinship, run_id) =>
             {
-                start.ids.conflict = IdConflictPolicy::TerminateExisting;
+                start.ids.reuse = IdReusePolicy::AllowDuplicate;
+                if child.parent_close_policy == ParentClosePolicy::Terminate {
+                    start.ids.conflict = IdConflictPolicy::TerminateExisting;
+                }
             }
             RequestError::AlreadyStarted { .. } | RequestError::Rejected(Rejection::AlreadyStarted { .. }) => {
                 return Some(Err(Failure::non_retryable("WorkflowAlreadyExists", message)));
@@ -108,15 +110,20 @@ pub(super) async fn start(
     }
 }
 
-/// Whether the run is a child of a run that this child's parent was made of.
+/// Whether the run is a child that a run has left of which this child's parent was made.
 fn is_of_a_base(shared: &Shared, kinship: &Kinship, child: RunId) -> bool {
-    if kinship.made_of.is_empty() {
+    let Some(made_of) = &kinship.made_of else {
         return false;
-    }
+    };
     let store = shared.store.get();
     let state = store.and_then(|store| load_state(&shared.codecs, &*store, child));
     let parent = state.ok().and_then(|state| state.started()?.parent.clone());
-    parent.is_some_and(|parent| parent.workflow_id == kinship.parent && kinship.made_of.contains(&parent.run_id))
+    let is_left = |parent: &ParentRun| {
+        parent
+            .initiated
+            .is_some_and(|event| made_of.leave(parent.run_id, event))
+    };
+    parent.is_some_and(|parent| parent.workflow_id == kinship.parent && is_left(&parent))
 }
 
 fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<StartRun, Failure> {
