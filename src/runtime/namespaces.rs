@@ -138,6 +138,13 @@ impl Namespaces {
         })
     }
 
+    /// A run begins that goes on with the work of another one: counted as a run that follows is, and not refused.
+    pub(super) fn go_on(&self, run: &WorkflowId) {
+        if let Some(open) = self.room_of(run).and_then(|room| room.open_runs.as_ref()) {
+            open.now.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
     /// A run has ended, and none follows it.
     pub(super) fn end(&self, run: &WorkflowId) {
         if let Some(open) = self.room_of(run).and_then(|room| room.open_runs.as_ref()) {

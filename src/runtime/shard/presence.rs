@@ -136,6 +136,7 @@ impl ShardActor {
             }
             // Its very first turn was not taken: there is no such run.
             Err(_) if is_unknown(&self.shared, run_id) => {
+                self.shared.namespaces.end(workflow_id);
                 self.entries.remove(workflow_id);
                 self.live.remove(workflow_id);
             }
