@@ -189,6 +189,16 @@ pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Op
     }
 }
 
+/// Waits for the end of a child that was not seen to begin: if it never did, there is nothing to wait for. `None` when the
+/// engine stopped before that.
+pub(super) async fn end_of_unseen(shared: &Arc<Shared>, kinship: &Kinship, workflow_id: &WorkflowId) -> Option<()> {
+    if let Some(run_id) = find(shared, kinship, workflow_id).await? {
+        let lookout = Lookout::new(Arc::clone(shared), kinship.parent.clone(), run_id);
+        return end_of(lookout, workflow_id).await.map(drop);
+    }
+    Some(())
+}
+
 /// Looks out for the end of a child. The parent may leave memory meanwhile, and the child wakes it when it ends; but a child
 /// that had ended before anybody looked out for that has done so already. Given up then, the lookout wakes the parent itself.
 pub(super) struct Lookout {

@@ -32,18 +32,15 @@ impl RunActor {
         let Some(task) = LeftTask::of(&self.state, key) else {
             return;
         };
-        // One that was not seen to begin: if it has been started nevertheless, it is found when the chain ends.
-        if task == LeftTask::AwaitEnd && child.run_id.is_none() {
-            return;
-        }
         let (shared, kinship) = (Arc::clone(&self.at.shared), self.kinship(key));
         let handle = self.at.shared.attempts.supervise(move |_| async move {
+            let workflow_id = child.start.workflow_id.beside(&kinship.parent);
             let done = match (task, child.run_id) {
                 (LeftTask::AwaitEnd, Some(run_id)) => {
                     let lookout = Lookout::new(shared, kinship.parent.clone(), run_id);
-                    let workflow_id = child.start.workflow_id.beside(&kinship.parent);
                     child_workflow::end_of(lookout, &workflow_id).await.map(drop)
                 }
+                (LeftTask::AwaitEnd, None) => child_workflow::end_of_unseen(&shared, &kinship, &workflow_id).await,
                 _ => child_workflow::release(&shared, &kinship, &child, task).await,
             };
             run.do_send(ChildNews {
