@@ -18,6 +18,7 @@
 //! that is stuck is waited for: somebody has been told about the child.
 
 mod asking;
+mod kin;
 mod watching;
 
 use std::collections::BTreeMap;
@@ -28,14 +29,13 @@ use serde::de::IgnoredAny;
 use tokio::sync::oneshot;
 
 use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
-use crate::machine::{PendingActivity, RunState};
+use crate::machine::{PendingActivity, RunState, StepRecord, StepState};
 use crate::model::{
-    ActivityRole, ActivityType, AttemptOutcome, Failure, IdPolicies, Input, Outcome, ParentRun, Payload, RequestId,
-    RunId, StartRun, TaskQueue, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
+    ActivityRole, ActivityType, AttemptOutcome, EventId, Failure, IdPolicies, Input, Outcome, ParentRun, Payload,
+    RequestId, RunId, StartRun, TaskQueue, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
 };
 use crate::sdk::{ActivityInfo, CancelFlag};
 
-use super::error::RequestError;
 use super::gateway::Gateway;
 use super::messages::Watched;
 use super::recovery::load_state;
@@ -73,8 +73,13 @@ pub(super) struct ChildOrder {
     errand: Errand,
     info: ActivityInfo,
     input: Payload,
-    /// The run whose step the child is. Not always the one that asks: a run that undoes another one speaks for it.
+    /// The run whose step the child is. Not always the one that asks: a run that undoes another one speaks for it, and what
+    /// a reset has copied another one has begun.
     parent: ParentRun,
+    /// The event of that run that scheduled the step.
+    scheduled: EventId,
+    /// The step has ended as done, by its child or by hand: there is something to undo.
+    is_done: bool,
     /// The step, or the activity if it is none.
     step: String,
     /// The queue that the step names for the child.
@@ -91,22 +96,29 @@ pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, 
         _ => None,
     };
     let step = own.map_or_else(|| info.activity_id.to_string(), |name| name.to_string());
-    let parent = match run.adopted_from() {
-        Some(run_id) => ParentRun {
-            workflow_id: undone_by(&info.workflow_id),
-            run_id,
-            initiated: None,
-        },
-        None => ParentRun {
-            workflow_id: info.workflow_id.clone(),
-            run_id: info.run_id,
-            initiated: None,
-        },
+    let scheduled = match activity.attributes.role {
+        ActivityRole::Compensation(of) => of,
+        _ => activity.scheduled,
+    };
+    let is_done = |step: &StepRecord| matches!(step.state, StepState::Completed { .. });
+    let is_done = run.step_by_event(scheduled).is_some_and(is_done);
+    let (workflow_id, run_id, scheduled) = match run.adopted_from() {
+        Some(run_id) => (undone_by(&info.workflow_id), run_id, run.adopted_event(scheduled)),
+        None => {
+            let asked = run.writer_of(scheduled);
+            (info.workflow_id.clone(), asked.unwrap_or(info.run_id), scheduled)
+        }
     };
     ChildOrder {
         errand,
         input: activity.attributes.input.clone(),
-        parent,
+        parent: ParentRun {
+            workflow_id,
+            run_id,
+            initiated: None,
+        },
+        scheduled,
+        is_done,
         step,
         task_queue: activity.attributes.options.task_queue.clone(),
         own_queue: run.started().and_then(|started| started.task_queue.clone()),
@@ -211,18 +223,13 @@ impl Attendant {
             Ok(start) => start,
             Err(failure) => return Ok(Err(failure)),
         };
-        Ok(match self.begin(start).await? {
+        Ok(match self.begin_own(start).await? {
             Ok((run_id, watch)) => Ok((run_id, Some(watch))),
             Err(error) => {
                 let message = format!("the child {id:?} cannot be started: {error}");
                 Err(Failure::not_applied("ChildNotStarted", message))
             }
         })
-    }
-
-    fn is_own(&self, state: &RunState) -> bool {
-        let parent = state.started().and_then(|started| started.parent.as_ref());
-        parent == Some(&self.order.parent)
     }
 
     /// What the end of a child means for the step that it is.
@@ -282,17 +289,24 @@ impl Attendant {
             Err(failure) => return Ok(Err(failure)),
         };
         // Comes to the child's shard behind a start that may still be on its way there.
-        let there = self.ask(|| self.gateway.deliver(id.clone(), None, Input::Wake)).await?;
-        if matches!(there, Err(RequestError::NotFound(_))) {
-            return done();
-        }
-        let Some((run_id, mut state)) = self.load(&id).await? else {
-            return done();
+        self.ask(|| self.gateway.deliver(id.clone(), None, Input::Wake))
+            .await?
+            .ok();
+        let found = match self.load(&id).await? {
+            Some((run_id, state)) if self.is_own(&state) || self.is_of_a_copy(&state).await? => Some((run_id, state)),
+            // Nobody's, or somebody else's, run has the id.
+            _ => None,
         };
-        if !self.is_own(&state) {
-            // Somebody else's run has the id: then this step's child was never started.
-            return done();
-        }
+        let Some((run_id, mut state)) = found else {
+            return match self.order.is_done {
+                // Its child was never started.
+                false => done(),
+                true => {
+                    let message = format!("the child {id:?} is not there any more, and nobody knows what it has left");
+                    Ok(Err(Failure::non_retryable("ChildNotUndone", message)))
+                }
+            };
+        };
         if !state.is_closed() {
             self.cancel(&id, run_id).await?;
             self.end_of(&id, run_id, None).await?;
@@ -314,7 +328,7 @@ impl Attendant {
 
     async fn undo_by(&self, start: StartRun) -> Result<AttemptOutcome, Over> {
         let id = start.workflow_id.clone();
-        let (run_id, watch) = match self.begin(start).await? {
+        let (run_id, watch) = match self.begin_own(start).await? {
             Ok(begun) => begun,
             Err(error) => {
                 let message = format!("the run {id:?}, which is to undo the child, cannot be started: {error}");

@@ -32,6 +32,7 @@ mod programs;
 mod queries;
 mod requests;
 mod reset;
+mod reset_children;
 mod reset_survives;
 mod retention;
 mod schedules;
