@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use amends::model::{RunId, RunStatus, SearchAttributeTypes, Timestamp, WorkflowId, WorkflowType};
+use amends::model::{NamespaceName, RunId, RunStatus, SearchAttributeTypes, Timestamp, WorkflowId, WorkflowType};
 use amends::store::sled::{SledOptions, SledStore};
 use amends::store::{CommitBatch, FoundBy, ListQuery, NewRun, Store, TurnRecord};
 use amends::visibility::{Known, Query};
@@ -128,6 +128,8 @@ fn ask(store: &dyn Store, text: &str) {
     };
     let query = Query::parse(text, &known).expect("a query");
     let query = ListQuery {
+        // As engines ask; a workflow id is only one of a namespace.
+        namespace: Some(NamespaceName::default()),
         filter: Some(query.filter),
         ..ListQuery::default()
     };

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::engine::{AmendsBuilder, Error};
+use crate::engine::{AmendsBuilder, Error, Namespace};
+use crate::model::NamespaceName;
 
-use super::EngineConfig;
+use super::{EngineConfig, NamespaceConfig};
 
 impl AmendsBuilder {
     /// Takes what a configuration says. What is said to the builder afterwards counts more.
@@ -15,12 +16,28 @@ impl AmendsBuilder {
     /// # Ok(()) }
     /// ```
     pub fn config(mut self, config: EngineConfig) -> Self {
-        #[cfg(feature = "sled")]
         if let Some(directory) = &config.data_directory {
-            self = self.sled(directory);
+            #[cfg(feature = "sled")]
+            let kept = self.sled(directory);
+            // What is to be kept is not kept in memory instead.
+            #[cfg(not(feature = "sled"))]
+            let kept = self.store({
+                let path = directory.display().to_string();
+                let reason = "this program was built without the feature `sled`".to_owned();
+                move || {
+                    Err(crate::store::Error::Unusable {
+                        path: path.clone(),
+                        reason: reason.clone(),
+                    })
+                }
+            });
+            self = kept;
         }
         if let Some(durability) = config.durability {
             self = self.durability(durability);
+        }
+        if let Some(bytes) = config.cache_bytes {
+            self = self.cache_bytes(bytes);
         }
         if let Some(shards) = config.shards {
             self = self.shards(shards);
@@ -67,7 +84,14 @@ impl AmendsBuilder {
         for (name, kind) in config.search_attributes {
             self = self.search_attribute(&name, kind);
         }
-        self
+        if let Some(period) = config.retention {
+            self = self.retention(period);
+        }
+        if let Some(runs) = config.max_open_runs {
+            self = self.max_open_runs(runs);
+        }
+        let namespaces = config.namespaces.into_iter();
+        namespaces.fold(self, |builder, (name, said)| builder.namespace(namespace(&name, said)))
     }
 
     /// Takes what a configuration file says, such as `config/amends.toml`.
@@ -77,4 +101,25 @@ impl AmendsBuilder {
     pub fn config_file(self, path: impl AsRef<Path>) -> Result<Self, Error> {
         Ok(self.config(EngineConfig::from_file(path)?))
     }
+}
+
+/// A namespace as the builder takes it.
+fn namespace(name: &NamespaceName, said: NamespaceConfig) -> Namespace {
+    let mut namespace = Namespace::new(name.as_str());
+    if let Some(period) = said.retention {
+        namespace = namespace.retention(period);
+    }
+    if let Some(runs) = said.max_open_runs {
+        namespace = namespace.max_open_runs(runs);
+    }
+    if said.default_task_queue == Some(false) {
+        namespace = namespace.without_default_task_queue();
+    }
+    if said.every_task_queue {
+        namespace = namespace.every_task_queue();
+    }
+    let queues = said.task_queues.into_iter();
+    queues.fold(namespace, |namespace, (queue, options)| {
+        namespace.task_queue(queue.as_str(), options)
+    })
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::engine::Error;
-use crate::model::{ActivityLimits, Rate, SearchAttributeType, TaskQueue, TaskQueueOptions};
+use crate::model::{ActivityLimits, NamespaceName, Rate, SearchAttributeType, TaskQueue, TaskQueueOptions};
 use crate::store::Durability;
 
 /// What a configuration file says. What it does not say is as the builder has it.
@@ -39,6 +39,8 @@ pub struct EngineConfig {
     pub data_directory: Option<PathBuf>,
     /// What an acknowledged request survives.
     pub durability: Option<Durability>,
+    /// Memory for pages of the store's database, in bytes.
+    pub cache_bytes: Option<u64>,
     /// How many threads run workflows.
     pub shards: Option<usize>,
     /// How long a run may be idle before its memory is returned.
@@ -69,6 +71,27 @@ pub struct EngineConfig {
     pub activities: BTreeMap<String, ActivityLimits>,
     /// Types of search attributes.
     pub search_attributes: BTreeMap<String, SearchAttributeType>,
+    /// How long runs of the default namespace are kept after their end.
+    pub retention: Option<Duration>,
+    /// How many of them may be open at once.
+    pub max_open_runs: Option<usize>,
+    /// The namespaces beside the default one.
+    pub namespaces: BTreeMap<NamespaceName, NamespaceConfig>,
+}
+
+/// What a configuration file says of one namespace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NamespaceConfig {
+    /// How long its runs are kept after their end.
+    pub retention: Option<Duration>,
+    /// How many of them may be open at once.
+    pub max_open_runs: Option<usize>,
+    /// Whether its default task queue is served.
+    pub default_task_queue: Option<bool>,
+    /// Whether all of its task queues are served.
+    pub every_task_queue: bool,
+    /// Its task queues that are served by name.
+    pub task_queues: BTreeMap<TaskQueue, TaskQueueOptions>,
 }
 
 impl EngineConfig {

@@ -1,14 +1,15 @@
 //! The keys of a configuration file, each with its type. Must not live here: how a table is read (`definition`).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use toml::de::DeTable;
 
-use crate::definition::{Problem, Problems, Table, document, read_limits};
-use crate::model::{SearchAttributeType, TaskQueue, TaskQueueOptions, limits};
+use crate::definition::{Part, Problem, Problems, Table, document, read_limits};
+use crate::model::{NamespaceName, SearchAttributeType, SearchAttributeTypes, TaskQueue, TaskQueueOptions, limits};
 use crate::store::Durability;
 
-use super::EngineConfig;
+use super::{EngineConfig, NamespaceConfig};
 
 /// What other tools, and the builder, call our keys.
 const ADVICE: &[(&str, &str)] = &[
@@ -17,6 +18,8 @@ const ADVICE: &[(&str, &str)] = &[
     ("threads", "use `shards`"),
     ("activity_limits", "use `[activities.<activity>]`"),
     ("task_queue", "use `[task_queues.<name>]`"),
+    ("namespace", "use `[namespaces.<name>]`"),
+    ("cache", "use `cache_bytes`"),
     ("config", "use `[settings]` for values of definitions"),
     ("set", "use `[settings]`"),
 ];
@@ -34,6 +37,7 @@ fn grammar(document: &DeTable<'_>, problems: &mut Problems) -> EngineConfig {
     let mut config = EngineConfig {
         data_directory: table.string("data_directory", problems).map(Into::into),
         durability: durability(&mut table, problems),
+        cache_bytes: cache_bytes(&mut table, problems),
         shards: number("shards", usize::from(limits::LOGICAL_SHARDS), &mut table, problems),
         passivate_after: table.duration("passivate_after", problems),
         admission_timeout: table.duration("admission_timeout", problems),
@@ -50,6 +54,8 @@ fn grammar(document: &DeTable<'_>, problems: &mut Problems) -> EngineConfig {
         worker_processes: number("worker_processes", limits::WORKER_PROCESSES_MAX, &mut table, problems),
         default_task_queue: table.boolean("default_task_queue", problems),
         every_task_queue: table.boolean("every_task_queue", problems).unwrap_or_default(),
+        retention: retention(&mut table, problems),
+        max_open_runs: max_open_runs(&mut table, problems),
         ..EngineConfig::default()
     };
     if let Some(settings) = table.table("settings", problems) {
@@ -69,8 +75,63 @@ fn grammar(document: &DeTable<'_>, problems: &mut Problems) -> EngineConfig {
     if let Some(attributes) = table.table("search_attributes", problems) {
         config.search_attributes = search_attributes(attributes, problems);
     }
+    if let Some(named) = table.table("namespaces", problems) {
+        config.namespaces = namespaces(named, problems);
+    }
     table.finish(ADVICE, problems);
     config
+}
+
+fn cache_bytes(table: &mut Table<'_>, problems: &mut Problems) -> Option<u64> {
+    let bytes = u64::from(table.count("cache_bytes", problems)?);
+    if bytes < limits::CACHE_BYTES_MIN {
+        let message = format!("must be at least {} (1 MiB)", limits::CACHE_BYTES_MIN);
+        problems.error(&table.at("cache_bytes"), message);
+    }
+    Some(bytes)
+}
+
+fn retention(table: &mut Table<'_>, problems: &mut Problems) -> Option<Duration> {
+    let period = table.duration("retention", problems)?;
+    if period < limits::RETENTION_MIN {
+        let hint = "leave it out to keep runs for ever";
+        let problem = problems.error(&table.at("retention"), "must be at least one second");
+        problem.hint(hint);
+    }
+    Some(period)
+}
+
+fn max_open_runs(table: &mut Table<'_>, problems: &mut Problems) -> Option<usize> {
+    number("max_open_runs", usize::MAX, table, problems)
+}
+
+fn namespaces(table: Table<'_>, problems: &mut Problems) -> BTreeMap<NamespaceName, NamespaceConfig> {
+    let mut namespaces = BTreeMap::new();
+    for (name, mut nested) in table.all_tables(problems) {
+        let mut said = NamespaceConfig {
+            retention: retention(&mut nested, problems),
+            max_open_runs: max_open_runs(&mut nested, problems),
+            default_task_queue: nested.boolean("default_task_queue", problems),
+            every_task_queue: nested.boolean("every_task_queue", problems).unwrap_or_default(),
+            task_queues: BTreeMap::new(),
+        };
+        if let Some(queues) = nested.table("task_queues", problems) {
+            said.task_queues = task_queues(queues, problems);
+        }
+        match NamespaceName::new(&name) {
+            Ok(name) if name.is_default() => {
+                let hint = "write what is meant for it outside of any table";
+                let message = "`default` is the namespace of everything that names none";
+                problems.error_in(nested.place(), Part::Key, message).hint(hint);
+            }
+            Ok(name) => drop(namespaces.insert(name, said)),
+            Err(error) => {
+                problems.error_in(nested.place(), Part::Key, error.to_string());
+            }
+        }
+        nested.finish(&[], problems);
+    }
+    namespaces
 }
 
 fn durability(table: &mut Table<'_>, problems: &mut Problems) -> Option<Durability> {
@@ -127,7 +188,12 @@ fn search_attributes(table: Table<'_>, problems: &mut Problems) -> BTreeMap<Stri
     let place = table.place().to_owned();
     for (name, word) in table.all_strings(problems) {
         match word.parse::<SearchAttributeType>() {
-            Ok(kind) => drop(types.insert(name, kind)),
+            Ok(kind) => match SearchAttributeTypes::default().register(&name, kind) {
+                Ok(()) => drop(types.insert(name, kind)),
+                Err(error) => {
+                    problems.error_in(&format!("{place}.{name}"), Part::Key, error.to_string());
+                }
+            },
             Err(error) => {
                 problems.error(&format!("{place}.{name}"), error);
             }

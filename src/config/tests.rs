@@ -24,6 +24,7 @@ fn the_example_says_what_holds_when_nothing_is_said() {
     let said = parse(EXAMPLE).unwrap();
     let as_built = EngineConfig {
         durability: Some(Durability::default()),
+        cache_bytes: Some(64 * 1024 * 1024),
         passivate_after: Some(Duration::from_secs(10)),
         admission_timeout: Some(Duration::from_secs(1)),
         max_concurrent_activities: Some(crate::model::limits::ATTEMPTS_MAX),
@@ -54,8 +55,16 @@ fn the_example_has_every_key() {
             .get(),
         2
     );
+    let payments = &config.namespaces[&NamespaceName::new("payments").unwrap()];
+    let days = |days: u64| Some(Duration::from_secs(days * 24 * 60 * 60));
+    assert_eq!((config.retention, payments.retention), (days(30), days(90)));
+    assert!(payments.task_queues.contains_key(&TaskQueue::new("cards").unwrap()));
     for (place, said) in [
         ("", parse("\"~~\" = 1").unwrap_err()),
+        (
+            "namespaces.payments",
+            parse("[namespaces.payments]\n\"~~\" = 1").unwrap_err(),
+        ),
         ("task_queues.gpu", parse("[task_queues.gpu]\n\"~~\" = 1").unwrap_err()),
         (
             "activities.charge_card",
@@ -69,7 +78,8 @@ fn the_example_has_every_key() {
             place => shown.split_once(&format!("[{place}]\n")).unwrap().1,
         };
         for key in known {
-            let starts = [format!("{key} ="), format!("[{key}]"), format!("[{key}.")];
+            let of_place = format!("[{place}.{key}.");
+            let starts = [format!("{key} ="), format!("[{key}]"), format!("[{key}."), of_place];
             let is_there = section
                 .lines()
                 .any(|line| starts.iter().any(|start| line.starts_with(start)));
@@ -114,14 +124,41 @@ fn mistakes_are_told_with_their_place_and_what_to_do() {
             "[search_attributes]\nAmount = \"Number\"",
             "2:10: error: there is no type \"Number\"",
         ),
+        ("[search_attributes]\nWorkflowId = \"Int\"", "2:1: error: "),
+        (
+            "retention = \"0s\"",
+            "1:13: error: must be at least one second; leave it out",
+        ),
+        ("cache_bytes = 4096", "1:15: error: must be at least 1048576 (1 MiB)"),
+        ("max_open_runs = 0", "1:17: error: must be at least 1"),
+        (
+            "[namespaces.default]\nretention = \"1d\"",
+            "1:13: error: `default` is the namespace of everything that names none; write what is meant for it outside",
+        ),
+        ("[namespaces.\"a\\u001fb\"]\n", "control character"),
+        (
+            "[namespaces.payments]\nretention = \"1\"",
+            "2:13: error: `1` is not a duration",
+        ),
+        (
+            "[namespaces.payments]\nmax_runs = 1",
+            "2:1: error: unknown key `max_runs`",
+        ),
         ("[activities.pay", "not valid TOML"),
     ] {
         let error = parse(text).unwrap_err();
         assert!(error.contains(expected), "{text}: {error}");
     }
-    // All at once.
-    let error = parse("shards = 0\nnonsense = 1\n").unwrap_err();
-    assert_eq!(error.matches("error: ").count(), 2, "{error}");
+    // All at once, whatever comes first, and each only once.
+    let error = parse(
+        "shards = 0\nnonsense = 1\nactivity_rate = { attempts = 5 }\n\
+         [activities.pay]\nbreaker = { open_for = \"1s\" }\n[activities.ship]\n[activities.mail]\nconcurrency = 4\n",
+    );
+    let error = error.unwrap_err();
+    assert_eq!(error.matches("error: ").count(), 6, "{error}");
+    for line in [1, 2, 3, 5, 6, 8] {
+        assert!(error.contains(&format!("amends.toml:{line}:")), "line {line}: {error}");
+    }
     let missing = EngineConfig::from_file("no/such/amends.toml").unwrap_err();
     assert!(missing.to_string().contains("no/such/amends.toml"), "{missing}");
 }

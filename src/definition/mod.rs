@@ -56,7 +56,7 @@ pub use http::{HTTP_ACTIVITY, HttpRequest, HttpVerdict};
 pub(crate) use limits::EXEC_WORD;
 pub use load::ParseOptions;
 #[cfg(feature = "runtime")]
-pub(crate) use locations::Problems;
+pub(crate) use locations::{Part, Problems};
 pub use problem::{CheckReport, DefinitionError, Position, Problem, Severity};
 #[cfg(feature = "runtime")]
 pub(crate) use read::{document, limits as read_limits, table::Table};

@@ -34,6 +34,7 @@ use super::{Amends, Inner};
 pub struct AmendsBuilder {
     open_store: Option<StoreChoice>,
     durability: Durability,
+    cache_bytes: u64,
     registry: Registry,
     registry_errors: Vec<RegistryError>,
     saga_paths: Vec<PathBuf>,
@@ -61,6 +62,7 @@ impl AmendsBuilder {
         Self {
             open_store: None,
             durability: Durability::default(),
+            cache_bytes: crate::model::limits::CACHE_BYTES_DEFAULT,
             registry: Registry::new(),
             registry_errors: Vec::new(),
             saga_paths: Vec::new(),
@@ -255,7 +257,7 @@ impl AmendsBuilder {
         let sagas = self.load_sagas()?;
         self.settle_limits(&sagas)?;
         let options = RuntimeOptions {
-            open_store: opener(self.open_store.take(), self.durability),
+            open_store: opener(self.open_store.take(), self.durability, self.cache_bytes),
             registry: self.registry,
             sagas: sagas.clone(),
             state: self.state,
@@ -394,6 +396,7 @@ impl std::fmt::Debug for AmendsBuilder {
         f.debug_struct("AmendsBuilder")
             .field("shards", &self.shards)
             .field("durability", &self.durability)
+            .field("cache_bytes", &self.cache_bytes)
             .field("passivate_after", &self.passivate_after)
             .field("admission_timeout", &self.admission_timeout)
             .field("replay_every_turn", &self.replay_every_turn)

@@ -184,7 +184,7 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         ErrorCode(match self {
             Error::Id(_) => 1,
-            Error::Payload(_) => 2,
+            Error::Payload(_) | Error::Rejected(Rejection::PayloadTooLarge { .. }) => 2,
             Error::Registry(_) => 3,
             Error::Definition(_) => 4,
             Error::File { .. } => 5,

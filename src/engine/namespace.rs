@@ -56,6 +56,34 @@ impl Namespace {
         self
     }
 
+    /// How large a value of its runs may be, at most [`limits::PAYLOAD_BYTES_MAX`] as everywhere: of an input, a result, a
+    /// signal, an update, a memo. A start, signal or update with a larger one is refused
+    /// ([`Rejection::PayloadTooLarge`](crate::machine::Rejection::PayloadTooLarge)); an activity's result that is larger is a
+    /// failure of type `InvalidPayload`, which is not retried; and code that hands on a larger one fails its run with such a
+    /// failure, undoing what the run has done.
+    pub fn max_payload_bytes(mut self, bytes: usize) -> Self {
+        self.options.limits.payload_bytes =
+            bytes.clamp(limits::NAMESPACE_PAYLOAD_BYTES_LEAST, limits::PAYLOAD_BYTES_MAX);
+        self
+    }
+
+    /// How many events the history of one of its runs may have, at most [`limits::HISTORY_EVENTS_MAX`] as everywhere. A run
+    /// that comes near ends with a failure of type `HistoryTooLong`, undoing what it has done; at half of it, it is told to
+    /// continue as a new run (`cx.info()`).
+    pub fn max_history_events(mut self, events: u64) -> Self {
+        let events = events.clamp(limits::NAMESPACE_HISTORY_EVENTS_LEAST, limits::HISTORY_EVENTS_MAX);
+        self.options.limits.history_events = events;
+        self
+    }
+
+    /// How many bytes the history of one of its runs may have, at most [`limits::HISTORY_BYTES_MAX`] as everywhere. A run with
+    /// more is cancelled; at half of it, it is told to continue as a new run (`cx.info()`).
+    pub fn max_history_bytes(mut self, bytes: u64) -> Self {
+        let bytes = bytes.clamp(limits::NAMESPACE_HISTORY_BYTES_LEAST, limits::HISTORY_BYTES_MAX);
+        self.options.limits.history_bytes = bytes;
+        self
+    }
+
     /// Serves this task queue of the namespace; as [`AmendsBuilder::task_queue`](super::AmendsBuilder::task_queue) for the
     /// default one. A queue of the same name in another namespace is another queue.
     pub fn task_queue(mut self, task_queue: impl AsRef<str>, options: TaskQueueOptions) -> Self {

@@ -25,13 +25,14 @@ pub struct Starter<I, O> {
     request_id: Option<String>,
     run_timeout: Option<Duration>,
     task_queue: Option<String>,
-    saga_options: Option<SagaOptions>,
+    saga_options: Option<Box<SagaOptions>>,
     unwind_timeout: Option<Duration>,
     search_attributes: SearchAttributes,
     memo: Memo,
     reuse: IdReusePolicy,
     conflict: Option<IdConflictPolicy>,
-    chain: RunChain,
+    /// Boxed, as few have one and all are moved about.
+    chain: Option<Box<RunChain>>,
     types: PhantomData<fn(I) -> O>,
 }
 
@@ -50,7 +51,7 @@ impl<I, O> Starter<I, O> {
             memo: Memo::new(),
             reuse: IdReusePolicy::default(),
             conflict: None,
-            chain: RunChain::default(),
+            chain: None,
             types: PhantomData,
         }
     }
@@ -98,7 +99,7 @@ impl<I, O> Starter<I, O> {
     /// How long the run may take together with all runs that follow it in its chain: those that its code continues as, and its
     /// retries. Then the open one ends, as by [`run_timeout`](Self::run_timeout), and none follows. No limit when not given.
     pub fn execution_timeout(mut self, timeout: Duration) -> Self {
-        self.chain.execution_timeout = Some(timeout);
+        self.chain.get_or_insert_default().execution_timeout = Some(timeout);
         self
     }
 
@@ -107,7 +108,7 @@ impl<I, O> Starter<I, O> {
     ///
     /// Try activities again instead where you can: they have retry policies of their own, and no saga is undone for them.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.chain.retry = Some(policy);
+        self.chain.get_or_insert_default().retry = Some(policy);
         self
     }
 
@@ -118,21 +119,21 @@ impl<I, O> Starter<I, O> {
     /// [`result`](RunHandle::result) waits for the end of the whole chain; each run has the result of the last one that
     /// completed ([`WorkflowContext::last_result`](crate::WorkflowContext::last_result)).
     pub fn cron_schedule(mut self, schedule: impl Into<String>) -> Self {
-        self.chain.cron = Some(schedule.into());
+        self.chain.get_or_insert_default().cron = Some(schedule.into());
         self
     }
 
     /// Has the run begin so much later: it is there, and durable, but its code is not asked. A signal or an update begins it at
     /// once, but for one that comes with the start; a cancellation ends it.
     pub fn start_delay(mut self, delay: Duration) -> Self {
-        self.chain.backoff = delay;
+        self.chain.get_or_insert_default().backoff = delay;
         self
     }
 
     /// How the run's saga is undone, and what happens when a person is needed; instead of what its workflow or definition
     /// says.
     pub fn saga_options(mut self, options: SagaOptions) -> Self {
-        self.saga_options = Some(options);
+        self.saga_options = Some(Box::new(options));
         self
     }
 
@@ -192,7 +193,7 @@ impl<I, O> Starter<I, O> {
     /// As for [`Starter::start`].
     pub async fn start_payload(self, input: Payload) -> Result<RunHandle<O>, Error> {
         let engine = self.engine.clone();
-        let start = self.into_start(input)?;
+        let start = Box::new(self.into_start(input)?);
         let workflow_id = start.workflow_id.clone();
         let (delivered, outcome) = engine
             .runtime()
@@ -239,9 +240,12 @@ impl<I, O> Starter<I, O> {
         {
             return Err(self.engine.unknown(&workflow_type));
         }
-        if let Some(schedule) = &self.chain.cron {
+        let chain = self.chain.filter(|chain| **chain != RunChain::default());
+        if let Some(chain) = &chain
+            && let Some(schedule) = &chain.cron
+        {
             CronSchedule::parse(schedule)?;
-            if self.chain.backoff > Duration::ZERO {
+            if chain.backoff > Duration::ZERO {
                 return Err(Error::DelayedSchedule);
             }
         }
@@ -264,7 +268,7 @@ impl<I, O> Starter<I, O> {
             input: input.checked()?,
             request_id: self.request_id.map(RequestId::new).transpose()?,
             identity: self.engine.identity(),
-            saga: self.saga_options.or(of_code).map(Box::new),
+            saga: self.saga_options.or(of_code.map(Box::new)),
             task_queue,
             parent: None,
             search_attributes: self.search_attributes,
@@ -273,7 +277,7 @@ impl<I, O> Starter<I, O> {
                 reuse: self.reuse,
                 conflict: self.conflict.unwrap_or_default(),
             },
-            chain: (self.chain != RunChain::default()).then(|| Box::new(self.chain)),
+            chain,
             adopted: None,
         };
         if let Some(saga) = saga {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    ActivityScheduled, ChangeId, EventAttributes, ExternalCancel, ExternalSignal, Failure, LocalActivityEnded, Payload,
-    Timestamp, UpdateCompleted, UpdateRequest, VersionMarker, WorkflowSignaled,
+    ActivityScheduled, EventAttributes, ExternalCancel, ExternalSignal, Failure, Payload, Timestamp, UpdateCompleted,
+    UpdateRequest, VersionMarker, WorkflowSignaled,
 };
 
 use super::activity;
@@ -13,7 +13,7 @@ use super::child;
 use super::execution::run_id;
 use super::fields::Fields;
 use super::refs::Refs;
-use super::{AMENDED, HistoryError, LOCAL_MARKER, failure, ours, started, value};
+use super::{AMENDED, HistoryError, failure, markers, ours, started, value};
 
 /// What an event has recorded; `None` for a type that is not known here.
 pub(super) fn read(
@@ -255,9 +255,9 @@ fn read_marker(fields: &Fields<'_>, refs: &Refs) -> Result<EventAttributes, Hist
     }
     let one = |key: &str| details.map(|details| details.payloads(key)).transpose();
     match name.as_str() {
-        VersionMarker::PATCH => read_patch(fields, &one("patch-data")?.unwrap_or_default()),
-        VersionMarker::VERSION => read_version(fields, &one("change-id")?, &one("version")?),
-        LOCAL_MARKER => read_local(fields, &one("data")?.unwrap_or_default(), one("result")?),
+        VersionMarker::PATCH => markers::read_patch(fields, &one("patch-data")?.unwrap_or_default()),
+        VersionMarker::VERSION => markers::read_version(fields, &one("change-id")?, &one("version")?),
+        markers::LOCAL => markers::read_local(fields, &one("data")?.unwrap_or_default(), one("result")?),
         _ => Ok(EventAttributes::MarkerRecorded {
             details: read_details(details)?,
             name,
@@ -276,68 +276,4 @@ fn read_details(details: Option<Fields<'_>>) -> Result<Payload, HistoryError> {
     let all: serde_json::Map<String, serde_json::Value> =
         details.entries().map(|(key, of)| (key.clone(), of.clone())).collect();
     Payload::json(&all).map_err(|error| details.error(error.to_string()))
-}
-
-#[derive(serde::Deserialize)]
-struct Patch {
-    id: String,
-    #[serde(default)]
-    deprecated: bool,
-}
-
-fn read_patch(fields: &Fields<'_>, data: &Payload) -> Result<EventAttributes, HistoryError> {
-    let patch: Patch = data.to().map_err(|error| fields.error(format!("a patch: {error}")))?;
-    let id = ChangeId::new(patch.id).map_err(|error| fields.error(error.to_string()))?;
-    let deprecated = patch.deprecated;
-    Ok(EventAttributes::VersionMarkerRecorded(VersionMarker::Patch {
-        id,
-        deprecated,
-    }))
-}
-
-fn read_version(
-    fields: &Fields<'_>,
-    id: &Option<Payload>,
-    version: &Option<Payload>,
-) -> Result<EventAttributes, HistoryError> {
-    let (Some(id), Some(version)) = (id, version) else {
-        return Err(fields.error("a version marker has change-id and version"));
-    };
-    let wrong = |error: crate::model::PayloadError| fields.error(format!("a version: {error}"));
-    let id = ChangeId::new(id.to::<String>().map_err(wrong)?).map_err(|error| fields.error(error.to_string()))?;
-    let version = version.to().map_err(wrong)?;
-    Ok(EventAttributes::VersionMarkerRecorded(VersionMarker::Version {
-        id,
-        version,
-    }))
-}
-
-#[derive(serde::Deserialize)]
-struct Local {
-    seq: u32,
-    activity_type: String,
-}
-
-/// One of amends' own: it stands before the turn that heard of it. Those of Temporal's SDKs stand among the commands of the turn
-/// in which the code went on, and which of those came before it cannot be told.
-fn read_local(fields: &Fields<'_>, data: &Payload, result: Option<Payload>) -> Result<EventAttributes, HistoryError> {
-    if fields.number("workflowTaskCompletedEventId")? != 0 {
-        return Err(HistoryError::Unsupported {
-            event: fields.event(),
-            kind: "a local activity of one of Temporal's SDKs".to_owned(),
-        });
-    }
-    let local: Local = data
-        .to()
-        .map_err(|error| fields.error(format!("a local activity: {error}")))?;
-    let activity_type = local.activity_type.parse();
-    let ended = LocalActivityEnded {
-        seq: local.seq,
-        activity_type: activity_type.map_err(|error: crate::model::IdError| fields.error(error.to_string()))?,
-        outcome: match fields.object("failure")? {
-            Some(failure) => Err(failure::read(&failure)?),
-            None => Ok(result.unwrap_or_default()),
-        },
-    };
-    Ok(EventAttributes::LocalActivityEnded(Box::new(ended)))
 }

@@ -22,6 +22,7 @@ mod events;
 mod execution;
 mod failure;
 mod fields;
+mod markers;
 mod ours;
 mod radix64;
 mod read;
@@ -38,9 +39,6 @@ use crate::model::{Event, RunId};
 
 /// The summary of an event that ends a run of which everything is undone.
 const AMENDED: &str = "amended";
-
-/// The marker of a local activity that has ended; the name is that of Temporal's Rust core.
-const LOCAL_MARKER: &str = "core_local_activity";
 
 /// Why a text could not be read as a history.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::model::{Event, EventAttributes, Timestamp, WorkflowTask};
 
 use super::HistoryError;
+use super::attribute;
 use super::events;
 use super::fields::{Fields, malformed};
 use super::ours;
@@ -19,6 +20,9 @@ const WITHOUT_MEANING: [&str; 4] = [
     "WORKFLOW_TASK_TIMED_OUT",
 ];
 
+/// The search attribute in which Temporal's SDKs list patches and versions.
+const CHANGE_VERSION: &str = "TemporalChangeVersion";
+
 /// Reads event by event. A turn of ours is one event that takes three ids in a row. Where something arrived between the three
 /// it came before the turn, as the worker saw it; tasks that failed or timed out came to nothing and are left out. So ids are
 /// given anew; those of a history that amends wrote stay what they are.
@@ -29,6 +33,9 @@ pub(super) struct Reader {
     last: u64,
     scheduled: Option<u64>,
     begun: Option<Begun>,
+    /// The last turn; and which events are local activities that Temporal's SDKs have run.
+    turn: WorkflowTask,
+    locals: Vec<usize>,
 }
 
 /// A task that a worker has begun with.
@@ -57,6 +64,7 @@ impl Reader {
         for event in events {
             self.event(event)?;
         }
+        self.number_locals();
         match self.events.first().map(|first| &first.attributes) {
             Some(EventAttributes::WorkflowExecutionStarted(_)) => Ok(self.events),
             _ => Err(HistoryError::NoHistory(
@@ -81,7 +89,11 @@ impl Reader {
             "WORKFLOW_TASK_COMPLETED" => self.task(id, &fields)?,
             "WORKFLOW_TASK_FAILED" => self.failed_task(id, time, &fields)?,
             _ if WITHOUT_MEANING.contains(&kind.as_str()) => {}
-            _ => self.fact(id, time, &kind, &fields)?,
+            "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES" if self.is_of_a_version(&fields)? => {}
+            _ => {
+                self.fact(id, time, &kind, &fields)?;
+                self.local(time, &fields)?;
+            }
         }
         Ok(())
     }
@@ -92,15 +104,16 @@ impl Reader {
         };
         let attributes = fields.object("workflowTaskCompletedEventAttributes")?;
         let identity = attributes.map(|attributes| attributes.text("identity")).transpose()?;
+        self.turn = WorkflowTask {
+            identity: identity.unwrap_or_default(),
+            history_bytes: begun.history_bytes,
+            continue_as_new_suggested: begun.continue_as_new_suggested,
+        };
         self.events.push(Event {
             id: self.refs.next(),
             // What the worker took for the time of its turn.
             time: begun.time,
-            attributes: EventAttributes::WorkflowTask(WorkflowTask {
-                identity: identity.unwrap_or_default(),
-                history_bytes: begun.history_bytes,
-                continue_as_new_suggested: begun.continue_as_new_suggested,
-            }),
+            attributes: EventAttributes::WorkflowTask(self.turn.clone()),
         });
         self.refs.take_turn([scheduled, begun.id, completed]);
         Ok(())
@@ -125,6 +138,65 @@ impl Reader {
         });
         self.refs.take_turn([scheduled, begun.id, failed]);
         Ok(())
+    }
+
+    /// A local activity that one of Temporal's SDKs has run within a turn: what its code asks for next stands behind it, in the
+    /// same turn. Here code hears of it in a turn of its own. One of ours stands before a turn, and names none.
+    fn local(&mut self, time: Timestamp, fields: &Fields<'_>) -> Result<(), HistoryError> {
+        let last = self.events.last().map(|last| &last.attributes);
+        let Some(EventAttributes::LocalActivityEnded(_)) = last else {
+            return Ok(());
+        };
+        let marker = fields.object("markerRecordedEventAttributes")?;
+        if marker
+            .map(|marker| marker.number("workflowTaskCompletedEventId"))
+            .transpose()?
+            == Some(0)
+        {
+            return Ok(());
+        }
+        self.locals.push(self.events.len() - 1);
+        self.events.push(Event {
+            id: self.refs.next(),
+            time,
+            attributes: EventAttributes::WorkflowTask(self.turn.clone()),
+        });
+        self.refs.take_turn_of_ours();
+        Ok(())
+    }
+
+    /// Temporal's SDKs number local activities together with others, amends by themselves.
+    fn number_locals(&mut self) {
+        let mut theirs: Vec<(u32, usize)> = Vec::new();
+        for place in &self.locals {
+            if let Some(EventAttributes::LocalActivityEnded(ended)) =
+                self.events.get(*place).map(|event| &event.attributes)
+            {
+                theirs.push((ended.seq, *place));
+            }
+        }
+        theirs.sort_unstable();
+        for (seq, (_, place)) in (1..).zip(theirs) {
+            if let Some(EventAttributes::LocalActivityEnded(ended)) =
+                self.events.get_mut(place).map(|event| &mut event.attributes)
+            {
+                ended.seq = seq;
+            }
+        }
+    }
+
+    /// Whether Temporal's SDKs have set this search attribute, and not the code: they list there the patches and versions that a
+    /// run has met, behind the marker of each.
+    fn is_of_a_version(&self, fields: &Fields<'_>) -> Result<bool, HistoryError> {
+        let last = self.events.last().map(|last| &last.attributes);
+        if !matches!(last, Some(EventAttributes::VersionMarkerRecorded(_))) {
+            return Ok(false);
+        }
+        let attributes = fields.object("upsertWorkflowSearchAttributesEventAttributes")?;
+        let changes = attributes.map(|attributes| attribute::read_changes(&attributes, "searchAttributes"));
+        Ok(changes
+            .transpose()?
+            .is_some_and(|changes| changes.keys().eq([CHANGE_VERSION])))
     }
 
     fn fact(&mut self, id: u64, time: Timestamp, kind: &str, fields: &Fields<'_>) -> Result<(), HistoryError> {

@@ -27,6 +27,11 @@ impl Refs {
         self.taken += 1;
     }
 
+    /// A turn that the history does not have.
+    pub(super) fn take_turn_of_ours(&mut self) {
+        self.taken += TURN_EVENT_IDS;
+    }
+
     /// A turn: its three events.
     pub(super) fn take_turn(&mut self, theirs: [u64; 3]) {
         for (place, theirs) in (0..).zip(theirs) {

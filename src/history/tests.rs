@@ -44,6 +44,12 @@ fn every_kind_of_event_survives() {
         assert_eq!(read, written);
     }
     assert_eq!(read.len(), history.len());
+    // For `tests/temporal/run`: Temporal's SDK reads it.
+    if let Some(directory) = std::env::var_os("AMENDS_TEMPORAL_EXCHANGE") {
+        let directory = std::path::Path::new(&directory).join("amends");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("every-kind.json"), format!("{json:#}")).unwrap();
+    }
 }
 
 /// No tool takes an event whose type is not one of Temporal's, or a field without a value.
@@ -105,13 +111,42 @@ fn a_turn_is_three_events_that_refer_to_each_other() {
     );
     assert_eq!(
         told(3, "workflowTaskCompleted"),
-        json!({"scheduledEventId": "2", "startedEventId": "3", "identity": "shop 1.2.3"})
+        json!({"scheduledEventId": "2", "startedEventId": "3", "identity": "shop 1.2.3", "sdkMetadata": {"coreUsedFlags": [1]}})
     );
     assert_eq!(
         told(4, "timerStarted"),
         json!({"timerId": "1", "startToFireTimeout": "10s", "workflowTaskCompletedEventId": "4"})
     );
     assert_eq!(from_temporal_json(&json.to_string()).unwrap(), history);
+}
+
+/// What the core of Temporal's SDKs insists on, or stumbles over.
+#[test]
+fn what_sdks_read_has_what_they_need() {
+    let json = to_temporal_json(&every_kind());
+    let events = json["events"].as_array().unwrap();
+    let of = |kind: &'static str| events.iter().filter(move |event| event["eventType"] == kind);
+    for kind in [
+        "EVENT_TYPE_WORKFLOW_EXECUTION_PAUSED",
+        "EVENT_TYPE_WORKFLOW_EXECUTION_UNPAUSED",
+    ] {
+        assert_eq!(of(kind).next().unwrap()["workerMayIgnore"], json!(true), "{kind}");
+    }
+    let mut markers = of("EVENT_TYPE_MARKER_RECORDED").map(|event| &event["markerRecordedEventAttributes"]);
+    let local = markers
+        .find(|marker| marker["markerName"] == "core_local_activity")
+        .unwrap();
+    let data = &local["details"]["data"]["payloads"][0]["data"];
+    let data: Value = serde_json::from_slice(&radix64::decode(data.as_str().unwrap()).unwrap()).unwrap();
+    assert_eq!(
+        [&data["attempt"], data.get("backoff").unwrap()],
+        [&json!(1), &Value::Null]
+    );
+    let at = json!({"seconds": 1_700_000_000, "nanos": 123_456_000});
+    assert_eq!([&data["complete_time"], &data["original_schedule_time"]], [&at, &at]);
+    let tasks = of("EVENT_TYPE_WORKFLOW_TASK_COMPLETED").map(|event| &event["workflowTaskCompletedEventAttributes"]);
+    let flags: Vec<_> = tasks.filter_map(|task| task.get("sdkMetadata")).collect();
+    assert_eq!(flags, [&json!({"coreUsedFlags": [1]})], "in the first of them");
 }
 
 #[test]

@@ -49,6 +49,11 @@ pub(super) fn arguments(input: &Payload) -> Value {
 /// JSON of ours as a payload.
 pub(super) fn enclosed(mut value: Value) -> Value {
     without_nulls(&mut value);
+    enclosed_with_nulls(&value)
+}
+
+/// The same for a reader that wants to see what is not there.
+pub(super) fn enclosed_with_nulls(value: &Value) -> Value {
     let data = radix64::encode(value.to_string().as_bytes());
     json!({"metadata": {"encoding": radix64::encode(JSON_PLAIN.as_bytes())}, "data": data})
 }

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::model::{
-    ActivityScheduled, Event, EventAttributes, EventId, LocalActivityEnded, RunId, RunReset, TaskQueue, VersionMarker,
-    WorkflowId, WorkflowTask,
+    ActivityScheduled, Event, EventAttributes, EventId, RunId, RunReset, TaskQueue, WorkflowId, WorkflowTask,
 };
 
 use super::activity::{self, OURS};
@@ -15,7 +14,11 @@ use super::attribute;
 use super::child::Children;
 use super::execution::{execution, task_queue};
 use super::value::{self, put};
-use super::{AMENDED, LOCAL_MARKER, failure, ours, started};
+use super::{AMENDED, failure, markers, ours, started};
+
+/// What the core of Temporal's SDKs calls `IdAndTypeDeterminismChecks`. Without it a replay there does not look at the types of
+/// activities and children: what it did before it knew the flag.
+const COMPARES_TYPES: u32 = 1;
 
 /// Writes event by event; some tell of those before them.
 #[derive(Default)]
@@ -51,11 +54,16 @@ impl Writer {
                 self.note(event);
                 let (kind, attributes) = self.attributes(event, attributes);
                 self.push(event.id.0, event, kind, attributes);
-                if is_amended(&event.attributes)
-                    && let Some(last) = self.events.last_mut()
-                {
+                let Some(written) = self.events.last_mut() else {
+                    return;
+                };
+                if is_amended(&event.attributes) {
                     let summary = value::enclosed(json!(AMENDED));
-                    put(last, "userMetadata", json!({"summary": summary}));
+                    put(written, "userMetadata", json!({"summary": summary}));
+                }
+                if is_of_a_pause(&event.attributes) {
+                    // As Temporal's server says: its SDKs do not know these events.
+                    put(written, "workerMayIgnore", true);
                 }
             }
         }
@@ -103,8 +111,10 @@ impl Writer {
             "suggestContinueAsNew": task.continue_as_new_suggested.then_some(true),
         });
         self.push(begun, event, "WorkflowTaskStarted", attributes);
+        let is_first = self.task_completed == 0;
         let attributes = json!({
             "scheduledEventId": scheduled.to_string(), "startedEventId": begun.to_string(), "identity": identity,
+            "sdkMetadata": is_first.then(|| json!({"coreUsedFlags": [COMPARES_TYPES]})),
         });
         self.push(completed, event, "WorkflowTaskCompleted", attributes);
         self.task_completed = completed;
@@ -177,8 +187,8 @@ impl Writer {
                 "timerId": timer_id.as_str(), "startedEventId": started.0.to_string(),
             })),
             E::MarkerRecorded { name, details } => self.marker(name, &json!({"details": value::payloads(details)})),
-            E::VersionMarkerRecorded(marker) => self.marker(marker.name(), &version_details(marker)),
-            E::LocalActivityEnded(ended) => return ("MarkerRecorded", local(ended)),
+            E::VersionMarkerRecorded(marker) => self.marker(marker.name(), &markers::version(marker)),
+            E::LocalActivityEnded(ended) => return ("MarkerRecorded", markers::local(ended, event.time)),
             _ => return (attributes.kind(), self.activity_or_message(attributes)),
         };
         (attributes.kind(), value)
@@ -365,28 +375,10 @@ fn is_amended(attributes: &EventAttributes) -> bool {
     )
 }
 
-/// As Temporal's SDKs write them.
-fn version_details(marker: &VersionMarker) -> Value {
-    let one = |of: Value| json!({"payloads": [value::enclosed(of)]});
-    let id = marker.id().as_str();
-    match marker {
-        VersionMarker::Patch { deprecated, .. } => {
-            json!({"patch-data": one(json!({"id": id, "deprecated": deprecated}))})
-        }
-        VersionMarker::Version { version, .. } => json!({"change-id": one(json!(id)), "version": one(json!(version))}),
-    }
-}
-
-/// As Temporal's Rust core writes it, but before the turn that heard of it: so it belongs to no turn.
-fn local(ended: &LocalActivityEnded) -> Value {
-    let data =
-        json!({"seq": ended.seq, "activity_id": ended.seq.to_string(), "activity_type": ended.activity_type.as_str()});
-    let (result, failure) = match &ended.outcome {
-        Ok(result) => (Some(value::payloads(result)), None),
-        Err(failure) => (None, Some(failure::failure(failure))),
-    };
-    json!({
-        "markerName": LOCAL_MARKER, "failure": failure,
-        "details": {"data": {"payloads": [value::enclosed(data)]}, "result": result},
-    })
+fn is_of_a_pause(attributes: &EventAttributes) -> bool {
+    use EventAttributes as E;
+    matches!(
+        attributes,
+        E::WorkflowExecutionPaused { .. } | E::WorkflowExecutionUnpaused { .. }
+    )
 }

@@ -36,7 +36,7 @@ impl TurnBuilder<'_> {
             self.note_late_result(token);
             return Err(Rejection::StaleAttempt);
         }
-        match outcome {
+        match self.state.within_limits(outcome) {
             Ok(result) => self.complete_activity(token.scheduled, result),
             Err(failure) => self.attempt_failed(token.scheduled, failure),
         }

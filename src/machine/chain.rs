@@ -54,7 +54,7 @@ pub(super) struct CancelRequest {
 
 /// It was checked when the chain was started.
 fn next_due(schedule: &str, begun: Timestamp, now: Timestamp) -> Option<Timestamp> {
-    CronSchedule::parse(schedule).ok()?.next_after(begun, now)
+    CronSchedule::parse(schedule).ok()?.next(begun, now)
 }
 
 impl TurnBuilder<'_> {
@@ -236,7 +236,7 @@ impl TurnBuilder<'_> {
             next.emit(EventAttributes::WorkflowExecutionCancelRequested { reason, identity });
         }
         if let Some(turn) = next.finish() {
-            self.successor = Some(Successor { state, turn });
+            self.successor = Some(Box::new(Successor { state, turn }));
         }
     }
 }

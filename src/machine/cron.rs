@@ -46,7 +46,8 @@ struct Fields {
 /// The longest time between two 29ths of February (around 1900 and 2100), and a year more.
 const DAYS_MAX: i64 = 9 * 366;
 
-const MINUTE_MICROS: i64 = 60 * 1_000_000;
+const SECOND_MICROS: i64 = 1_000_000;
+const MINUTE_MICROS: i64 = 60 * SECOND_MICROS;
 const DAY_MINUTES: i64 = 24 * 60;
 
 impl CronSchedule {
@@ -60,7 +61,7 @@ impl CronSchedule {
             reason,
         };
         let schedule = Self::read(text).map_err(error)?;
-        match schedule.next_after(Timestamp::EPOCH, Timestamp::EPOCH) {
+        match schedule.next(Timestamp::EPOCH, Timestamp::EPOCH) {
             Some(_) => Ok(schedule),
             None => Err(error("it is never due".to_owned())),
         }
@@ -77,7 +78,9 @@ impl CronSchedule {
             CronTimes::Fields(fields) if fields.written == 5 => fields,
             CronTimes::Fields(fields) => return Err(format!("it has {} fields instead of five", fields.written)),
             CronTimes::Every { interval, phase } => {
-                let micros = i64::try_from(interval.as_micros()).ok();
+                // Whole seconds, as in Temporal.
+                let seconds = i64::try_from(interval.as_secs()).ok();
+                let micros = seconds.and_then(|seconds| seconds.checked_mul(SECOND_MICROS));
                 return match micros.filter(|micros| *micros > 0) {
                     Some(_) if !phase.is_zero() => {
                         Err("an interval of runs has no phase: it counts from when one began".to_owned())
@@ -97,14 +100,16 @@ impl CronSchedule {
         })))
     }
 
-    /// When the schedule is due next after this time, for a run that began at `begun`: the first full minute that fits; `None`
-    /// when it is never due again.
+    /// When the run is due that follows one which began at `begun` and has ended at `ended`: the first time after its beginning
+    /// that did not pass while it was open; `None` when the schedule is never due again. Of a start, both are now.
     #[must_use]
-    pub fn next_after(&self, begun: Timestamp, after: Timestamp) -> Option<Timestamp> {
+    pub fn next(&self, begun: Timestamp, ended: Timestamp) -> Option<Timestamp> {
+        // Times are in microseconds: after one before the end is at the end, or after it.
+        let after = Timestamp::from_micros(ended.as_micros().saturating_sub(1)).max(begun);
         match &self.0 {
             Times::Fields(fields) => fields.next_after(after),
             Times::Every(micros) => {
-                let passed = after.as_micros().saturating_sub(begun.as_micros()).max(0);
+                let passed = after.as_micros().checked_sub(begun.as_micros())?;
                 let next = passed.checked_div(*micros)?.checked_add(1)?.checked_mul(*micros)?;
                 begun.as_micros().checked_add(next).map(Timestamp::from_micros)
             }
@@ -183,7 +188,7 @@ mod tests {
     }
 
     fn next(schedule: &str, after: Timestamp) -> Timestamp {
-        CronSchedule::parse(schedule).unwrap().next_after(after, after).unwrap()
+        CronSchedule::parse(schedule).unwrap().next(after, after).unwrap()
     }
 
     // 2026-11-27, a Friday.
@@ -238,11 +243,31 @@ mod tests {
         for (ended, due) in [
             (minutes(FRIDAY, 6, 10), minutes(FRIDAY, 7, 10)),
             (minutes(FRIDAY, 6, 40), minutes(FRIDAY, 7, 10)),
-            // Times that pass while the run is open are missed.
+            // Times that pass while the run is open are missed, but for one at which it ends.
             (minutes(FRIDAY, 9, 0), minutes(FRIDAY, 9, 10)),
+            (minutes(FRIDAY, 9, 10), minutes(FRIDAY, 9, 10)),
         ] {
-            assert_eq!(hourly.next_after(begun, ended), Some(due));
+            assert_eq!(hourly.next(begun, ended), Some(due));
         }
+        let seconds = CronSchedule::parse("@every 2500ms").unwrap();
+        let in_two_seconds = Timestamp::from_micros(begun.as_micros() + 2_000_000);
+        assert_eq!(seconds.next(begun, begun), Some(in_two_seconds));
+    }
+
+    #[test]
+    fn a_run_that_ends_when_the_next_is_due_is_followed_at_once() {
+        let hourly = CronSchedule::parse("0 * * * *").unwrap();
+        let (six, seven) = (minutes(FRIDAY, 6, 0), minutes(FRIDAY, 7, 0));
+        assert_eq!(
+            hourly.next(six, six),
+            Some(seven),
+            "not the time at which it began itself"
+        );
+        assert_eq!(hourly.next(six, seven), Some(seven));
+        let late = Timestamp::from_micros(seven.as_micros() + 1);
+        assert_eq!(hourly.next(six, late), Some(minutes(FRIDAY, 8, 0)));
+        // It is told of an end before its beginning, by a clock that was put back.
+        assert_eq!(hourly.next(seven, six), Some(minutes(FRIDAY, 8, 0)));
     }
 
     #[test]
@@ -279,6 +304,7 @@ mod tests {
             "0 0 30 2 *",
             "@never",
             "@every 0s",
+            "@every 900ms",
             "@every 1h/5m",
             "CRON_TZ=Europe/Berlin 0 6 * * *",
         ] {

@@ -330,6 +330,7 @@ impl TurnBuilder<'_> {
         let notice = StuckNotice {
             workflow_id: started.workflow_id.to_string(),
             run_id: started.run_id.to_string(),
+            namespace: started.workflow_id.namespace().to_owned(),
             workflow_type: started.workflow_type.to_string(),
             step: self.state.name_of_stuck(step).map(StepName::to_string),
             reason: item.reason.to_string(),

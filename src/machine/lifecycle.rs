@@ -83,6 +83,7 @@ impl TurnBuilder<'_> {
         {
             return Ok(Reply::Duplicate);
         }
+        self.state.check_payload(&input)?;
         self.check_room()?;
         let unread = self.state.unread_signals.values().map(|unread| unread.len());
         if unread.sum::<usize>() >= limits::PENDING_MAX {
@@ -127,10 +128,10 @@ impl TurnBuilder<'_> {
 
     /// Leaves a tenth of the history for what must be written in any case: outcomes, compensations, the end.
     pub(super) fn check_room(&self) -> Result<(), Rejection> {
-        let reserve = limits::HISTORY_EVENTS_MAX / 10;
-        match self.state.events + reserve < limits::HISTORY_EVENTS_MAX {
+        let max = self.state.limits().history_events;
+        match self.state.events + max / 10 < max {
             true => Ok(()),
-            false => Err(Rejection::HistoryFull),
+            false => Err(Rejection::HistoryFull { max }),
         }
     }
 }

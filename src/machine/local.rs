@@ -29,7 +29,7 @@ impl TurnBuilder<'_> {
         let ended = LocalActivityEnded {
             seq,
             activity_type,
-            outcome,
+            outcome: self.state.within_limits(outcome),
         };
         self.emit(EventAttributes::LocalActivityEnded(Box::new(ended)));
         Ok(Reply::Accepted)

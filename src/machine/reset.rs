@@ -153,7 +153,7 @@ impl TurnBuilder<'_> {
         let state = RunState::fold([&first]).map_err(refused)?;
         self.change(PendingChange::FollowedBy { run_id });
         self.terminate(format!("reset, made anew as run {run_id}: {reason}"), identity);
-        self.successor = Some(Successor { state, turn: first });
+        self.successor = Some(Box::new(Successor { state, turn: first }));
         Ok(Reply::Begun { run_id })
     }
 

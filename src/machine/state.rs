@@ -13,6 +13,7 @@ use crate::model::{
 use super::chain::CancelRequest;
 use super::child::Children;
 use super::external::PendingExternal;
+use super::granted::Granted;
 use super::ledger::{SagaLedger, StepRecord};
 use super::pause::Pause;
 use super::pending::{LockState, PendingActivity, PendingTimer, PendingWait, Rollback, RunLock, StuckItem};
@@ -74,6 +75,8 @@ pub struct RunState {
     pub(super) next_run: Option<RunId>,
     /// Of its journal, as far as anybody said; not folded.
     pub(super) history_bytes: u64,
+    /// By its namespace; not folded.
+    pub(super) granted: Granted,
     pub(super) task_due: bool,
     pub(super) since_task: Vec<Event>,
 }
@@ -223,7 +226,7 @@ impl RunState {
         let run_id = self.adopted_from?;
         let own = &self.started.as_ref()?.workflow_id;
         let undone = own.as_str().strip_suffix(UNDO_SUFFIX)?;
-        Some((WorkflowId::from_trusted(undone), run_id))
+        Some((WorkflowId::from_trusted(undone).beside(own), run_id))
     }
 
     /// How its saga is undone.

@@ -83,15 +83,17 @@ impl TurnBuilder<'_> {
             return bad("a command follows the one that ends the run");
         }
         let more = commands.iter().filter(|command| !command.closes()).count() as u64;
-        let too_many = self.state.events + TURN_EVENT_IDS + more > limits::HISTORY_EVENTS_MAX * 9 / 10;
+        let max = self.state.limits().history_events;
+        // Not even as many: a run that waits must have room for one more input, or it could wait for ever.
+        let too_many = self.state.events + TURN_EVENT_IDS + more >= max * 9 / 10;
         if too_many && (closing.is_none() || more > 0) {
             let failure = Failure::non_retryable(
                 "HistoryTooLong",
-                format!(
-                    "the history has reached its limit of {} events",
-                    limits::HISTORY_EVENTS_MAX
-                ),
+                format!("the history has reached its limit of {max} events"),
             );
+            return Ok(vec![Command::FailWorkflow { failure }]);
+        }
+        if let Some(failure) = self.state.value_too_large(&commands) {
             return Ok(vec![Command::FailWorkflow { failure }]);
         }
         let mut starting = Starting::default();
@@ -316,11 +318,10 @@ fn bad<T>(message: impl Into<String>) -> Result<T, ParkReason> {
 impl RunState {
     /// Attributes of the task that comes next.
     fn next_task(&self) -> WorkflowTask {
-        let long = self.events > limits::HISTORY_EVENTS_SUGGEST;
         WorkflowTask {
             identity: String::new(),
             history_bytes: self.history_bytes,
-            continue_as_new_suggested: long || self.history_bytes > limits::HISTORY_BYTES_SUGGEST,
+            continue_as_new_suggested: self.limits().suggest_continue_as_new(self.events, self.history_bytes),
         }
     }
 

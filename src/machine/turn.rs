@@ -22,7 +22,7 @@ pub struct Decision {
     /// Why the decider could not do its task, if it could not. The inputs are journaled all the same.
     pub task_failure: Option<ParkReason>,
     /// The run that follows this one, which has ended: its first turn is to be journaled together with this one's.
-    pub successor: Option<Successor>,
+    pub successor: Option<Box<Successor>>,
 }
 
 /// The answer to an input, to be given once the turn is durable.
@@ -123,8 +123,22 @@ pub enum Rejection {
     #[error("the run's code cannot decide now: {0}")]
     CannotDecide(Box<ParkReason>),
     /// The history may not grow any more.
-    #[error("the history has reached its limit of {} events", limits::HISTORY_EVENTS_MAX)]
-    HistoryFull,
+    #[error("the history has reached its limit of {max} events")]
+    HistoryFull {
+        /// That many.
+        max: u64,
+    },
+    /// A value is larger than the run's namespace grants.
+    #[error(
+        "the value has {bytes} bytes, more than the {max} that the namespace grants (store large data elsewhere and pass a \
+         reference)"
+    )]
+    PayloadTooLarge {
+        /// Its size.
+        bytes: usize,
+        /// What is granted.
+        max: usize,
+    },
 }
 
 /// Decides what the inputs mean, and lets the decider react to them, as one turn.
@@ -173,7 +187,7 @@ pub(super) struct TurnBuilder<'a> {
     pending: Vec<PendingChange>,
     pub(super) admissions: Admissions,
     /// The run has ended, and this one follows.
-    pub(super) successor: Option<Successor>,
+    pub(super) successor: Option<Box<Successor>>,
 }
 
 impl<'a> TurnBuilder<'a> {

@@ -72,6 +72,7 @@ impl TurnBuilder<'_> {
         if self.state.updates.contains_key(id) || self.state.was_updated_before(id) {
             return Ok(Reply::Duplicate);
         }
+        self.state.check_payload(&request.input)?;
         if self.state.phase != Phase::Running {
             return Err(Rejection::NotGoingForward);
         }

@@ -14,13 +14,33 @@ pub(crate) const MINUTE: CronField = ("minute", 0, 59);
 pub(crate) const HOUR: CronField = ("hour", 0, 23);
 pub(crate) const DAY_OF_MONTH: CronField = ("day of month", 1, 31);
 pub(crate) const MONTH: CronField = ("month", 1, 12);
-pub(crate) const YEAR: CronField = ("year", 1970, 9999);
+/// From the year on from which Temporal counts steps.
+pub(crate) const YEAR: CronField = ("year", 2000, 9999);
 pub(crate) const DAY_OF_WEEK: CronField = ("day of week", 0, 6);
 
 const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
-const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+const DAYS: [&str; 7] = [
+    "sunday",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+];
 
 /// From one value to another, in steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,10 +147,11 @@ impl CronValues {
     /// # Errors
     /// What is wrong with it.
     pub(crate) fn read(text: &str, field: CronField) -> Result<Self, String> {
-        let names: &[&str] = match field.0 {
-            name if name == MONTH.0 => &MONTHS,
-            name if name == DAY_OF_WEEK.0 => &DAYS,
-            _ => &[],
+        // The names of its values, and how many of their letters are enough.
+        let names: (&[&str], usize) = match field.0 {
+            name if name == MONTH.0 => (&MONTHS, 3),
+            name if name == DAY_OF_WEEK.0 => (&DAYS, 2),
+            _ => (&[], 0),
         };
         let mut values = Self {
             ranges: Vec::new(),
@@ -146,14 +167,14 @@ impl CronValues {
 }
 
 /// The values of one part, and whether that is all of them.
-fn range(part: &str, field: CronField, names: &[&str]) -> Result<(Vec<CronRange>, bool), String> {
+fn range(part: &str, field: CronField, (names, shortest): (&[&str], usize)) -> Result<(Vec<CronRange>, bool), String> {
     let (name, min, max) = field;
     let (values, step) = match part.split_once('/') {
         Some((values, step)) => (values, Some(number(step, name)?)),
         None => (part, None),
     };
     let is_star = values == "*" || values == "?";
-    let value = |text: &str| match names.iter().position(|known| is_name(text, known)) {
+    let value = |text: &str| match names.iter().position(|known| is_name(text, known, shortest)) {
         Some(place) => Ok(min.saturating_add(i16::try_from(place).unwrap_or(0))),
         None => number(text, name),
     };
@@ -185,30 +206,10 @@ fn range(part: &str, field: CronField, names: &[&str]) -> Result<(Vec<CronRange>
     Ok((ranges, is_star && step == 1))
 }
 
-/// `mar`, and `march`: the first three letters say which.
-fn is_name(text: &str, known: &str) -> bool {
-    let long: &[&str] = &[
-        "january",
-        "february",
-        "march",
-        "april",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-        "sunday",
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-    ];
+/// `MAR`, `sept` and `march`, `tu` and `Tues`: so many letters say which, and there may be more of them.
+fn is_name(text: &str, known: &str, shortest: usize) -> bool {
     let text = text.to_ascii_lowercase();
-    text == known || (text.starts_with(known) && long.contains(&text.as_str()))
+    text.len() >= shortest && known.starts_with(&text)
 }
 
 /// Digits only: no sign.
@@ -226,33 +227,53 @@ fn every(text: &str) -> Result<CronTimes, String> {
     Ok(CronTimes::Every { interval, phase })
 }
 
-/// `90s`, `15m`, `1h30m`, `1d`.
+/// `90s`, `15m`, `1h30m`, `1.5h`, `1d`: as Go writes durations, and days.
 ///
 /// # Errors
 /// When it is none.
 pub(crate) fn cron_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no duration: write a number with s, m, h or d");
-    let mut total = 0_u64;
+    let mut micros = 0_u128;
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err(wrong());
     }
     while !rest.is_empty() {
-        let unit_at = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let unit_at = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
         let (number, after) = rest.split_at_checked(unit_at).ok_or_else(wrong)?;
-        let seconds = match after.chars().next() {
-            Some('s') => 1,
-            Some('m') => 60,
-            Some('h') => 3_600,
-            Some('d') => 86_400,
+        let next_at = after
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at_checked(next_at).ok_or_else(wrong)?;
+        let unit = match unit {
+            "ms" => 1_000,
+            "s" => 1_000_000,
+            "m" => 60_000_000,
+            "h" => 3_600_000_000,
+            "d" => 86_400_000_000,
             _ => return Err(wrong()),
         };
-        let number: u64 = number.parse().map_err(|_| wrong())?;
-        let part = number.checked_mul(seconds).ok_or_else(wrong)?;
-        total = total.checked_add(part).ok_or_else(wrong)?;
-        rest = after.get(1..).unwrap_or_default();
+        micros = micros
+            .checked_add(so_many(number, unit).ok_or_else(wrong)?)
+            .ok_or_else(wrong)?;
+        rest = after;
     }
-    Ok(Duration::from_secs(total))
+    u64::try_from(micros).map(Duration::from_micros).map_err(|_| wrong())
+}
+
+/// A number, perhaps with a fraction, of a unit of so many microseconds.
+fn so_many(number: &str, unit: u128) -> Option<u128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| match text {
+        "" => Some(0),
+        text => text.parse::<u128>().ok(),
+    };
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let places = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let parts = digits(fraction)?.checked_mul(unit)?.checked_div(places)?;
+    digits(whole)?.checked_mul(unit)?.checked_add(parts)
 }
 
 #[cfg(test)]
@@ -281,13 +302,18 @@ mod tests {
             ("MON-wednesday", DAY_OF_WEEK, vec![1, 2, 3]),
             ("7", DAY_OF_WEEK, vec![0]),
             ("5-7", DAY_OF_WEEK, vec![5, 6, 0]),
-            ("feb,June", MONTH, vec![2, 6]),
+            ("feb,June,SEPT", MONTH, vec![2, 6, 9]),
+            ("tu,Thurs-sat", DAY_OF_WEEK, vec![2, 4, 5, 6]),
         ] {
             assert_eq!(values(text, field), expected, "{text}");
         }
         for text in ["", "+1", "-1", "60", "5-1", "*/0", "1/x", "é"] {
             assert!(CronValues::read(text, MINUTE).is_err(), "{text}");
         }
+        for text in ["ju", "mayo", "junes", ""] {
+            assert!(CronValues::read(text, MONTH).is_err(), "{text}");
+        }
+        assert!(CronValues::read("s", DAY_OF_WEEK).is_err() && CronValues::read("sunn", DAY_OF_WEEK).is_err());
     }
 
     #[test]
@@ -299,13 +325,21 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        let seconds = |text: &str| cron_duration(text).map(|duration| duration.as_secs()).ok();
-        assert_eq!(
-            (seconds("90s"), seconds("1h30m"), seconds("1d")),
-            (Some(90), Some(5_400), Some(86_400))
-        );
-        for text in ["", "5", "5x", "h", "1h30", "é", "99999999999999999999s"] {
-            assert_eq!(seconds(text), None, "{text}");
+        let millis = |text: &str| cron_duration(text).map(|duration| duration.as_millis()).ok();
+        for (text, expected) in [
+            ("90s", 90_000),
+            ("1h30m", 5_400_000),
+            ("1d", 86_400_000),
+            ("1.5h", 5_400_000),
+            (".5m", 30_000),
+            ("1500ms", 1_500),
+            ("1m500ms", 60_500),
+        ] {
+            assert_eq!(millis(text), Some(expected), "{text}");
+        }
+        let long = "99999999999999999999s";
+        for text in ["", "5", "5x", "h", "1h30", "é", ".h", "1.2.3h", "1 h", "-1h", long] {
+            assert_eq!(millis(text), None, "{text}");
         }
     }
 }

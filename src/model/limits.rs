@@ -8,6 +8,14 @@ pub const ID_BYTES_MAX: usize = 255;
 /// Bytes of the name of a namespace: it stands before the workflow id of each of its runs. Enforced by `model`.
 pub const NAMESPACE_BYTES_MAX: usize = 64;
 
+/// The least that a namespace may grant its runs of bytes of one payload, events, and bytes of a history: with less, hardly
+/// anything could run, or turn back. Enforced by `engine`.
+pub const NAMESPACE_PAYLOAD_BYTES_LEAST: usize = 256;
+/// See [`NAMESPACE_PAYLOAD_BYTES_LEAST`].
+pub const NAMESPACE_HISTORY_EVENTS_LEAST: u64 = 100;
+/// See [`NAMESPACE_PAYLOAD_BYTES_LEAST`].
+pub const NAMESPACE_HISTORY_BYTES_LEAST: u64 = 16 * 1024;
+
 /// Bytes of one payload. Temporal's blob limit, so that histories can be exchanged. Enforced where payloads are made.
 pub const PAYLOAD_BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -272,6 +280,12 @@ pub const RETENTION_PAUSE_DELETING: Duration = Duration::from_millis(20);
 
 /// How long retention rests when it has looked at all runs, and after a start: runs live this much longer than they must.
 pub const RETENTION_REST: Duration = Duration::from_secs(60);
+
+/// Memory for pages of a store's database when nobody said otherwise, in bytes: the pages that a million runs are found by.
+pub const CACHE_BYTES_DEFAULT: u64 = 8 * 1024 * 1024;
+
+/// The least of it: a few hundred pages. Enforced by `engine`.
+pub const CACHE_BYTES_MIN: u64 = 1024 * 1024;
 
 /// The shortest retention: whoever waits for a run's result must find it.
 pub const RETENTION_MIN: Duration = Duration::from_secs(1);

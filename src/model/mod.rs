@@ -21,6 +21,7 @@ mod payloads;
 mod report;
 mod reset;
 mod retry;
+mod run_limits;
 mod saga;
 mod saga_event;
 mod search_attribute;
@@ -62,6 +63,7 @@ pub use payloads::Visit;
 pub use report::{AttemptReport, Reported, ReportedAttempt};
 pub use reset::{MadeAnew, Reapply, Reset, ResetAttempt, ResetPoint, RunReset};
 pub use retry::{RetryDecision, RetryPolicy};
+pub use run_limits::RunLimits;
 pub use saga::{
     AutomaticDecision, CompensationInput, CompensationSpec, Escalation, InFlight, OnAmbiguous, SagaOptions, StepKind,
     StepSpec, StuckNotice, Verdict,

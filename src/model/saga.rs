@@ -144,6 +144,9 @@ pub struct StuckNotice {
     pub workflow_id: String,
     /// Its execution.
     pub run_id: String,
+    /// Its namespace.
+    #[serde(default)]
+    pub namespace: String,
     /// Its type.
     pub workflow_type: String,
     /// The step concerned, if it is about one.

@@ -12,11 +12,11 @@ use tokio::task::AbortHandle;
 
 use crate::machine::HeartbeatThrottle;
 use crate::model::{AttemptOutcome, Failure, Payload, TimeoutKind, Timestamp, limits};
-use crate::sdk::{Activity, ActivityContext, ActivityInfo, CancelFlag, Execution, SharedState};
+use crate::sdk::{Activity, ActivityContext, ActivityInfo, CancelFlag, Execution, HeartbeatSink, SharedState};
 
 use super::clock::Clock;
 use super::secrets::Declared;
-use super::throttle::{Admittance, EngineLimits, Parked, Throttle};
+use super::throttle::{Admittance, EngineLimits, Parked, Pass, Throttle};
 
 mod heart;
 #[cfg(test)]
@@ -145,6 +145,8 @@ impl AttemptPool {
     /// same: its result comes late.
     pub(super) fn launch(self: &Arc<Self>, order: AttemptOrder) -> AttemptHandle {
         let pool = Arc::clone(self);
+        // Moved about from here on.
+        let order = Box::new(order);
         self.supervise(move |cancel| async move {
             let ear = Arc::clone(&order.ear);
             ear.begun();
@@ -187,27 +189,45 @@ impl AttemptPool {
     }
 
     /// Makes an attempt here and now, and gives its end.
-    pub(super) async fn run(&self, order: AttemptOrder, cancel: CancelFlag) -> AttemptEnd {
-        let AttemptOrder {
-            lane,
-            activity,
-            info,
-            secrets,
-            input,
-            queue,
-            due,
-            schedule_to_start,
-            start_to_close,
-            heartbeat,
-            ear,
-        } = order;
-        let slots = self.slots(lane, activity.execution());
-        let wait_until = schedule_to_start.map(|limit| due.after(limit));
+    pub(super) async fn run(&self, order: Box<AttemptOrder>, cancel: CancelFlag) -> AttemptEnd {
+        let entered = match self.enter_at_once(&order) {
+            Some(entered) => Entered::Places(entered),
+            // In a box of its own, for which those that need not wait have no room.
+            None => Box::pin(self.enter(&order)).await,
+        };
+        match entered {
+            Entered::Places((pass, places)) => self.make(order, cancel, &pass, places).await,
+            Entered::Not(end) => end,
+        }
+    }
+
+    /// Places for an attempt that need not wait, and whose type is not limited.
+    fn enter_at_once(&self, order: &AttemptOrder) -> Option<(Pass, Places)> {
+        let pass = self
+            .throttle
+            .pass_unlimited(order.info.activity_type.as_str(), order.lane)?;
+        let in_queue = match &order.queue {
+            Some(queue) => Some(Arc::clone(queue).try_acquire_owned().ok()?),
+            None => None,
+        };
+        let slots = self.slots(order.lane, order.activity.execution());
+        let places = Places {
+            _in_engine: Arc::clone(slots).try_acquire_owned().ok()?,
+            _in_type: None,
+            _in_queue: in_queue,
+        };
+        Some((pass, places))
+    }
+
+    /// The same for one that may have to.
+    async fn enter(&self, order: &AttemptOrder) -> Entered {
+        let slots = self.slots(order.lane, order.activity.execution());
         let waiting = async {
-            let mut pass = self.throttle.enter(info.activity_type.as_str(), lane).await?;
+            let activity_type = order.info.activity_type.as_str();
+            let mut pass = self.throttle.enter(activity_type, order.lane).await?;
             loop {
                 self.throttle.until_paced(&pass).await;
-                let in_queue = match &queue {
+                let in_queue = match &order.queue {
                     Some(queue) => Arc::clone(queue).acquire_owned().await.ok(),
                     None => None,
                 };
@@ -226,20 +246,29 @@ impl AttemptPool {
                 return Some((pass, places));
             }
         };
-        let (pass, places) = match self.within(wait_until, waiting).await {
-            Some(Some((pass, Ok(places)))) => (pass, places),
-            Some(None) => return AttemptEnd::Parked,
+        let wait_until = order.schedule_to_start.map(|limit| order.due.after(limit));
+        match self.within(wait_until, waiting).await {
+            Some(Some((pass, Ok(places)))) => Entered::Places((pass, places)),
+            Some(None) => Entered::Not(AttemptEnd::Parked),
             // Nobody closes the pools while attempts are started.
-            Some(Some((_, Err(_)))) => return AttemptEnd::Ended(Err(Failure::worker_lost())),
-            None => return AttemptEnd::Ended(Err(Failure::timeout(TimeoutKind::ScheduleToStart))),
-        };
-        let started = self.clock.now();
-        let throttle = HeartbeatThrottle::new(heartbeat, info.heartbeat_details.clone());
-        let heart = Heart::new(Arc::clone(&self.clock), self.handle.clone(), throttle, Arc::clone(&ear));
-        let cx = ActivityContext::new(info, self.state_for(secrets), cancel, Some(heart.sink()));
-        let deadline = Some(started.after(start_to_close));
+            Some(Some((_, Err(_)))) => Entered::Not(AttemptEnd::Ended(Err(Failure::worker_lost()))),
+            None => Entered::Not(AttemptEnd::Ended(Err(Failure::timeout(TimeoutKind::ScheduleToStart)))),
+        }
+    }
+
+    /// The attempt itself, which has its places.
+    async fn make(&self, order: Box<AttemptOrder>, cancel: CancelFlag, pass: &Pass, places: Places) -> AttemptEnd {
+        let (started, heartbeat) = (self.clock.now(), order.heartbeat);
+        let deadline = Some(started.after(order.start_to_close));
+        let throttle = HeartbeatThrottle::new(heartbeat, order.info.heartbeat_details.clone());
+        let heart = Heart::new(
+            Arc::clone(&self.clock),
+            self.handle.clone(),
+            throttle,
+            Arc::clone(&order.ear),
+        );
         // Pinned here, so that it is not moved into each future that waits for it.
-        let mut work = std::pin::pin!(self.execute(activity, input, cx, ear, places));
+        let mut work = std::pin::pin!(self.execute(order, heart.sink(), cancel, places));
         let outcome = tokio::select! {
             biased;
             outcome = self.within(deadline, work.as_mut()) => {
@@ -250,7 +279,7 @@ impl AttemptPool {
         if outcome.is_err() {
             heart.record_last();
         }
-        self.throttle.leave(&pass, &outcome);
+        self.throttle.leave(pass, &outcome);
         match outcome {
             Err(failure) if failure.is_completed_later() => AttemptEnd::HandedOver { started },
             outcome => AttemptEnd::Ended(outcome),
@@ -280,12 +309,20 @@ impl AttemptPool {
     /// it: a thread whose attempt timed out is still taken.
     async fn execute(
         &self,
-        activity: Arc<dyn Activity>,
-        input: Payload,
-        cx: ActivityContext,
-        ear: Arc<dyn Ear>,
+        order: Box<AttemptOrder>,
+        heartbeats: HeartbeatSink,
+        cancel: CancelFlag,
         places: Places,
     ) -> AttemptOutcome {
+        let AttemptOrder {
+            activity,
+            info,
+            secrets,
+            input,
+            ear,
+            ..
+        } = *order;
+        let cx = ActivityContext::new(info, self.state_for(secrets), cancel, Some(heartbeats));
         if activity.execution() != Execution::Blocking {
             let _places = places;
             return settled(AssertUnwindSafe(activity.execute(cx, input)).catch_unwind().await);
@@ -341,6 +378,13 @@ impl AttemptPool {
             self.clock.sleep_until(deadline).await;
         }
     }
+}
+
+/// What came of an attempt's waiting for its places.
+enum Entered {
+    Places((Pass, Places)),
+    /// It is not made, and ends so.
+    Not(AttemptEnd),
 }
 
 /// An attempt's places, for as long as its code runs: among all of the engine, those of its type, and those of its queue.

@@ -6,7 +6,7 @@
 //! amends.saga       start (or find) the child --> wait --> completed                  => its result
 //!                                                          undone, or nothing done    => a failure without effect
 //!                                                          terminated, or left        => a failure, may have had effect
-//! amends.saga.undo  no child of this step        => done
+//! amends.saga.undo  no child of this step        => done, unless the step has completed: then it was deleted
 //!                   open     --cancel--> wait, and see
 //!                   ended    --what is owed?-- nothing => done
 //!                                              a run <child>/undo takes it over --> wait --> undone => done
@@ -21,28 +21,25 @@ mod asking;
 mod kin;
 mod watching;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use serde::de::IgnoredAny;
 use tokio::sync::oneshot;
 
 use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
-use crate::machine::{PendingActivity, RunState, StepRecord, StepState};
+use crate::machine::{PendingActivity, RunState, StepState};
 use crate::model::{
-    ActivityRole, ActivityType, AttemptOutcome, EventId, Failure, IdPolicies, Input, Outcome, ParentRun, Payload,
-    RequestId, RunId, StartRun, TaskQueue, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
+    ActivityRole, ActivityType, AttemptOutcome, EventId, Failure, IdError, IdPolicies, Input, Outcome, ParentRun,
+    Payload, RequestId, RunId, StartRun, TaskQueue, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
 };
 use crate::sdk::{ActivityInfo, CancelFlag};
 
+use super::error::RequestError;
 use super::gateway::Gateway;
 use super::messages::Watched;
+use super::offspring::{self, Offspring};
 use super::recovery::load_state;
 use super::shared::Shared;
-
-/// How long to wait before an engine that could not do something just now is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What follows the id of a child in the id of the run that undoes it.
 const UNDO: &str = "/undo";
@@ -78,35 +75,33 @@ pub(super) struct ChildOrder {
     parent: ParentRun,
     /// The event of that run that scheduled the step.
     scheduled: EventId,
-    /// The step has ended as done, by its child or by hand: there is something to undo.
-    is_done: bool,
     /// The step, or the activity if it is none.
     step: String,
     /// The queue that the step names for the child.
     task_queue: Option<TaskQueue>,
     /// That of the run that asks, for a child that names none.
     own_queue: Option<TaskQueue>,
+    /// The step that is undone has completed: there was a child, whatever there is now.
+    had_child: bool,
 }
 
 /// The order for an activity of a run.
 pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, info: ActivityInfo) -> ChildOrder {
+    let (step_event, undone) = match activity.attributes.role {
+        ActivityRole::Compensation(of) => (of, run.step_by_event(of)),
+        _ => (activity.scheduled, None),
+    };
     let own = match &activity.attributes.role {
         ActivityRole::Step(step) => Some(step.name.clone()),
-        ActivityRole::Compensation(of) => run.step_by_event(*of).map(|step| step.name.clone()),
-        _ => None,
+        _ => undone.map(|step| step.name.clone()),
     };
     let step = own.map_or_else(|| info.activity_id.to_string(), |name| name.to_string());
-    let scheduled = match activity.attributes.role {
-        ActivityRole::Compensation(of) => of,
-        _ => activity.scheduled,
-    };
-    let is_done = |step: &StepRecord| matches!(step.state, StepState::Completed { .. });
-    let is_done = run.step_by_event(scheduled).is_some_and(is_done);
     let (workflow_id, run_id, scheduled) = match run.adopted_from() {
-        Some(run_id) => (undone_by(&info.workflow_id), run_id, run.adopted_event(scheduled)),
+        Some(run_id) => (undone_by(&info.workflow_id), run_id, run.adopted_event(step_event)),
+        // Of a step that a reset run has copied, the child is that of the run that it was copied from.
         None => {
-            let asked = run.writer_of(scheduled);
-            (info.workflow_id.clone(), asked.unwrap_or(info.run_id), scheduled)
+            let writer = run.writer_of(step_event).unwrap_or(info.run_id);
+            (info.workflow_id.clone(), writer, step_event)
         }
     };
     ChildOrder {
@@ -118,12 +113,20 @@ pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, 
             initiated: None,
         },
         scheduled,
-        is_done,
         step,
         task_queue: activity.attributes.options.task_queue.clone(),
         own_queue: run.started().and_then(|started| started.task_queue.clone()),
+        had_child: undone.is_some_and(|step| matches!(step.state, StepState::Completed { .. })),
         info,
     }
+}
+
+/// The id of the run that undoes this child as a unit.
+///
+/// # Errors
+/// When the child's own is too long for that.
+pub(super) fn undo_id(child: &WorkflowId) -> Result<WorkflowId, IdError> {
+    Ok(WorkflowId::new(format!("{child}{UNDO}"))?.beside(child))
 }
 
 /// Whose steps a run with this id undoes.
@@ -278,7 +281,6 @@ impl Attendant {
 
     /// Undoes whatever the step's child has left.
     async fn undo(&self) -> Result<AttemptOutcome, Over> {
-        let done = || Ok(Ok(Payload::null()));
         let undo = self.order.input.to::<Undo<ChildSaga, IgnoredAny>>();
         let child = match undo.map(|undo| undo.input).or_else(|_| self.order.input.to()) {
             Ok(child) => child,
@@ -289,30 +291,21 @@ impl Attendant {
             Err(failure) => return Ok(Err(failure)),
         };
         // Comes to the child's shard behind a start that may still be on its way there.
-        self.ask(|| self.gateway.deliver(id.clone(), None, Input::Wake))
-            .await?
-            .ok();
-        let found = match self.load(&id).await? {
-            Some((run_id, state)) if self.is_own(&state) || self.is_of_a_copy(&state).await? => Some((run_id, state)),
+        let there = self.ask(|| self.gateway.deliver(id.clone(), None, Input::Wake)).await?;
+        if matches!(there, Err(RequestError::NotFound(_))) {
+            return Ok(self.without_child(&id));
+        }
+        let (run_id, mut state) = match self.load(&id).await? {
+            Some((run_id, state)) if self.is_own(&state) || self.is_of_a_copy(&state).await? => (run_id, state),
             // Nobody's, or somebody else's, run has the id.
-            _ => None,
-        };
-        let Some((run_id, mut state)) = found else {
-            return match self.order.is_done {
-                // Its child was never started.
-                false => done(),
-                true => {
-                    let message = format!("the child {id:?} is not there any more, and nobody knows what it has left");
-                    Ok(Err(Failure::non_retryable("ChildNotUndone", message)))
-                }
-            };
+            _ => return Ok(self.without_child(&id)),
         };
         if !state.is_closed() {
             self.cancel(&id, run_id).await?;
             self.end_of(&id, run_id, None).await?;
             match self.load(&id).await? {
                 Some((_, ended)) => state = ended,
-                None => return done(),
+                None => return Ok(self.without_child(&id)),
             }
         }
         match self.undo_run(&id, &state) {
@@ -321,7 +314,7 @@ impl Attendant {
                 let message = format!("a part of the child {id:?} cannot be undone, or somebody decided to leave it");
                 Ok(Err(Failure::non_retryable("ChildNotUndone", message)))
             }
-            Ok(None) => done(),
+            Ok(None) => Ok(Ok(Payload::null())),
             Err(failure) => Ok(Err(failure)),
         }
     }
@@ -350,40 +343,23 @@ impl Attendant {
     fn start_of(&self, child: &ChildSaga) -> Result<StartRun, Failure> {
         let workflow_id = self.child_id(child)?;
         let workflow_type = WorkflowType::new(&child.workflow).map_err(|error| bad_input(&error.to_string()))?;
-        let saga = self.shared.sagas.get(workflow_type.as_str());
-        let code = self.shared.registry.workflow(workflow_type.as_str());
-        if saga.is_none() && code.is_none() {
+        if !offspring::is_known(&self.shared, &workflow_type) {
             // A deployment that forgot a workflow must not make sagas turn back: tried again until it is there.
             let message = format!("no saga or workflow {workflow_type:?} is registered with this engine");
             return Err(Failure::new("UnknownWorkflow", message).without_effect());
         }
-        let mut start = StartRun {
+        let child = Offspring {
             workflow_id,
-            run_id: RunId::NIL,
-            definition: None,
-            run_timeout: None,
             workflow_type,
             input: Payload::json(&child.input)?,
-            request_id: Some(self.request_id()),
+            request_id: self.request_id(),
             identity: env!("CARGO_PKG_NAME").to_owned(),
-            saga: code.and_then(|code| code.saga_options().cloned()).map(Box::new),
-            task_queue: self.order.task_queue.clone().or_else(|| code?.task_queue().cloned()),
-            parent: Some(self.order.parent.clone()),
-            search_attributes: BTreeMap::new(),
-            memo: BTreeMap::new(),
-            ids: IdPolicies::default(),
-            chain: None,
-            adopted: None,
+            parent: self.order.parent.clone(),
+            run_timeout: None,
+            task_queue: self.order.task_queue.clone(),
+            parents_queue: self.order.own_queue.clone(),
         };
-        if let Some(saga) = saga {
-            saga.begin(&mut start).map_err(|error| bad_input(&error.to_string()))?;
-        }
-        start.task_queue = start.task_queue.or_else(|| self.order.own_queue.clone());
-        let types = self.shared.registry.search_attribute_types();
-        start.search_attributes = types
-            .checked(start.search_attributes)
-            .map_err(|error| bad_input(&error.to_string()))?;
-        Ok(start)
+        child.start(&self.shared).map_err(|error| bad_input(&error))
     }
 
     /// The run that undoes what an ended child has left; `None` when it has left nothing.
@@ -391,10 +367,9 @@ impl Attendant {
         let (Some(started), Some(adopted)) = (child.started(), child.adoptable()) else {
             return Ok(None);
         };
-        let workflow_id = WorkflowId::new(format!("{id}{UNDO}"))
-            .map_err(|error| Failure::non_retryable("ChildNotUndone", error.to_string()))?;
+        let workflow_id = undo_id(id).map_err(|error| Failure::non_retryable("ChildNotUndone", error.to_string()))?;
         Ok(Some(StartRun {
-            workflow_id: workflow_id.beside(id),
+            workflow_id,
             run_id: RunId::NIL,
             workflow_type: started.workflow_type.clone(),
             definition: started.definition,

@@ -4,25 +4,20 @@
 //! Everything here may be done again after a crash. A start has the parent's initiating event for its request id, so that the
 //! same child is found; how a child ended is asked of its own history; and who has ended already needs not be told to.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use crate::machine::{Origins, Rejection, RunState, external_request_id};
 use crate::model::{
     ChildEnd, ChildKey, Failure, IdConflictPolicy, IdPolicies, IdReusePolicy, Input, LeftChild, ParentClosePolicy,
     ParentRun, RequestId, RunId, StartChild, StartRun, TaskQueue, WorkflowId,
 };
-use crate::store;
 
 use super::error::RequestError;
 use super::gateway::Gateway;
 use super::messages::Ended;
+use super::offspring::{Offspring, ask, is_passing, pause};
 use super::recovery::load_state;
 use super::shared::Shared;
-
-/// How long to wait before an engine that could not do something just now is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// A child, and the run that asked for it.
 pub(super) struct Kinship {
@@ -67,13 +62,6 @@ impl LeftTask {
     }
 }
 
-/// Whether this engine can start such a child. One that cannot (its deployment forgot a workflow) must not make the parent
-/// fail.
-pub(super) fn is_known(shared: &Shared, start: &StartChild) -> bool {
-    let name = start.workflow_type.as_str();
-    shared.sagas.get(name).is_some() || shared.registry.workflow(name).is_some()
-}
-
 /// Starts the child, or finds it started; `None` when the engine stopped before that.
 pub(super) async fn start(
     shared: &Arc<Shared>,
@@ -85,8 +73,8 @@ pub(super) async fn start(
         Err(failure) => return Some(Err(failure)),
     };
     loop {
-        let gateway = gateway(shared)?;
-        let error = match gateway.begin(start.clone()).await {
+        let gateway = gateway(shared).ok()?;
+        let error = match gateway.begin(Box::new(start.clone())).await {
             Ok((delivered, _)) => return Some(Ok(delivered.run_id)),
             Err(error) => error,
         };
@@ -127,46 +115,30 @@ fn is_of_a_base(shared: &Shared, kinship: &Kinship, child: RunId) -> bool {
 }
 
 fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<StartRun, Failure> {
-    let name = child.workflow_type.as_str();
-    let code = shared.registry.workflow(name);
-    let mut start = StartRun {
+    let child = Offspring {
         workflow_id: child.workflow_id.beside(&kinship.parent),
-        run_id: RunId::NIL,
         workflow_type: child.workflow_type.clone(),
-        definition: None,
         input: child.input.clone(),
-        request_id: Some(kinship.request_id()),
-        run_timeout: child.run_timeout,
-        task_queue: code.and_then(|code| code.task_queue().cloned()),
+        request_id: kinship.request_id(),
         identity: kinship.identity(),
-        saga: code.and_then(|code| code.saga_options().cloned()).map(Box::new),
-        parent: Some(ParentRun {
+        parent: ParentRun {
             workflow_id: kinship.parent.clone(),
             run_id: kinship.child.parent_run,
             initiated: Some(kinship.child.initiated),
-        }),
-        search_attributes: BTreeMap::new(),
-        memo: BTreeMap::new(),
-        ids: IdPolicies::default(),
-        chain: None,
-        adopted: None,
+        },
+        run_timeout: child.run_timeout,
+        task_queue: None,
+        parents_queue: kinship.task_queue.clone(),
     };
-    if let Some(saga) = shared.sagas.get(name) {
-        let begun = saga.begin(&mut start);
-        begun.map_err(|error| Failure::non_retryable("InvalidInput", error.to_string()))?;
-    }
-    start.task_queue = start.task_queue.or_else(|| kinship.task_queue.clone());
-    let types = shared.registry.search_attribute_types();
-    let checked = types.checked(start.search_attributes);
-    start.search_attributes = checked.map_err(|error| Failure::non_retryable("InvalidInput", error.to_string()))?;
-    Ok(start)
+    let start = child.start(shared);
+    start.map_err(|error| Failure::non_retryable("InvalidInput", error))
 }
 
-/// Waits for the child's end; `None` when the engine stopped before that.
-pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Option<ChildEnd> {
+/// Waits for the child's end, and gives the lookout back with it; `None` when the engine stopped before that.
+pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Option<(ChildEnd, Lookout)> {
     let shared = Arc::clone(&lookout.shared);
     loop {
-        let gateway = gateway(&shared)?;
+        let gateway = gateway(&shared).ok()?;
         let ended = tokio::select! {
             biased;
             ended = gateway.run_outcome(workflow_id, lookout.run_id, None) => ended,
@@ -175,38 +147,41 @@ pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Op
         match ended {
             // The end of a child is that of its chain.
             Ok(Ended { next: Some(next), .. }) => lookout.run_id = next,
-            Ok(Ended { outcome, next: None }) => {
-                lookout.is_over = true;
-                return Some(ChildEnd::of(outcome));
-            }
+            Ok(Ended { outcome, next: None }) => return Some((ChildEnd::of(outcome), lookout)),
             Err(error) if is_passing(&error) => pause(&shared, workflow_id, &error).await?,
             Err(error) => {
                 let message = format!("nobody knows what became of the child {workflow_id:?}: {error}");
-                lookout.is_over = true;
-                return Some(ChildEnd::Failed(Failure::non_retryable("ChildBroken", message)));
+                let broken = ChildEnd::Failed(Failure::non_retryable("ChildBroken", message));
+                return Some((broken, lookout));
             }
         }
     }
 }
 
-/// Waits for the end of a child that was not seen to begin: if it never did, there is nothing to wait for. `None` when the
-/// engine stopped before that.
-pub(super) async fn end_of_unseen(shared: &Arc<Shared>, kinship: &Kinship, workflow_id: &WorkflowId) -> Option<()> {
-    if let Some(run_id) = find(shared, kinship, workflow_id).await? {
-        let lookout = Lookout::new(Arc::clone(shared), kinship.parent.clone(), run_id);
-        return end_of(lookout, workflow_id).await.map(drop);
-    }
-    Some(())
+/// Waits for the end of a child that a run of its parent's chain has left open, and gives the lookout with it. If it was not seen
+/// to begin and never did, there is nothing to wait for. `None` when the engine stopped before that.
+pub(super) async fn end_of_left(shared: &Arc<Shared>, kinship: &Kinship, child: &LeftChild) -> Option<Option<Lookout>> {
+    let workflow_id = &child.start.workflow_id.beside(&kinship.parent);
+    let run_id = match child.run_id {
+        None => find(shared, kinship, workflow_id).await?,
+        seen => seen,
+    };
+    let Some(run_id) = run_id else {
+        return Some(None);
+    };
+    let lookout = Lookout::new(Arc::clone(shared), kinship.parent.clone(), run_id);
+    end_of(lookout, workflow_id).await.map(|(_, lookout)| Some(lookout))
 }
 
 /// Looks out for the end of a child. The parent may leave memory meanwhile, and the child wakes it when it ends; but a child
-/// that had ended before anybody looked out for that has done so already. Given up then, the lookout wakes the parent itself.
+/// that had ended before anybody looked out for that has done so already. Given up then, the lookout wakes the parent itself;
+/// also when it has seen the end, but its news came to an actor that had just left memory.
 pub(super) struct Lookout {
     shared: Arc<Shared>,
     parent: WorkflowId,
     /// The run of the child's chain whose end it waits for.
     run_id: RunId,
-    is_over: bool,
+    is_heard: bool,
 }
 
 impl Lookout {
@@ -215,14 +190,19 @@ impl Lookout {
             shared,
             parent,
             run_id,
-            is_over: false,
+            is_heard: false,
         }
+    }
+
+    /// The parent has the news.
+    pub(super) fn heard(mut self) {
+        self.is_heard = true;
     }
 }
 
 impl Drop for Lookout {
     fn drop(&mut self) {
-        if self.is_over || self.shared.is_draining() {
+        if self.is_heard || self.shared.is_draining() {
             return;
         }
         let head = self.shared.store.get().and_then(|store| store.head(self.run_id));
@@ -256,17 +236,14 @@ pub(super) async fn release(shared: &Arc<Shared>, kinship: &Kinship, child: &Lef
             None => return Some(()),
         },
     };
-    loop {
+    let told = ask(shared, workflow_id, || async {
         let gateway = gateway(shared)?;
-        match gateway.deliver_to_chain(workflow_id, run_id, input.clone()).await {
-            Err(error) if is_passing(&error) => pause(shared, workflow_id, &error).await?,
-            Err(error) => {
-                tracing::debug!(%workflow_id, %error, "a child goes its own way");
-                return Some(());
-            }
-            Ok(_) => return Some(()),
-        }
+        gateway.deliver_to_chain(workflow_id, run_id, input.clone()).await
+    });
+    if let Err(error) = told.await? {
+        tracing::debug!(%workflow_id, %error, "a child goes its own way");
     }
+    Some(())
 }
 
 /// The child that may have been started without its parent's knowing.
@@ -280,39 +257,19 @@ async fn find(shared: &Arc<Shared>, kinship: &Kinship, workflow_id: &WorkflowId)
         let request_id = state.started().and_then(|started| started.request_id.clone());
         Ok((request_id == Some(kinship.request_id())).then_some(head.run_id))
     };
-    loop {
+    let found = ask(shared, workflow_id, || async {
         let gateway = gateway(shared)?;
         // Comes to the child's shard behind a start that may still be on its way there.
-        let found = match gateway.deliver(workflow_id.clone(), None, Input::Wake).await {
+        match gateway.deliver(workflow_id.clone(), None, Input::Wake).await {
             Err(error) if is_passing(&error) => Err(error),
             _ => find(&gateway),
-        };
-        match found {
-            Ok(found) => return Some(found),
-            Err(error) if is_passing(&error) => pause(shared, workflow_id, &error).await?,
-            Err(_) => return Some(None),
         }
-    }
+    });
+    Some(found.await?.unwrap_or(None))
 }
 
-fn gateway(shared: &Shared) -> Option<Arc<Gateway>> {
-    shared.gateway.get().and_then(Weak::upgrade)
-}
-
-/// Whether it is the engine's own trouble, which passes.
-fn is_passing(error: &RequestError) -> bool {
-    match error {
-        RequestError::Overloaded | RequestError::Interrupted | RequestError::ShuttingDown => true,
-        RequestError::Store(error) => !matches!(error, store::Error::Corrupt { run: Some(_), .. }),
-        _ => false,
-    }
-}
-
-async fn pause(shared: &Shared, workflow_id: &WorkflowId, error: &RequestError) -> Option<()> {
-    if matches!(error, RequestError::ShuttingDown) {
-        return None;
-    }
-    tracing::debug!(%workflow_id, %error, "a child cannot be reached just now");
-    shared.clock.sleep_until(shared.clock.now().after(ASK_AGAIN)).await;
-    Some(())
+/// An engine that has none any more is gone.
+fn gateway(shared: &Shared) -> Result<Arc<Gateway>, RequestError> {
+    let gateway = shared.gateway.get().and_then(Weak::upgrade);
+    gateway.ok_or(RequestError::ShuttingDown)
 }

@@ -126,6 +126,7 @@ impl Group {
             .env("AMENDS_IDEMPOTENCY_KEY", &info.idempotency_key)
             .env("AMENDS_ATTEMPT", info.attempt.to_string())
             .env("AMENDS_WORKFLOW_ID", info.workflow_id.as_str())
+            .env("AMENDS_NAMESPACE", info.workflow_id.namespace())
             .env("AMENDS_RUN_ID", info.run_id.to_string())
             .env("AMENDS_ACTIVITY_ID", info.activity_id.as_str())
             .stdin(Stdio::piped())

@@ -94,7 +94,7 @@ impl Gateway {
     /// Begins a run. Answers once its first turn is durable; the receiver hears of its end.
     pub(crate) async fn begin(
         &self,
-        mut start: StartRun,
+        mut start: Box<StartRun>,
     ) -> Result<(Delivered, oneshot::Receiver<Watched>), RequestError> {
         start.run_id = Entropy.run_id(self.shared.clock.now());
         let port = self.port(&start.workflow_id)?;
@@ -103,7 +103,7 @@ impl Gateway {
             let (reply, answer) = oneshot::channel();
             let (watch, outcome) = oneshot::channel();
             port.addr.do_send(Start {
-                start: Box::new(start.clone()),
+                start: start.clone(),
                 reply,
                 watch,
                 admission,

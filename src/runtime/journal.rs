@@ -1,16 +1,16 @@
 //! The journal writer: one thread that turns everybody's turns into commits. Group commit comes by itself: while one
 //! batch syncs, the next one gathers. Must not live here: what a turn means, or how a store keeps it.
 
-use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
 use backoff::backoff::Backoff;
-use bytes::Bytes;
 
+use crate::definition::SagaDefinition;
 use crate::model::DefinitionDigest;
+use crate::store::maps::IdSet;
 use crate::store::{CommitBatch, Epoch, Error, RunWake, TurnRecord};
 
 use super::attempt::panic_message;
@@ -30,9 +30,9 @@ pub(super) struct CommitJob {
     pub(super) epoch: Epoch,
     pub(super) record: TurnRecord,
     /// The first turn of the run that follows, when the turn ends its run: both become durable, or none.
-    pub(super) successor: Option<TurnRecord>,
+    pub(super) successor: Option<Box<TurnRecord>>,
     /// With a run's first turn: the definition that it follows.
-    pub(super) definition: Option<(DefinitionDigest, Bytes)>,
+    pub(super) definition: Option<SagaDefinition>,
 }
 
 /// The journal writer before it runs.
@@ -41,7 +41,7 @@ pub(super) struct JournalWriter {
     store: Arc<StoreSlot>,
     namespaces: Arc<Namespaces>,
     shards: Vec<Addr<ShardActor>>,
-    stored_definitions: HashSet<DefinitionDigest>,
+    stored_definitions: IdSet<DefinitionDigest>,
 }
 
 /// Whether the writer goes on.
@@ -59,7 +59,7 @@ impl JournalWriter {
             store,
             namespaces,
             shards: Vec::new(),
-            stored_definitions: HashSet::new(),
+            stored_definitions: IdSet::default(),
         }
     }
 
@@ -95,16 +95,17 @@ impl JournalWriter {
         // A turn from before the store was opened again does not count: its run has been told to abandon it, or will be
         // before anything else, and to commit it now would be behind the back of the run's next life.
         for job in jobs.drain(..).filter(|job| job.epoch == current) {
-            if let Some((digest, bytes)) = job.definition
-                && !self.stored_definitions.contains(&digest)
+            if let Some(definition) = job.definition
+                && !self.stored_definitions.contains(&definition.digest())
             {
+                let digest = definition.digest();
                 new_definitions.push(digest);
-                batch.definitions.push((digest, bytes));
+                batch.definitions.push((digest, definition.canonical_json().clone()));
             }
             batch.turns.push(job.record);
             if let Some(successor) = job.successor {
                 successors.push(batch.turns.len());
-                batch.turns.push(successor);
+                batch.turns.push(*successor);
             }
             if let Some(waiting) = waiting.get_mut(job.shard) {
                 waiting.push(job.run);
@@ -217,7 +218,10 @@ impl JournalWriter {
 
 impl Weigh for CommitJob {
     fn bytes(&self) -> usize {
-        let definition = self.definition.as_ref().map_or(0, |(_, bytes)| bytes.len());
+        let definition = self
+            .definition
+            .as_ref()
+            .map_or(0, |definition| definition.canonical_json().len());
         let successor = self.successor.as_ref().map_or(0, |record| record.bytes.len());
         let turns = self.record.bytes.len().saturating_add(successor);
         turns.saturating_add(definition)

@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::store;
 
-use super::child_workflow::LeftTask;
+use super::child_workflow::{LeftTask, Lookout};
 use super::error::RequestError;
 use super::reset::ResetOrder;
 use super::run::RunLine;
@@ -148,7 +148,7 @@ pub(super) struct Letter {
     /// Held until the answer is given: what bounds the number of waiting requests.
     pub(super) admission: Option<Admission>,
     /// It asks, and its input means nothing.
-    pub(super) question: Option<Question>,
+    pub(super) question: Option<Box<Question>>,
     /// It orders that a run be made anew; its input is made of that when everything is durable.
     pub(super) order: Option<Box<ResetOrder>>,
 }
@@ -167,7 +167,7 @@ impl Letter {
     pub(super) fn asking(question: Question, admission: Admission) -> Self {
         Self {
             admission: Some(admission),
-            question: Some(question),
+            question: Some(Box::new(question)),
             ..Self::internal(Input::Wake)
         }
     }
@@ -184,7 +184,7 @@ impl Letter {
             question,
             ..
         } = self;
-        match (question, &answer) {
+        match (question.map(|question| *question), &answer) {
             (Some(Question::Query { reply, .. }), Err(error)) => drop(reply.send(Err(error.clone()))),
             (Some(Question::UpdateOutcome { reply, .. }), Err(error)) => drop(reply.send(Err(error.clone()))),
             _ => {}
@@ -246,12 +246,18 @@ pub(super) struct ChildNews {
     /// For a child that a run has left open; `None`: for one of the run's own.
     pub(super) task: Option<LeftTask>,
     pub(super) input: Option<Input>,
+    /// Whose news it is: until somebody hears it, it may get lost.
+    pub(super) lookout: Option<Lookout>,
 }
 
 impl ChildNews {
     pub(super) fn of_own(child: ChildKey, input: Option<Input>) -> Self {
-        let task = None;
-        Self { child, task, input }
+        Self {
+            child,
+            task: None,
+            input,
+            lookout: None,
+        }
     }
 }
 

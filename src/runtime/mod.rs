@@ -30,6 +30,7 @@ mod locks;
 mod messages;
 mod namespaces;
 mod offline;
+mod offspring;
 #[cfg(unix)]
 pub(crate) mod process;
 mod queues;

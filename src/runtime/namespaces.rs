@@ -1,11 +1,12 @@
-//! The namespaces of an engine: whose workers make what, how long runs are kept, and how many may be open. Must not live here:
-//! how ids of different namespaces are told apart (`model` does).
+//! The namespaces of an engine: whose workers make what, how long runs are kept, how many may be open, and how large they may
+//! be. Must not live here: how ids of different namespaces are told apart (`model` does).
 //!
 //! Which namespaces there are, the engine is told at its start. What the store has of others stays as it is: such runs have no
 //! worker here, like those of a task queue that nobody serves.
 //!
 //! Open runs are counted where a limit is given: from the store when it is opened, then with each beginning and end. A child
-//! and a run that follows another one are counted and never refused, or runs that have begun could not end.
+//! and a run that follows another one are counted and never refused, or runs that have begun could not end; nor is one that a
+//! person has made of another one by a reset.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -13,7 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::model::{NamespaceName, StartRun, TaskQueue, WorkflowId};
+use crate::machine::check_start;
+use crate::model::{NamespaceName, RunLimits, StartRun, TaskQueue, WorkflowId};
 use crate::store::{Error, ListQuery, Store};
 
 use super::error::RequestError;
@@ -27,6 +29,7 @@ pub(crate) struct NamespaceOptions {
     pub(crate) retention: Option<Duration>,
     /// How many runs may be open at once; `None`: as many as there is room for.
     pub(crate) max_open_runs: Option<usize>,
+    pub(crate) limits: RunLimits,
     pub(crate) queues: ServedQueues,
 }
 
@@ -60,6 +63,7 @@ pub(super) struct Namespaces {
 struct Room {
     queues: TaskQueues,
     open_runs: Option<OpenRuns>,
+    limits: RunLimits,
 }
 
 #[derive(Debug)]
@@ -77,6 +81,7 @@ impl Room {
         Self {
             queues: TaskQueues::new(&options.queues),
             open_runs: options.max_open_runs.map(open_runs),
+            limits: options.limits,
         }
     }
 }
@@ -119,8 +124,14 @@ impl Namespaces {
         room.map(|room| room.queues.status()).unwrap_or_default()
     }
 
-    /// A run begins: it is counted, if there is room for it.
+    /// What a run is granted. Of a namespace that nobody serves here: what everybody is.
+    pub(super) fn limits(&self, run: &WorkflowId) -> RunLimits {
+        self.room_of(run).map(|room| room.limits).unwrap_or_default()
+    }
+
+    /// A run begins: it is counted, if there is room for it, and it may have what it is given.
     pub(super) fn begin(&self, start: &StartRun) -> Result<(), RequestError> {
+        check_start(&self.limits(&start.workflow_id), start)?;
         let Some(open) = self
             .room_of(&start.workflow_id)
             .and_then(|room| room.open_runs.as_ref())
@@ -138,14 +149,14 @@ impl Namespaces {
         })
     }
 
-    /// A run begins that goes on with the work of another one: counted as a run that follows is, and not refused.
-    pub(super) fn go_on(&self, run: &WorkflowId) {
+    /// A run begins whatever there is room for: one that is made of another one, which has ended.
+    pub(super) fn begin_in_any_case(&self, run: &WorkflowId) {
         if let Some(open) = self.room_of(run).and_then(|room| room.open_runs.as_ref()) {
             open.now.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    /// A run has ended, and none follows it.
+    /// A run has ended, and none follows it; or its beginning has come to nothing.
     pub(super) fn end(&self, run: &WorkflowId) {
         if let Some(open) = self.room_of(run).and_then(|room| room.open_runs.as_ref()) {
             let less = |now: usize| Some(now.saturating_sub(1));

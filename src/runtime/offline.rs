@@ -92,7 +92,7 @@ impl OfflineDesk<'_> {
         if let Some(turn) = decision.turn {
             turns.push(record(codecs, run_id, state, &turn)?);
         }
-        if let Some(Successor { state, turn }) = &decision.successor
+        if let Some(Successor { state, turn }) = decision.successor.as_deref()
             && let Some(run_id) = state.run_id()
         {
             turns.push(record(codecs, run_id, state, turn)?);

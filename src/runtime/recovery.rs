@@ -138,7 +138,7 @@ pub(super) fn begin(shared: &Shared, start: &StartRun) -> Result<Rebuilt, Error>
     };
     Ok(Rebuilt {
         worker,
-        state: RunState::default(),
+        state: Box::default(),
         decider,
         foreign_wakes,
         history_bytes: 0,
@@ -149,7 +149,7 @@ pub(super) fn begin(shared: &Shared, start: &StartRun) -> Result<Rebuilt, Error>
 pub(super) fn begin_by_copy() -> Rebuilt {
     Rebuilt {
         worker: None,
-        state: RunState::default(),
+        state: Box::default(),
         decider: Box::new(NoDecider),
         foreign_wakes: None,
         history_bytes: 0,
@@ -158,7 +158,7 @@ pub(super) fn begin_by_copy() -> Rebuilt {
 
 /// A run in memory, and who decides for it.
 pub(super) struct Rebuilt {
-    pub(super) state: RunState,
+    pub(super) state: Box<RunState>,
     pub(super) decider: Box<dyn Decider>,
     /// Of its task queue, if that is served here.
     pub(super) worker: Option<Arc<Worker>>,
@@ -175,7 +175,7 @@ fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
     let mut turns = load_turns(&*store, run_id)?;
     drop(store);
     shared.codecs.decode(run_id, &mut turns)?;
-    let state = fold(run_id, &turns)?;
+    let state = Box::new(fold(run_id, &turns)?);
     let Some(started) = state.started() else {
         return Err(corrupt(run_id, "its history does not begin with a start".to_owned()));
     };

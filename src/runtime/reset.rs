@@ -219,7 +219,7 @@ pub(crate) fn reset_offline(
             return Err(rejection.into());
         }
         let ended = decision.turn.iter().map(|turn| (newest.run_id, &*ending, turn));
-        let begun = decision.successor.iter();
+        let begun = decision.successor.as_deref().into_iter();
         let begun = begun.map(|Successor { state, turn }| (run_id, state, turn));
         for (run_id, state, turn) in ended.chain(begun) {
             turns.push(turn_record(codecs, run_id, state, turn).map_err(|error| error.of_run(run_id))?);

@@ -6,20 +6,20 @@
 //! ends, and a walk that a restart has interrupted just begins again, at the oldest. Runs that are still there (open ones, and
 //! those that are kept longer) are looked at in each walk, slowly; where runs are to be deleted it is quick.
 //!
-//! A run is kept, however long ago it ended, while the run whose child it is, or a run above that one, is open: that one may
-//! still ask how it ended, and a saga that turns back undoes its children by their histories. The same holds while a run is
-//! open that a reset has made of one of those.
+//! A run is kept, however long ago it ended, while an open one may need it (`needed`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::machine::Origins;
-use crate::model::{NamespaceName, ParentRun, RunId, Timestamp, WorkflowId, limits};
+use crate::model::{NamespaceName, RunId, Timestamp, limits};
 use crate::store::{Epoch, Error, RunHead, Store};
 
-use super::recovery::{fold, load_turns};
 use super::shared::Shared;
+
+mod needed;
+
+use needed::Needed;
 
 /// How long runs are kept after their end; what is not said is kept for ever.
 #[derive(Clone, Debug, Default)]
@@ -104,15 +104,15 @@ impl Sweep {
         let heads = store.oldest(self.after, below, limits::RETENTION_LOOK_RUNS)?;
         let mut at_end = heads.len() < limits::RETENTION_LOOK_RUNS;
         let (mut doomed, mut bytes) = (Vec::new(), 0_u64);
-        let mut ancestors = Ancestors::default();
         let mut last = self.after;
+        let mut needed = Needed::new(store);
         for head in heads {
             if doomed.len() >= limits::RETENTION_DELETE_RUNS || bytes >= limits::RETENTION_DELETE_BYTES {
                 at_end = false;
                 break;
             }
             last = Some(head.run_id);
-            if retention.is_over(&head, now) && !ancestors.any_is_open(store, &head)? {
+            if retention.is_over(&head, now) && !needed.is(&head, |above| !retention.is_over(above, now))? {
                 bytes = bytes.saturating_add(head.history_bytes);
                 doomed.push(head.run_id);
             }
@@ -136,57 +136,6 @@ fn not_older_than(period: Duration, now: Timestamp) -> RunId {
         u64::try_from(millis).map_or(0, |millis| millis.saturating_add(1)),
         &[0; 10],
     )
-}
-
-/// Runs above a run that are looked at: nobody nests as deeply, and a run that does is kept.
-const ANCESTORS_MAX: usize = 1_000;
-
-/// Looks at what is above runs.
-#[derive(Default)]
-struct Ancestors {
-    /// What the open run of a workflow id was made of by resets: `None` when it was not, or none is open.
-    made_of: BTreeMap<WorkflowId, Option<Origins>>,
-}
-
-impl Ancestors {
-    fn any_is_open(&mut self, store: &dyn Store, head: &RunHead) -> Result<bool, Error> {
-        let parent_of = |head: &RunHead| head.found_by.as_ref()?.parent.clone();
-        let mut parent = parent_of(head);
-        for _ in 0..ANCESTORS_MAX {
-            let Some(of) = parent else { return Ok(false) };
-            if self.is_gone_on_with(store, &of)? {
-                return Ok(true);
-            }
-            // One that was deleted had none above it that is open.
-            let Some(head) = store.head(of.run_id)? else {
-                return Ok(false);
-            };
-            if !head.status.is_closed() {
-                return Ok(true);
-            }
-            parent = parent_of(&head);
-        }
-        Ok(true)
-    }
-
-    /// Whether an open run has copied the beginning of this one, and so has its children.
-    fn is_gone_on_with(&mut self, store: &dyn Store, parent: &ParentRun) -> Result<bool, Error> {
-        if !self.made_of.contains_key(&parent.workflow_id) {
-            let newest = store.find(&parent.workflow_id)?;
-            let made_of = match newest.filter(|head| !head.status.is_closed()) {
-                Some(head) if head.run_id == parent.run_id => return Ok(false),
-                // What cannot be read may be one: its children are kept.
-                Some(head) => match load_turns(store, head.run_id).and_then(|turns| fold(head.run_id, &turns)) {
-                    Ok(state) => state.origins().cloned(),
-                    Err(_) => return Ok(true),
-                },
-                None => None,
-            };
-            self.made_of.insert(parent.workflow_id.clone(), made_of);
-        }
-        let made_of = self.made_of.get(&parent.workflow_id).and_then(Option::as_ref);
-        Ok(made_of.is_some_and(|made_of| made_of.contain(parent.run_id)))
-    }
 }
 
 /// One whole walk at once, while no engine runs; says how many runs it has deleted.
@@ -230,8 +179,18 @@ pub(super) async fn keep(shared: Arc<Shared>, retention: Retention) {
                 .and_then(|(store, epoch)| sweep.step(&*store, epoch, &retention, now));
             (sweep, swept)
         });
-        let Ok((walked, swept)) = step.await else { return };
-        sweep = walked;
+        // A panic is no reason to keep everything for ever: the walk begins anew, like after any error.
+        let swept = match step.await {
+            Ok((walked, swept)) => {
+                sweep = walked;
+                swept
+            }
+            Err(error) if error.is_panic() => {
+                sweep = Sweep::default();
+                Err(Error::Io(format!("deleting panicked: {error}")))
+            }
+            Err(_) => return,
+        };
         pause = match swept {
             Ok(Swept { at_end: true, .. }) => limits::RETENTION_REST,
             Ok(Swept { deleted: 0, .. }) => limits::RETENTION_PAUSE,
@@ -250,7 +209,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::RunStatus;
+    use crate::model::{ParentRun, RunStatus, WorkflowId};
     use crate::store::{CommitBatch, FoundBy, MemoryStore, TurnRecord};
     use crate::testing::store_conformance::{run_id, turn};
 

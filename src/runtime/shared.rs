@@ -1,7 +1,6 @@
 //! What all actors of one engine share, and the starting and stopping of its threads. Must not live here: handling of
 //! messages.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -13,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::definition::{Catalog, SagaDefinition};
 use crate::model::{DefinitionDigest, NamespaceName, WorkflowId, limits};
 use crate::sdk::{CancelFlag, Registry, SharedState};
+use crate::store::maps::IdMap;
 use crate::store::{Error, Store};
 
 use super::attempt::AttemptPool;
@@ -133,7 +133,7 @@ impl Drop for BusyGuard {
 
 /// Definitions by digest: those the engine was started with, and older ones that stored runs still follow.
 pub(super) struct DefinitionCache {
-    known: Mutex<HashMap<DefinitionDigest, SagaDefinition>>,
+    known: Mutex<IdMap<DefinitionDigest, SagaDefinition>>,
 }
 
 impl DefinitionCache {

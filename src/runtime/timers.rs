@@ -1,14 +1,15 @@
 //! When which run wants to be woken: an ordered set, nothing more. Must not live here: waiting, or actors.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use crate::model::{RunId, Timestamp, WorkflowId};
+use crate::store::maps::IdMap;
 
 /// At most one wake-up time per run, earliest first.
 #[derive(Debug, Default)]
 pub(super) struct TimerQueue {
     ordered: BTreeSet<(Timestamp, WorkflowId)>,
-    by_run: HashMap<WorkflowId, (Timestamp, RunId)>,
+    by_run: IdMap<WorkflowId, (Timestamp, RunId)>,
 }
 
 impl TimerQueue {
@@ -40,7 +41,7 @@ impl TimerQueue {
         let (_, run_id) = self.by_run.remove(&workflow_id)?;
         if self.by_run.is_empty() {
             // A table never gets smaller by itself.
-            self.by_run = HashMap::new();
+            self.by_run = IdMap::default();
         }
         Some((workflow_id, run_id))
     }

@@ -192,8 +192,7 @@ impl ScheduleSpec {
         self
     }
 
-    /// Calendars are of this time zone. A time that the clocks skip is skipped; one that they repeat happens once, the first
-    /// time.
+    /// Calendars are of this time zone. A time that the clocks skip is skipped; one that they repeat happens twice.
     #[must_use]
     pub fn time_zone(mut self, name: impl Into<String>) -> Self {
         self.time_zone = Some(name.into());

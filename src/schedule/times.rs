@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::civil::{Date, DateTime};
-use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use crate::model::{Timestamp, limits};
 
@@ -117,23 +117,25 @@ impl Times {
         Some(self.zone.to_datetime(jiff::Timestamp::from_second(whole).ok()?))
     }
 
+    /// Between two changes of its offset from UTC, the clock on the wall goes evenly: one such stretch is looked at after the
+    /// other. What the clock skips is in none of them, what it shows twice in two: Temporal's rules.
     fn of_calendar(&self, calendar: &Calendar, after: Timestamp) -> Option<Timestamp> {
-        let mut from = self.local(after)?;
+        let first = after.as_micros().div_euclid(SECOND).checked_add(1)?;
+        let mut begin = jiff::Timestamp::from_second(first).ok()?;
+        let last_year = self.zone.to_datetime(begin).year();
+        let last_year = last_year.saturating_add(limits::SCHEDULE_YEARS_AHEAD);
         loop {
-            let found = next_on_the_wall(calendar, from)?;
-            let ambiguous = self.zone.to_ambiguous_timestamp(found);
-            // What the clocks skip does not happen; what they repeat happens the first time.
-            let offset = match ambiguous.offset() {
-                AmbiguousOffset::Unambiguous { offset } => Some(offset),
-                AmbiguousOffset::Fold { before, .. } => Some(before),
-                AmbiguousOffset::Gap { .. } => None,
-            };
-            let time = offset.and_then(|offset| offset.to_timestamp(found).ok());
-            let time = time.map(|time| Timestamp::from_micros(time.as_microsecond()));
-            match time.filter(|time| *time > after) {
-                Some(time) => return Some(time),
-                None => from = found.checked_add(jiff::SignedDuration::from_secs(1)).ok()?,
+            let offset = self.zone.to_offset(begin);
+            let change = self.zone.following(begin).next().map(|change| change.timestamp());
+            let stretch = (
+                offset.to_datetime(begin),
+                change.map(|change| offset.to_datetime(change)),
+            );
+            if let Some(found) = next_on_the_wall(calendar, stretch, last_year) {
+                let found = offset.to_timestamp(found).ok()?;
+                return Some(Timestamp::from_micros(found.as_microsecond()));
             }
+            begin = change.filter(|change| self.zone.to_datetime(*change).year() <= last_year)?;
         }
     }
 }
@@ -158,12 +160,15 @@ fn end_of_stretch(stretch: Stretch, local: DateTime) -> Option<DateTime> {
     }
 }
 
-/// The first date and time of the calendar that is not before this one.
-fn next_on_the_wall(calendar: &Calendar, from: DateTime) -> Option<DateTime> {
+/// The first date and time of the calendar from one on, and before another.
+fn next_on_the_wall(
+    calendar: &Calendar,
+    (from, until): (DateTime, Option<DateTime>),
+    last_year: i16,
+) -> Option<DateTime> {
     let mut date = from.date();
-    let last_year = date.year().saturating_add(limits::SCHEDULE_YEARS_AHEAD);
     let mut time = (from.hour(), from.minute(), from.second());
-    while date.year() <= last_year {
+    while date.year() <= last_year && until.is_none_or(|until| date <= until.date()) {
         let next_date = if !calendar.has_year(date.year()) {
             Date::new(date.year().checked_add(1)?, 1, 1).ok()?
         } else if !calendar.has_month(date.month()) {
@@ -173,7 +178,8 @@ fn next_on_the_wall(calendar: &Calendar, from: DateTime) -> Option<DateTime> {
             if calendar.has_day(date.day(), day_of_week)
                 && let Some((hour, minute, second)) = calendar.time_from(time)
             {
-                return Some(date.at(hour, minute, second, 0));
+                let found = date.at(hour, minute, second, 0);
+                return Some(found).filter(|found| until.is_none_or(|until| *found < until));
             }
             date.tomorrow().ok()?
         };

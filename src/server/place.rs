@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::config::EngineConfig;
-use crate::engine::{Amends, AmendsBuilder, Error, Namespace, saga_files};
+use crate::engine::{Amends, AmendsBuilder, Error, saga_files};
 use crate::model::{DEFAULT_NAMESPACE, NamespaceName};
 
 use super::exit::Refusal;
@@ -67,20 +67,21 @@ impl PlaceArgs {
 impl Place {
     /// The engine, but for where it keeps its runs.
     pub(crate) fn engine(&self, command: &str) -> AmendsBuilder {
-        // There is no other engine beside it that could.
-        let everything = !self.config.every_task_queue
-            && self.config.task_queues.is_empty()
-            && self.config.default_task_queue != Some(false);
+        let mut config = self.config.clone();
+        let own = &self.data.namespace;
+        if !own.is_default() {
+            config.namespaces.entry(own.clone()).or_default();
+        }
+        // There is no other engine beside it that could serve what nobody says anything about.
+        config.every_task_queue |= config.task_queues.is_empty() && config.default_task_queue != Some(false);
+        for namespace in config.namespaces.values_mut() {
+            namespace.every_task_queue |=
+                namespace.task_queues.is_empty() && namespace.default_task_queue != Some(false);
+        }
         let mut builder = Amends::builder()
             .identity(format!("amends {command}@{}", std::process::id()))
             .leave_unknown_workflows()
-            .config(self.config.clone());
-        if everything {
-            builder = builder.every_task_queue();
-        }
-        if !self.data.namespace.is_default() {
-            builder = builder.namespace(Namespace::new(self.data.namespace.as_str()).every_task_queue());
-        }
+            .config(config);
         for file in &self.sagas {
             builder = builder.sagas(file);
         }

@@ -7,6 +7,8 @@
 
 mod found_by;
 mod head;
+#[cfg(any(feature = "runtime", feature = "sled"))]
+pub(crate) mod maps;
 mod memory;
 #[cfg(any(feature = "runtime", feature = "sled"))]
 pub mod record;

@@ -2,12 +2,9 @@
 //! child is started twice and the histories are those of a family in peace. Must not live here: deaths of the process
 //! (`crash`), what children are for (`engine`).
 
-use std::time::Duration;
+use amends::{Amends, AmendsBuilder, Error, Failure, ParentClosePolicy, RunStatus, WorkflowContext, workflow as flow};
 
-use amends::testing::{CommitFault, StoreFaults};
-use amends::{Amends, Error, Failure, ParentClosePolicy, RunStatus, WorkflowContext, workflow as flow};
-
-use crate::support::{Home, run};
+use crate::support::whichever_commit_fails;
 
 /// Adds a child's result to what it was given, one generation deeper each time.
 #[flow]
@@ -55,7 +52,7 @@ const RUNS: [&str; 9] = [
 ];
 
 /// The kinds of all events of all runs. What a cancellation and its effect tell their sender may come in either order.
-async fn lived(amends: &Amends) -> Vec<Vec<&'static str>> {
+async fn lived(amends: &Amends) -> Vec<(&'static str, Vec<&'static str>)> {
     loop {
         match amends.workflow(family).id("family").request_id("f").start(&()).await {
             Ok(parent) => match parent.outcome().await {
@@ -82,40 +79,16 @@ async fn lived(amends: &Amends) -> Vec<Vec<&'static str>> {
         let mut of_run: Vec<_> = history.iter().map(|event| event.attributes.kind()).collect();
         of_run.sort_unstable();
         of_run.retain(|kind| *kind != "WorkflowTaskCompleted");
-        kinds.push(of_run);
+        kinds.push((id, of_run));
     }
     kinds
 }
 
 #[test]
 fn whichever_commit_fails_the_histories_are_the_same() {
-    let play = |planned: Option<(u64, CommitFault)>| {
-        let (home, faults) = (Home::memory(), StoreFaults::new());
-        let (kinds, opens) = run(async {
-            let builder = home.faulty_builder(&faults);
-            let builder = builder.workflow(generation).workflow(idle).workflow(family);
-            let amends = builder.start().await.unwrap();
-            if let Some((nth, fault)) = planned {
-                faults.fail_commit(nth, fault);
-            }
-            let kinds = lived(&amends).await;
-            amends.shutdown(Duration::from_secs(1)).await;
-            (kinds, faults.opens())
-        });
-        home.assert_sound();
-        (kinds, opens)
+    let registered = |builder: AmendsBuilder| {
+        let builder = builder.workflow(generation).workflow(idle);
+        builder.workflow(family)
     };
-    let (peace, _) = play(None);
-    for fault in [CommitFault::Lost, CommitFault::Kept] {
-        for nth in 1..=60 {
-            let (kinds, opens) = play(Some((nth, fault)));
-            for ((id, of_run), of_peace) in RUNS.iter().zip(&kinds).zip(&peace) {
-                assert_eq!(of_run, of_peace, "{id}: {fault:?} {nth}");
-            }
-            if opens == 1 {
-                assert!(nth > 20, "{fault:?}: the {nth}th commit was never made");
-                break;
-            }
-        }
-    }
+    whichever_commit_fails(20..=60, registered, lived);
 }

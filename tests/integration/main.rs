@@ -39,6 +39,8 @@ mod scenarios;
 mod store_failure;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod support;
+#[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
+mod temporal;
 mod tidy;
 #[cfg(all(unix, feature = "server"))]
 mod walkthrough;

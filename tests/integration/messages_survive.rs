@@ -2,13 +2,10 @@
 //! without anybody's knowing, the histories are those of a run in peace. Must not live here: deaths of the process
 //! (`crash`), other requests (`store_failure`).
 
-use std::time::Duration;
-
 use amends::engine::SignalOptions;
-use amends::testing::{CommitFault, StoreFaults};
-use amends::{Amends, Error, Failure, UpdateError, UpdateOptions, WorkflowContext, workflow as flow};
+use amends::{Amends, AmendsBuilder, Failure, UpdateOptions, WorkflowContext, workflow as flow};
 
-use crate::support::{Home, run};
+use crate::support::{insist, whichever_commit_fails};
 
 /// Adds up what it is told, and tells the till when it is asked to pay.
 #[flow]
@@ -35,17 +32,6 @@ async fn cart(cx: WorkflowContext, till: String) -> Result<u32, Failure> {
 #[flow]
 async fn till(cx: WorkflowContext) -> Result<u32, Failure> {
     cx.signal::<u32>("paid").recv().await
-}
-
-/// What a careful caller does: the same again, until it is not the store that refuses it.
-async fn insist<T, E: Into<UpdateError>, R: Future<Output = Result<T, E>>>(mut request: impl FnMut() -> R) -> T {
-    loop {
-        match request().await.map_err(Into::into) {
-            Ok(answer) => return answer,
-            Err(UpdateError::Engine(Error::Interrupted | Error::Store(_))) => tokio::task::yield_now().await,
-            Err(other) => panic!("{other}"),
-        }
-    }
 }
 
 fn named(update_id: &str) -> UpdateOptions {
@@ -92,34 +78,8 @@ async fn shop(amends: &Amends) -> Vec<Vec<&'static str>> {
 
 #[test]
 fn whichever_commit_fails_the_history_is_the_same() {
-    let play = |planned: Option<(u64, CommitFault)>| {
-        let (home, faults) = (Home::memory(), StoreFaults::new());
-        let (kinds, opens) = run(async {
-            let builder = home.faulty_builder(&faults).workflow(cart).workflow(till);
-            let amends = builder.start().await.unwrap();
-            if let Some((nth, fault)) = planned {
-                faults.fail_commit(nth, fault);
-            }
-            let kinds = shop(&amends).await;
-            amends.shutdown(Duration::from_secs(1)).await;
-            (kinds, faults.opens())
-        });
-        home.assert_sound();
-        (kinds, opens)
-    };
-    let (peace, _) = play(None);
-    assert_eq!(
-        peace[0].iter().filter(|kind| kind.contains("UpdateCompleted")).count(),
-        2
-    );
-    for fault in [CommitFault::Lost, CommitFault::Kept] {
-        for nth in 1..=20 {
-            let (kinds, opens) = play(Some((nth, fault)));
-            assert_eq!(kinds, peace, "{fault:?} {nth}");
-            if opens == 1 {
-                assert!(nth > 6, "{fault:?}: the {nth}th commit was never made");
-                break;
-            }
-        }
-    }
+    let registered = |builder: AmendsBuilder| builder.workflow(cart).workflow(till);
+    let peace = whichever_commit_fails(6..=20, registered, shop);
+    let answered = peace[0].iter().filter(|kind| kind.contains("UpdateCompleted"));
+    assert_eq!(answered.count(), 2);
 }

@@ -98,6 +98,7 @@ impl<'a> Environment<'a> {
             Reference::Config => "config".to_owned(),
             Reference::WorkflowId => "run.workflow_id".to_owned(),
             Reference::RunId => "run.run_id".to_owned(),
+            Reference::Namespace => "run.namespace".to_owned(),
             Reference::Undo(part) => format!("undo.{}", undo_key(part)),
             Reference::Step(step, side) => {
                 let name = self.names.step_names.get(step).map_or("", StepName::as_str);
@@ -143,6 +144,7 @@ impl<'a> Environment<'a> {
             (None, Reference::Config) => self.names.config.clone().into_iter().collect(),
             (None, Reference::WorkflowId) => Value::from(self.scope.workflow_id().as_str()),
             (None, Reference::RunId) => Value::from(self.scope.run_id().to_string()),
+            (None, Reference::Namespace) => Value::from(self.scope.workflow_id().namespace()),
             (None, Reference::Item) => self.item()?.value.clone(),
             (None, Reference::Index) => Value::from(self.item()?.index),
             (None, Reference::Notice) => self.notice.cloned().unwrap_or_default(),
@@ -197,6 +199,7 @@ impl<'a> Environment<'a> {
                 Reference::Secret(_) => {}
                 Reference::WorkflowId => run.push(("workflow_id", value)),
                 Reference::RunId => run.push(("run_id", value)),
+                Reference::Namespace => run.push(("namespace", value)),
             }
         }
         if !steps.is_empty() {

@@ -26,6 +26,8 @@ pub(in crate::definition) enum Reference {
     WorkflowId,
     /// `run.run_id`.
     RunId,
+    /// `run.namespace`.
+    Namespace,
     /// `item`: the element of the list that a `foreach` step works on.
     Item,
     /// `index`: its place in the list, 0 for the first.
@@ -109,12 +111,13 @@ impl Names<'_> {
             "steps" => self.step(chain).map(|reference| (vec![reference], 2)),
             "undo" => self.undo(key),
             "run" => match key {
-                None => Ok((vec![Reference::WorkflowId, Reference::RunId], 0)),
+                None => Ok((vec![Reference::WorkflowId, Reference::RunId, Reference::Namespace], 0)),
                 Some("workflow_id") => Ok((vec![Reference::WorkflowId], 1)),
                 Some("run_id") => Ok((vec![Reference::RunId], 1)),
+                Some("namespace") => Ok((vec![Reference::Namespace], 1)),
                 Some(other) => Err(Issue::new(
                     format!("`run` has no `{other}`"),
-                    Some("use `run.workflow_id` or `run.run_id`".to_owned()),
+                    Some("use `run.workflow_id`, `run.run_id` or `run.namespace`".to_owned()),
                 )),
             },
             "item" if self.extras.item => Ok((vec![Reference::Item], 0)),
@@ -249,9 +252,10 @@ impl Names<'_> {
 
 /// Whether a notice has this key.
 fn notice(key: Option<&str>) -> Result<(), Issue> {
-    const KEYS: [&str; 7] = [
+    const KEYS: [&str; 8] = [
         "workflow_id",
         "run_id",
+        "namespace",
         "workflow_type",
         "step",
         "reason",

@@ -25,6 +25,7 @@ pub(crate) fn activity_limits(table: Table<'_>, problems: &mut Problems) -> BTre
 }
 
 fn limits_of(mut table: Table<'_>, problems: &mut Problems) -> ActivityLimits {
+    let before = problems.errors();
     let limits = ActivityLimits {
         max_concurrent: at_least_one("max_concurrent", &mut table, problems),
         rate: rate("rate", &mut table, problems),
@@ -32,24 +33,26 @@ fn limits_of(mut table: Table<'_>, problems: &mut Problems) -> ActivityLimits {
             .table("breaker", problems)
             .and_then(|nested| breaker(nested, problems)),
     };
-    if limits == ActivityLimits::default() && !problems.has_errors() {
-        let hint = "say `max_concurrent`, `rate` or `breaker`";
-        problems.error(table.place(), "nothing is limited").hint(hint);
-    }
+    let place = table.place().to_owned();
     table.finish(ADVICE, problems);
+    // Of what has errors of its own nobody knows what was meant; errors elsewhere do not matter.
+    if limits == ActivityLimits::default() && problems.errors() == before {
+        let hint = "say `max_concurrent`, `rate` or `breaker`";
+        problems.error(&place, "nothing is limited").hint(hint);
+    }
     limits
 }
 
 /// `rate = { attempts = 100, per = "1s" }`.
 pub(crate) fn rate(key: &'static str, table: &mut Table<'_>, problems: &mut Problems) -> Option<Rate> {
     let mut nested = table.table(key, problems)?;
-    let place = table.at(key);
+    let (place, before) = (table.at(key), problems.errors());
     let attempts = at_least_one("attempts", &mut nested, problems);
     let per = nested.duration("per", problems);
     nested.finish(&[], problems);
     match (attempts, per) {
         (Some(attempts), Some(per)) if !per.is_zero() => Some(Rate { attempts, per }),
-        _ if problems.has_errors() => None,
+        _ if problems.errors() > before => None,
         _ => {
             let hint = "say how many in how much time: { attempts = 100, per = \"1s\" }";
             problems.error(&place, "not a rate").hint(hint);
@@ -59,12 +62,13 @@ pub(crate) fn rate(key: &'static str, table: &mut Table<'_>, problems: &mut Prob
 }
 
 fn breaker(mut table: Table<'_>, problems: &mut Problems) -> Option<Breaker> {
+    let before = problems.errors();
     let failures = at_least_one("failures", &mut table, problems);
     let open_for = table.duration("open_for", problems);
     let place = table.place().to_owned();
     table.finish(&[], problems);
     let Some(failures) = failures else {
-        if !problems.has_errors() {
+        if problems.errors() == before {
             let hint = "say after how many failures in a row: { failures = 5, open_for = \"30s\" }";
             problems.error(&place, "not a breaker").hint(hint);
         }

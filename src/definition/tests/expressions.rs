@@ -48,6 +48,7 @@ fn values_keep_their_type_and_strings_interpolate() {
         ("${ config.limit }", json!(3)),
         ("${ run.workflow_id }", json!("order-42")),
         ("${ run.run_id }", json!("07070707-0707-0707-0707-070707070707")),
+        ("${ run.namespace }", json!("default")),
         // Strings.
         ("order-${ input.int }", json!("order-7")),
         (
@@ -91,7 +92,7 @@ fn values_keep_their_type_and_strings_interpolate() {
         ),
         (
             "${ run }",
-            json!({"workflow_id": "order-42", "run_id": "07070707-0707-0707-0707-070707070707"}),
+            json!({"workflow_id": "order-42", "run_id": "07070707-0707-0707-0707-070707070707", "namespace": "default"}),
         ),
     ];
     for (expression, expected) in cases {

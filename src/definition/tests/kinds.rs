@@ -231,6 +231,7 @@ fn policies_are_what_a_run_is_started_with() {
     let notice = StuckNotice {
         workflow_id: "w".to_owned(),
         run_id: "r".to_owned(),
+        namespace: "default".to_owned(),
         workflow_type: "everything".to_owned(),
         step: Some("charge".to_owned()),
         reason: String::new(),

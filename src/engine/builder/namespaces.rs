@@ -38,7 +38,7 @@ impl AmendsBuilder {
     /// What is kept no longer is deleted in the background, a few runs at a time, within minutes of its time (later where
     /// millions of other runs have to be looked at), also what was there before this was said. With the run goes everything
     /// that is known of it: its history, its result, and that its workflow id and its request id were used. A run stays
-    /// while the run whose child it is, or a run above that one, is open.
+    /// for as long as the run whose child it is.
     ///
     /// ```
     /// use std::time::Duration;
@@ -49,6 +49,13 @@ impl AmendsBuilder {
     /// ```
     pub fn retention(mut self, period: Duration) -> Self {
         self.namespaces.default.retention = Some(period.max(limits::RETENTION_MIN));
+        self
+    }
+
+    /// How many runs of the default namespace may be open at once; as [`Namespace::max_open_runs`] for others. As many as there
+    /// is room for when not said otherwise.
+    pub fn max_open_runs(mut self, runs: usize) -> Self {
+        self.namespaces.default.max_open_runs = Some(runs);
         self
     }
 }

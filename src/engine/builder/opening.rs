@@ -3,10 +3,12 @@
 #[cfg(feature = "sled")]
 use std::path::PathBuf;
 
+use crate::model::limits;
 use crate::runtime::{Runtime, RuntimeOptions};
 use crate::store::{self, Durability, MemoryStore, Store};
 
 use super::super::error::Error;
+use super::AmendsBuilder;
 
 /// Opens a store; called again when the store has failed and is to be reopened.
 pub(super) type OpenStore = Box<dyn Fn() -> Result<Box<dyn Store>, store::Error> + Send + Sync>;
@@ -18,19 +20,28 @@ pub(super) enum StoreChoice {
     Other(OpenStore),
 }
 
-pub(super) fn opener(choice: Option<StoreChoice>, durability: Durability) -> OpenStore {
+impl AmendsBuilder {
+    /// Memory for pages of the database, in bytes, at least 1 MiB; for [`AmendsBuilder::sled`]. 8 MiB, when not said otherwise.
+    pub fn cache_bytes(mut self, bytes: u64) -> Self {
+        self.cache_bytes = bytes.max(limits::CACHE_BYTES_MIN);
+        self
+    }
+}
+
+pub(super) fn opener(choice: Option<StoreChoice>, durability: Durability, cache_bytes: u64) -> OpenStore {
     match choice {
         Some(StoreChoice::Other(open)) => open,
         #[cfg(feature = "sled")]
         Some(StoreChoice::Sled(directory)) => Box::new(move || {
             let options = store::sled::SledOptions {
                 durability,
+                cache_bytes,
                 ..store::sled::SledOptions::default()
             };
             Ok(Box::new(store::sled::SledStore::open(&directory, options)?) as Box<dyn Store>)
         }),
         _ => {
-            let _ = durability;
+            let _ = (durability, cache_bytes);
             let memory = MemoryStore::new();
             Box::new(move || Ok(Box::new(memory.clone()) as Box<dyn Store>))
         }

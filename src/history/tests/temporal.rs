@@ -249,6 +249,86 @@ fn markers_of_temporals_sdks_are_read() {
     );
 }
 
+/// Temporal's SDKs list the patches of a run in a search attribute, which no code has asked for.
+#[test]
+fn the_list_of_patches_is_no_wish_of_the_code() {
+    let upsert = |attributes: &[&str]| {
+        let fields = attributes.iter().map(|name| (*name, plain(&json!(["fraud"]))));
+        let fields: std::collections::BTreeMap<_, _> = fields.collect();
+        json!({"eventType": "EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
+            "upsertWorkflowSearchAttributesEventAttributes": {"searchAttributes": {"indexedFields": fields}}})
+    };
+    let patch = json!({"eventType": "EVENT_TYPE_MARKER_RECORDED", "markerRecordedEventAttributes": {
+        "markerName": "core_patch", "workflowTaskCompletedEventId": "4",
+        "details": {"patch-data": {"payloads": [plain(&json!({"id": "fraud"}))]}}}});
+    let read = from_temporal_json(&history(&[
+        started(),
+        patch.clone(),
+        upsert(&["TemporalChangeVersion"]),
+        patch,
+        upsert(&["Customer", "TemporalChangeVersion"]),
+        upsert(&["TemporalChangeVersion"]),
+    ]));
+    let (marker, by_code) = ("MarkerRecorded", "UpsertWorkflowSearchAttributes");
+    let expected = [
+        (1, "WorkflowExecutionStarted"),
+        (2, marker),
+        (3, marker),
+        (4, by_code),
+        (5, by_code),
+    ];
+    assert_eq!(kinds(&read.unwrap()), expected);
+}
+
+/// Temporal's SDKs record a local activity among the commands of the turn that asked for it, and number it together with others.
+#[test]
+fn a_local_activity_of_an_sdk_is_heard_of_in_a_turn_of_its_own() {
+    let local = |seq: u32| {
+        let data = json!({"seq": seq, "attempt": 1, "activity_id": seq.to_string(), "activity_type": "look_up",
+            "complete_time": {"seconds": 1_795_832_648, "nanos": 0}, "backoff": null,
+            "original_schedule_time": {"seconds": 1_795_832_648, "nanos": 0}});
+        let one = |value: Value| json!({"payloads": [plain(&value)]});
+        json!({"eventType": "EVENT_TYPE_MARKER_RECORDED", "markerRecordedEventAttributes": {
+            "markerName": "core_local_activity", "details": {"data": one(data), "result": one(json!("found"))},
+            "workflowTaskCompletedEventId": "4"}})
+    };
+    let text = history(&[
+        started(),
+        task_scheduled(),
+        task_started(2),
+        task_completed(2),
+        activity_scheduled(4),
+        local(3),
+        local(2),
+        activity_scheduled(4),
+        activity_started(8),
+        activity_completed(8),
+    ]);
+    let read = from_temporal_json(&text).unwrap();
+    assert_eq!(
+        kinds(&read),
+        [
+            (1, "WorkflowExecutionStarted"),
+            (2, "WorkflowTaskCompleted"),
+            (5, "ActivityTaskScheduled"),
+            (6, "LocalActivityEnded"),
+            (7, "WorkflowTaskCompleted"),
+            (10, "LocalActivityEnded"),
+            (11, "WorkflowTaskCompleted"),
+            (14, "ActivityTaskScheduled"),
+            (15, "ActivityTaskStarted"),
+            (16, "ActivityTaskCompleted"),
+        ]
+    );
+    let ended = |at: usize| match &read[at].attributes {
+        EventAttributes::LocalActivityEnded(ended) => (ended.seq, ended.outcome.clone().unwrap()),
+        other => panic!("{other:?}"),
+    };
+    let found = Payload::json("found").unwrap();
+    assert_eq!([ended(3), ended(5)], [(2, found.clone()), (1, found)]);
+    assert_eq!(read[4].attributes, read[1].attributes, "by the same worker");
+}
+
 #[test]
 fn mistakes_are_told_with_their_place() {
     let nexus = json!({"eventType": "EVENT_TYPE_NEXUS_OPERATION_SCHEDULED",

@@ -19,7 +19,7 @@ pub(super) fn continue_as_new(change: impl FnOnce(&mut ContinueAsNew)) -> Do {
 
 /// The run that follows, from its first turn on.
 pub(super) fn follow(run: &Scenario) -> Scenario {
-    let Successor { state, turn } = run.last.successor.clone().expect("another run follows");
+    let Successor { state, turn } = *run.last.successor.clone().expect("another run follows");
     assert_eq!(run.state.next_run(), state.run_id());
     let next = Scenario {
         state,

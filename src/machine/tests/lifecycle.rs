@@ -279,7 +279,12 @@ fn a_full_history_refuses_signals_and_then_fails_the_run() {
     // Straight to the limit: many signals in one turn.
     let signals = (0..limit).map(|_| signal("s", ""));
     run.inputs(signals, []);
-    assert_eq!(run.last.replies.last(), Some(&Reply::Rejected(Rejection::HistoryFull)));
+    assert_eq!(
+        run.last.replies.last(),
+        Some(&Reply::Rejected(Rejection::HistoryFull {
+            max: limits::HISTORY_EVENTS_MAX
+        }))
+    );
     run.expect_status(RunStatus::Failed);
     let outcome = run.state.outcome().unwrap();
     assert!(matches!(outcome, Outcome::Failed(failure) if failure.is_type("HistoryTooLong")));

@@ -16,6 +16,7 @@ mod compensation;
 mod definition;
 mod desk;
 mod desk_policy;
+mod granted;
 mod kept_back;
 mod left_child;
 mod lifecycle;

@@ -25,7 +25,7 @@ pub(super) struct World {
     /// Whether the process dies after every turn.
     crashing: bool,
     /// The run that follows this one, which has ended.
-    successor: Option<Successor>,
+    successor: Option<Box<Successor>>,
     /// The turns after which the process dies.
     pub(super) crashes_after: Vec<usize>,
     /// Whether every turn is replayed at once.
@@ -176,7 +176,7 @@ impl World {
     /// From here on the run that follows this one, which has ended, is told.
     pub(super) fn follow(&mut self) {
         replay_history(&self.registry, &self.history()).unwrap();
-        let Successor { state, turn } = self.successor.take().unwrap();
+        let Successor { state, turn } = *self.successor.take().unwrap();
         assert_eq!(self.state.next_run(), state.run_id());
         self.journal = vec![turn];
         self.crash();
@@ -195,7 +195,7 @@ impl World {
         let first = made.first.clone();
         if !self.state.is_closed() {
             self.take(Input::Reset(Box::new(made)));
-            let Successor { turn, .. } = self.successor.take().unwrap();
+            let Successor { turn, .. } = *self.successor.take().unwrap();
             assert_eq!(turn, first);
             assert!(matches!(self.state.outcome(), Some(Outcome::Terminated { .. })));
         }

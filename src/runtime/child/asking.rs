@@ -1,23 +1,23 @@
-//! Asking the engine about other runs until it has answered: its own troubles are no failures of a step. Must not live here:
-//! what the answers mean.
+//! Asking the engine about other runs. Must not live here: what the answers mean, or how long to ask (that is `offspring`).
 
 use tokio::sync::oneshot;
 
 use crate::machine::RunState;
 use crate::model::{Failure, Input, Outcome, RunId, StartRun, WorkflowId};
+use crate::store::Store;
 
 use super::super::error::RequestError;
 use super::super::messages::{Delivered, Watched};
+use super::super::offspring;
 use super::super::recovery::load_state;
-use super::{ASK_AGAIN, Attendant, Over};
-use crate::store::Store;
+use super::{Attendant, Over};
 
 impl Attendant {
     pub(super) async fn begin(
         &self,
         start: StartRun,
     ) -> Result<Result<(RunId, oneshot::Receiver<Watched>), RequestError>, Over> {
-        let begun = self.ask(|| self.gateway.begin(start.clone())).await?;
+        let begun = self.ask(|| self.gateway.begin(Box::new(start.clone()))).await?;
         Ok(begun.map(|(Delivered { run_id, .. }, watch)| (run_id, watch)))
     }
 
@@ -41,15 +41,10 @@ impl Attendant {
         &self,
         id: &WorkflowId,
         run_id: RunId,
-        watch: Option<oneshot::Receiver<Watched>>,
+        mut watch: Option<oneshot::Receiver<Watched>>,
     ) -> Result<(RunId, Outcome), Over> {
-        let mut watch = watch;
-        loop {
-            match self.gateway.outcome(id, run_id, watch.take()).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(error) => self.pause(&error).await?,
-            }
-        }
+        let ended = self.ask(|| self.gateway.outcome(id, run_id, watch.take()));
+        ended.await?.map_err(|error| Over::because(&error))
     }
 
     /// The newest run with this id.
@@ -67,52 +62,36 @@ impl Attendant {
         &self,
         find: impl Fn(&dyn Store) -> Result<Option<RunId>, crate::store::Error>,
     ) -> Result<Option<(RunId, RunState)>, Over> {
-        let load = || -> Result<Option<(RunId, RunState)>, RequestError> {
+        let load = || async {
             let store = self.gateway.store()?;
             let Some(run_id) = find(&*store)? else {
                 return Ok(None);
             };
             Ok(Some((run_id, load_state(&self.shared.codecs, &*store, run_id)?)))
         };
-        loop {
-            match load() {
-                Ok(loaded) => return Ok(loaded),
-                Err(error) => self.pause(&error).await?,
-            }
-        }
+        self.ask(load).await?.map_err(|error| Over::because(&error))
     }
 
-    /// Asks until the engine has answered: its own troubles are no failures of a step.
-    pub(super) async fn ask<T, F>(&self, request: impl Fn() -> F) -> Result<Result<T, RequestError>, Over>
+    /// Asks until the engine has answered.
+    pub(super) async fn ask<T, F>(&self, request: impl FnMut() -> F) -> Result<Result<T, RequestError>, Over>
     where
         F: Future<Output = Result<T, RequestError>>,
     {
-        loop {
-            match request().await {
-                Err(
-                    error @ (RequestError::Overloaded
-                    | RequestError::Interrupted
-                    | RequestError::ShuttingDown
-                    | RequestError::Store(_)),
-                ) => self.pause(&error).await?,
-                answer => return Ok(answer),
-            }
+        match offspring::ask(&self.shared, &self.order.info.workflow_id, request).await {
+            None => Err(Over::Stopping),
+            Some(Err(error @ RequestError::Store(_))) => Err(Over::because(&error)),
+            Some(answer) => Ok(answer),
         }
     }
+}
 
-    async fn pause(&self, error: &RequestError) -> Result<(), Over> {
-        match error {
-            RequestError::ShuttingDown => return Err(Over::Stopping),
-            RequestError::NotFound(_) => return Err(Over::Gone),
-            RequestError::Store(crate::store::Error::Corrupt { run: Some(_), .. }) => {
-                let message = format!("the child cannot be read, and nobody knows what became of it: {error}");
-                return Err(Over::Broken(Failure::non_retryable("ChildBroken", message)));
-            }
-            _ => {}
+impl Over {
+    /// Nothing can be learned about the child.
+    fn because(error: &RequestError) -> Self {
+        if matches!(error, RequestError::NotFound(_)) {
+            return Over::Gone;
         }
-        tracing::debug!(workflow_id = %self.order.info.workflow_id, %error, "a child cannot be reached just now");
-        let clock = &self.shared.clock;
-        clock.sleep_until(clock.now().after(ASK_AGAIN)).await;
-        Ok(())
+        let message = format!("the child cannot be read, and nobody knows what became of it: {error}");
+        Over::Broken(Failure::non_retryable("ChildBroken", message))
     }
 }

@@ -1,10 +1,10 @@
-//! Whether a run is the child of a step, and beginning one under an id that another run's child has had. Must not live here: what
-//! becomes of it.
+//! Whether a run is the child of a step, what it means when there is none, and beginning one under an id that another run's child
+//! has had. Must not live here: what becomes of it.
 
 use tokio::sync::oneshot;
 
 use crate::machine::RunState;
-use crate::model::{IdReusePolicy, ParentRun, RunId, StartRun};
+use crate::model::{AttemptOutcome, Failure, IdReusePolicy, ParentRun, Payload, RunId, StartRun, WorkflowId};
 
 use super::super::error::RequestError;
 use super::super::messages::Watched;
@@ -46,5 +46,16 @@ impl Attendant {
         };
         let undone = self.load_run(parent.run_id).await?;
         Ok(undone.is_some_and(|undone| undone.writer_of(self.order.scheduled) == Some(asked.run_id)))
+    }
+
+    /// The step's child is not there. Mostly it was never started; but of one that was, somebody has to undo what it did.
+    pub(super) fn without_child(&self, id: &WorkflowId) -> AttemptOutcome {
+        match self.order.had_child {
+            false => Ok(Payload::null()),
+            true => {
+                let message = format!("the child {id:?} is not in the store any more, so what it did cannot be undone");
+                Err(Failure::non_retryable("ChildNotUndone", message))
+            }
+        }
     }
 }

@@ -107,11 +107,11 @@ async fn what_cannot_be_run_says_so_and_had_no_effect() {
 
 #[tokio::test]
 async fn the_attempt_is_told_in_the_environment_which_is_otherwise_small() {
-    let script = r#"printf '"%s %s %s %s %s"' "$AMENDS_IDEMPOTENCY_KEY" "$AMENDS_ATTEMPT" "$MINE" "${PATH:+path}" \
+    let script = r#"printf '"%s %s %s %s %s %s"' "$AMENDS_IDEMPOTENCY_KEY" "$AMENDS_ATTEMPT" "$AMENDS_NAMESPACE" "$MINE" "${PATH:+path}" \
                     "${CARGO_MANIFEST_DIR:-none}""#;
     let mut told = request(script);
     told.env.insert("MINE".to_owned(), "yes".to_owned());
-    assert_eq!(run(&told).await.unwrap(), json!("run-1/charge 3 yes path none"));
+    assert_eq!(run(&told).await.unwrap(), json!("run-1/charge 3 default yes path none"));
     let mut elsewhere = request("pwd");
     elsewhere.output = ExecOutput::Text;
     let home = TempDir::new().unwrap();

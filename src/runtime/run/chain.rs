@@ -2,7 +2,7 @@
 //! length at which a run has to end. Must not live here: making a run live (that is `shard`).
 
 use crate::machine::{RunState, Successor};
-use crate::model::{Input, limits};
+use crate::model::Input;
 use crate::store::TurnRecord;
 
 use super::super::codecs::Codecs;
@@ -29,12 +29,10 @@ impl RunActor {
     pub(super) fn count_history(&mut self, bytes: usize) {
         let before = self.history_bytes;
         self.history_bytes = before.saturating_add(bytes as u64);
-        if before <= limits::HISTORY_BYTES_MAX && self.history_bytes > limits::HISTORY_BYTES_MAX {
+        let max = self.state.limits().history_bytes;
+        if before <= max && self.history_bytes > max {
             self.inbox.push(Letter::internal(Input::RequestCancel {
-                reason: format!(
-                    "the history has reached its limit of {} bytes",
-                    limits::HISTORY_BYTES_MAX
-                ),
+                reason: format!("the history has reached its limit of {max} bytes"),
                 identity: env!("CARGO_PKG_NAME").to_owned(),
             }));
         }

@@ -12,6 +12,7 @@ use crate::model::{ChildKey, EventId, Input, ParkReason};
 use super::super::attempt::AttemptHandle;
 use super::super::child_workflow::{self, Kinship, LeftTask, Lookout};
 use super::super::messages::{ChildNews, Letter};
+use super::super::offspring;
 use super::{RunActor, RunLine};
 
 /// What is under way for a run's children, by initiating event.
@@ -99,7 +100,7 @@ impl RunActor {
         for (initiated, child) in children {
             match child.started {
                 Some(_) => self.watch_child(initiated, &child, self.line(ctx)),
-                None if child_workflow::is_known(&self.at.shared, &child.start) => {
+                None if offspring::is_known(&self.at.shared, &child.start.workflow_type) => {
                     self.start_child(initiated, child, self.line(ctx));
                 }
                 None => unknown = Some(child.start.workflow_type.to_string()),
@@ -130,9 +131,12 @@ impl RunActor {
         let workflow_id = child.start.workflow_id.beside(&self.at.workflow_id);
         let lookout = Lookout::new(shared, self.at.workflow_id.clone(), run_id);
         let watch = self.at.shared.attempts.supervise(move |_| async move {
-            if let Some(end) = child_workflow::end_of(lookout, &workflow_id).await {
+            if let Some((end, lookout)) = child_workflow::end_of(lookout, &workflow_id).await {
                 let input = Some(Input::ChildEnded { initiated, end });
-                run.do_send(ChildNews::of_own(key, input));
+                run.do_send(ChildNews {
+                    lookout: Some(lookout),
+                    ..ChildNews::of_own(key, input)
+                });
             }
         });
         self.nursery.watched.insert(initiated, watch);
@@ -164,7 +168,17 @@ impl RunActor {
 impl Handler<ChildNews> for RunActor {
     type Result = ();
 
-    fn handle(&mut self, ChildNews { child, task, input }: ChildNews, ctx: &mut Context<Self>) {
+    fn handle(&mut self, news: ChildNews, ctx: &mut Context<Self>) {
+        let ChildNews {
+            child,
+            task,
+            input,
+            lookout,
+        } = news;
+        // From here on the run is not idle until it has recorded that.
+        if let Some(lookout) = lookout {
+            lookout.heard();
+        }
         // The run has ended meanwhile, and owes the child something else.
         if task.is_some() && task != LeftTask::of(&self.state, child) {
             return;

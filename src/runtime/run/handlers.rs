@@ -44,8 +44,9 @@ impl Handler<Durable> for RunActor {
         if self.over == Some(Over::Failed) {
             return;
         }
-        if self.at.has_failed && self.next.is_none() && self.state.parked().is_none() {
+        if self.is_on_trial && self.next.is_none() && self.state.parked().is_none() {
             self.at.has_failed = false;
+            self.is_on_trial = false;
             self.tell_shard(RunNews::Sound);
         }
         self.follow_up(ctx);

@@ -7,7 +7,7 @@ use actix::Context;
 
 use crate::model::{Input, LeftChild};
 
-use super::super::child_workflow::{self, LeftTask, Lookout};
+use super::super::child_workflow::{self, LeftTask};
 use super::super::messages::ChildNews;
 use super::children::LeftErrand;
 use super::{RunActor, RunLine};
@@ -34,19 +34,19 @@ impl RunActor {
         };
         let (shared, kinship) = (Arc::clone(&self.at.shared), self.kinship(key));
         let handle = self.at.shared.attempts.supervise(move |_| async move {
-            let workflow_id = child.start.workflow_id.beside(&kinship.parent);
-            let done = match (task, child.run_id) {
-                (LeftTask::AwaitEnd, Some(run_id)) => {
-                    let lookout = Lookout::new(shared, kinship.parent.clone(), run_id);
-                    child_workflow::end_of(lookout, &workflow_id).await.map(drop)
+            let mut seen = None;
+            let done = match task {
+                LeftTask::AwaitEnd => {
+                    let ended = child_workflow::end_of_left(&shared, &kinship, &child).await;
+                    ended.map(|lookout| seen = lookout)
                 }
-                (LeftTask::AwaitEnd, None) => child_workflow::end_of_unseen(&shared, &kinship, &workflow_id).await,
                 _ => child_workflow::release(&shared, &kinship, &child, task).await,
             };
             run.do_send(ChildNews {
                 child: key,
                 task: Some(task),
                 input: done.map(|()| Input::ChildReleased { child: key }),
+                lookout: seen,
             });
         });
         let errand = LeftErrand { task, _handle: handle };

@@ -109,8 +109,8 @@ fn order(
     definition: &ActivityDefinition,
     info: ActivityInfo,
     left: std::time::Duration,
-) -> AttemptOrder {
-    AttemptOrder {
+) -> Box<AttemptOrder> {
+    Box::new(AttemptOrder {
         lane: Lane::Forward,
         activity: Arc::clone(definition.activity()),
         due: info.scheduled_at,
@@ -122,7 +122,7 @@ fn order(
         start_to_close: local.options.start_to_close.min(left),
         heartbeat: None,
         ear: Arc::new(Deaf),
-    }
+    })
 }
 
 /// Of a try of a local activity only its end counts, which is given to whoever waits for it.

@@ -73,7 +73,8 @@ pub(super) struct RunActor {
     at: RunAddress,
     /// Weak: an actor that held its own address could not be let go of.
     line: Weak<Addr<Self>>,
-    state: RunState,
+    /// Boxed, as an actor is moved about before it begins.
+    state: Box<RunState>,
     decider: Box<dyn Decider>,
     /// To be watched from the actor's start on.
     foreign_wakes: Option<ForeignWakes>,
@@ -82,6 +83,9 @@ pub(super) struct RunActor {
     inbox: Vec<Letter>,
     questions: Questions,
     committing: Option<Vec<(Letter, Reply)>>,
+    /// Whether the turn in progress is about more than what a failed actor has lost: only then does it say anything about
+    /// what failed.
+    is_on_trial: bool,
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
     nursery: Nursery,
     locks: AtTheTable,
@@ -122,6 +126,7 @@ impl RunActor {
     /// A run with this state, which takes the letters first.
     pub(super) fn new(at: RunAddress, run: Rebuilt, inbox: Vec<Letter>) -> Self {
         let (inbox, questions) = Questions::sort(inbox);
+        let limits = at.shared.namespaces.limits(&at.workflow_id);
         let mut actor = Self {
             at,
             line: Weak::new(),
@@ -135,6 +140,7 @@ impl RunActor {
             history_bytes: run.history_bytes,
             inbox,
             committing: None,
+            is_on_trial: false,
             attempts: BTreeMap::new(),
             nursery: Nursery::default(),
             wake: None,
@@ -144,6 +150,7 @@ impl RunActor {
             following: None,
             busy: None,
         };
+        actor.state.grant(limits);
         actor.let_go_what_has_a_worker();
         actor
     }
@@ -203,14 +210,16 @@ impl RunActor {
         if letters.is_empty() {
             return;
         }
-        let inputs = letters
+        let inputs: Vec<Input> = letters
             .iter_mut()
             .map(|letter| std::mem::replace(&mut letter.input, Input::Wake))
             .collect();
+        let is_recovery = |input: &Input| matches!(input, Input::Recovered { .. } | Input::Wake);
+        self.is_on_trial = self.at.has_failed && !inputs.iter().all(is_recovery);
         let now = self.at.shared.clock.now();
         let draining = self.at.shared.is_draining();
         self.state.note_history_bytes(self.history_bytes);
-        let (state, decider) = (&mut self.state, &mut *self.decider);
+        let (state, decider) = (&mut *self.state, &mut *self.decider);
         let decided = std::panic::catch_unwind(AssertUnwindSafe(|| match draining {
             true => decide(state, inputs, now, &mut Draining(decider)),
             false => decide(state, inputs, now, decider),
@@ -243,7 +252,7 @@ impl RunActor {
         &mut self,
         ctx: &mut Context<Self>,
         turn: &Turn,
-        successor: Option<Successor>,
+        successor: Option<Box<Successor>>,
         answers: Vec<(Letter, Reply)>,
     ) {
         let codecs = &self.at.shared.codecs;
@@ -274,16 +283,13 @@ impl RunActor {
             None => self.state.started().filter(|_| turn.seq == 1),
         };
         let digest = opened.and_then(|started| started.definition);
-        let definition = digest.and_then(|digest| {
-            let definition = self.at.shared.definitions.get(digest, &self.at.shared.store).ok()?;
-            Some((digest, definition.canonical_json().clone()))
-        });
+        let definition = digest.and_then(|digest| self.at.shared.definitions.get(digest, &self.at.shared.store).ok());
         self.at.outbox.put(CommitJob {
             shard: self.at.shard_index,
             run: self.line(ctx),
             epoch: self.at.epoch,
             record,
-            successor: following,
+            successor: following.map(Box::new),
             definition,
         });
         self.committing = Some(answers);

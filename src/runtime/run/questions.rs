@@ -50,7 +50,7 @@ impl RunActor {
             return;
         }
         for mut letter in std::mem::take(&mut self.questions.asked) {
-            match letter.question.take() {
+            match letter.question.take().map(|question| *question) {
                 Some(Question::Query { query, reply }) => {
                     let _ = reply.send(Ok(self.query(&query, ctx)));
                     if self.over == Some(Over::Failed) {

@@ -27,17 +27,20 @@ impl ShardActor {
         }
     }
 
-    /// Makes sure that a tick comes when the earliest timer is due.
+    /// Makes sure that a tick comes when the earliest timer is due, and none before: whoever sets a clock by hand sees for what
+    /// time somebody waits.
     pub(super) fn set_alarm(&mut self, ctx: &mut Context<Self>) {
-        let Some(at) = self.timers.next() else {
-            return;
-        };
-        if let Some((alarm_at, alarm)) = &self.alarm {
-            if *alarm_at <= at {
+        let next = self.timers.next();
+        if let Some((alarm_at, alarm)) = self.alarm {
+            if Some(alarm_at) == next {
                 return;
             }
-            ctx.cancel_future(*alarm);
+            ctx.cancel_future(alarm);
+            self.alarm = None;
         }
+        let Some(at) = next else {
+            return;
+        };
         let shard = ctx.address();
         let sleep = self.shared.clock.sleep_until(at);
         let alarm = async move {

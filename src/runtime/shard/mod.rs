@@ -1,7 +1,6 @@
 //! The actor of one shard: finds runs, makes them live, restarts and passivates them, wakes them in time. Must not live
 //! here: what a run does with its inputs.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
@@ -10,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::machine::Rejection;
 use crate::model::{IdConflictPolicy, Input, RunId, StartRun, Timestamp, WorkflowId};
+use crate::store::maps::{IdMap, IdSet};
 use crate::store::{Epoch, Error};
 
 mod asking;
@@ -52,13 +52,13 @@ pub(super) struct ShardActor {
     /// How many actors were started for runs.
     incarnations: u64,
     /// The open runs of this shard that are in memory, or that somebody waits for.
-    entries: HashMap<WorkflowId, Entry>,
+    entries: IdMap<WorkflowId, Entry>,
     /// Those that have an actor; `true`: they were spoken to since the last sweep.
-    live: HashMap<WorkflowId, bool>,
+    live: IdMap<WorkflowId, bool>,
     /// When the shard began with what the store has, and the runs that were due by then and have not been in memory since:
     /// what they had under way is lost.
     recovered_at: Timestamp,
-    unseen: HashSet<RunId>,
+    unseen: IdSet<RunId>,
     /// Runs made live since the last sweep.
     activated: usize,
     timers: TimerQueue,
@@ -80,10 +80,10 @@ impl ShardActor {
             shared,
             epoch: Epoch::default(),
             incarnations: 0,
-            entries: HashMap::new(),
-            live: HashMap::new(),
+            entries: IdMap::default(),
+            live: IdMap::default(),
             recovered_at: Timestamp::EPOCH,
-            unseen: HashSet::new(),
+            unseen: IdSet::default(),
             activated: 0,
             timers: TimerQueue::default(),
             alarm: None,
@@ -143,6 +143,10 @@ impl ShardActor {
         }
         let refusal = match self.look_up(&workflow_id, run_id) {
             Ok(LookedUp::Open) => return self.hand_over(&workflow_id, letter, ctx),
+            // Its run is still to begin.
+            Ok(LookedUp::Ended(_) | LookedUp::Unknown) if run_id.is_none() && self.starts.has(&workflow_id) => {
+                return self.starts.put(Beginning::Behind(workflow_id, letter));
+            }
             Ok(LookedUp::Ended(_)) => Rejection::Closed.into(),
             Ok(LookedUp::Unknown) => RequestError::NotFound(workflow_id),
             Err(error) => error.into(),
@@ -209,7 +213,10 @@ impl ShardActor {
                 self.timers.set(&workflow_id, entry.run_id, at);
                 self.set_alarm(ctx);
             }
-            RunNews::Wake(None) => self.timers.remove(&workflow_id),
+            RunNews::Wake(None) => {
+                self.timers.remove(&workflow_id);
+                self.set_alarm(ctx);
+            }
             RunNews::Closed { ended, following } => {
                 let entry = self.let_go(&workflow_id);
                 for watcher in entry.into_iter().flat_map(|entry| entry.watchers) {
@@ -219,6 +226,7 @@ impl ShardActor {
                     Some(following) => self.follow(&workflow_id, following, ctx),
                     None => self.shared.namespaces.end(&workflow_id),
                 }
+                self.set_alarm(ctx);
             }
             RunNews::Idle => {
                 entry.restarts = None;

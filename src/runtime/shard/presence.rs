@@ -136,9 +136,9 @@ impl ShardActor {
             }
             // Its very first turn was not taken: there is no such run.
             Err(_) if is_unknown(&self.shared, run_id) => {
-                self.shared.namespaces.end(workflow_id);
                 self.entries.remove(workflow_id);
                 self.live.remove(workflow_id);
+                self.shared.namespaces.end(workflow_id);
             }
             Err(error) => {
                 tracing::error!(%workflow_id, %run_id, %error, "the run cannot be made live; the others go on");

@@ -79,7 +79,7 @@ impl ShardActor {
             return;
         };
         let (workflow_id, run_id) = (&last.workflow_id, made.run_id);
-        self.shared.namespaces.go_on(workflow_id);
+        self.shared.namespaces.begin_in_any_case(workflow_id);
         self.entries
             .insert(workflow_id.clone(), Entry::new(run_id, Presence::Passive));
         let actor = self.spawn_leaving(workflow_id, run_id, begin_by_copy(), vec![letter], ctx);

@@ -3,20 +3,23 @@
 //! the door, where it is counted and refused; and however many runs are due at once, as after a start, they come into
 //! memory a few at a time. Must not live here: beginning a run, or waking one.
 
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix::{AsyncContext, Context, Handler};
 
-use crate::model::limits;
+use crate::model::{WorkflowId, limits};
 
-use super::super::messages::{BeginMore, Start, StartWith};
+use super::super::messages::{BeginMore, Letter, Start, StartWith};
 use super::ShardActor;
 
 /// Starts that were admitted and have to wait.
 #[derive(Default)]
 pub(super) struct Starts {
     waiting: VecDeque<Beginning>,
+    /// How many runs of an id wait to be begun: whatever comes for them waits behind them.
+    by_id: HashMap<WorkflowId, usize>,
     /// How many runs were begun in the present round.
     begun: usize,
     /// How many that were due were woken in it.
@@ -30,6 +33,47 @@ pub(super) enum Beginning {
     Alone(Start),
     /// With something that becomes a part of its beginning.
     With(StartWith),
+    /// Not at all: a letter that came behind such a start.
+    Behind(WorkflowId, Letter),
+}
+
+impl Beginning {
+    /// The id of the run that is to be begun.
+    fn begins(&self) -> Option<&WorkflowId> {
+        match self {
+            Beginning::Alone(start) => Some(&start.start.workflow_id),
+            Beginning::With(start) => Some(&start.start.workflow_id),
+            Beginning::Behind(..) => None,
+        }
+    }
+}
+
+impl Starts {
+    /// Whether a run of this id waits to be begun.
+    pub(super) fn has(&self, workflow_id: &WorkflowId) -> bool {
+        self.by_id.contains_key(workflow_id)
+    }
+
+    /// Lets it wait for its round.
+    pub(super) fn put(&mut self, beginning: Beginning) {
+        if let Some(workflow_id) = beginning.begins() {
+            *self.by_id.entry(workflow_id.clone()).or_default() += 1;
+        }
+        self.waiting.push_back(beginning);
+    }
+
+    fn take(&mut self) -> Option<Beginning> {
+        let beginning = self.waiting.pop_front()?;
+        if let Some(workflow_id) = beginning.begins()
+            && let Entry::Occupied(mut waiting) = self.by_id.entry(workflow_id.clone())
+        {
+            match *waiting.get() {
+                0 | 1 => drop(waiting.remove()),
+                more => *waiting.get_mut() = more - 1,
+            }
+        }
+        Some(beginning)
+    }
 }
 
 /// The attempts of one shard's runs that wait for a thread to begin on.
@@ -73,13 +117,14 @@ impl ShardActor {
             self.begin_either(start, ctx);
             self.make_room(limits::SHARD_LIVE_FULL, ctx);
         } else {
-            self.starts.waiting.push_back(start);
+            self.starts.put(start);
         }
         self.plan_starts(ctx);
     }
 
     fn begin_either(&mut self, start: Beginning, ctx: &mut Context<Self>) {
         match (self.refusal(), start) {
+            (_, Beginning::Behind(workflow_id, letter)) => self.deliver(workflow_id, None, letter, ctx),
             (None, Beginning::Alone(start)) => self.begin(start, ctx),
             (None, Beginning::With(start)) => self.begin_with(start, ctx),
             (Some(refusal), Beginning::Alone(Start { reply, .. }) | Beginning::With(StartWith { reply, .. })) => {
@@ -103,7 +148,7 @@ impl ShardActor {
             if self.starts.begun >= limits::SHARD_STARTS_PER_ROUND {
                 return self.plan_starts(ctx);
             }
-            let Some(start) = self.starts.waiting.pop_front() else {
+            let Some(start) = self.starts.take() else {
                 return;
             };
             self.starts.begun += 1;
@@ -149,6 +194,7 @@ impl ShardActor {
     /// Nobody begins them any more: their senders hear "interrupted".
     pub(super) fn drop_starts(&mut self) {
         self.starts.waiting.clear();
+        self.starts.by_id.clear();
     }
 }
 

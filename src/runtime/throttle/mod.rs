@@ -169,6 +169,15 @@ impl Throttle {
         })
     }
 
+    /// A pass for an attempt that nothing limits; `None` if something does.
+    pub(super) fn pass_unlimited(&self, activity_type: &str, lane: Lane) -> Option<Pass> {
+        if self.engine_rate.is_some() || self.types.contains_key(activity_type) {
+            return None;
+        }
+        let (of_type, place) = (None, None);
+        Some(Pass { of_type, lane, place })
+    }
+
     /// Waits until there are tokens. They are not taken: who still has to wait for something else would gather them, and
     /// those that gathered would go all at once.
     pub(super) async fn until_paced(&self, pass: &Pass) {

@@ -28,13 +28,13 @@ impl Counters {
     }
 }
 
-/// How long each saga took.
+/// How long each saga took, in tenths of microseconds and in little memory: the process is measured that has them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Latencies(Vec<Duration>);
+pub(super) struct Latencies(Vec<u32>);
 
 impl Latencies {
     pub(super) fn push(&mut self, latency: Duration) {
-        self.0.push(latency);
+        self.0.push(u32::try_from(latency.as_nanos() / 100).unwrap_or(u32::MAX));
     }
 
     pub(super) fn extend(&mut self, other: Latencies) {
@@ -51,7 +51,7 @@ impl Latencies {
     fn percentile(&self, percent: usize) -> f64 {
         let last = self.0.len().saturating_sub(1);
         let at = (last * percent + 50) / 100;
-        self.0.get(at).map_or(0.0, |latency| latency.as_secs_f64() * 1e6)
+        self.0.get(at).map_or(0.0, |latency| f64::from(*latency) / 10.0)
     }
 }
 
@@ -129,7 +129,10 @@ mod tests {
     use super::*;
 
     fn slice(millis: impl IntoIterator<Item = u64>) -> Option<SliceFigures> {
-        let latencies = Latencies(millis.into_iter().map(Duration::from_millis).collect());
+        let mut latencies = Latencies::default();
+        millis
+            .into_iter()
+            .for_each(|millis| latencies.push(Duration::from_millis(millis)));
         let counters = Counters { commits: 30, syncs: 20 };
         SliceFigures::new(Duration::from_secs(2), Duration::from_millis(10), counters, latencies)
     }

@@ -19,6 +19,10 @@ const IN_FLIGHT: u32 = 64;
 /// In flight while the store is filled, where nothing is measured.
 const FILLERS: u32 = 2_048;
 
+/// Sagas that are filled in at once: how long each took is kept until then, and would be a part of the memory that is
+/// measured.
+const PIECE: u64 = 50_000;
+
 /// The numbers of ended runs at which it is measured, up to this one.
 fn sizes(largest: u64) -> Vec<u64> {
     let tens = (3..).map(|zeros| 10_u64.pow(zeros));
@@ -42,10 +46,10 @@ pub(super) async fn levels(
     let engine = EngineLoad::start(settings, Steps::of(settings), &directory.join("engine")).await?;
     let mut levels = Vec::new();
     for size in sizes(settings.runs) {
-        let missing = size.saturating_sub(engine.started());
-        if missing > 0 {
-            let what = format!("filling up to {} ended runs", grouped(size));
-            fill(&engine, FILLERS, missing, &what, console).await?;
+        let what = format!("filling up to {} ended runs", grouped(size));
+        while engine.started() < size {
+            let missing = size.saturating_sub(engine.started());
+            fill(&engine, FILLERS, missing.min(PIECE), &what, console).await?;
         }
         let stored = engine.started();
         let timing = Timing::of(settings.seconds);

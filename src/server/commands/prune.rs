@@ -12,9 +12,9 @@ use crate::server::text::count;
 
 /// Delete runs that ended long ago: amends prune --older-than 30d --data DIR
 ///
-/// Deletes their histories and results, and that their ids were used. Open runs stay, and so does a run while the run whose
-/// child it is, or a run above that one, is open. An engine does the same in the background when it is given a retention
-/// (AmendsBuilder::retention).
+/// Deletes their histories and results, and that their ids were used. Open runs stay, and so does a run for as long as the run
+/// whose child it is. An engine does the same in the background when it is given a retention (AmendsBuilder::retention, or
+/// `retention` in its configuration file).
 #[derive(Args)]
 pub(crate) struct PruneArgs {
     /// How long ago they ended at least, as in 30d, 12h or "1d 12h"

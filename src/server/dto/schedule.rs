@@ -1,5 +1,7 @@
 //! A schedule for programs, and its times for people. Must not live here: printing.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::time;
@@ -17,8 +19,8 @@ pub(in crate::server) fn schedule(id: &str, described: &ScheduleDescription) -> 
         "workflow_type": action.workflow_type,
         "workflow_id": action.workflow_id,
         "input": action.input,
-        "execution_timeout_ms": action.execution_timeout.map(|limit| limit.as_millis()),
-        "run_timeout_ms": action.run_timeout.map(|limit| limit.as_millis()),
+        "execution_timeout_ms": action.execution_timeout.map(millis),
+        "run_timeout_ms": action.run_timeout.map(millis),
         "task_queue": action.task_queue,
         "maximum_attempts": action.retry_policy.as_ref().map(|policy| policy.maximum_attempts),
         "memo": action.memo,
@@ -29,9 +31,9 @@ pub(in crate::server) fn schedule(id: &str, described: &ScheduleDescription) -> 
         "time_zone": spec.time_zone,
         "start_at": spec.start_at.map(time),
         "end_at": spec.end_at.map(time),
-        "jitter_ms": spec.jitter.as_millis(),
+        "jitter_ms": millis(spec.jitter),
         "overlap_policy": policy(schedule.overlap),
-        "catchup_window_ms": schedule.catchup_window.as_millis(),
+        "catchup_window_ms": millis(schedule.catchup_window),
         "pause_on_failure": schedule.pause_on_failure,
         "paused": schedule.paused,
         "note": schedule.note,
@@ -49,6 +51,11 @@ pub(in crate::server) fn schedule(id: &str, described: &ScheduleDescription) -> 
     })
 }
 
+/// JSON has no larger numbers.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A calendar as a cron expression: with seconds and a year only when they are said.
 pub(in crate::server) fn calendar_text(calendar: &Calendar) -> String {
     let plain = [
@@ -62,7 +69,7 @@ pub(in crate::server) fn calendar_text(calendar: &Calendar) -> String {
     let second = field(&calendar.second, 0, 59);
     let year = match calendar.year.is_empty() {
         true => "*".to_owned(),
-        false => field(&calendar.year, 1970, 9999),
+        false => field(&calendar.year, 2000, 9999),
     };
     match (second.as_str(), year.as_str()) {
         ("0", "*") => plain,
@@ -108,6 +115,7 @@ mod tests {
             "0 0 1 1 * 2030",
             "30 0 0 * * * *",
             "30 0 0 * * * 2030-2040/2",
+            "0 0 1 1 * */4",
         ] {
             let spec = ScheduleSpec::new().cron(expression).unwrap();
             assert_eq!(calendar_text(&spec.calendars[0]), expression);

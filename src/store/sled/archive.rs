@@ -2,6 +2,7 @@
 //! is written (that is `round`).
 //!
 //! ```text
+//! begin   if many pages are new: each of them, empty; then sync as below
 //! round   one batch: runs, definitions, deletions, and the state with the new horizon
 //! sync    flush, sync the database's file: before the next round, or when a segment of the log lies wholly before the
 //!         horizon
@@ -10,27 +11,23 @@
 //!
 //! Never two rounds without a sync between them: sled uses a segment of its file again as soon as what was in it is
 //! written elsewhere. If a power cut took what was written elsewhere, and not what came over the old, both were lost, and
-//! what was durable long ago with them.
+//! what was durable long ago with them. And nothing but rounds writes: readers would, if `apply` left them anything to do.
 //!
 //! A power cut before the sync may undo rounds; the log still has what was in them. What a round wrote leaves the memory
 //! only when readers find it in the database.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
 use bytes::Bytes;
 
+use super::bell::{ROUND_DELETIONS_MAX, ROUND_RUNS, Woken};
 use super::index::State;
+use super::keys::Key;
+use super::pages;
 use super::quiet::{from_io, quietly};
-use super::round::{Built, Round, Taken, Writes};
+use super::round::{Built, Round, Taken};
 use super::state::{Live, LiveRun};
 use super::{Disk, Shared, log};
 use crate::model::RunId;
 use crate::store::{Durability, Error};
-
-/// Runs for which a round is worth its while, and how long fewer wait for others.
-const ROUND_RUNS: usize = 500;
-const ROUND_WAIT: Duration = Duration::from_millis(50);
 
 /// Runs in one round: a thousand keys or two is where the database's batches begin to cost memory.
 const ROUND_RUNS_MAX: usize = 1_000;
@@ -41,8 +38,8 @@ const ROUND_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Rounds after which a store that is closed leaves the rest to the next one, which finds it in the log.
 const CLOSING_ROUNDS_MAX: u32 = 8;
 
-/// Deletions in one round.
-const ROUND_DELETIONS_MAX: usize = 300;
+/// New pages from which on they are begun before they are written: a sync more.
+const NEW_PAGES: usize = 8;
 
 /// What only the archive needs.
 #[derive(Debug)]
@@ -53,114 +50,13 @@ pub(super) struct Archive {
     pub(super) unsynced: bool,
 }
 
-/// How the archive is asked, and how it answers.
-#[derive(Debug, Default)]
-pub(super) struct Bell {
-    state: Mutex<Asked>,
-    rung: Condvar,
-    room: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Asked {
-    /// Things that wait.
-    waiting: usize,
-    /// Do not wait for more.
-    urgent: bool,
-    stop: bool,
-    /// Segments of the log.
-    segments: usize,
-    /// Runs that were deleted, and may still be in the database.
-    deletions: usize,
-    /// There is no archive any more.
-    gone: bool,
-}
-
-impl Bell {
-    fn lock(&self) -> MutexGuard<'_, Asked> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// More waits.
-    pub(super) fn ring(&self, things: usize, urgent: bool) {
-        let mut asked = self.lock();
-        let before = asked.waiting;
-        asked.waiting = before.saturating_add(things);
-        asked.urgent |= urgent;
-        let (first, enough) = (before == 0, before < ROUND_RUNS && asked.waiting >= ROUND_RUNS);
-        if urgent || (things > 0 && (first || enough)) {
-            self.rung.notify_one();
-        }
-    }
-
-    pub(super) fn stop(&self) {
-        self.lock().stop = true;
-        self.rung.notify_one();
-    }
-
-    fn set_segments(&self, segments: usize) {
-        self.lock().segments = segments;
-        self.room.notify_all();
-    }
-
-    /// So many runs that were deleted may still be in the database.
-    pub(super) fn set_deletions(&self, deletions: usize) {
-        let before = std::mem::replace(&mut self.lock().deletions, deletions);
-        if deletions < before {
-            self.room.notify_all();
-        }
-    }
-
-    /// Waits until not more than a round's deletions are left: they go before everything else, and too many of them would
-    /// keep runs that have ended in the log.
-    pub(super) fn wait_for_deletions(&self) {
-        let many = |asked: &mut Asked| asked.deletions > ROUND_DELETIONS_MAX && !asked.gone;
-        let waited = self.room.wait_while(self.lock(), many);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// Nobody will answer any more.
-    fn gone(&self) {
-        self.lock().gone = true;
-        self.room.notify_all();
-    }
-
-    /// Waits until the log is not too long; `false` when it will stay so.
-    pub(super) fn wait_for_room(&self, segments_max: usize) -> bool {
-        let mut asked = self.lock();
-        while asked.segments > segments_max && !asked.gone {
-            asked.urgent = true;
-            self.rung.notify_one();
-            asked = self.room.wait(asked).unwrap_or_else(PoisonError::into_inner);
-        }
-        asked.segments <= segments_max
-    }
-
-    /// Waits until there is something to do; whether it is the last time.
-    fn wait(&self) -> bool {
-        let asked = self.lock();
-        let idle = |asked: &mut Asked| asked.waiting == 0 && !asked.urgent && !asked.stop;
-        let asked = self.rung.wait_while(asked, idle);
-        let asked = asked.unwrap_or_else(PoisonError::into_inner);
-        let few = |asked: &mut Asked| asked.waiting < ROUND_RUNS && !asked.urgent && !asked.stop;
-        let waited = self.rung.wait_timeout_while(asked, ROUND_WAIT, few);
-        let (mut asked, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        (asked.waiting, asked.urgent) = (0, false);
-        asked.stop
-    }
-}
-
 impl Disk {
-    /// One batch; nothing is flushed.
-    pub(super) fn apply(&self, writes: Writes) -> Result<(), Error> {
-        let mut batch = ::sled::Batch::default();
-        for (key, value) in writes {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        quietly("writing", || self.db.apply_batch(batch))
+    /// Makes places for pages, in order: sled then splits its leaves while there is nothing in them. It would else write
+    /// each page three times: alone, and twice more with its leaf. What a crash leaves of it are pages without anything in
+    /// them. Nothing is flushed.
+    fn begin(&self, pages: &[Key]) -> Result<(), Error> {
+        let empty = |key: &Key| (key.clone(), Some(pages::empty_page(key)));
+        self.apply(pages.iter().map(empty).collect())
     }
 
     /// sled's flush brings everything to the file, in order, but not to the disk.
@@ -177,6 +73,13 @@ impl Disk {
 }
 
 impl Shared {
+    /// Runs that are open and idle go to the database from now on.
+    pub(super) fn gather_idle(&self) {
+        let idle = std::mem::take(&mut *self.idle());
+        let mut live = self.live_mut();
+        idle.into_iter().for_each(|run| live.queue_idle(run));
+    }
+
     /// Tells those who wait for room how long the log is: counted and told in one, or an older number could come last
     /// and stay, and with it those who wait.
     pub(super) fn count_segments(&self) {
@@ -199,9 +102,12 @@ pub(super) fn run(shared: &Shared) {
     }
     let _gone = Gone(shared);
     loop {
-        let last = shared.bell.wait();
+        let Woken { idle, last } = shared.bell.wait();
         if shared.poison.get().is_some() {
             return;
+        }
+        if idle {
+            shared.gather_idle();
         }
         if let Err(error) = work(shared, last) {
             tracing::error!(%error, "the store stops: its archive failed");
@@ -223,11 +129,11 @@ fn work(shared: &Shared, closing: bool) -> Result<(), Error> {
         let left = shared.archive().round(shared)?;
         let enough = match closing {
             true => left == 0 || round >= CLOSING_ROUNDS_MAX,
-            false => left < ROUND_RUNS || shared.bell.lock().stop,
+            false => left < ROUND_RUNS || shared.bell.is_stopped(),
         };
         if enough {
             // What is left has had its turn to wait.
-            shared.bell.lock().waiting += left;
+            shared.bell.leave(left);
             break;
         }
     }
@@ -261,15 +167,24 @@ impl Archive {
             files.segments().get(1).is_some_and(|next| next.first <= horizon)
         };
         if !round.is_empty() || droppable(round.horizon) {
-            let Built { writes, state, stored } = round.build(&shared.disk, self.state)?;
-            let bytes = writes
+            let Built { edits, state, stored } = round.build(&shared.disk, self.state)?;
+            let bytes = edits
+                .writes
                 .iter()
                 .map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
             let bytes: usize = bytes.sum();
             shared.sizes.step("round built");
+            // Also if nothing was applied since the last time: reading may have made sled put something in order.
+            self.unsynced = true;
             self.sync(shared)?;
             self.unsynced = true;
-            shared.disk.apply(writes)?;
+            if edits.new_pages.len() >= NEW_PAGES {
+                shared.disk.begin(&edits.new_pages)?;
+                shared.sizes.step("pages begun");
+                self.sync(shared)?;
+                self.unsynced = true;
+            }
+            shared.disk.apply(edits.writes)?;
             shared.sizes.step("round applied");
             self.state = state;
             settle(shared, &round, &stored);
@@ -307,12 +222,8 @@ impl Archive {
 /// Chooses what goes into a round, and says how many things have to wait for the next one. Deletions first: a run that
 /// was deleted may have begun again.
 fn collect(shared: &Shared, urgent_before: Option<u64>) -> (Round, usize) {
-    let idle = std::mem::take(&mut *shared.idle());
     let mut guard = shared.live_mut();
     let live = &mut *guard;
-    for id in idle {
-        live.queue(id);
-    }
     let deletions = live.deletions.len().min(ROUND_DELETIONS_MAX);
     let deletions: Vec<RunId> = live.deletions.drain(..deletions).map(|(_, run)| run).collect();
     let mut chosen = Vec::new();
@@ -333,6 +244,13 @@ fn collect(shared: &Shared, urgent_before: Option<u64>) -> (Round, usize) {
             bytes += take(live, id, &mut chosen);
             at += 1;
         }
+        // Neighbours together.
+        while chosen.len() < ROUND_RUNS_MAX
+            && bytes < ROUND_BYTES_MAX
+            && let Some(id) = live.idle.pop_first()
+        {
+            bytes += take(live, id, &mut chosen);
+        }
     }
     let definitions = std::mem::take(&mut live.new_definitions);
     let definitions = definitions.into_iter().filter_map(|(_, digest)| {
@@ -347,7 +265,7 @@ fn collect(shared: &Shared, urgent_before: Option<u64>) -> (Round, usize) {
         horizon: live.horizon(),
     };
     let urgent = urgent_before.is_some_and(|before| round.horizon < before);
-    let left = live.queue.len() + live.deletions.len() + if urgent { ROUND_RUNS } else { 0 };
+    let left = live.queue.len() + live.idle.len() + live.deletions.len() + if urgent { ROUND_RUNS } else { 0 };
     (round, left)
 }
 

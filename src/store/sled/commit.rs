@@ -1,7 +1,6 @@
 //! Commits: check, write into the log, make durable, and only then let readers see it. Must not live here: what a block
 //! says (that is `block`), or what comes after (that is `archive`).
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use super::state::{Live, LiveRun, Writer};
 use super::{COMMIT_BYTES_MAX, Shared, block, log};
 use crate::model::{DefinitionDigest, RunId};
 use crate::store::head::Place;
+use crate::store::maps::IdMap;
 use crate::store::{CommitBatch, Durability, Epoch, Error, TurnRecord};
 
 /// What a commit is to change.
@@ -121,7 +121,8 @@ impl Shared {
     /// are only in the database.
     fn check_turns(&self, turns: &[TurnRecord]) -> Result<(Vec<u32>, Vec<StoredHead>), Error> {
         let live = self.live();
-        let mut seen: HashMap<RunId, (Place, u32)> = HashMap::with_capacity(turns.len());
+        let mut seen: IdMap<RunId, (Place, u32)> = IdMap::default();
+        seen.reserve(turns.len());
         let mut chains = Vec::with_capacity(turns.len());
         let mut woken = Vec::new();
         for turn in turns {
@@ -246,7 +247,7 @@ impl Shared {
 }
 
 fn waiting(live: &Live) -> usize {
-    live.queue.len() + live.deletions.len() + live.new_definitions.len()
+    live.queue.len() + live.idle.len() + live.deletions.len() + live.new_definitions.len()
 }
 
 fn check_size(batch: &CommitBatch) -> Result<(), Error> {

@@ -18,12 +18,14 @@
 //! then the record of its format in the database, which says that there is a store.
 //!
 //! What sled 0.34 does not do itself is done here: it never syncs its file, and yet writes over what it has written
-//! elsewhere (we sync, through our own handle, before it may), it takes damage for an unfinished write (checksums, chains,
-//! tallies and a witness tell), it panics on damaged files (errors here), and a kill while it opens makes it unopenable
-//! (`open` cleans up).
+//! elsewhere (we sync, through our own handle, before it may), it writes when somebody reads (`apply` leaves it nothing to
+//! write), it takes damage for an unfinished write (checksums, chains, tallies and a witness tell), it panics on damaged
+//! files (errors here), and a kill while it opens makes it unopenable (`open` cleans up).
 
+mod apply;
 mod archive;
 mod attributes;
+mod bell;
 mod block;
 mod codec;
 mod commit;
@@ -36,6 +38,7 @@ mod keys;
 mod log;
 mod mark;
 mod open;
+mod pack;
 mod pages;
 mod query;
 mod quiet;
@@ -58,7 +61,8 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
-use self::archive::{Archive, Bell};
+use self::archive::Archive;
+use self::bell::Bell;
 use self::log::{SharedFiles, Sizes};
 use self::quiet::quietly;
 use self::state::{Live, Writer};
@@ -66,7 +70,7 @@ use super::{
     CommitBatch, Durability, Epoch, Error, ListQuery, RunHead, RunWake, Store, StoreStats, StoredTurn, VerifyProgress,
     VerifyReport,
 };
-use crate::model::{DefinitionDigest, RunId, WorkflowId};
+use crate::model::{DefinitionDigest, RunId, WorkflowId, limits};
 
 /// Bytes of turns and definitions in one commit, which is encoded in memory before it is written; a single turn may have
 /// 50 MiB.
@@ -77,7 +81,7 @@ pub const COMMIT_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub struct SledOptions {
     /// What an acknowledged commit survives. Default: a power cut.
     pub durability: Durability,
-    /// Memory for pages of the database, in bytes. Default 64 MiB.
+    /// Memory for pages of the database, in bytes. Default 8 MiB: the operating system keeps its file in memory, too.
     pub cache_bytes: u64,
     /// What is checked before anything is served. Default: the index of all runs.
     pub check: OpenCheck,
@@ -98,7 +102,7 @@ impl Default for SledOptions {
     fn default() -> Self {
         Self {
             durability: Durability::default(),
-            cache_bytes: 64 * 1024 * 1024,
+            cache_bytes: limits::CACHE_BYTES_DEFAULT,
             check: OpenCheck::default(),
         }
     }
@@ -148,7 +152,7 @@ impl Disk {
 }
 
 /// Runs that are to be passivated, until the archive looks at them; more are brought to it at once, which waits for a lock.
-const IDLE_MAX: usize = 4_096;
+const IDLE_MAX: usize = 16 * 1024;
 
 impl SledStore {
     /// Opens the store in this directory, or makes a new one there.
@@ -263,13 +267,14 @@ impl Store for SledStore {
     fn passivate(&self, run: RunId) {
         let mut idle = self.shared.idle();
         idle.push(run);
-        let many = (idle.len() >= IDLE_MAX).then(|| std::mem::take(&mut *idle));
+        let gathered = idle.len();
         drop(idle);
-        if let Some(many) = many {
-            let mut live = self.shared.live_mut();
-            many.into_iter().for_each(|run| live.queue(run));
+        if gathered >= IDLE_MAX {
+            self.shared.gather_idle();
+            self.shared.bell.ring(gathered, false);
+        } else if gathered == 1 {
+            self.shared.bell.ring_idle();
         }
-        self.shared.bell.ring(1, false);
     }
 
     fn delete(&self, epoch: Epoch, runs: &[RunId]) -> Result<(), Error> {

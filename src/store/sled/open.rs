@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use fs4::FileExt;
 
-use super::archive::{self, Archive, Bell};
+use super::archive::{self, Archive};
+use super::bell::Bell;
 use super::log::{self, Sizes, sync_directory};
 use super::mark::Mark;
 use super::quiet::{from_io, install, quietly};

@@ -7,6 +7,9 @@
 //! ```text
 //! entry  key length(2) key value length(2) value
 //! ```
+//!
+//! A page is bounded twice: by the bytes of its entries, which are read and written together, and, packed, by those of one
+//! value.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,8 +19,9 @@ use ::sled::IVec;
 
 use super::Disk;
 use super::codec::Cursor;
-use super::frame;
+use super::frame::{self, VALUE_BYTES_MAX};
 use super::keys::Key;
+use super::pack::{pack, unpack};
 use super::quiet::quietly;
 use super::round::Writes;
 use crate::store::Error;
@@ -31,29 +35,39 @@ pub(super) type Changes = BTreeMap<Key, Option<Vec<u8>>>;
 /// The entries of a page, in order; keys with the kind in front.
 pub(super) type Entries<'a> = Vec<(&'a [u8], &'a [u8])>;
 
-/// # Errors
-/// What is wrong with the page, as a part of a sentence.
-fn read<'a>(key: &[u8], value: &'a [u8]) -> Result<Entries<'a>, &'static str> {
-    let mut from = Cursor::new(frame::open(key, value)?);
-    let mut entries = Entries::new();
-    while !from.is_at_end() {
-        let entry = entry(&mut from).ok_or("cannot be read")?;
-        let in_order = match entries.last() {
-            Some((last, _)) => *last < entry.0,
-            None => key <= entry.0,
-        };
-        if !in_order {
-            return Err("is not in order");
-        }
-        entries.push(entry);
-    }
-    Ok(entries)
+/// A page that was read.
+pub(super) struct Page<'a> {
+    key: &'a [u8],
+    content: Cow<'a, [u8]>,
 }
 
-/// # Errors
-/// [`Error::Corrupt`] that names the run that the page begins with.
-pub(super) fn checked<'a>(key: &[u8], value: &'a [u8]) -> Result<Entries<'a>, Error> {
-    read(key, value).map_err(|what| damaged(key, what))
+impl<'a> Page<'a> {
+    /// # Errors
+    /// [`Error::Corrupt`] that names the run that the page begins with.
+    pub(super) fn open(key: &'a [u8], value: &'a [u8]) -> Result<Self, Error> {
+        let content = frame::open(key, value).and_then(unpack);
+        let content = content.map_err(|what| damaged(key, what))?;
+        Ok(Self { key, content })
+    }
+
+    /// # Errors
+    /// [`Error::Corrupt`] that names the run that the page begins with.
+    pub(super) fn entries(&self) -> Result<Entries<'_>, Error> {
+        let mut from = Cursor::new(&self.content);
+        let mut entries = Entries::new();
+        while !from.is_at_end() {
+            let entry = entry(&mut from).ok_or_else(|| damaged(self.key, "cannot be read"))?;
+            let in_order = match entries.last() {
+                Some((last, _)) => *last < entry.0,
+                None => self.key <= entry.0,
+            };
+            if !in_order {
+                return Err(damaged(self.key, "is not in order"));
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
 }
 
 fn entry<'a>(from: &mut Cursor<'a>) -> Option<(&'a [u8], &'a [u8])> {
@@ -100,7 +114,8 @@ impl Disk {
         let Some((page, value)) = self.page_of(key)? else {
             return Ok(None);
         };
-        let entries = checked(&page, &value)?;
+        let page = Page::open(&page, &value)?;
+        let entries = page.entries()?;
         let found = entries.binary_search_by_key(&key, |(key, _)| key).ok();
         Ok(found.and_then(|at| entries.get(at)).map(|(_, value)| value.to_vec()))
     }
@@ -110,8 +125,8 @@ impl Disk {
         let kind = lower.get(..1).unwrap_or(&[]);
         let mut pages = self.db.range::<&[u8], _>(kind..=upper);
         while let Some((page, value)) = quietly("reading", || pages.next_back().transpose())? {
-            let entries = checked(&page, &value)?;
-            if let Some((found, _)) = entries.iter().rfind(|(key, _)| *key <= upper) {
+            let page = Page::open(&page, &value)?;
+            if let Some((found, _)) = page.entries()?.iter().rfind(|(key, _)| *key <= upper) {
                 return Ok(Some(found.to_vec()).filter(|found| &found[..] >= lower));
             }
         }
@@ -130,7 +145,7 @@ impl Disk {
             .map_or_else(|| lower.to_vec(), |(page, _)| page.to_vec());
         let mut pages = self.db.range::<&[u8], _>(&begin[..]..=upper);
         while let Some((page, value)) = quietly("reading", || pages.next().transpose())? {
-            for (key, _) in checked(&page, &value)? {
+            for (key, _) in Page::open(&page, &value)?.entries()? {
                 if key > upper {
                     return Ok(ControlFlow::Continue(()));
                 }
@@ -150,8 +165,10 @@ impl Disk {
     ) -> Result<(), Error> {
         for page in self.scan(kind) {
             let (page, value) = page?;
-            let entries = checked(&page, &value)?;
-            entries.into_iter().try_for_each(|(key, value)| each(key, value))?;
+            let page = Page::open(&page, &value)?;
+            page.entries()?
+                .into_iter()
+                .try_for_each(|(key, value)| each(key, value))?;
         }
         Ok(())
     }
@@ -190,7 +207,7 @@ impl Disk {
     }
 
     /// Works changes into the pages that they belong to: what is to be written then. All changes are of one kind.
-    pub(super) fn edit(&self, changes: Changes, bytes_max: usize, writes: &mut Writes) -> Result<(), Error> {
+    pub(super) fn edit(&self, changes: Changes, bytes_max: usize, edits: &mut Edits) -> Result<(), Error> {
         let mut changes = changes.into_iter().peekable();
         while let Some((first, _)) = changes.peek() {
             let page = self.page_of(first)?;
@@ -200,15 +217,27 @@ impl Disk {
             while let Some(change) = changes.next_if(|(key, _)| belongs(key)) {
                 group.push(change);
             }
-            let old = match &page {
-                Some((key, value)) => checked(key, value)?,
-                None => Entries::new(),
-            };
+            let opened = page.as_ref().map(|(key, value)| Page::open(key, value)).transpose()?;
+            let old = opened.as_ref().map(Page::entries).transpose()?;
+            let old = old.unwrap_or_default();
             let before = page.as_ref().map(|(key, value)| (&key[..], &value[..]));
-            write(before, old, group, bytes_max, writes);
+            write(before, old, group, bytes_max, edits);
         }
         Ok(())
     }
+}
+
+/// What is to be written.
+#[derive(Debug, Default)]
+pub(super) struct Edits {
+    pub(super) writes: Writes,
+    /// The keys of pages among them that are not there yet, and take nothing from those that are; in the order of each kind.
+    pub(super) new_pages: Vec<Key>,
+}
+
+/// A page without anything in it, which is as good as none.
+pub(super) fn empty_page(key: &[u8]) -> Vec<u8> {
+    encode(key, &[], 0)
 }
 
 /// Writes one page anew, or as several.
@@ -217,13 +246,11 @@ fn write(
     old: Entries<'_>,
     group: Vec<(Key, Option<Vec<u8>>)>,
     bytes_max: usize,
-    writes: &mut Writes,
+    edits: &mut Edits,
 ) {
     // What is only added behind fills the pages: more will come there. What comes between leaves room in each.
-    let appended = match (old.last(), group.first()) {
-        (Some((last, _)), Some((first, _))) => *last < &first[..],
-        _ => true,
-    };
+    let last = old.last().map(|(last, _)| *last);
+    let appended = group.first().is_none_or(|(first, _)| last < Some(first));
     let mut merged: BTreeMap<Cow<'_, [u8]>, Cow<'_, [u8]>> = BTreeMap::new();
     merged.extend(old.into_iter().map(|(key, value)| (key.into(), value.into())));
     for (key, value) in group {
@@ -234,41 +261,71 @@ fn write(
     }
     let entries: Vec<_> = merged.into_iter().collect();
     if entries.is_empty() {
-        writes.extend(before.map(|(key, _)| (key.to_vec(), None)));
+        edits.writes.extend(before.map(|(key, _)| (key.to_vec(), None)));
         return;
     }
     let bytes: usize = entries.iter().map(entry_bytes).sum();
-    let full = match appended {
-        true => bytes_max,
-        false => bytes.div_ceil(bytes.div_ceil(bytes_max).max(1)),
+    let mut size = PageSize {
+        full: match appended {
+            true => bytes_max,
+            false => bytes.div_ceil(bytes.div_ceil(bytes_max).max(1)),
+        },
+        most: bytes_max,
     };
     let mut rest = entries.as_slice();
     let mut kept = before;
     while let Some(first) = rest.first() {
-        let (mut filled, mut count) = (entry_bytes(first), 1);
-        while filled < full
-            && let Some(next) = rest.get(count)
-            && filled + entry_bytes(next) <= bytes_max
-        {
-            (filled, count) = (filled + entry_bytes(next), count + 1);
-        }
-        let (now, later) = rest.split_at(count);
         let key = kept.map_or_else(|| first.0.to_vec(), |(key, _)| key.to_vec());
-        let value = encode(&key, now);
+        let (value, later) = size.page(&key, rest);
+        if kept.is_none() && last < Some(&key) {
+            edits.new_pages.push(key.clone());
+        }
         if kept.is_none_or(|(_, old)| old != &value[..]) {
-            writes.push((key, Some(value)));
+            edits.writes.push((key, Some(value)));
         }
         (kept, rest) = (None, later);
     }
 }
 
-fn encode(key: &[u8], entries: &[NewEntry<'_>]) -> Vec<u8> {
-    let mut page = frame::begin(entries.iter().map(entry_bytes).sum());
-    for (key, value) in entries {
-        for part in [key, value] {
-            page.extend(u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes());
-            page.extend_from_slice(part);
+/// How many bytes of entries go into a page.
+struct PageSize {
+    /// Not more entries when it has so many.
+    full: usize,
+    /// Never more, unless a single entry has.
+    most: usize,
+}
+
+impl PageSize {
+    /// A page of as many of these entries as fit, and the entries behind it.
+    fn page<'a, 'b>(&mut self, key: &[u8], entries: &'b [NewEntry<'a>]) -> (Vec<u8>, &'b [NewEntry<'a>]) {
+        loop {
+            let (mut bytes, mut count) = (0, 0);
+            while let Some(next) = entries.get(count)
+                && (count == 0 || bytes < self.full && bytes + entry_bytes(next) <= self.most)
+            {
+                (bytes, count) = (bytes + entry_bytes(next), count + 1);
+            }
+            let (now, later) = entries.split_at(count);
+            let value = encode(key, now, bytes);
+            if value.len() <= VALUE_BYTES_MAX || count <= 1 {
+                return (value, later);
+            }
+            // The entries of a page are alike, so the rest of them will be packed no better.
+            self.full = bytes * VALUE_BYTES_MAX / value.len() * 15 / 16;
+            self.most = self.full;
         }
     }
+}
+
+fn encode(key: &[u8], entries: &[NewEntry<'_>], bytes: usize) -> Vec<u8> {
+    let mut content = Vec::with_capacity(bytes);
+    for (key, value) in entries {
+        for part in [key, value] {
+            content.extend(u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes());
+            content.extend_from_slice(part);
+        }
+    }
+    let mut page = frame::begin(0);
+    pack(&content, &mut page);
     frame::seal(key, page)
 }

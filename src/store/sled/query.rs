@@ -1,13 +1,15 @@
 //! Lists of runs: from memory what is there, from the database everything else, by an index where one helps. Must not live
 //! here: what queries mean (`visibility`), changes.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
 use super::index::StoredHead;
+use super::pages::Page;
 use super::state::ATTRIBUTE_NAMES_MAX;
-use super::{Shared, keys, pages};
+use super::{Shared, keys};
 use crate::model::{NamespaceName, RunId, WorkflowId};
+use crate::store::maps::IdSet;
 use crate::store::{Error, ListQuery, RunHead};
 use crate::visibility::Narrow;
 
@@ -70,7 +72,7 @@ impl Shared {
     /// The matching runs in memory, in no order; gives those of which what the database has does not count: all in memory,
     /// whether they match or not, and those that were deleted. They are asked first: a run that moves to the database
     /// meanwhile was seen here, and one that comes back with another turn is seen there as it was.
-    fn each_in_memory(&self, query: &ListQuery, each: Each<'_>) -> HashSet<RunId> {
+    fn each_in_memory(&self, query: &ListQuery, each: Each<'_>) -> IdSet<RunId> {
         let live = self.live();
         let mut seen = live.deleted.clone();
         seen.extend(live.runs.keys().copied());
@@ -82,7 +84,7 @@ impl Shared {
     /// Two lists, both in the order of the ids: what is in memory counts, and the heads in the database of all others.
     pub(super) fn oldest_runs(&self, after: Option<RunId>, below: RunId, limit: usize) -> Result<Vec<RunHead>, Error> {
         let is_meant = |run: RunId| run < below && after.is_none_or(|after| run > after);
-        let (mut heads, mut hidden) = (Vec::new(), HashSet::new());
+        let (mut heads, mut hidden) = (Vec::new(), IdSet::default());
         {
             let live = self.live();
             hidden.extend(live.deleted.iter().copied().filter(|run| is_meant(*run)));
@@ -95,7 +97,7 @@ impl Shared {
         let mut last = after;
         'pages: for page in self.disk.pages_from(&keys::head(after.unwrap_or(RunId::NIL)))? {
             let (key, value) = page?;
-            for (key, content) in pages::checked(&key, &value)? {
+            for (key, content) in Page::open(&key, &value)?.entries()? {
                 let run = keys::run_at_end(key).unwrap_or(below);
                 if stored >= limit || run >= below {
                     break 'pages;
@@ -123,7 +125,7 @@ impl Shared {
     }
 
     /// The matching heads in the database, newest first, but for those that were seen.
-    fn each_stored(&self, query: &ListQuery, seen: &HashSet<RunId>, each: Each<'_>) -> Result<(), Error> {
+    fn each_stored(&self, query: &ListQuery, seen: &IdSet<RunId>, each: Each<'_>) -> Result<(), Error> {
         match self.way(query)? {
             Way::All => self.each_of_all(query, seen, each),
             Way::These(runs) => {
@@ -138,14 +140,14 @@ impl Shared {
         }
     }
 
-    fn each_of_all(&self, query: &ListQuery, seen: &HashSet<RunId>, each: Each<'_>) -> Result<(), Error> {
+    fn each_of_all(&self, query: &ListQuery, seen: &IdSet<RunId>, each: Each<'_>) -> Result<(), Error> {
         let lowest = keys::head(RunId::NIL);
         let upper = keys::head(query.before.unwrap_or(RunId::from_bytes([u8::MAX; 16])));
         let mut below = query.before;
         for found in self.disk.pages_back(&lowest, Bound::Included(&upper)) {
             let (key, value) = found?;
             self.sizes.step("page read");
-            for (key, content) in pages::checked(&key, &value)?.into_iter().rev() {
+            for (key, content) in Page::open(&key, &value)?.entries()?.into_iter().rev() {
                 let stored = StoredHead::decode(key, content)?.head;
                 // A page that was split since the one before was read has some of that one's runs again.
                 if below.is_some_and(|below| stored.run_id >= below) {

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use super::frame::Joined;
 use super::history::{self, Unread};
 use super::index::{StoredHead, decode_open};
+use super::pages::Page;
 use super::state::{Logged, Stored};
-use super::{Disk, Shared, keys, pages};
+use super::{Disk, Shared, keys};
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 use crate::store::{Error, RunHead, RunWake, StoredTurn};
 
@@ -173,7 +174,7 @@ impl Shared {
         let mut below = after;
         'pages: for page in self.disk.pages_from(&keys::open(after.unwrap_or(RunId::NIL)))? {
             let (page, value) = page?;
-            for (key, content) in pages::checked(&page, &value)? {
+            for (key, content) in Page::open(&page, &value)?.entries()? {
                 if from_disk >= limit {
                     break 'pages;
                 }

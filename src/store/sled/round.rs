@@ -9,13 +9,16 @@ use super::frame::{CONTENT_BYTES_MAX, Chunks};
 use super::history::{self, Unread};
 use super::index::{State, StoredHead, definition_mark, encode_open, head_mark, run_mark};
 use super::keys::{self, Key};
-use super::pages::{Changes, ENTRY_OVERHEAD_BYTES};
+use super::pages::{Changes, ENTRY_OVERHEAD_BYTES, Edits};
 use super::state::Stored;
 use crate::model::{DefinitionDigest, RunId};
 use crate::store::{Error, RunHead};
 
 /// Keys to be set or removed, all or none; the last word on a key counts.
 pub(super) type Writes = Vec<(Key, Option<Vec<u8>>)>;
+
+/// Bytes of a page of heads, before it is packed.
+const HEADS_BYTES_MAX: usize = 8 * 1024;
 
 /// Bytes of a page of names: new ones come anywhere between the old ones, and then a page is written anew.
 const NAMES_BYTES_MAX: usize = 1_024;
@@ -52,7 +55,7 @@ pub(super) struct Round {
 /// A round, ready to be written.
 #[derive(Debug)]
 pub(super) struct Built {
-    pub(super) writes: Writes,
+    pub(super) edits: Edits,
     /// The state when it is written.
     pub(super) state: State,
     /// What the database then has of each of the runs, in their order.
@@ -71,7 +74,7 @@ impl Round {
     pub(super) fn build(&self, disk: &Disk, state: State) -> Result<Built, Error> {
         let mut builder = Builder {
             disk,
-            writes: Writes::with_capacity(self.runs.len() / 2 + 8),
+            edits: Edits::default(),
             state: State {
                 epoch: self.epoch,
                 horizon: self.horizon,
@@ -91,13 +94,14 @@ impl Round {
         }
         let stored: Result<_, Error> = self.runs.iter().map(|run| builder.run(run)).collect();
         let stored = stored?;
-        disk.edit(builder.heads, CONTENT_BYTES_MAX, &mut builder.writes)?;
-        disk.edit(builder.names, NAMES_BYTES_MAX, &mut builder.writes)?;
-        disk.edit(builder.attributes, NAMES_BYTES_MAX, &mut builder.writes)?;
-        disk.edit(builder.marks, MARKS_BYTES_MAX, &mut builder.writes)?;
-        builder.writes.push((keys::state(), Some(builder.state.encode())));
+        let mut edits = builder.edits;
+        disk.edit(builder.heads, HEADS_BYTES_MAX, &mut edits)?;
+        disk.edit(builder.names, NAMES_BYTES_MAX, &mut edits)?;
+        disk.edit(builder.attributes, NAMES_BYTES_MAX, &mut edits)?;
+        disk.edit(builder.marks, MARKS_BYTES_MAX, &mut edits)?;
+        edits.writes.push((keys::state(), Some(builder.state.encode())));
         Ok(Built {
-            writes: builder.writes,
+            edits,
             state: builder.state,
             stored,
         })
@@ -106,7 +110,7 @@ impl Round {
 
 struct Builder<'a> {
     disk: &'a Disk,
-    writes: Writes,
+    edits: Edits,
     state: State,
     heads: Changes,
     names: Changes,
@@ -129,7 +133,8 @@ impl Builder<'_> {
     }
 
     fn insert_all(&mut self, values: Vec<(Key, Vec<u8>)>) {
-        self.writes
+        self.edits
+            .writes
             .extend(values.into_iter().map(|(key, value)| (key, Some(value))));
     }
 
@@ -138,7 +143,7 @@ impl Builder<'_> {
             return Ok(());
         };
         let history = (0..stored.chunks).map(|chunk| (keys::history(run, chunk), None));
-        self.writes.extend(history);
+        self.edits.writes.extend(history);
         self.heads.insert(keys::head(run), None);
         self.names.insert(keys::name(&stored.head.workflow_id, run), None);
         self.attributes(Some(&stored.head), None);

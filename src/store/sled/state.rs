@@ -5,7 +5,7 @@
 //! back with its next turn: what waits for long costs no memory.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -16,6 +16,7 @@ use super::log::Log;
 use super::mark::Mark;
 use crate::model::{DefinitionDigest, RunId, WorkflowId};
 use crate::store::head::Place;
+use crate::store::maps::{IdMap, IdSet};
 use crate::store::{Epoch, FoundBy, RunHead, TurnRecord};
 
 /// Bytes of turns from which on a run's tail goes to the database although the run is open: four values.
@@ -31,13 +32,13 @@ const ROOM_KEPT: usize = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) epoch: Epoch,
-    pub(super) runs: HashMap<RunId, LiveRun>,
+    pub(super) runs: IdMap<RunId, LiveRun>,
     /// The runs above by workflow id.
-    names: HashMap<WorkflowId, Named>,
+    names: IdMap<WorkflowId, Named>,
     /// The workflow ids in the database.
     pub(super) stored_names: NameFilter,
     /// With their bytes as long as they are only in the log.
-    pub(super) definitions: HashMap<DefinitionDigest, Option<Bytes>>,
+    pub(super) definitions: IdMap<DefinitionDigest, Option<Bytes>>,
     /// The last commit.
     pub(super) last: u64,
     /// No run newer than this one has a head in the database.
@@ -47,11 +48,13 @@ pub(super) struct Live {
     pub(super) pins: VecDeque<(u64, RunId)>,
     /// Runs that wait for the archive.
     pub(super) queue: VecDeque<RunId>,
+    /// Runs that wait behind those, because they are open and their memory may be returned.
+    pub(super) idle: BTreeSet<RunId>,
     /// Definitions that are only in the log, with their commits.
     pub(super) new_definitions: VecDeque<(u64, DefinitionDigest)>,
     /// Runs that were deleted, but may still be in the database, with their commits.
     pub(super) deletions: VecDeque<(u64, RunId)>,
-    pub(super) deleted: HashSet<RunId>,
+    pub(super) deleted: IdSet<RunId>,
     /// The search attributes that runs have, or had since the store was opened.
     pub(super) attribute_names: BTreeSet<String>,
     /// Open runs that are wholly in the database. They leave when no commit is under way, which may have looked at them
@@ -197,13 +200,13 @@ impl Live {
         true
     }
 
-    /// Runs of which the memory may be returned wait for the archive.
-    pub(super) fn queue(&mut self, id: RunId) {
+    /// A run of which the memory may be returned waits for the archive.
+    pub(super) fn queue_idle(&mut self, id: RunId) {
         if let Some(run) = self.runs.get_mut(&id)
             && !run.tail.is_empty()
             && !std::mem::replace(&mut run.queued, true)
         {
-            self.queue.push_back(id);
+            self.idle.insert(id);
         }
     }
 

@@ -1,12 +1,14 @@
 //! What only a store with a disk can be asked: reopening, locking, unusable directories and damage.
 
 mod archive;
+mod begun;
 mod crash_points;
 mod cuts;
 mod damage;
 mod pages;
 mod passive;
 mod races;
+mod size;
 
 use std::fs;
 use std::path::Path;
@@ -45,6 +47,7 @@ pub(super) fn open(directory: &Path) -> SledStore {
 
 /// Brings into the database what may go there.
 pub(super) fn archive(store: &SledStore) {
+    store.shared.gather_idle();
     while store.shared.archive().round(&store.shared).unwrap() > 0 {}
 }
 

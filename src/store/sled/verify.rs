@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use super::history::Unread;
 use super::index::{StoredHead, Tallies, Tally, link, run_mark};
 use super::log::Log;
+use super::pages::Page;
 use super::recover::{self, compare, names};
 use super::state::{Live, Stored};
-use super::{Shared, attributes, block, keys, pages};
+use super::{Shared, attributes, block, keys};
 use crate::model::RunId;
 use crate::store::{Error, Problem, VerifyProgress, VerifyReport};
 
@@ -87,8 +88,8 @@ impl Check<'_> {
                 }
             };
             // Heads in a page that cannot be read are counted as missing below.
-            match pages::checked(&page.0, &page.1) {
-                Ok(entries) => entries.into_iter().for_each(|(key, content)| {
+            let read = Page::open(&page.0, &page.1).and_then(|page| {
+                for (key, content) in page.entries()? {
                     if let Some(stored) = self.head(key, content, live) {
                         heads.add(stored.mark());
                         chunks.insert(stored.head.run_id, stored.chunks);
@@ -96,8 +97,11 @@ impl Check<'_> {
                             open.add(run_mark(stored.head.run_id));
                         }
                     }
-                }),
-                Err(error) => self.error(error),
+                }
+                Ok(())
+            });
+            if let Err(error) = read {
+                self.error(error);
             }
         }
         for (what, found, expected) in [

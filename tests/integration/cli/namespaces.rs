@@ -1,6 +1,6 @@
 //! `--namespace` as scripts see it. Must not live here: what namespaces keep apart.
 
-use super::{Cli, Participants, SHOP};
+use super::{Cli, Participants, Running, SHOP};
 
 #[test]
 fn a_command_means_the_runs_of_its_namespace_only() {
@@ -55,4 +55,56 @@ fn advice_says_the_namespace_too() {
         .exits(0)
         .says("signal for o is recorded");
     cli.run(&["signal", "o", "hello"]).exits(2).says("not found");
+}
+
+/// Leaves a file, in the directory of the command that runs it.
+const TOUCH: &str =
+    "name = \"touch\"\n[[step]]\nname = \"a\"\nexec = { command = [\"touch\", \"done\"] }\ncompensation = \"none\"\n";
+
+#[test]
+fn an_engine_serves_the_namespaces_of_its_configuration() {
+    let cli = Cli::new();
+    cli.write("touch.toml", TOUCH);
+    cli.write(
+        "waits.toml",
+        "name = \"waits\"\n[[step]]\nname = \"a\"\nsignal = { name = \"go\" }\n",
+    );
+    cli.write(
+        "amends.toml",
+        "data_directory = \"data\"\nsagas = [\"touch.toml\"]\n[namespaces.shop]\nmax_open_runs = 2\n",
+    );
+    let shop = ["--namespace", "shop", "--data", "data"];
+    let schedule = |what: &[&str]| cli.run(&[&["schedule"], what, &shop].concat()).exits(0);
+    schedule(&["create", "tick", "--type", "touch"]);
+    schedule(&["trigger", "tick"]);
+    let mut serving = Running::start(&cli, &["serve", "--config", "amends.toml"]);
+    serving.until("serving data with 1 definition file");
+    let mut wait = cli.shell("until test -e done; do sleep 0.02; done");
+    assert!(wait.status().unwrap().success());
+    let (code, said) = serving.interrupt();
+    assert_eq!((code, said.contains("stopped")), (0, true), "{said}");
+    let list = [&["list", "--json", "--query", "WorkflowType = 'touch'"], &shop[..]].concat();
+    assert_eq!(cli.run(&list).exits(0).objects().len(), 1);
+
+    // Its limit: the schedule's own run, and one more.
+    let waits = |id| {
+        [
+            "run",
+            "waits.toml",
+            "--config",
+            "amends.toml",
+            "--namespace",
+            "shop",
+            "--id",
+            id,
+        ]
+    };
+    let mut waiting = Running::start(&cli, &waits("first"));
+    waiting.until("first started");
+    waiting.interrupt();
+    cli.run(&waits("second")).exits(4).says("error[E0061]");
+    cli.write("amends.toml", "[namespaces.shop]\nretention = \"0s\"\n");
+    cli.run(&["serve", "--config", "amends.toml"])
+        .exits(2)
+        .says("amends.toml:2:13: error: must be at least one second");
 }

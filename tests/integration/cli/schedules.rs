@@ -1,9 +1,15 @@
 //! `amends schedule`, from creating to deleting. Must not live here: what a schedule decides (`src/schedule`), or does in an engine
 //! (`engine/schedules`).
 
+use std::time::Duration;
+
+use amends::engine::ScheduleAction;
+use amends::schedule::{Schedule, ScheduleSpec};
+use amends::{Amends, CodecContext, CodecError, Payload, PayloadCodec};
 use serde_json::json;
 
-use super::Cli;
+use super::{Cli, Ended};
+use crate::support::run;
 
 const TOUCH: &str =
     "name = \"touch\"\n[[step]]\nname = \"a\"\nexec = { command = [\"touch\", \"done\"] }\ncompensation = \"none\"\n";
@@ -15,6 +21,12 @@ const HOST: &str = "name = \"host\"\n[[step]]\nname = \"a\"\n\
 const QUICK: &str =
     "name = \"quick\"\n[[step]]\nname = \"a\"\nexec = { command = [\"echo\", \"1\"] }\ncompensation = \"none\"\n";
 
+/// A schedule that starts `touch`.
+#[track_caller]
+fn create(cli: &Cli, id: &str, options: &[&str]) -> Ended {
+    cli.run(&[&["schedule", "create", id, "--type", "touch"], options].concat())
+}
+
 fn described(cli: &Cli, id: &str) -> serde_json::Value {
     let described = cli.run(&["schedule", "describe", id, "--json"]).exits(0);
     described.objects().remove(0)
@@ -23,12 +35,7 @@ fn described(cli: &Cli, id: &str) -> serde_json::Value {
 #[test]
 fn a_schedule_is_made_looked_at_paused_asked_for_runs_and_deleted() {
     let cli = Cli::new();
-    let create = [
-        "schedule",
-        "create",
-        "tick",
-        "--type",
-        "touch",
+    let options = [
         "--interval",
         "12h/1h",
         "--calendar",
@@ -48,11 +55,11 @@ fn a_schedule_is_made_looked_at_paused_asked_for_runs_and_deleted() {
         "--notes",
         "as agreed",
     ];
-    cli.run(&create)
+    create(&cli, "tick", &options)
         .exits(0)
         .says("schedule tick is created; its next time is 20")
         .says("amends serve");
-    cli.run(&create)
+    create(&cli, "tick", &options)
         .exits(2)
         .says("there is a schedule \"tick\" already")
         .says("amends schedule delete tick");
@@ -91,33 +98,10 @@ fn a_schedule_is_made_looked_at_paused_asked_for_runs_and_deleted() {
 #[test]
 fn times_that_have_passed_are_filled_up() {
     let cli = Cli::new();
-    let create = [
-        "schedule",
-        "create",
-        "tick",
-        "--type",
-        "touch",
-        "--interval",
-        "12h/1h",
-        "--cron",
-        "0 11 1 1 *",
-    ];
-    cli.run(&create).exits(0);
+    create(&cli, "tick", &["--interval", "12h/1h", "--cron", "0 11 1 1 *"]).exits(0);
     let backfill = |end: &str, more: &[&str]| {
-        let arguments = [
-            &[
-                "schedule",
-                "backfill",
-                "tick",
-                "--start-time",
-                "2026-01-01T00:00:00Z",
-                "--end-time",
-                end,
-            ],
-            more,
-        ]
-        .concat();
-        cli.run(&arguments)
+        let begin = ["schedule", "backfill", "tick", "--start-time", "2026-01-01T00:00:00Z"];
+        cli.run(&[&begin[..], &["--end-time", end], more].concat())
     };
     backfill("2026-01-01T13:00:00Z", &["--overlap-policy", "allow-all"]).exits(0);
     // At one, at eleven by the cron expression, and at thirteen.
@@ -136,21 +120,11 @@ fn a_run_that_was_asked_for_is_started_by_the_next_engine_that_knows_its_saga() 
     for (name, text) in [("touch.toml", TOUCH), ("host.toml", HOST), ("quick.toml", QUICK)] {
         cli.write(name, text);
     }
-    cli.run(&[
-        "schedule",
-        "create",
-        "tick",
-        "--type",
-        "touch",
-        "--workflow-id",
-        "touched",
-        "--search-attribute",
-        "Kind=\"tick\"",
-        "--memo",
-        "note=1",
-    ])
-    .exits(0)
-    .says("it has no times to come");
+    let named = ["--workflow-id", "touched"];
+    let found_by = ["--search-attribute", "Kind=\"tick\"", "--memo", "note=1"];
+    create(&cli, "tick", &[named.as_slice(), &found_by].concat())
+        .exits(0)
+        .says("it has no times to come");
     cli.run(&["schedule", "trigger", "tick"])
         .exits(0)
         .says("tick is triggered");
@@ -185,15 +159,52 @@ fn mistakes_in_a_schedule_are_named_and_leave_nothing_behind() {
         ("--start-time", "tomorrow", "expected a time with its zone"),
         ("--search-attribute", "Kind=x", "x is not JSON"),
     ] {
-        cli.run(&["schedule", "create", "s", "--type", "t", option, value])
-            .exits(2)
-            .says(message);
+        create(&cli, "s", &[option, value]).exits(2).says(message);
     }
     assert!(!cli.path("amends-data").exists());
-    cli.run(&["schedule", "create", "s", "--type", "t", "--task-queue", ""])
-        .exits(2)
-        .says("error[E0001]");
+    create(&cli, "s", &["--task-queue", ""]).exits(2).says("error[E0001]");
     cli.run(&["schedule", "list", "--data", "nowhere"])
         .exits(4)
         .says("does not exist");
+}
+
+/// Puts everything into an envelope that the command line cannot open.
+struct Envelope;
+
+impl PayloadCodec for Envelope {
+    fn encoding(&self) -> &str {
+        "binary/envelope"
+    }
+
+    fn encode(&self, _: &CodecContext<'_>, payload: &Payload) -> Result<Option<Payload>, CodecError> {
+        Ok(Some(Payload::from_parts(self.encoding(), payload.to_wire())))
+    }
+
+    fn decode(&self, _: &CodecContext<'_>, payload: &Payload) -> Result<Payload, CodecError> {
+        Payload::from_wire(payload.data()).map_err(CodecError::new)
+    }
+}
+
+#[test]
+fn a_schedule_that_cannot_be_read_hides_no_other() {
+    let cli = Cli::new();
+    run(async {
+        let builder = Amends::builder().sled(cli.path("amends-data")).codec(Envelope);
+        let amends = builder.start().await.unwrap();
+        let action = ScheduleAction::by_name("touch", "sealed", json!(1));
+        let schedule = Schedule::new(ScheduleSpec::new());
+        amends.schedules().create("sealed", action, schedule).await.unwrap();
+        amends.shutdown(Duration::from_secs(1)).await;
+    });
+    cli.run(&["schedule", "create", "tick", "--type", "touch"]).exits(0);
+    let listed = cli.run(&["schedule", "list", "--json"]).exits(0).objects();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[0]["schedule_id"], "sealed");
+    assert!(
+        listed[0]["problem"].as_str().unwrap().contains("not at hand"),
+        "{}",
+        listed[0]
+    );
+    assert_eq!(listed[1]["workflow_type"], "touch");
+    cli.run(&["schedule", "list"]).exits(0).says("unreadable").says("tick");
 }

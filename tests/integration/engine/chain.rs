@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use amends::engine::SignalOptions;
 use amends::store::ListQuery;
-use amends::testing::{CommitFault, StoreFaults};
-use amends::{
-    Amends, AmendsBuilder, Error, Failure, Outcome, RunStatus, UpdateError, WorkflowContext, workflow as flow,
-};
+use amends::{Amends, AmendsBuilder, Error, Failure, Outcome, RunStatus, WorkflowContext, workflow as flow};
 
-use crate::support::{Home, run};
+use crate::support::{Home, insist, run, whichever_commit_fails};
 
 /// Adds up what it is told, two numbers in each run; 0 ends it.
 #[flow]
@@ -37,9 +34,12 @@ async fn with_child(cx: WorkflowContext, id: String) -> Result<u64, Failure> {
     cx.saga().child("tally", &100).id(id).await
 }
 
+fn registered(builder: AmendsBuilder) -> AmendsBuilder {
+    builder.workflow(tally).workflow(with_child)
+}
+
 async fn engine(builder: AmendsBuilder) -> Amends {
-    let builder = builder.workflow(tally).workflow(with_child);
-    builder.start().await.unwrap()
+    registered(builder).start().await.unwrap()
 }
 
 async fn statuses(amends: &Amends) -> Vec<RunStatus> {
@@ -171,17 +171,6 @@ fn a_child_saga_that_continues_as_new_is_waited_for_to_the_end_of_its_chain() {
     });
 }
 
-/// What a careful caller does: the same again, until it is not the store that refuses it.
-async fn insist<T, E: Into<UpdateError>, R: Future<Output = Result<T, E>>>(mut request: impl FnMut() -> R) -> T {
-    loop {
-        match request().await.map_err(Into::into) {
-            Ok(answer) => return answer,
-            Err(UpdateError::Engine(Error::Interrupted | Error::Store(_))) => tokio::task::yield_now().await,
-            Err(other) => panic!("{other}"),
-        }
-    }
-}
-
 /// The kinds of all events of all runs of the chain, oldest first.
 async fn tell(amends: &Amends) -> Vec<Vec<&'static str>> {
     let told = insist(|| amends.workflow(tally).id("t").request_id("r").start(&0)).await;
@@ -220,30 +209,6 @@ async fn tell(amends: &Amends) -> Vec<Vec<&'static str>> {
 
 #[test]
 fn whichever_commit_fails_the_chain_is_the_same() {
-    let play = |planned: Option<(u64, CommitFault)>| {
-        let (home, faults) = (Home::memory(), StoreFaults::new());
-        let (kinds, opens) = run(async {
-            let amends = engine(home.faulty_builder(&faults)).await;
-            if let Some((nth, fault)) = planned {
-                faults.fail_commit(nth, fault);
-            }
-            let kinds = tell(&amends).await;
-            amends.shutdown(Duration::from_secs(1)).await;
-            (kinds, faults.opens())
-        });
-        home.assert_sound();
-        (kinds, opens)
-    };
-    let (peace, _) = play(None);
+    let peace = whichever_commit_fails(8..=20, registered, tell);
     assert_eq!(peace.len(), 3, "{peace:?}");
-    for fault in [CommitFault::Lost, CommitFault::Kept] {
-        for nth in 1..=20 {
-            let (kinds, opens) = play(Some((nth, fault)));
-            assert_eq!(kinds, peace, "{fault:?} {nth}");
-            if opens == 1 {
-                assert!(nth > 8, "{fault:?}: the {nth}th commit was never made");
-                break;
-            }
-        }
-    }
 }

@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use amends::engine::Rejection;
-use amends::testing::{CommitFault, StoreFaults};
 use amends::{Amends, AmendsBuilder, Error, Failure, ParentClosePolicy, RunStatus, WorkflowContext, workflow as flow};
 
-use crate::support::{Home, run};
+use crate::support::{Home, insist_on_finding, run, whichever_commit_fails};
 
 /// Waits until it is told to end.
 #[flow]
@@ -46,18 +45,8 @@ async fn house(cx: WorkflowContext, year: u32) -> Result<u32, Failure> {
     cx.continue_as_new(house, &(year + 1)).await
 }
 
-async fn started(builder: AmendsBuilder) -> Amends {
-    builder.workflow(guest).workflow(house).start().await.unwrap()
-}
-
-async fn insist<T, R: Future<Output = Result<T, Error>>>(mut request: impl FnMut() -> R) -> T {
-    loop {
-        match request().await {
-            Ok(answer) => return answer,
-            Err(Error::Interrupted | Error::Store(_) | Error::NotFound(_)) => tokio::task::yield_now().await,
-            Err(other) => panic!("{other}"),
-        }
-    }
+fn registered(builder: AmendsBuilder) -> AmendsBuilder {
+    builder.workflow(guest).workflow(house)
 }
 
 /// Signals a run that ends by that: it may have, although nobody could say so.
@@ -73,13 +62,13 @@ async fn tell(amends: &Amends, id: &str, name: &str) {
             told => told,
         }
     };
-    insist(signal).await;
+    insist_on_finding(signal).await;
 }
 
 /// The guests that the house still looks after.
 async fn looked_after(amends: &Amends) -> Vec<String> {
     let client = amends.client();
-    let house = insist(|| client.describe("house")).await;
+    let house = insist_on_finding(|| client.describe("house")).await;
     let guests = house.children.iter();
     let mut guests: Vec<String> = guests.map(|child| child.workflow_id.to_string()).collect();
     guests.sort_unstable();
@@ -93,13 +82,13 @@ async fn until_looked_after(amends: &Amends, wanted: &[&str]) {
 }
 
 async fn ended(amends: &Amends, id: &str) -> RunStatus {
-    let run = insist(|| amends.find(id)).await;
-    insist(|| run.outcome()).await.status()
+    let run = insist_on_finding(|| amends.find(id)).await;
+    insist_on_finding(|| run.outcome()).await.status()
 }
 
 async fn open_house(amends: &Amends) {
     let starter = || amends.workflow(house).id("house").request_id("h");
-    insist(|| async { starter().start(&1).await }).await;
+    insist_on_finding(|| async { starter().start(&1).await }).await;
     tell(amends, "early", "leave").await;
     assert_eq!(ended(amends, "unwanted").await, RunStatus::Canceled);
     // Those that have ended are forgotten, also by a later run than the one that began them.
@@ -109,14 +98,14 @@ async fn open_house(amends: &Amends) {
 async fn close_house(amends: &Amends) {
     let client = amends.client();
     for guest in ["ended", "asked", "left"] {
-        let status = insist(|| client.describe(guest)).await.status;
+        let status = insist_on_finding(|| client.describe(guest)).await.status;
         assert_eq!(status, RunStatus::Running, "{guest}: the chain goes on");
     }
     tell(amends, "house", "close").await;
     assert_eq!(ended(amends, "house").await, RunStatus::Completed);
     assert_eq!(ended(amends, "ended").await, RunStatus::Terminated);
     assert_eq!(ended(amends, "asked").await, RunStatus::Canceled);
-    let left = insist(|| client.describe("left")).await;
+    let left = insist_on_finding(|| client.describe("left")).await;
     assert_eq!(left.status, RunStatus::Running);
 }
 
@@ -124,10 +113,10 @@ async fn close_house(amends: &Amends) {
 fn a_parent_s_close_policies_act_when_its_chain_ends_also_after_a_restart() {
     for home in Home::each() {
         run(async {
-            let amends = started(home.builder()).await;
+            let amends = registered(home.builder()).start().await.unwrap();
             open_house(&amends).await;
             amends.shutdown(Duration::from_secs(5)).await;
-            let amends = started(home.builder()).await;
+            let amends = registered(home.builder()).start().await.unwrap();
             assert_eq!(looked_after(&amends).await, ["asked", "ended"]);
             close_house(&amends).await;
             amends.shutdown(Duration::ZERO).await;
@@ -138,29 +127,10 @@ fn a_parent_s_close_policies_act_when_its_chain_ends_also_after_a_restart() {
 
 #[test]
 fn whichever_commit_fails_the_children_of_a_chain_are_let_go_of() {
-    let play = |planned: Option<(u64, CommitFault)>| {
-        let (home, faults) = (Home::memory(), StoreFaults::new());
-        let opens = run(async {
-            let amends = started(home.faulty_builder(&faults)).await;
-            if let Some((nth, fault)) = planned {
-                faults.fail_commit(nth, fault);
-            }
-            open_house(&amends).await;
-            close_house(&amends).await;
-            amends.shutdown(Duration::from_secs(1)).await;
-            faults.opens()
-        });
-        home.assert_sound();
-        opens
-    };
-    for fault in [CommitFault::Lost, CommitFault::Kept] {
-        for nth in 1..=60 {
-            if play(Some((nth, fault))) == 1 {
-                assert!(nth > 15, "{fault:?}: the {nth}th commit was never made");
-                break;
-            }
-        }
-    }
+    whichever_commit_fails(15..=60, registered, async |amends| {
+        open_house(amends).await;
+        close_house(amends).await;
+    });
 }
 
 /// Asks for a guest, and has moved on before anybody could come.

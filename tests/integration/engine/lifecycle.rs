@@ -37,12 +37,7 @@ fn held(name: &'static str, recorder: &Recorder, gate: &Gate) -> ActivityDefinit
 fn results_and_open_runs_survive_a_restart() {
     for home in Home::each() {
         let first = run(async {
-            let amends = home
-                .builder()
-                .workflow_definition(counting_workflow("count"))
-                .start()
-                .await
-                .unwrap();
+            let amends = home.counting().await;
             let closed = amends
                 .workflow_by_name("count")
                 .id("closed")
@@ -63,12 +58,7 @@ fn results_and_open_runs_survive_a_restart() {
             closed.run_id()
         });
         run(async {
-            let amends = home
-                .builder()
-                .workflow_definition(counting_workflow("count"))
-                .start()
-                .await
-                .unwrap();
+            let amends = home.counting().await;
             let closed = amends.find("closed").await.unwrap();
             assert_eq!(closed.run_id(), first);
             assert_eq!(closed.result().await.unwrap(), json!([1]));
@@ -94,12 +84,7 @@ fn results_and_open_runs_survive_a_restart() {
 fn a_store_is_free_for_the_next_engine_once_shutdown_returns() {
     run(async {
         let home = Home::sled();
-        let amends = home
-            .builder()
-            .workflow_definition(counting_workflow("count"))
-            .start()
-            .await
-            .unwrap();
+        let amends = home.counting().await;
         let run = amends.workflow_by_name("count").id("c").start(&json!(1)).await.unwrap();
         match home.builder().start().await {
             Err(error @ Error::Store(amends::store::Error::InUse { .. })) => {
@@ -109,12 +94,7 @@ fn a_store_is_free_for_the_next_engine_once_shutdown_returns() {
         }
         amends.shutdown(SECOND).await;
         // The old engine is still held, and says what it is.
-        let next = home
-            .builder()
-            .workflow_definition(counting_workflow("count"))
-            .start()
-            .await
-            .unwrap();
+        let next = home.counting().await;
         assert!(matches!(
             run.result().await,
             Err(ResultError::Engine(Error::ShuttingDown))
@@ -223,12 +203,7 @@ fn after_the_grace_attempts_are_cut_off_and_tried_again_by_the_next_engine() {
 fn requests_that_meet_a_shutdown_are_answered_and_what_was_acknowledged_is_kept() {
     for home in Home::each() {
         let acknowledged = run(async {
-            let amends = home
-                .builder()
-                .workflow_definition(counting_workflow("count"))
-                .start()
-                .await
-                .unwrap();
+            let amends = home.counting().await;
             let starts: Vec<_> = (0..200)
                 .map(|number| {
                     let amends = amends.clone();
@@ -254,12 +229,7 @@ fn requests_that_meet_a_shutdown_are_answered_and_what_was_acknowledged_is_kept(
             acknowledged
         });
         run(async {
-            let amends = home
-                .builder()
-                .workflow_definition(counting_workflow("count"))
-                .start()
-                .await
-                .unwrap();
+            let amends = home.counting().await;
             for id in &acknowledged {
                 amends.client().signal(id, "go", &1).await.unwrap();
                 assert!(amends.find(id).await.unwrap().result().await.is_ok());

@@ -7,8 +7,11 @@ use amends::engine::{ListQuery, SignalOptions};
 use amends::model::limits;
 use amends::{ActivityContext, ActivityDefinition, Amends, Failure, RunStatus, SagaDefinition, Step};
 use futures_util::StreamExt;
+use futures_util::future::{join_all, join3};
 use futures_util::stream::FuturesUnordered;
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::support::{Home, Recorder, counting_workflow, run, workflow};
 
 async fn one(_cx: ActivityContext) -> Result<u32, Failure> {
     Ok(1)
@@ -90,5 +93,45 @@ fn swamp(with_signal: bool) {
             assert_eq!(run.outcome().await.unwrap().status(), RunStatus::Completed);
         }
         amends.shutdown(Duration::from_secs(5)).await;
+    });
+}
+
+#[test]
+fn what_comes_behind_a_start_that_waits_for_its_round_reaches_its_run() {
+    run(async {
+        let home = Home::memory();
+        let recorder = Recorder::new();
+        let (release, held) = mpsc::channel::<()>();
+        let (noted, held) = (recorder.clone(), std::sync::Mutex::new(held));
+        // Holds the shard's thread, so that everything after it is there at once.
+        let holding = workflow("holding", move |_, _| {
+            noted.note("holds".to_owned());
+            let _ = held.lock().unwrap().recv();
+            async { Ok(Value::Null) }
+        });
+        let builder = home.builder().shards(1).workflow_definition(holding);
+        let amends = builder
+            .workflow_definition(counting_workflow("count"))
+            .start()
+            .await
+            .unwrap();
+        let first = amends.workflow_by_name("holding").id("h");
+        let first = tokio::spawn(async move { first.start(&json!(0)).await });
+        recorder.until_len(1).await;
+        // More than a shard begins in a round.
+        let starts = (0..40).map(|number| {
+            let starter = amends.workflow_by_name("count").id(format!("c{number}"));
+            async move { starter.start(&json!(1)).await }
+        });
+        let client = amends.client();
+        let told = client.signal("c39", "go", &7_u64);
+        let released = async { release.send(()) };
+        let (runs, told, released) = join3(join_all(starts), told, released).await;
+        released.unwrap();
+        told.unwrap();
+        let last = runs.into_iter().last().unwrap().unwrap();
+        assert_eq!(last.result().await.unwrap(), json!([7]));
+        first.await.unwrap().unwrap();
+        amends.shutdown(Duration::ZERO).await;
     });
 }

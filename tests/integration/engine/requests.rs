@@ -11,7 +11,7 @@ use amends::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Gate, Home, Recorder, activity as named_activity, counting_workflow, run, workflow};
+use crate::support::{Gate, Home, Recorder, activity as named_activity, run, workflow};
 
 #[activity(start_to_close = "5s", compensate = release)]
 async fn reserve(cx: ActivityContext, item: String) -> Result<u32, Failure> {
@@ -125,12 +125,7 @@ fn a_cancelled_run_undoes_its_steps_and_a_terminated_one_does_not() {
 fn an_id_is_started_once_and_a_request_is_answered_the_same_each_time() {
     for home in Home::each() {
         run(async {
-            let amends = home
-                .builder()
-                .workflow_definition(counting_workflow("count"))
-                .start()
-                .await
-                .unwrap();
+            let amends = home.counting().await;
             let start = |request: Option<&str>| {
                 let starter = amends.workflow_by_name("count").id("only");
                 match request {
@@ -167,12 +162,7 @@ fn an_id_is_started_once_and_a_request_is_answered_the_same_each_time() {
 #[test]
 fn of_a_hundred_starts_at_once_one_wins() {
     run(async {
-        let amends = Home::memory()
-            .builder()
-            .workflow_definition(counting_workflow("count"))
-            .start()
-            .await
-            .unwrap();
+        let amends = Home::memory().counting().await;
         let starts = (0..100).map(|_| {
             let amends = amends.clone();
             tokio::spawn(async move { amends.workflow_by_name("count").id("only").start(&json!(1)).await })
@@ -198,12 +188,7 @@ fn of_a_hundred_starts_at_once_one_wins() {
 fn a_signal_with_a_request_id_counts_once() {
     for home in Home::each() {
         run(async {
-            let amends = home
-                .builder()
-                .workflow_definition(counting_workflow("count"))
-                .start()
-                .await
-                .unwrap();
+            let amends = home.counting().await;
             let run = amends.workflow_by_name("count").id("c").start(&json!(3)).await.unwrap();
             for (request, value) in [("a", 1), ("b", 2), ("a", 3), ("b", 4), ("c", 5)] {
                 let options = SignalOptions {
@@ -222,12 +207,7 @@ fn a_signal_with_a_request_id_counts_once() {
 fn what_does_not_exist_is_not_found_and_what_is_not_registered_is_named() {
     run(async {
         let home = Home::memory();
-        let amends = home
-            .builder()
-            .workflow_definition(counting_workflow("count"))
-            .start()
-            .await
-            .unwrap();
+        let amends = home.counting().await;
         assert!(matches!(
             amends.client().signal("x", "go", &1).await,
             Err(Error::NotFound(_))
@@ -251,12 +231,7 @@ fn what_does_not_exist_is_not_found_and_what_is_not_registered_is_named() {
 fn requests_that_meet_the_end_of_their_run_get_a_clear_answer() {
     run(async {
         let home = Home::memory();
-        let amends = home
-            .builder()
-            .workflow_definition(counting_workflow("count"))
-            .start()
-            .await
-            .unwrap();
+        let amends = home.counting().await;
         for round in 0..100 {
             let id = format!("c{round}");
             let started = amends.workflow_by_name("count").id(&id).start(&json!(1)).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use amends::engine::Offline;
 use amends::model::{Outcome, Reapply, Reset, ResetPoint};
-use amends::{Error, Failure, ResultError, RunStatus, WorkflowDefinition};
+use amends::{AmendsBuilder, Error, Failure, ResultError, RunStatus, WorkflowDefinition};
 use serde_json::{Value, json};
 
 use super::child_workflows::until_event;
@@ -26,6 +26,18 @@ fn order(mended: bool) -> WorkflowDefinition {
     })
 }
 
+/// An engine for orders; the recorder notes the keys that they are charged under.
+fn orders(home: &Home, recorder: &Recorder, mended: bool) -> AmendsBuilder {
+    let recorder = recorder.clone();
+    let charge = activity("charge", move |cx, _: Value| {
+        recorder.note(cx.info().idempotency_key.clone());
+        async move { Ok(json!("paid")) }
+    });
+    home.builder()
+        .activity_definition(charge)
+        .workflow_definition(order(mended))
+}
+
 fn wanted(point: ResetPoint) -> Reset {
     Reset::to(point, "ada", "the bug is mended")
 }
@@ -41,19 +53,7 @@ fn offline(home: &Home) -> Offline {
 fn mended_code_goes_on_from_the_turn_that_went_wrong() {
     for home in Home::each() {
         let recorder = Recorder::new();
-        let builder = |mended| {
-            let noted = recorder.clone();
-            let charge = activity("charge", move |cx, _: Value| {
-                let noted = noted.clone();
-                async move {
-                    noted.note(cx.info().idempotency_key.clone());
-                    Ok(json!("paid"))
-                }
-            });
-            home.builder()
-                .activity_definition(charge)
-                .workflow_definition(order(mended))
-        };
+        let builder = |mended| orders(&home, &recorder, mended);
         let (first, luck) = run(async {
             let amends = builder(false).start().await.unwrap();
             let order = amends.workflow_by_name("order").id("o").start(&json!(7)).await.unwrap();
@@ -94,21 +94,9 @@ fn mended_code_goes_on_from_the_turn_that_went_wrong() {
 fn an_open_run_ends_where_another_one_begins_and_signals_come_again() {
     let home = Home::memory();
     let recorder = Recorder::new();
-    let builder = |mended| {
-        let noted = recorder.clone();
-        let charge = activity("charge", move |cx, _: Value| {
-            let noted = noted.clone();
-            async move {
-                noted.note(cx.info().idempotency_key.clone());
-                Ok(json!("paid"))
-            }
-        });
-        home.builder()
-            .activity_definition(charge)
-            .workflow_definition(order(mended))
-    };
+    let builder = || orders(&home, &recorder, true);
     let first = run(async {
-        let amends = builder(true).start().await.unwrap();
+        let amends = builder().start().await.unwrap();
         let order = amends.workflow_by_name("order").id("o").start(&json!(7)).await.unwrap();
         order.signal("other", &1).await.unwrap();
         amends.shutdown(SECOND).await;
@@ -130,7 +118,7 @@ fn an_open_run_ends_where_another_one_begins_and_signals_come_again() {
     );
     drop(made);
     run(async {
-        let amends = builder(true).start().await.unwrap();
+        let amends = builder().start().await.unwrap();
         let order = amends.find("o").await.unwrap();
         assert_eq!(order.run_id(), second);
         order.signal("address", &"Rome").await.unwrap();
@@ -150,21 +138,7 @@ fn a_live_run_ends_and_who_waits_for_it_hears_of_the_new_one() {
     for home in Home::each() {
         run(async {
             let recorder = Recorder::new();
-            let noted = recorder.clone();
-            let charge = activity("charge", move |cx, _: Value| {
-                let noted = noted.clone();
-                async move {
-                    noted.note(cx.info().idempotency_key.clone());
-                    Ok(json!("paid"))
-                }
-            });
-            let amends = home
-                .builder()
-                .activity_definition(charge)
-                .workflow_definition(order(true))
-                .start()
-                .await
-                .unwrap();
+            let amends = orders(&home, &recorder, true).start().await.unwrap();
             let order = amends.workflow_by_name("order").id("o").start(&json!(7)).await.unwrap();
             until_event(&amends, "o", "ActivityTaskCompleted").await;
             order.signal("other", &1).await.unwrap();
@@ -198,14 +172,7 @@ fn a_live_run_ends_and_who_waits_for_it_hears_of_the_new_one() {
 fn a_run_that_has_ended_is_made_anew_while_the_engine_runs_and_one_that_is_open_gives_way_to_an_older_one() {
     run(async {
         let home = Home::memory();
-        let charge = activity("charge", |_, _: Value| async move { Ok(json!("paid")) });
-        let amends = home
-            .builder()
-            .activity_definition(charge)
-            .workflow_definition(order(true))
-            .start()
-            .await
-            .unwrap();
+        let amends = orders(&home, &Recorder::new(), true).start().await.unwrap();
         let first = amends.workflow_by_name("order").id("o").start(&json!(7)).await.unwrap();
         first.signal("address", &"Porto").await.unwrap();
         let result = first.result().await.unwrap();

@@ -171,7 +171,7 @@ fn a_child_whose_id_is_somebody_else_s_now_is_not_taken_for_undone() {
         order.signal("word", &"no").await.unwrap();
         let stuck = until_status(&amends, "o", RunStatus::Stuck).await;
         let why = format!("{stuck:?}");
-        assert!(why.contains("nobody knows what it has left"), "{why}");
+        assert!(why.contains("is not in the store any more"), "{why}");
         amends.shutdown(SECOND).await;
     });
 }

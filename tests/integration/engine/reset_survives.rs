@@ -1,27 +1,12 @@
 //! Resets on a store that fails in the middle of them: both runs are there, or neither has changed. Must not live here: what
 //! is copied and what is refused (the machine's own tests).
 
-use std::future::Future;
-use std::time::Duration;
-
 use amends::engine::SignalOptions;
 use amends::model::{Reset, ResetPoint};
-use amends::testing::{CommitFault, StoreFaults};
-use amends::{Amends, Error, UpdateError};
+use amends::{Amends, AmendsBuilder, Error};
 use serde_json::{Value, json};
 
-use crate::support::{Home, activity, run, workflow};
-
-/// What a careful caller does: the same again, until it is not the store that refuses it.
-async fn insist<T, E: Into<UpdateError>, R: Future<Output = Result<T, E>>>(mut request: impl FnMut() -> R) -> T {
-    loop {
-        match request().await.map_err(Into::into) {
-            Ok(answer) => return answer,
-            Err(UpdateError::Engine(Error::Interrupted | Error::Store(_))) => tokio::task::yield_now().await,
-            Err(other) => panic!("{other}"),
-        }
-    }
-}
+use crate::support::{activity, insist, whichever_commit_fails, workflow};
 
 fn wanted(point: ResetPoint, request_id: &str) -> Reset {
     Reset {
@@ -87,37 +72,15 @@ async fn tell(amends: &Amends) -> Vec<Vec<&'static str>> {
 
 #[test]
 fn whichever_commit_fails_a_reset_is_there_once_or_not_at_all() {
-    let play = |planned: Option<(u64, CommitFault)>| {
-        let (home, faults) = (Home::memory(), StoreFaults::new());
-        let (kinds, opens) = run(async {
-            let charge = activity("charge", |_, _: Value| async move { Ok(json!("paid")) });
-            let order = workflow("order", |cx, input| async move {
-                let paid: Value = cx.activity_by_name("charge", &input).await?;
-                cx.signal::<Value>("address").recv().await?;
-                Ok(paid)
-            });
-            let builder = home.faulty_builder(&faults).activity_definition(charge);
-            let amends = builder.workflow_definition(order).start().await.unwrap();
-            if let Some((nth, fault)) = planned {
-                faults.fail_commit(nth, fault);
-            }
-            let kinds = tell(&amends).await;
-            amends.shutdown(Duration::from_secs(1)).await;
-            (kinds, faults.opens())
+    let registered = |builder: AmendsBuilder| {
+        let charge = activity("charge", |_, _: Value| async move { Ok(json!("paid")) });
+        let order = workflow("order", |cx, input| async move {
+            let paid: Value = cx.activity_by_name("charge", &input).await?;
+            cx.signal::<Value>("address").recv().await?;
+            Ok(paid)
         });
-        home.assert_sound();
-        (kinds, opens)
+        builder.activity_definition(charge).workflow_definition(order)
     };
-    let (peace, _) = play(None);
+    let peace = whichever_commit_fails(6..=20, registered, tell);
     assert_eq!(peace.len(), 3, "{peace:?}");
-    for fault in [CommitFault::Lost, CommitFault::Kept] {
-        for nth in 1..=20 {
-            let (kinds, opens) = play(Some((nth, fault)));
-            assert_eq!(kinds, peace, "{fault:?} {nth}");
-            if opens == 1 {
-                assert!(nth > 6, "{fault:?}: the {nth}th commit was never made");
-                break;
-            }
-        }
-    }
 }

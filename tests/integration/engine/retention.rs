@@ -118,7 +118,7 @@ fn a_chain_goes_on_without_its_first_runs() {
 }
 
 #[test]
-fn a_child_stays_as_long_as_its_parent_is_open() {
+fn a_child_stays_as_long_as_its_parent() {
     run(async {
         let (home, clock) = (Home::memory(), VirtualClock::new());
         let amends = engine(&home, &clock).await;
@@ -133,10 +133,12 @@ fn a_child_stays_as_long_as_its_parent_is_open() {
         assert_eq!(parent.result().await.unwrap(), 7);
         look(&clock).await;
         assert!(
-            !is_there(&amends, "child").await,
-            "it ended long ago, and nobody may ask for it any more"
+            is_there(&amends, "child").await,
+            "its parent is there, and may be reset"
         );
-        assert!(is_there(&amends, "parent").await);
+        clock.advance(DAY);
+        look(&clock).await;
+        assert!(!is_there(&amends, "child").await && !is_there(&amends, "parent").await);
         amends.shutdown(Duration::ZERO).await;
     });
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends::engine::Rejection;
-use amends::testing::{CommitFault, StoreFaults, VirtualClock};
+use amends::testing::VirtualClock;
 use amends::{
     ActivityContext, Amends, AmendsBuilder, CancellationType, Error, Failure, RunStatus, WorkflowContext,
     activity as act, workflow as flow,
@@ -14,7 +14,7 @@ use futures_util::future::join;
 use serde_json::json;
 
 use super::child_workflows::until_event;
-use crate::support::{Home, Recorder, activity, run, workflow};
+use crate::support::{Home, Recorder, activity, insist_on_finding, run, whichever_commit_fails, workflow};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -138,30 +138,20 @@ async fn house(cx: WorkflowContext) -> Result<u32, Failure> {
     waited.map(|()| tidied)
 }
 
-async fn insist<T, R: Future<Output = Result<T, Error>>>(mut request: impl FnMut() -> R) -> T {
-    loop {
-        match request().await {
-            Ok(answer) => return answer,
-            Err(Error::Interrupted | Error::Store(_) | Error::NotFound(_)) => tokio::task::yield_now().await,
-            Err(other) => panic!("{other}"),
-        }
-    }
-}
-
 /// The kinds of all events of all runs. That a cancellation was delivered may be known before or after what it led to, and so
 /// after the run has ended.
 async fn lived(amends: &Amends) -> Vec<Vec<&'static str>> {
     let client = amends.client();
     let starter = || amends.workflow(house).id("house").request_id("h");
-    insist(|| async { starter().start(&()).await }).await;
-    insist(|| client.describe("guest")).await;
+    insist_on_finding(|| async { starter().start(&()).await }).await;
+    insist_on_finding(|| client.describe("guest")).await;
     let enough = amends::engine::SignalOptions {
         request_id: Some("enough".to_owned()),
         ..Default::default()
     };
-    insist(|| client.signal_with("house", "enough", &(), enough.clone())).await;
-    insist(|| client.describe("lodger")).await;
-    insist(|| async {
+    insist_on_finding(|| client.signal_with("house", "enough", &(), enough.clone())).await;
+    insist_on_finding(|| client.describe("lodger")).await;
+    insist_on_finding(|| async {
         match client.cancel("house", "it is late").await {
             // It had been told already.
             Err(Error::Rejected(Rejection::Closed)) => Ok(()),
@@ -169,11 +159,14 @@ async fn lived(amends: &Amends) -> Vec<Vec<&'static str>> {
         }
     })
     .await;
-    let house = insist(|| amends.find("house")).await;
-    assert_eq!(insist(|| house.outcome()).await.status(), RunStatus::Canceled);
+    let house = insist_on_finding(|| amends.find("house")).await;
+    assert_eq!(
+        insist_on_finding(|| house.outcome()).await.status(),
+        RunStatus::Canceled
+    );
     let mut kinds = Vec::new();
     for id in ["house", "guest", "lodger", "tidy"] {
-        let history = insist(|| client.history(id)).await;
+        let history = insist_on_finding(|| client.history(id)).await;
         let mut of_run: Vec<_> = history.iter().map(|event| event.attributes.kind()).collect();
         of_run.sort_unstable();
         of_run.retain(|kind| !["WorkflowTaskCompleted", "ExternalWorkflowExecutionCancelRequested"].contains(kind));
@@ -184,32 +177,10 @@ async fn lived(amends: &Amends) -> Vec<Vec<&'static str>> {
 
 #[test]
 fn whichever_commit_fails_scopes_and_shields_are_the_same() {
-    let play = |planned: Option<(u64, CommitFault)>| {
-        let (home, faults) = (Home::memory(), StoreFaults::new());
-        let (kinds, opens) = run(async {
-            let builder = home.faulty_builder(&faults).activity(double);
-            let builder = builder.workflow(house).workflow(idle).workflow(tidy);
-            let amends = builder.start().await.unwrap();
-            if let Some((nth, fault)) = planned {
-                faults.fail_commit(nth, fault);
-            }
-            let kinds = lived(&amends).await;
-            amends.shutdown(Duration::from_secs(1)).await;
-            (kinds, faults.opens())
-        });
-        home.assert_sound();
-        (kinds, opens)
+    let registered = |builder: AmendsBuilder| {
+        let builder = builder.activity(double).workflow(house);
+        builder.workflow(idle).workflow(tidy)
     };
-    let (peace, _) = play(None);
+    let peace = whichever_commit_fails(12..=40, registered, lived);
     assert!(peace[0].contains(&"TimerCanceled"), "{peace:?}");
-    for fault in [CommitFault::Lost, CommitFault::Kept] {
-        for nth in 1..=40 {
-            let (kinds, opens) = play(Some((nth, fault)));
-            assert_eq!(kinds, peace, "{fault:?} {nth}");
-            if opens == 1 {
-                assert!(nth > 12, "{fault:?}: the {nth}th commit was never made");
-                break;
-            }
-        }
-    }
 }

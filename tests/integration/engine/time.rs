@@ -314,3 +314,37 @@ fn no_signal_is_lost_between_memory_and_journal() {
         amends.shutdown(Duration::ZERO).await;
     });
 }
+
+#[test]
+fn time_passes_to_a_timer_behind_one_that_nobody_needs_any_more() {
+    run(async {
+        let (home, clock) = (Home::memory(), VirtualClock::new());
+        let nap = workflow("nap", |cx, seconds| async move {
+            cx.sleep(Duration::from_secs(seconds.as_u64().unwrap_or(0))).await?;
+            Ok(seconds)
+        });
+        let amends = on(&clock, &home)
+            .shards(1)
+            .workflow_definition(nap)
+            .start()
+            .await
+            .unwrap();
+        let short = amends
+            .workflow_by_name("nap")
+            .id("short")
+            .start(&json!(10))
+            .await
+            .unwrap();
+        clock.until_asleep(SECOND * 10).await;
+        let long = amends
+            .workflow_by_name("nap")
+            .id("long")
+            .start(&json!(20))
+            .await
+            .unwrap();
+        short.terminate("it is not needed").await.unwrap();
+        clock.pass(SECOND * 20).await;
+        assert_eq!(long.result().await.unwrap(), json!(20));
+        amends.shutdown(Duration::ZERO).await;
+    });
+}

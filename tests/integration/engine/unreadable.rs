@@ -211,3 +211,46 @@ compensation = { activity = "cancel", input = "${ undo.input.to }" }
         amends.shutdown(SECOND).await;
     });
 }
+
+/// Takes everything but one word.
+struct Prudish;
+
+impl PayloadCodec for Prudish {
+    fn encoding(&self) -> &str {
+        "binary/prudish"
+    }
+
+    fn encode(&self, _: &CodecContext<'_>, payload: &Payload) -> Result<Option<Payload>, CodecError> {
+        match payload.data().ends_with(b"unheard-of\"") {
+            true => Err(CodecError::new("that is not said")),
+            false => Ok(None),
+        }
+    }
+
+    fn decode(&self, _: &CodecContext<'_>, payload: &Payload) -> Result<Payload, CodecError> {
+        Ok(payload.clone())
+    }
+}
+
+#[test]
+fn a_saga_whose_result_no_codec_takes_is_set_aside_after_some_tries() {
+    run(async {
+        let (home, clock, recorder) = (Home::memory(), VirtualClock::new(), Recorder::new());
+        let noted = recorder.clone();
+        let tell = activity("tell", move |_, _| {
+            noted.note("told".to_owned());
+            async { Ok(json!("unheard-of")) }
+        });
+        let text = "name = \"telling\"\n[[step]]\nname = \"one\"\nactivity = \"tell\"\ncompensation = \"none\"\n";
+        let builder = home.builder().clock(Arc::new(clock.clone())).codec(Prudish);
+        let builder = builder.activity_definition(tell).saga(saga(text));
+        let amends = builder.start().await.unwrap();
+        let starter = amends.workflow_by_name("telling").id("t");
+        starter.start(&json!({})).await.unwrap();
+        let parked = until_status_as_time_passes(&amends, &clock, "t", RunStatus::Parked).await;
+        let reason = parked.parked.unwrap().to_string();
+        assert!(reason.contains("that is not said"), "{reason}");
+        assert!(recorder.len() <= 4, "{}", recorder.len());
+        amends.shutdown(SECOND).await;
+    });
+}

@@ -1,6 +1,7 @@
 //! What tests of a whole engine share: a bounded test runtime, homes for data, activities and workflows from closures,
 //! recorders and gates. Must not live here: tests.
 
+mod faults;
 mod recorder;
 
 use std::future::Future;
@@ -22,6 +23,7 @@ use futures_util::future::{BoxFuture, LocalBoxFuture};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub(crate) use faults::{insist, insist_on_finding, whichever_commit_fails};
 pub(crate) use recorder::{Gate, Recorder};
 
 /// A test that takes longer hangs: the slowest takes a few seconds on an idle machine.
@@ -74,7 +76,13 @@ impl Home {
         }
     }
 
-    /// The same with a store that fails as planned.
+    /// An engine that knows [`counting_workflow`] as `count`.
+    pub(crate) async fn counting(&self) -> Amends {
+        let builder = self.builder().workflow_definition(counting_workflow("count"));
+        builder.start().await.unwrap()
+    }
+
+    /// A builder of engines on a store that fails as planned.
     pub(crate) fn faulty_builder(&self, faults: &StoreFaults) -> AmendsBuilder {
         let faults = faults.clone();
         match self {

@@ -49,7 +49,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
 ];
 
 /// The first segment of a path, and the only places that may use it.
-const DOORS: [(&str, &[&str]); 22] = [
+const DOORS: [(&str, &[&str]); 24] = [
     ("actix", &["src/runtime/"]),
     ("actix_rt", &["src/runtime/"]),
     ("actix_web", &["src/server/"]),
@@ -64,6 +64,7 @@ const DOORS: [(&str, &[&str]); 22] = [
         "flate2",
         &["src/runtime/codecs/compression.rs", "src/runtime/codecs/tests.rs"],
     ),
+    ("foldhash", &["src/store/maps.rs"]),
     ("fs4", &["src/store/sled"]),
     ("getrandom", &["src/runtime/entropy.rs"]),
     ("jiff", &["src/schedule/times.rs", "src/schedule/tests.rs"]),
@@ -74,6 +75,7 @@ const DOORS: [(&str, &[&str]); 22] = [
             "src/definition/tests/file_schema.rs",
         ],
     ),
+    ("lz4_flex", &["src/store/sled/pack.rs"]),
     ("plotters", &["src/server/bench/plot.rs"]),
     ("prost", &["src/model/payload/proto.rs"]),
     ("reqwest", &["src/runtime/http.rs", "src/runtime/http/"]),

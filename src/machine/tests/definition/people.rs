@@ -87,6 +87,7 @@ fn an_escalation_without_a_mapping_gets_the_notice_as_it_is() {
     let notice = StuckNotice {
         workflow_id: "w".to_owned(),
         run_id: "r".to_owned(),
+        namespace: "default".to_owned(),
         workflow_type: "order".to_owned(),
         step: None,
         reason: "because".to_owned(),
@@ -154,9 +155,9 @@ fn what_undoes_another_run_means_that_one_by_run() {
         [[step]]
         name = "charge"
         activity = "charge"
-        compensation = { activity = "refund", input = { key = "${ run.workflow_id }", run = "${ run.run_id }" } }
+        compensation = { activity = "refund", input = { key = "${ run.workflow_id }", run = "${ run.run_id }", of = "${ run.namespace }" } }
     "#;
-    let mut story = Story::start_as("order-42/trip/undo", text, &json!({}));
+    let mut story = Story::start_as("shop\u{1f}order-42/trip/undo", text, &json!({}));
     let undone = RunId::from_bytes([9; 16]);
     let adopted = Event {
         id: story.run.state.next_event(),
@@ -177,6 +178,6 @@ fn what_undoes_another_run_means_that_one_by_run() {
     let input = story.decider().compensation_input(&story.run.state, step).unwrap();
     assert_eq!(
         input.to::<serde_json::Value>().unwrap(),
-        json!({"key": "order-42/trip", "run": undone.to_string()})
+        json!({"key": "order-42/trip", "run": undone.to_string(), "of": "shop"})
     );
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Target, refused};
 use crate::engine::ScheduleDescription;
 use crate::model::Timestamp;
-use crate::server::console::{Console, FAINT, GOOD, STRONG, WARN};
+use crate::server::console::{BAD, Console, FAINT, GOOD, STRONG, WARN};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
 use crate::server::input::DataArgs;
@@ -17,7 +17,16 @@ pub(super) fn list(data: &DataArgs, console: &Console) -> Result<Exit, Refusal> 
     let heading = ["schedule", "starts", "state", "next", "note"].map(|title| Cell::styled(title, FAINT));
     let mut rows = vec![heading];
     for id in schedules.list()? {
-        let described = schedules.describe(&id)?;
+        let described = match schedules.describe(&id) {
+            Ok(described) => described,
+            // The others are shown all the same.
+            Err(error) => {
+                console.object(&json!({"schedule_id": id, "problem": error.to_string()}));
+                let unknown = Cell::styled("unreadable", BAD);
+                rows.push([id.into(), "".into(), unknown, "".into(), error.to_string().into()]);
+                continue;
+            }
+        };
         console.object(&dto::schedule(&id, &described));
         let next = described.upcoming().next().map(seconds);
         rows.push([

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::pages::Changes;
-use super::super::round::Writes;
+use super::super::pages::{Changes, Edits};
 use super::*;
 
 const PAGE_BYTES_MAX: usize = 300;
@@ -29,9 +28,9 @@ fn change(disk: &Disk, model: &mut BTreeMap<u64, Vec<u8>>, changes: &[(u64, Opti
             None => drop(model.remove(number)),
         }
     }
-    let mut writes = Writes::new();
-    disk.edit(keyed, PAGE_BYTES_MAX, &mut writes).unwrap();
-    disk.apply(writes).unwrap();
+    let mut edits = Edits::default();
+    disk.edit(keyed, PAGE_BYTES_MAX, &mut edits).unwrap();
+    disk.apply(edits.writes).unwrap();
 }
 
 fn check(disk: &Disk, model: &BTreeMap<u64, Vec<u8>>) {
@@ -45,7 +44,7 @@ fn check(disk: &Disk, model: &BTreeMap<u64, Vec<u8>>) {
     assert!(found == expected.collect::<Vec<_>>());
     for page in disk.scan(b'P') {
         let (_, value) = page.unwrap();
-        assert!(value.len() <= PAGE_BYTES_MAX + 12, "{}", value.len());
+        assert!(value.len() <= PAGE_BYTES_MAX + 13, "{}", value.len());
     }
     for number in 0..600 {
         assert_eq!(

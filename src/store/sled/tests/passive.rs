@@ -136,7 +136,7 @@ fn a_history_is_read_whole_while_it_is_written_anew() {
         let directory = tempfile::tempdir().unwrap();
         let (store, hook) = hooked(directory.path(), &sizes(), "history looked up", move |shared| {
             commit_to(shared, vec![turn(1, 2, later, RunStatus::Running)]);
-            shared.live_mut().queue(run_id(1));
+            shared.live_mut().queue_idle(run_id(1));
             archive_all(shared);
         });
         store.claim().unwrap();

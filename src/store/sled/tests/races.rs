@@ -48,6 +48,7 @@ pub(super) fn hooked(
 }
 
 pub(super) fn archive_all(shared: &Shared) {
+    shared.gather_idle();
     while shared.archive().round(shared).unwrap() > 0 {}
 }
 

@@ -1,0 +1,244 @@
+//! Children that ended long ago, or whose parent was reset, and that somebody still has to undo: they are kept for as long as that may
+//! be, and found. Must not live here: other runs that are kept or deleted (`retention`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amends::engine::Offline;
+use amends::model::limits::RETENTION_REST;
+use amends::model::{Outcome, Reset, ResetPoint, StepKind};
+use amends::testing::VirtualClock;
+use amends::{Amends, AmendsBuilder, Error, Failure, RunStatus, WorkflowContext, WorkflowDefinition};
+use serde_json::{Value, json};
+
+use super::child_workflows::until_event;
+use crate::support::{Gate, Home, Recorder, activity, run, until_status, workflow};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+async fn step(cx: &WorkflowContext, name: &str) -> Result<Value, Failure> {
+    let step = cx
+        .saga()
+        .step_by_name::<_, Value>(StepKind::Compensatable, "do", &json!(name));
+    step.step(name).compensate_by_name("undo").await
+}
+
+async fn child(cx: &WorkflowContext, workflow: &str) -> Result<Value, Failure> {
+    let input = json!({"workflow": workflow, "input": null});
+    let step = cx
+        .saga()
+        .step_by_name::<_, Value>(StepKind::Compensatable, "amends.saga", &input);
+    step.step("child").compensate_by_name("amends.saga.undo").await
+}
+
+/// Has a child, waits to be told to go on, and then fails.
+fn parent() -> WorkflowDefinition {
+    workflow("parent", |cx, input| async move {
+        child(&cx, input.as_str().unwrap_or("child")).await?;
+        cx.signal::<Value>("go").recv().await?;
+        Err(Failure::non_retryable("Broken", "as told"))
+    })
+}
+
+fn leaf() -> WorkflowDefinition {
+    workflow("child", |cx, _| async move { step(&cx, "c").await })
+}
+
+/// Has a child of its own, before a step.
+fn nesting() -> WorkflowDefinition {
+    workflow("nesting", |cx, _| async move {
+        child(&cx, "child").await?;
+        step(&cx, "n").await
+    })
+}
+
+/// Has a child of its own, and waits to be told to go on before its step.
+fn waiting() -> WorkflowDefinition {
+    workflow("waiting", |cx, _| async move {
+        child(&cx, "child").await?;
+        cx.signal::<Value>("go").recv().await?;
+        step(&cx, "n").await
+    })
+}
+
+/// Undoing the step `n` waits for the gate.
+fn described(home: &Home, clock: &VirtualClock, recorder: &Recorder, gate: &Gate) -> AmendsBuilder {
+    let (undone, gate) = (recorder.clone(), gate.clone());
+    let builder = home.builder().clock(Arc::new(clock.clone())).retention(DAY);
+    builder
+        .activity_definition(activity("do", |_, input| async move { Ok(input) }))
+        .activity_definition(activity("undo", move |_, undo| {
+            let (undone, gate) = (undone.clone(), gate.clone());
+            async move {
+                let what = undo["input"].as_str().unwrap_or("?").to_owned();
+                undone.note(format!("undo {what}"));
+                if what == "n" {
+                    gate.passed().await;
+                }
+                Ok(Value::Null)
+            }
+        }))
+        .workflow_definition(parent())
+        .workflow_definition(leaf())
+        .workflow_definition(nesting())
+        .workflow_definition(waiting())
+}
+
+async fn start(amends: &Amends, id: &str, kind: &str) -> amends::RunHandle<Value> {
+    let starter = amends.workflow_by_name("parent").id(id);
+    starter.start(&json!(kind)).await.unwrap()
+}
+
+fn reset() -> Reset {
+    Reset::to(ResetPoint::LastTurn, "ada", "to go on from there")
+}
+
+/// Lets the engine look at all runs, and waits until it has.
+async fn look(clock: &VirtualClock) {
+    clock.pass(RETENTION_REST).await;
+    clock.until_asleep(RETENTION_REST).await;
+}
+
+async fn is_there(amends: &Amends, id: &str) -> bool {
+    match amends.find(id).await {
+        Ok(_) => true,
+        Err(Error::NotFound(_)) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_child_stays_for_the_run_that_was_made_of_its_parent() {
+    for home in Home::each() {
+        run(async {
+            let (clock, recorder) = (VirtualClock::new(), Recorder::new());
+            let builder = described(&home, &clock, &recorder, &Gate::shut());
+            let amends = builder.start().await.unwrap();
+            let parent = start(&amends, "p", "nesting").await;
+            until_event(&amends, "p", "ActivityTaskCompleted").await;
+            clock.advance(DAY * 2);
+            let made = parent.reset(&reset()).await.unwrap();
+            assert_ne!(made.run_id(), parent.run_id());
+            look(&clock).await;
+            assert!(is_there(&amends, "p/child").await && is_there(&amends, "p/child/child").await);
+            // The parent itself goes when its time has come; what is left of it is still there to be undone.
+            clock.advance(DAY * 2);
+            look(&clock).await;
+            assert!(matches!(
+                amends.find_run(parent.run_id()).await.map(drop),
+                Err(Error::RunNotFound(_))
+            ));
+            assert!(is_there(&amends, "p/child").await && is_there(&amends, "p/child/child").await);
+            amends.shutdown(Duration::ZERO).await;
+            home.assert_sound();
+
+            let open = Gate::shut();
+            open.open();
+            let amends = described(&home, &clock, &recorder, &open).start().await.unwrap();
+            let made = amends.find("p").await.unwrap();
+            made.signal("go", &json!(null)).await.unwrap();
+            assert!(matches!(made.outcome().await.unwrap(), Outcome::Amended(_)));
+            assert_eq!(recorder.all(), ["undo n", "undo c"]);
+            clock.advance(DAY);
+            look(&clock).await;
+            look(&clock).await;
+            assert_eq!(
+                amends.client().count("").await.unwrap().runs,
+                0,
+                "nobody needs them now"
+            );
+            amends.shutdown(Duration::ZERO).await;
+            home.assert_sound();
+        });
+    }
+}
+
+#[test]
+fn what_is_being_undone_stays_when_its_parent_has_ended() {
+    run(async {
+        let (home, clock, recorder, gate) = (Home::memory(), VirtualClock::new(), Recorder::new(), Gate::shut());
+        let amends = described(&home, &clock, &recorder, &gate).start().await.unwrap();
+        let parent = start(&amends, "p", "nesting").await;
+        until_event(&amends, "p", "ActivityTaskCompleted").await;
+        parent.signal("go", &json!(null)).await.unwrap();
+        recorder.until("undo n", 1).await;
+        parent.terminate("somebody has had enough").await.unwrap();
+        until_status(&amends, "p", RunStatus::Terminated).await;
+        clock.advance(DAY * 2);
+        look(&clock).await;
+        look(&clock).await;
+        assert!(!is_there(&amends, "p").await);
+        gate.open();
+        // The run that undoes the child goes on, and finds the child's own child.
+        recorder.until("undo c", 1).await;
+        amends.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn a_parent_that_may_be_reset_has_its_children() {
+    run(async {
+        let (home, clock, recorder) = (Home::memory(), VirtualClock::new(), Recorder::new());
+        let builder = described(&home, &clock, &recorder, &Gate::shut());
+        let amends = builder.start().await.unwrap();
+        let parent = start(&amends, "p", "child").await;
+        until_event(&amends, "p", "ActivityTaskCompleted").await;
+        clock.advance(DAY * 2);
+        parent.terminate("by mistake").await.unwrap();
+        until_status(&amends, "p", RunStatus::Terminated).await;
+        look(&clock).await;
+        assert!(is_there(&amends, "p/child").await);
+        let made = parent.reset(&reset()).await.unwrap();
+        made.signal("go", &json!(null)).await.unwrap();
+        assert!(matches!(made.outcome().await.unwrap(), Outcome::Amended(_)));
+        assert_eq!(recorder.all(), ["undo c"]);
+        amends.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn a_child_that_is_gone_is_not_taken_for_one_that_was_never_there() {
+    run(async {
+        let (home, clock, recorder) = (Home::memory(), VirtualClock::new(), Recorder::new());
+        let builder = described(&home, &clock, &recorder, &Gate::shut());
+        let amends = builder.start().await.unwrap();
+        let parent = start(&amends, "p", "child").await;
+        until_event(&amends, "p", "ActivityTaskCompleted").await;
+        amends.shutdown(Duration::ZERO).await;
+        let Home::Memory(memory) = &home else {
+            panic!("a home in memory");
+        };
+        // Not by amends: it would keep it.
+        let gone = Offline::over(memory.clone()).find("p/child").unwrap().run_id;
+        let store: &dyn amends::store::Store = memory;
+        store.delete(store.claim().unwrap(), &[gone]).unwrap();
+
+        let builder = described(&home, &clock, &recorder, &Gate::shut());
+        let amends = builder.start().await.unwrap();
+        amends.client().signal("p", "go", &json!(null)).await.unwrap();
+        let stuck = until_status(&amends, "p", RunStatus::Stuck).await;
+        let failure = stuck.stuck.first().map(|stuck| stuck.failure.to_string());
+        assert!(failure.is_some_and(|failure| failure.contains("not in the store any more")));
+        assert_eq!(recorder.len(), 0);
+        drop(parent);
+        amends.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn what_a_reset_child_has_copied_is_undone_with_it() {
+    run(async {
+        let (home, clock, recorder, open) = (Home::memory(), VirtualClock::new(), Recorder::new(), Gate::shut());
+        open.open();
+        let amends = described(&home, &clock, &recorder, &open).start().await.unwrap();
+        let parent = start(&amends, "p", "waiting").await;
+        until_status(&amends, "p/child", RunStatus::Running).await;
+        until_event(&amends, "p/child", "ActivityTaskCompleted").await;
+        amends.client().reset("p/child", &reset()).await.unwrap();
+        amends.client().signal("p/child", "go", &json!(null)).await.unwrap();
+        parent.signal("go", &json!(null)).await.unwrap();
+        assert!(matches!(parent.outcome().await.unwrap(), Outcome::Amended(_)));
+        assert_eq!(recorder.all(), ["undo n", "undo c"]);
+        amends.shutdown(Duration::ZERO).await;
+    });
+}
