@@ -24,7 +24,7 @@ fn the_example_says_what_holds_when_nothing_is_said() {
     let said = parse(EXAMPLE).unwrap();
     let as_built = EngineConfig {
         durability: Some(Durability::default()),
-        cache_bytes: Some(64 * 1024 * 1024),
+        cache_bytes: Some(crate::model::limits::CACHE_BYTES_DEFAULT),
         passivate_after: Some(Duration::from_secs(10)),
         admission_timeout: Some(Duration::from_secs(1)),
         max_concurrent_activities: Some(crate::model::limits::ATTEMPTS_MAX),

@@ -44,12 +44,19 @@ fn every_kind_of_event_survives() {
         assert_eq!(read, written);
     }
     assert_eq!(read.len(), history.len());
-    // For `tests/temporal/run`: Temporal's SDK reads it.
-    if let Some(directory) = std::env::var_os("AMENDS_TEMPORAL_EXCHANGE") {
-        let directory = std::path::Path::new(&directory).join("amends");
+    if let Some(directory) = exchange() {
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("every-kind.json"), format!("{json:#}")).unwrap();
     }
+}
+
+/// Where `tests/temporal/run` wants histories of ours, for Temporal's SDK to read.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where histories are wanted is for whoever starts the tests to say"
+)]
+fn exchange() -> Option<std::path::PathBuf> {
+    Some(std::path::Path::new(&std::env::var_os("AMENDS_TEMPORAL_EXCHANGE")?).join("amends"))
 }
 
 /// No tool takes an event whose type is not one of Temporal's, or a field without a value.

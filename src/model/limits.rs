@@ -281,7 +281,7 @@ pub const RETENTION_PAUSE_DELETING: Duration = Duration::from_millis(20);
 /// How long retention rests when it has looked at all runs, and after a start: runs live this much longer than they must.
 pub const RETENTION_REST: Duration = Duration::from_secs(60);
 
-/// Memory for pages of a store's database when nobody said otherwise, in bytes: the pages that a million runs are found by.
+/// Memory for pages of a store's database when nobody said otherwise, in bytes: the operating system has its file in memory, too.
 pub const CACHE_BYTES_DEFAULT: u64 = 8 * 1024 * 1024;
 
 /// The least of it: a few hundred pages. Enforced by `engine`.

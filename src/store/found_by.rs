@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use super::ListQuery;
-use crate::model::{EventAttributes, ParentRun, RunStarted, RunStatus, SearchAttributes, Turn};
-use crate::visibility::{Known, Query};
+use crate::model::{EventAttributes, ParentRun, RunStarted, SearchAttributes, Turn};
 
 /// What a run can be found by, beside the fields of its head.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -46,6 +45,9 @@ impl ListQuery {
     /// All open runs of all namespaces.
     #[cfg(feature = "runtime")]
     pub(crate) fn open_runs() -> Self {
+        use crate::model::RunStatus;
+        use crate::visibility::{Known, Query};
+
         let open = RunStatus::ALL.into_iter().filter(|status| !status.is_closed());
         // Says the same in a way that an index knows.
         let query = Query::parse("CloseTime IS NULL", &Known::default());

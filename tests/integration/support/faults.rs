@@ -42,6 +42,7 @@ async fn insist_on<T, E: Into<UpdateError>, R: Future<Output = Result<T, E>>>(
 ///
 /// `commits` says how many commits the story has at least, or the faults did not come into it, and how many are tried at the
 /// most.
+#[expect(clippy::needless_pass_by_value, reason = "stories are written where they are passed")]
 pub(crate) fn whichever_commit_fails<T: PartialEq + Debug>(
     commits: RangeInclusive<u64>,
     with: impl Fn(AmendsBuilder) -> AmendsBuilder,

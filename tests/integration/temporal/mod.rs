@@ -15,6 +15,10 @@ use amends::{Failure, Payload, WorkflowContext};
 use crate::support::run;
 
 /// Where `tests/temporal/run` gives histories of Temporal's, and wants ours.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where histories are exchanged is for whoever starts the tests to say"
+)]
 fn exchange(of_whom: &str) -> Option<PathBuf> {
     Some(PathBuf::from(std::env::var_os("AMENDS_TEMPORAL_EXCHANGE")?).join(of_whom))
 }
