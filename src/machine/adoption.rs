@@ -1,8 +1,8 @@
 //! What a run that has ended leaves to be undone by another one. Must not live here: the undoing (that is `saga`).
 
-use crate::model::{AdoptedStep, Failure, RunId, SagaAdopted, StepKind};
+use crate::model::{AdoptedStep, EventId, Failure, RunId, SagaAdopted, StepKind};
 
-use super::ledger::{StepRecord, StepState, UndoState};
+use super::ledger::{ADOPTED_IDS_FROM, StepRecord, StepState, UndoState};
 use super::state::RunState;
 
 impl RunState {
@@ -10,6 +10,12 @@ impl RunState {
     #[must_use]
     pub fn adopted_from(&self) -> Option<RunId> {
         self.adopted_from
+    }
+
+    /// The event that scheduled an adopted step in the run whose steps this one undoes.
+    #[must_use]
+    pub fn adopted_event(&self, step: EventId) -> EventId {
+        EventId(step.0.saturating_sub(ADOPTED_IDS_FROM))
     }
 
     /// Everything that another run has to know in order to undo what this one has left; `None` when nothing is owed.

@@ -332,6 +332,7 @@ impl RunState {
             PendingChange::Unparked => self.parked = None,
             PendingChange::FollowedBy { run_id } => self.next_run = Some(*run_id),
             PendingChange::LocalBegun { seq, activity_type } => {
+                self.forget_copied_local(*seq);
                 self.locals.insert(*seq, activity_type.clone());
             }
             PendingChange::LocalForgotten { seq } => {

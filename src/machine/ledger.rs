@@ -409,7 +409,7 @@ impl SagaLedger {
 }
 
 /// Ids from here on are those of steps taken over from another run: no history is that long.
-const ADOPTED_IDS_FROM: u64 = 1 << 32;
+pub(super) const ADOPTED_IDS_FROM: u64 = 1 << 32;
 
 /// Which steps are to be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -55,7 +55,7 @@ pub use ledger::{StepRecord, StepState, UndoState};
 pub use pause::Pause;
 pub use pending::{LockState, PendingActivity, PendingTimer, RunLock};
 pub use query::QueryError;
-pub use reset::ResetRefusal;
+pub use reset::{Beside, Origins, ResetRefusal};
 pub use state::{Phase, RunState};
 pub use turn::{Decision, Rejection, Reply, decide, park};
 pub use update::UpdateRecord;

@@ -11,92 +11,52 @@
 //! under way at that point may have been begun; the machine takes it for lost, by the rules for a worker that died.
 
 mod base;
+mod check;
+mod origins;
 mod point;
 
+use std::collections::BTreeSet;
+
 use crate::model::{
-    ChildKey, Event, EventAttributes, EventId, HoldReason, LeftChild, MadeAnew, PendingChange, Reapply, RequestId,
-    Reset, ResetAttempt, RunId, RunReset, StepKind, StepName, Timestamp, Turn, UpdateId, UpdateRequest,
-    WorkflowSignaled,
+    ChildKey, Event, EventAttributes, EventId, LeftChild, MadeAnew, PendingChange, Reapply, Reset, RunId, RunReset,
+    Timestamp, Turn, UpdateId, UpdateRequest, WorkflowSignaled, limits,
 };
 
 use super::apply::ApplyError;
 use super::chain::{Successor, was_handed_on};
-use super::ledger::{StepRecord, StepState, UndoState};
-use super::pending::LockState;
 use super::state::RunState;
 use super::turn::{Rejection, Reply, TurnBuilder};
 
 use self::base::Base;
+pub use self::check::ResetRefusal;
+pub use self::origins::Origins;
 
-/// Why a run cannot be reset.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ResetRefusal {
-    /// No turn has this event.
-    #[error("event {event} is not of a turn; the turns are at {}", .turns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
-    NoSuchEvent {
-        /// The event that was named.
-        event: EventId,
-        /// Some events that could be: the last ones before it, and the first after it.
-        turns: Vec<EventId>,
-    },
-    /// There are not so many turns.
-    #[error("there is no turn {turn}; the run has decided {turns}")]
-    NoSuchTurn {
-        /// The number that was named.
-        turn: u64,
-        /// How many turns there are.
-        turns: u64,
-    },
-    /// Nothing was decided in it yet.
-    #[error("the run has not decided anything yet: there is no turn to go back to")]
-    NoTurn,
-    /// Steps that the new run would take for done are undone.
-    #[error("{} of before that turn has been undone since; reset to a turn before it", .0.join(", "))]
-    Undone(Vec<String>),
-    /// Steps that the new run would do again may have had their effect.
-    #[error("{} may have had an effect since that turn, and would be done again", .0.join(", "))]
-    WouldRepeat(Vec<String>),
-    /// It holds locks there, or waits for them.
-    #[error(
-        "the run has asked for the lock {0} before that turn, and gives it back when it is reset; reset to a turn before that"
-    )]
-    HasLock(String),
-    /// It was started to undo another run.
-    #[error("the run undoes another one; it has no turns of its own to go back to")]
-    UndoesAnother,
-    /// What is copied does not fit together: damage.
-    #[error(transparent)]
-    Misfit(#[from] ApplyError),
-}
-
-/// Where a run that was made of others comes from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Origins {
-    /// Where it begins to have a history of its own, and whose history it has before that; oldest first.
-    resets: Vec<(EventId, RunId)>,
-    /// The deduplication key of the request that made it.
-    request_id: Option<RequestId>,
-    /// Updates that its base had accepted: the next task is about them.
-    readmitted: Vec<UpdateRequest>,
+/// What else there is under the workflow id of a run that is to be reset.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// What came to the runs that it continued as, in order: their signals and updates come again as well.
+    pub continued: &'a [Turn],
+    /// The runs that have gone on with its work: it continued as them, was tried again as them, or they were made of it. What
+    /// they did counts as its own.
+    pub others: &'a [RunState],
+    /// The run that is open: it ends, and its children go on.
+    pub gives_way: Option<&'a RunState>,
 }
 
 impl Reset {
-    /// How the run begins that is made of the one with these turns; `continued` are the turns of the runs that the base
-    /// continued as, in order: their signals come again as well; `gives_way` is the run of the id that is open: its children
-    /// go on.
+    /// How the run begins that is made of the one with these turns.
     ///
     /// # Errors
     /// When the new run would not be what its history says, or would do again what has had its effect.
     pub fn make(
         &self,
         turns: &[Turn],
-        continued: &[Turn],
-        gives_way: Option<&RunState>,
+        beside: Beside<'_>,
         run_id: RunId,
         now: Timestamp,
     ) -> Result<MadeAnew, ResetRefusal> {
         let base = Base::of(turns, self.point)?;
-        let left = self.check(&base)?;
+        let left = self.check(&base, beside)?;
         let now = now.max(base.state.last_time);
         let base_run_id = base.state.run_id().unwrap_or(RunId::NIL);
 
@@ -105,9 +65,12 @@ impl Reset {
         for event in base.copied(run_id, now) {
             made.copy(event)?;
         }
-        let later = || base.later().chain(continued.iter().flat_map(|turn| &turn.events));
+        let later = || {
+            base.later()
+                .chain(beside.continued.iter().flat_map(|turn| &turn.events))
+        };
         let updates = match self.reapply {
-            Reapply::All => later().filter_map(update).collect(),
+            Reapply::All => updates(later()),
             Reapply::None | Reapply::Signals => Vec::new(),
         };
         made.emit(EventAttributes::WorkflowExecutionReset(Box::new(RunReset {
@@ -121,12 +84,13 @@ impl Reset {
             doubts: base.doubts(made.state),
             locals: base.locals(),
             updates,
-            children: left_by(gives_way, &base.state, made.state),
+            children: left_by(beside.gives_way, &base.state, made.state),
             left,
         })));
         base.compare(made.state)?;
         if self.reapply != Reapply::None {
             later().filter_map(signal).for_each(|signal| made.signal_again(signal));
+            made.expect_room()?;
         }
         let first = made.finish();
         Ok(MadeAnew {
@@ -136,47 +100,6 @@ impl Reset {
             identity: self.identity.clone(),
         })
     }
-
-    /// Compares how the base has come to stand with what the new run begins from; says which steps are left as they are.
-    fn check(&self, base: &Base<'_>) -> Result<Vec<StepName>, ResetRefusal> {
-        if base.state.adopted_from().is_some() {
-            return Err(ResetRefusal::UndoesAnother);
-        }
-        let asked_for = |lock: &&super::RunLock| !matches!(lock.state, LockState::Refused(_));
-        if let Some(lock) = base.there.locks().find(asked_for) {
-            return Err(ResetRefusal::HasLock(lock.lock.to_string()));
-        }
-        let texts = |names: Vec<&StepRecord>| names.iter().map(|step| step.name.to_string()).collect();
-        let touched = |step: &&StepRecord| {
-            let before = base.there.step_by_event(step.scheduled);
-            before.is_some_and(|before| before.undo != step.undo && is_undone(step))
-        };
-        let undone: Vec<&StepRecord> = base.state.steps().filter(touched).collect();
-        if !undone.is_empty() {
-            return Err(ResetRefusal::Undone(texts(undone)));
-        }
-        let since = base.state.steps().filter(|step| step.scheduled >= base.point);
-        let happened: Vec<&StepRecord> = since.filter(|step| may_have_effect(step)).collect();
-        match self.force || happened.is_empty() {
-            true => Ok(happened.iter().map(|step| step.name.clone()).collect()),
-            false => Err(ResetRefusal::WouldRepeat(texts(happened))),
-        }
-    }
-}
-
-/// Whether a step is undone, or perhaps being undone.
-fn is_undone(step: &StepRecord) -> bool {
-    matches!(step.undo, UndoState::Done | UndoState::Running(_) | UndoState::Stuck)
-}
-
-fn may_have_effect(step: &StepRecord) -> bool {
-    let has_activity = step.compensation().is_some() || step.kind != StepKind::Compensatable;
-    let happened = match &step.state {
-        StepState::Completed { .. } | StepState::Pending => true,
-        StepState::Failed { may_have_applied, .. } => *may_have_applied,
-        StepState::Skipped => false,
-    };
-    has_activity && happened && step.undo != UndoState::Done
 }
 
 /// The children that a run leaves when it gives way: those that the new run has anyway are not among them.
@@ -191,11 +114,16 @@ fn left_by(run: Option<&RunState>, base: &RunState, made: &RunState) -> Vec<Left
     left
 }
 
-fn update(event: &Event) -> Option<UpdateRequest> {
-    match &event.attributes {
-        EventAttributes::WorkflowExecutionUpdateAccepted(update) => Some((**update).clone()),
-        _ => None,
-    }
+/// Updates that were accepted, and those that an earlier reset has asked for again, answered or not: each once.
+fn updates<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<UpdateRequest> {
+    let of = |event: &'a Event| match &event.attributes {
+        EventAttributes::WorkflowExecutionUpdateAccepted(update) => std::slice::from_ref(&**update),
+        EventAttributes::WorkflowExecutionReset(reset) => reset.updates.as_slice(),
+        _ => &[],
+    };
+    let mut known: BTreeSet<&UpdateId> = BTreeSet::new();
+    let new = events.flat_map(of).filter(|update| known.insert(&update.update_id));
+    new.cloned().collect()
 }
 
 /// A signal that somebody sent: what a run hands on to the one that follows it is there already.
@@ -229,88 +157,22 @@ impl TurnBuilder<'_> {
         Ok(Reply::Begun { run_id })
     }
 
-    /// A signal that comes again, unless it is there.
+    /// A signal that comes again, unless it is there. It was taken before: that too many are unread is no reason to lose it.
     fn signal_again(&mut self, signal: &WorkflowSignaled) {
-        let WorkflowSignaled {
-            name,
-            input,
-            request_id,
-            identity,
-        } = signal.clone();
-        // It was taken before, so there is room for it.
-        let _ = self.signal(name, input, request_id, identity);
-    }
-}
-
-impl RunState {
-    /// The run that wrote this event: another one, for what this one has copied when it was made of that one by a reset.
-    #[must_use]
-    pub fn writer_of(&self, event: EventId) -> Option<RunId> {
-        let mut resets = self.origins.iter().flat_map(|origins| &origins.resets);
-        let copied_in = resets.find(|(reset, _)| event < *reset);
-        copied_in.map(|(_, base)| *base).or_else(|| self.run_id())
-    }
-
-    /// The runs that this one was made of by resets, the first of them first.
-    pub fn bases(&self) -> impl Iterator<Item = RunId> {
-        let resets = self.origins.iter().flat_map(|origins| &origins.resets);
-        resets.map(|(_, base)| *base)
-    }
-
-    /// Whether this request has made the run.
-    #[must_use]
-    pub fn was_made_by(&self, request_id: &RequestId) -> bool {
-        let made_by = self.origins.as_ref().and_then(|origins| origins.request_id.as_ref());
-        made_by == Some(request_id)
-    }
-
-    /// The updates that the next task is about before any other.
-    pub(super) fn readmitted(&self) -> &[UpdateRequest] {
-        let origins = self.origins.as_deref();
-        origins.map(|origins| origins.readmitted.as_slice()).unwrap_or_default()
-    }
-
-    pub(super) fn is_readmitted(&self, update_id: &UpdateId) -> bool {
-        self.readmitted().iter().any(|update| update.update_id == *update_id)
-    }
-
-    /// They were shown to the decider.
-    pub(super) fn forget_readmitted(&mut self) {
-        if let Some(origins) = &mut self.origins {
-            origins.readmitted.clear();
+        let known = |state: &RunState| Some(state.knows_signal_request(signal.request_id.as_ref()?));
+        if known(self.state) != Some(true) {
+            self.emit(EventAttributes::WorkflowExecutionSignaled(Box::new(signal.clone())));
+            self.serve_waits();
         }
     }
 
-    pub(super) fn apply_reset(&mut self, event: &Event, reset: &RunReset) -> Result<(), ApplyError> {
-        let origins = self.origins.get_or_insert_default();
-        origins.resets.push((event.id, reset.base_run_id));
-        origins.request_id.clone_from(&reset.request_id);
-        origins.readmitted.clone_from(&reset.updates);
-        // What counts from a run's start counts from here.
-        self.started_at = event.time;
-        self.backoff_until = None;
-        self.task_due = true;
-        self.locals = reset.locals.iter().cloned().collect();
-        self.inherit_more(&reset.children);
-        for attempt in &reset.attempts {
-            self.take_over(attempt, event.time)?;
+    /// What comes again is bounded by the history that it was in; but there may be many of those.
+    fn expect_room(&self) -> Result<(), ResetRefusal> {
+        // Of what is kept free for what must be written, a half.
+        let most = limits::HISTORY_EVENTS_MAX - limits::HISTORY_EVENTS_MAX / 20;
+        match self.state.events <= most {
+            true => Ok(()),
+            false => Err(ResetRefusal::TooMuchAgain),
         }
-        for step in &reset.doubts {
-            self.saga.doubt(*step);
-        }
-        Ok(())
-    }
-
-    /// An activity goes on under the number to which its base had come. An attempt that nobody has begun is held, and let go
-    /// by whoever makes the run live; the others are due, and count as lost then.
-    fn take_over(&mut self, from: &ResetAttempt, now: Timestamp) -> Result<(), ApplyError> {
-        let activity = self.pending(from.scheduled)?;
-        activity.attempt = from.attempt;
-        activity.attempts_forgiven = from.forgiven;
-        activity.may_have_applied |= from.may_have_applied;
-        activity.held = (!from.lost).then_some(HoldReason::Stopping);
-        activity.since_turn = 0;
-        activity.budget_from = now;
-        Ok(())
     }
 }

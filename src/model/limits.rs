@@ -51,6 +51,10 @@ pub const SIGNALS_CARRIED_MAX: usize = 2_000;
 /// moments, so the latest do, and a chain may be endless. Enforced by `machine`.
 pub const REQUESTS_CARRIED_MAX: usize = 1_000;
 
+/// Runs of a workflow id that a reset looks through, for what they did and what came to them: each is read as a whole, and a
+/// chain may be endless. Enforced by `runtime`.
+pub const RESET_RUNS_MAX: usize = 1_000;
+
 /// Bytes of one run's history. Temporal's limit. Enforced by `runtime`.
 pub const HISTORY_BYTES_MAX: u64 = 50 * 1024 * 1024;
 

@@ -29,8 +29,8 @@ use tokio::sync::oneshot;
 use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 use crate::machine::{PendingActivity, RunState, StepState};
 use crate::model::{
-    ActivityRole, ActivityType, AttemptOutcome, Failure, IdError, IdPolicies, Input, Outcome, ParentRun, Payload,
-    RequestId, RunId, StartRun, TaskQueue, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
+    ActivityRole, ActivityType, AttemptOutcome, EventId, Failure, IdError, IdPolicies, Input, Outcome, ParentRun,
+    Payload, RequestId, RunId, StartRun, TaskQueue, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
 };
 use crate::sdk::{ActivityInfo, CancelFlag};
 
@@ -70,8 +70,11 @@ pub(super) struct ChildOrder {
     errand: Errand,
     info: ActivityInfo,
     input: Payload,
-    /// The run whose step the child is. Not always the one that asks: a run that undoes another one speaks for it.
+    /// The run whose step the child is. Not always the one that asks: a run that undoes another one speaks for it, and what
+    /// a reset has copied another one has begun.
     parent: ParentRun,
+    /// The event of that run that scheduled the step.
+    scheduled: EventId,
     /// The step, or the activity if it is none.
     step: String,
     /// The queue that the step names for the child.
@@ -80,8 +83,6 @@ pub(super) struct ChildOrder {
     own_queue: Option<TaskQueue>,
     /// The step that is undone has completed: there was a child, whatever there is now.
     had_child: bool,
-    /// The run that asks undoes the one whose step the child is.
-    speaks_for_another: bool,
 }
 
 /// The order for an activity of a run.
@@ -95,28 +96,27 @@ pub(super) fn order(errand: Errand, run: &RunState, activity: &PendingActivity, 
         _ => undone.map(|step| step.name.clone()),
     };
     let step = own.map_or_else(|| info.activity_id.to_string(), |name| name.to_string());
-    let parent = match run.adopted_from() {
-        Some(run_id) => ParentRun {
-            workflow_id: undone_by(&info.workflow_id),
-            run_id,
-            initiated: None,
-        },
+    let (workflow_id, run_id, scheduled) = match run.adopted_from() {
+        Some(run_id) => (undone_by(&info.workflow_id), run_id, run.adopted_event(step_event)),
         // Of a step that a reset run has copied, the child is that of the run that it was copied from.
-        None => ParentRun {
-            workflow_id: info.workflow_id.clone(),
-            run_id: run.writer_of(step_event).unwrap_or(info.run_id),
-            initiated: None,
-        },
+        None => {
+            let writer = run.writer_of(step_event).unwrap_or(info.run_id);
+            (info.workflow_id.clone(), writer, step_event)
+        }
     };
     ChildOrder {
         errand,
         input: activity.attributes.input.clone(),
-        parent,
+        parent: ParentRun {
+            workflow_id,
+            run_id,
+            initiated: None,
+        },
+        scheduled,
         step,
         task_queue: activity.attributes.options.task_queue.clone(),
         own_queue: run.started().and_then(|started| started.task_queue.clone()),
         had_child: undone.is_some_and(|step| matches!(step.state, StepState::Completed { .. })),
-        speaks_for_another: run.adopted_from().is_some(),
         info,
     }
 }
@@ -226,7 +226,7 @@ impl Attendant {
             Ok(start) => start,
             Err(failure) => return Ok(Err(failure)),
         };
-        Ok(match self.begin(start).await? {
+        Ok(match self.begin_own(start).await? {
             Ok((run_id, watch)) => Ok((run_id, Some(watch))),
             Err(error) => {
                 let message = format!("the child {id:?} cannot be started: {error}");
@@ -295,13 +295,11 @@ impl Attendant {
         if matches!(there, Err(RequestError::NotFound(_))) {
             return Ok(self.without_child(&id));
         }
-        let Some((run_id, mut state)) = self.load(&id).await? else {
-            return Ok(self.without_child(&id));
+        let (run_id, mut state) = match self.load(&id).await? {
+            Some((run_id, state)) if self.is_own(&state) || self.is_of_a_copy(&state).await? => (run_id, state),
+            // Nobody's, or somebody else's, run has the id.
+            _ => return Ok(self.without_child(&id)),
         };
-        if !self.is_own(&state) {
-            // Somebody else's run has the id.
-            return Ok(self.without_child(&id));
-        }
         if !state.is_closed() {
             self.cancel(&id, run_id).await?;
             self.end_of(&id, run_id, None).await?;
@@ -323,7 +321,7 @@ impl Attendant {
 
     async fn undo_by(&self, start: StartRun) -> Result<AttemptOutcome, Over> {
         let id = start.workflow_id.clone();
-        let (run_id, watch) = match self.begin(start).await? {
+        let (run_id, watch) = match self.begin_own(start).await? {
             Ok(begun) => begun,
             Err(error) => {
                 let message = format!("the run {id:?}, which is to undo the child, cannot be started: {error}");

@@ -6,10 +6,10 @@
 
 use std::sync::{Arc, Weak};
 
-use crate::machine::{Rejection, RunState, external_request_id};
+use crate::machine::{Origins, Rejection, RunState, external_request_id};
 use crate::model::{
-    ChildEnd, ChildKey, Failure, IdConflictPolicy, Input, LeftChild, ParentClosePolicy, ParentRun, RequestId, RunId,
-    StartChild, StartRun, TaskQueue, WorkflowId,
+    ChildEnd, ChildKey, Failure, IdConflictPolicy, IdPolicies, IdReusePolicy, Input, LeftChild, ParentClosePolicy,
+    ParentRun, RequestId, RunId, StartChild, StartRun, TaskQueue, WorkflowId,
 };
 
 use super::error::RequestError;
@@ -23,8 +23,9 @@ use super::shared::Shared;
 pub(super) struct Kinship {
     pub(super) parent: WorkflowId,
     pub(super) child: ChildKey,
-    /// The runs of which the parent was made by resets. Their children go on; one that the parent starts again makes way.
-    pub(super) made_of: Vec<RunId>,
+    /// The runs of which the parent was made by resets. Their children go on; one that the parent starts again makes way, or
+    /// has ended.
+    pub(super) made_of: Option<Origins>,
     /// The parent's: a child that names none of its own has it, too.
     pub(super) task_queue: Option<TaskQueue>,
 }
@@ -81,11 +82,12 @@ pub(super) async fn start(
         match error {
             RequestError::AlreadyStarted { run_id, .. }
             | RequestError::Rejected(Rejection::AlreadyStarted { run_id })
-                if is_of_a_base(shared, kinship, run_id)
-                    && start.ids.conflict == IdConflictPolicy::Fail
-                    && child.parent_close_policy == ParentClosePolicy::Terminate =>
+                if start.ids == IdPolicies::default() && is_of_a_base(shared, kinship, run_id) =>
             {
-                start.ids.conflict = IdConflictPolicy::TerminateExisting;
+                start.ids.reuse = IdReusePolicy::AllowDuplicate;
+                if child.parent_close_policy == ParentClosePolicy::Terminate {
+                    start.ids.conflict = IdConflictPolicy::TerminateExisting;
+                }
             }
             RequestError::AlreadyStarted { .. } | RequestError::Rejected(Rejection::AlreadyStarted { .. }) => {
                 return Some(Err(Failure::non_retryable("WorkflowAlreadyExists", message)));
@@ -96,15 +98,20 @@ pub(super) async fn start(
     }
 }
 
-/// Whether the run is a child of a run that this child's parent was made of.
+/// Whether the run is a child that a run has left of which this child's parent was made.
 fn is_of_a_base(shared: &Shared, kinship: &Kinship, child: RunId) -> bool {
-    if kinship.made_of.is_empty() {
+    let Some(made_of) = &kinship.made_of else {
         return false;
-    }
+    };
     let store = shared.store.get();
     let state = store.and_then(|store| load_state(&shared.codecs, &*store, child));
     let parent = state.ok().and_then(|state| state.started()?.parent.clone());
-    parent.is_some_and(|parent| parent.workflow_id == kinship.parent && kinship.made_of.contains(&parent.run_id))
+    let is_left = |parent: &ParentRun| {
+        parent
+            .initiated
+            .is_some_and(|event| made_of.leave(parent.run_id, event))
+    };
+    parent.is_some_and(|parent| parent.workflow_id == kinship.parent && is_left(&parent))
 }
 
 fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<StartRun, Failure> {
@@ -149,6 +156,21 @@ pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Op
             }
         }
     }
+}
+
+/// Waits for the end of a child that a run of its parent's chain has left open, and gives the lookout with it. If it was not seen
+/// to begin and never did, there is nothing to wait for. `None` when the engine stopped before that.
+pub(super) async fn end_of_left(shared: &Arc<Shared>, kinship: &Kinship, child: &LeftChild) -> Option<Option<Lookout>> {
+    let workflow_id = &child.start.workflow_id.beside(&kinship.parent);
+    let run_id = match child.run_id {
+        None => find(shared, kinship, workflow_id).await?,
+        seen => seen,
+    };
+    let Some(run_id) = run_id else {
+        return Some(None);
+    };
+    let lookout = Lookout::new(Arc::clone(shared), kinship.parent.clone(), run_id);
+    end_of(lookout, workflow_id).await.map(|(_, lookout)| Some(lookout))
 }
 
 /// Looks out for the end of a child. The parent may leave memory meanwhile, and the child wakes it when it ends; but a child

@@ -2,8 +2,11 @@
 //! turns in one commit. Must not live here: what is copied and what is refused (that is `machine::reset`), or how a live run
 //! takes it (`run`, `shard`).
 
-use crate::machine::{NoDecider, Rejection, Reply, RunState, Successor, decide};
-use crate::model::{Input, MadeAnew, Outcome, Reset, RunId, Timestamp, Turn, WorkflowId};
+use crate::machine::{Beside, NoDecider, Rejection, Reply, ResetRefusal, RunState, Successor, decide};
+use crate::model::{
+    Event, EventAttributes, EventId, Initiator, Input, MadeAnew, Reset, RunId, Timestamp, Turn, UNDO_SUFFIX,
+    WorkflowId, limits,
+};
 use crate::store::{CommitBatch, RunHead, Store};
 
 use super::codecs::Codecs;
@@ -18,7 +21,8 @@ pub(crate) struct ResetOrder {
     pub(crate) wanted: Reset,
 }
 
-/// The run that is made: newer than `newest`, the newest one of its workflow id, which gives way if it is open. Everything of the base has to be durable.
+/// The run that is made: newer than `newest`, the newest one of its workflow id, which gives way if it is open. Everything of
+/// the id has to be durable.
 pub(super) fn make_anew(
     store: &dyn Store,
     codecs: &Codecs,
@@ -28,20 +32,26 @@ pub(super) fn make_anew(
     now: Timestamp,
 ) -> Result<MadeAnew, RequestError> {
     let base = load_decoded(store, codecs, order.base)?;
-    let mut continued: Vec<Turn> = Vec::new();
-    let mut next = continued_as(store, order.base, &base)?;
-    while let Some(run_id) = next {
-        let turns = load_decoded(store, codecs, run_id)?;
-        next = continued_as(store, run_id, &turns)?;
-        continued.extend(turns);
-    }
+    let around = Around::of(store, codecs, fold(order.base, &base)?, newest)?;
+    let beside = Beside {
+        continued: &around.continued,
+        others: around.others(),
+        gives_way,
+    };
     let mut run_id = Entropy.run_id(now);
     // The newest run of an id is the one with the greatest run id, whatever the clock says.
     if run_id <= newest {
         run_id = newest.following(now);
     }
-    let made = order.wanted.make(&base, &continued, gives_way, run_id, now);
-    made.map_err(|refusal| Rejection::ResetRefused(Box::new(refusal)).into())
+    let made = order.wanted.make(&base, beside, run_id, now).map_err(refused)?;
+    // A run that is open must not end for one that cannot be written down.
+    let state = RunState::fold([&made.first]).map_err(|misfit| refused(misfit.into()))?;
+    turn_record(codecs, run_id, &state, &made.first).map_err(|error| error.of_run(order.base))?;
+    Ok(made)
+}
+
+fn refused(refusal: ResetRefusal) -> RequestError {
+    Rejection::ResetRefused(Box::new(refusal)).into()
 }
 
 fn load_decoded(store: &dyn Store, codecs: &Codecs, run_id: RunId) -> Result<Vec<Turn>, RequestError> {
@@ -50,14 +60,121 @@ fn load_decoded(store: &dyn Store, codecs: &Codecs, run_id: RunId) -> Result<Vec
     Ok(turns)
 }
 
-/// The run as which this one was continued by its own code, if it was, and is still there.
-fn continued_as(store: &dyn Store, run_id: RunId, turns: &[Turn]) -> Result<Option<RunId>, RequestError> {
-    let state = fold(run_id, turns)?;
-    let next = match state.outcome() {
-        Some(Outcome::ContinuedAsNew { new_run_id }) => *new_run_id,
-        _ => return Ok(None),
-    };
-    Ok(store.head(next)?.map(|head| head.run_id))
+/// The runs that have gone on with the work of one that is to be reset.
+struct Around {
+    /// It, and then the others.
+    runs: Vec<RunState>,
+    /// What came to those that it continued as.
+    continued: Vec<Turn>,
+}
+
+impl Around {
+    fn of(store: &dyn Store, codecs: &Codecs, base: RunState, newest: RunId) -> Result<Self, RequestError> {
+        let mut around = Self {
+            runs: vec![base],
+            continued: Vec::new(),
+        };
+        around.follow(store, codecs)?;
+        around.trace_back(store, codecs, newest)?;
+        around.look_for_undoing(store, codecs)?;
+        Ok(around)
+    }
+
+    fn others(&self) -> &[RunState] {
+        self.runs.get(1..).unwrap_or_default()
+    }
+
+    fn has(&self, run_id: RunId) -> bool {
+        self.runs.iter().any(|run| run.run_id() == Some(run_id))
+    }
+
+    fn expect_room(&self, more: usize) -> Result<(), RequestError> {
+        match self.runs.len() + more <= limits::RESET_RUNS_MAX {
+            true => Ok(()),
+            false => Err(refused(ResetRefusal::TooManyRuns)),
+        }
+    }
+
+    /// The runs as which it continued, or was tried again.
+    fn follow(&mut self, store: &dyn Store, codecs: &Codecs) -> Result<(), RequestError> {
+        let mut only_continued = true;
+        while let Some(last) = self.runs.last()
+            && let Some(next) = last.next_run()
+            && store.head(next)?.is_some()
+        {
+            let mut turns = load_decoded(store, codecs, next)?;
+            let state = fold(next, &turns)?;
+            let Some(follows) = same_work(&state).filter(|(run_id, _)| Some(*run_id) == last.run_id()) else {
+                break;
+            };
+            self.expect_room(1)?;
+            only_continued &= follows.1 == Initiator::Workflow;
+            if only_continued {
+                turns.iter_mut().for_each(|turn| turn.events.retain(may_come_again));
+                self.continued.extend(turns);
+            }
+            self.runs.push(state);
+        }
+        Ok(())
+    }
+
+    /// The newest run of the id, and those that it follows, if they were made of one of these by a reset.
+    fn trace_back(&mut self, store: &dyn Store, codecs: &Codecs, newest: RunId) -> Result<(), RequestError> {
+        let (mut line, mut next) = (Vec::new(), Some(newest));
+        while let Some(run_id) = next.filter(|run_id| !self.has(*run_id))
+            && store.head(run_id)?.is_some()
+        {
+            self.expect_room(line.len() + 1)?;
+            let state = load_state(codecs, store, run_id)?;
+            let is_made_of_one = self.runs.iter().any(|run| first_writer(run) == first_writer(&state));
+            next = same_work(&state).map(|(run_id, _)| run_id);
+            line.push(state);
+            if is_made_of_one {
+                self.runs.extend(line);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// A step's run that its parent has had undone cannot go on.
+    fn look_for_undoing(&self, store: &dyn Store, codecs: &Codecs) -> Result<(), RequestError> {
+        let started = self.runs.first().and_then(RunState::started);
+        let is_step = started
+            .and_then(|started| started.parent.as_ref())
+            .is_some_and(|parent| parent.initiated.is_none());
+        let Some(started) = started.filter(|_| is_step) else {
+            return Ok(());
+        };
+        let undoes = format!("{}{UNDO_SUFFIX}", started.workflow_id.as_str());
+        let undoes = WorkflowId::from_trusted(undoes).beside(&started.workflow_id);
+        let Some(head) = store.find(&undoes)? else {
+            return Ok(());
+        };
+        let adopted_from = load_state(codecs, store, head.run_id)?.adopted_from();
+        match adopted_from.is_some_and(|undone| self.has(undone)) {
+            true => Err(refused(ResetRefusal::UndoneByParent(head.run_id))),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The run that this one follows, if it does the same again or goes on with it; what a schedule has begun is something else.
+fn same_work(run: &RunState) -> Option<(RunId, Initiator)> {
+    let follows = run.started()?.chain.as_ref()?.follows?;
+    Some(follows).filter(|(_, initiator)| *initiator != Initiator::Cron)
+}
+
+fn first_writer(run: &RunState) -> Option<RunId> {
+    run.writer_of(EventId::FIRST)
+}
+
+fn may_come_again(event: &Event) -> bool {
+    use EventAttributes as E;
+    matches!(
+        event.attributes,
+        E::WorkflowExecutionSignaled(_) | E::WorkflowExecutionUpdateAccepted(_) | E::WorkflowExecutionReset(_)
+    )
 }
 
 /// The newest run of the id, if this request has made it.
@@ -90,6 +207,9 @@ pub(crate) fn reset_offline(
         true => None,
         false => Some(load_state(codecs, store, newest.run_id)?),
     };
+    if ending.as_ref().is_some_and(RunState::is_closed) {
+        return Err(refused(ResetRefusal::Leaving));
+    }
     let made = make_anew(store, codecs, order, newest.run_id, ending.as_ref(), now)?;
     let run_id = made.run_id;
     let mut turns = Vec::new();
@@ -105,7 +225,7 @@ pub(crate) fn reset_offline(
             turns.push(turn_record(codecs, run_id, state, turn).map_err(|error| error.of_run(run_id))?);
         }
     } else {
-        let state = RunState::fold([&made.first]).map_err(|misfit| Rejection::ResetRefused(Box::new(misfit.into())))?;
+        let state = RunState::fold([&made.first]).map_err(|misfit| refused(misfit.into()))?;
         turns.push(turn_record(codecs, run_id, &state, &made.first).map_err(|error| error.of_run(run_id))?);
     }
     let definitions = Vec::new();

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::machine::apply::ApplyError;
 use crate::machine::ledger::StepState;
@@ -64,7 +65,8 @@ impl<'a> Base<'a> {
                 started.run_id = run_id;
                 let chain = started.chain.get_or_insert_default();
                 chain.first = first_run;
-                // What counts from the chain's start counts from here.
+                // What counts from the run's or the chain's start counts from here, without any delay.
+                chain.backoff = Duration::ZERO;
                 chain.expires_at = chain
                     .execution_timeout
                     .map(|limit| now.after(limit))

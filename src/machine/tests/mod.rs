@@ -30,6 +30,7 @@ mod plan;
 mod properties;
 mod report;
 mod reset;
+mod reset_again;
 mod rollback;
 mod scenario;
 mod script;

@@ -3,25 +3,25 @@
 use super::child::child;
 use super::messages::{accept, update};
 use super::scenario::*;
-use crate::machine::{Rejection, Reply, ResetRefusal, RunState};
+use crate::machine::{Beside, Rejection, Reply, ResetRefusal, RunState};
 use crate::model::*;
 
-fn to(point: ResetPoint) -> Reset {
+pub(super) fn to(point: ResetPoint) -> Reset {
     Reset::to(point, "ada", "a bug is mended")
 }
 
-fn to_event(event: u64) -> Reset {
+pub(super) fn to_event(event: u64) -> Reset {
     to(ResetPoint::Event(EventId(event)))
 }
 
-fn new_run() -> RunId {
+pub(super) fn new_run() -> RunId {
     RunId::from_bytes([8; 16])
 }
 
 impl Scenario {
     /// The run that is made of this one, as its first turn leaves it.
     fn reset(&self, wanted: &Reset) -> Result<Scenario, ResetRefusal> {
-        let MadeAnew { first, .. } = wanted.make(&self.journal, &[], None, new_run(), self.now)?;
+        let MadeAnew { first, .. } = wanted.make(&self.journal, Beside::default(), new_run(), self.now)?;
         let mut made = Scenario::start([]);
         made.state = RunState::fold([&first]).expect("what was copied fits");
         made.journal = vec![first];
@@ -212,7 +212,7 @@ fn an_open_run_ends_and_is_followed() {
     let mut run = Scenario::start([activity("a")]);
     run.at(1).signal("s", "r", []);
     let made = to(ResetPoint::FirstTurn)
-        .make(&run.journal, &[], None, new_run(), run.now)
+        .make(&run.journal, Beside::default(), new_run(), run.now)
         .unwrap();
     run.at(2).input(Input::Reset(Box::new(made.clone())), []);
     run.expect_reply(Reply::Begun { run_id: new_run() });
@@ -249,7 +249,9 @@ fn a_run_may_be_reset_that_was_reset_even_to_what_it_has_copied() {
         ..to_event(8)
     };
     let third = RunId::from_bytes([9; 16]);
-    let made = wanted.make(&second.journal, &[], None, third, second.now).unwrap();
+    let made = wanted
+        .make(&second.journal, Beside::default(), third, second.now)
+        .unwrap();
     let state = RunState::fold([&made.first]).unwrap();
     let signals = made.first.events.iter().filter_map(|event| match &event.attributes {
         EventAttributes::WorkflowExecutionSignaled(signal) => Some(signal.name.to_string()),
@@ -258,12 +260,18 @@ fn a_run_may_be_reset_that_was_reset_even_to_what_it_has_copied() {
     assert_eq!(signals.collect::<Vec<_>>(), ["s", "late"], "what came to either");
     assert_eq!(state.bases().collect::<Vec<_>>(), [new_run()]);
     assert!(state.was_made_by(&RequestId::from_trusted("again")));
+    let original = first.state.run_id().unwrap();
+    // Its base has copied that itself.
+    assert_eq!(state.writer_of(EventId(5)), Some(original));
+    let origins = state.origins().unwrap();
+    assert!(!origins.leave(original, EventId(5)) && origins.leave(original, EventId(13)));
+    let own = state.next_event();
+    assert_eq!(state.writer_of(own), Some(third));
 
     let fourth = to(ResetPoint::LastTurn)
-        .make(&second.journal, &[], None, third, second.now)
+        .make(&second.journal, Beside::default(), third, second.now)
         .unwrap();
     let state = RunState::fold([&fourth.first]).unwrap();
-    let original = first.state.run_id().unwrap();
     assert_eq!(state.bases().collect::<Vec<_>>(), [original, new_run()]);
     assert_eq!(state.writer_of(EventId(5)), Some(original));
 }
@@ -298,8 +306,12 @@ fn signals_of_the_runs_that_it_continued_as_come_again_but_not_twice() {
     run.at(1).signal("s", "", [super::chain::continue_as_new(unread)]);
     let mut next = super::chain::follow(&run);
     next.at(2).signal("late", "", []);
+    let beside = Beside {
+        continued: &next.journal,
+        ..Beside::default()
+    };
     let made = to(ResetPoint::FirstTurn)
-        .make(&run.journal, &next.journal, None, new_run(), next.now)
+        .make(&run.journal, beside, new_run(), next.now)
         .unwrap();
     let signals = made.first.events.iter().filter_map(|event| match &event.attributes {
         EventAttributes::WorkflowExecutionSignaled(signal) => Some(signal.name.to_string()),
@@ -397,7 +409,11 @@ fn children_of_before_stay_the_runs_own_and_later_ones_are_left_to_it() {
     let mut run = Scenario::start([child("early"), timer("t", 2)]);
     run.at(2).wake([child("late")]);
     let wanted = to(ResetPoint::Turn(2));
-    let made = wanted.make(&run.journal, &[], Some(&run.state), new_run(), run.now);
+    let beside = Beside {
+        gives_way: Some(&run.state),
+        ..Beside::default()
+    };
+    let made = wanted.make(&run.journal, beside, new_run(), run.now);
     let mut next = run.reset(&wanted).unwrap();
     next.journal = vec![made.unwrap().first];
     next.crash([]);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::history::{from_temporal_json, to_temporal_json};
-use crate::machine::{Decider, LockState, NoDecider, Reply, RunState, Successor, decide};
+use crate::machine::{Beside, Decider, LockState, NoDecider, Reply, RunState, Successor, decide};
 use crate::model::{
     AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, IdPolicies, Input, LocalActivity, LockName, Outcome,
     Payload, PendingChange, Reset, RunId, SagaOptions, SearchAttributeType, SignalName, StartRun, StepName, Timestamp,
@@ -187,9 +187,11 @@ impl World {
     /// From here on the run is told that is made of this one, which ends if it is open.
     pub(super) fn reset(&mut self, wanted: &Reset) {
         let run_id = self.state.run_id().unwrap().following(self.now);
-        let made = wanted
-            .make(&self.journal, &[], Some(&self.state), run_id, self.now)
-            .unwrap();
+        let beside = Beside {
+            gives_way: Some(&self.state),
+            ..Beside::default()
+        };
+        let made = wanted.make(&self.journal, beside, run_id, self.now).unwrap();
         let first = made.first.clone();
         if !self.state.is_closed() {
             self.take(Input::Reset(Box::new(made)));
@@ -205,7 +207,7 @@ impl World {
     /// The same for other code.
     pub(super) fn reset_for<M>(&mut self, function: impl WorkflowFunction<M>, wanted: &Reset) {
         let run_id = self.state.run_id().unwrap().following(self.now);
-        let made = wanted.make(&self.journal, &[], None, run_id, self.now).unwrap();
+        let made = wanted.make(&self.journal, Beside::default(), run_id, self.now).unwrap();
         self.journal = vec![made.first];
         self.deploy(function);
         self.take(Input::Recovered { at: self.now });

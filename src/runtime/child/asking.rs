@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use crate::machine::RunState;
 use crate::model::{Failure, Input, Outcome, RunId, StartRun, WorkflowId};
+use crate::store::Store;
 
 use super::super::error::RequestError;
 use super::super::messages::{Delivered, Watched};
@@ -46,16 +47,27 @@ impl Attendant {
         ended.await?.map_err(|error| Over::because(&error))
     }
 
+    /// The newest run with this id.
     pub(super) async fn load(&self, id: &WorkflowId) -> Result<Option<(RunId, RunState)>, Over> {
+        let find = |store: &dyn Store| Ok(store.find(id)?.map(|head| head.run_id));
+        self.load_found(find).await
+    }
+
+    pub(super) async fn load_run(&self, run_id: RunId) -> Result<Option<RunState>, Over> {
+        let find = |store: &dyn Store| Ok(store.head(run_id)?.map(|head| head.run_id));
+        Ok(self.load_found(find).await?.map(|(_, state)| state))
+    }
+
+    async fn load_found(
+        &self,
+        find: impl Fn(&dyn Store) -> Result<Option<RunId>, crate::store::Error>,
+    ) -> Result<Option<(RunId, RunState)>, Over> {
         let load = || async {
             let store = self.gateway.store()?;
-            let Some(head) = store.find(id)? else {
+            let Some(run_id) = find(&*store)? else {
                 return Ok(None);
             };
-            Ok(Some((
-                head.run_id,
-                load_state(&self.shared.codecs, &*store, head.run_id)?,
-            )))
+            Ok(Some((run_id, load_state(&self.shared.codecs, &*store, run_id)?)))
         };
         self.ask(load).await?.map_err(|error| Over::because(&error))
     }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::machine::Origins;
 use crate::model::{ParentRun, RunId, WorkflowId};
 use crate::store::{Error, RunHead, Store};
 
@@ -19,14 +20,14 @@ const ANCESTORS_MAX: usize = 1_000;
 /// Finds out whether runs are needed; remembers what it had to read for that.
 pub(super) struct Needed<'a> {
     store: &'a dyn Store,
-    /// Of which runs a run was made by resets; `None`: it cannot be read.
-    bases: BTreeMap<RunId, Option<Vec<RunId>>>,
+    /// What runs were made of by resets; `None`: it cannot be read.
+    origins: BTreeMap<RunId, Option<Origins>>,
 }
 
 impl<'a> Needed<'a> {
     pub(super) fn new(store: &'a dyn Store) -> Self {
-        let bases = BTreeMap::new();
-        Self { store, bases }
+        let origins = BTreeMap::new();
+        Self { store, origins }
     }
 
     /// Whether an open run may still need this one, which has ended. Those above it that `stays` means are not deleted yet.
@@ -63,15 +64,15 @@ impl<'a> Needed<'a> {
         Ok(newest.is_some_and(|newest| self.is_made_of(newest.run_id, run_id)))
     }
 
-    /// Whether this run was made of that one by a reset. One that cannot be read may have been.
-    fn is_made_of(&mut self, run: RunId, base: RunId) -> bool {
+    /// Whether this run was made of that one by resets. One that cannot be read may have been.
+    fn is_made_of(&mut self, run: RunId, of: RunId) -> bool {
         let store = self.store;
         let read = || {
             let folded = load_turns(store, run).and_then(|turns| fold(run, &turns));
-            Some(folded.ok()?.bases().collect())
+            Some(folded.ok()?.origins().cloned().unwrap_or_default())
         };
-        let bases = self.bases.entry(run).or_insert_with(read);
-        bases.as_ref().is_none_or(|bases| bases.contains(&base))
+        let origins = self.origins.entry(run).or_insert_with(read);
+        origins.as_ref().is_none_or(|origins| origins.contain(of))
     }
 }
 

@@ -75,7 +75,7 @@ impl RunActor {
         Kinship {
             parent: self.at.workflow_id.clone(),
             child,
-            made_of: self.state.bases().collect(),
+            made_of: self.state.origins().cloned(),
             task_queue: self.state.started().and_then(|started| started.task_queue.clone()),
         }
     }

@@ -7,7 +7,7 @@ use actix::Context;
 
 use crate::model::{Input, LeftChild};
 
-use super::super::child_workflow::{self, LeftTask, Lookout};
+use super::super::child_workflow::{self, LeftTask};
 use super::super::messages::ChildNews;
 use super::children::LeftErrand;
 use super::{RunActor, RunLine};
@@ -32,19 +32,13 @@ impl RunActor {
         let Some(task) = LeftTask::of(&self.state, key) else {
             return;
         };
-        // One that was not seen to begin: if it has been started nevertheless, it is found when the chain ends.
-        if task == LeftTask::AwaitEnd && child.run_id.is_none() {
-            return;
-        }
         let (shared, kinship) = (Arc::clone(&self.at.shared), self.kinship(key));
         let handle = self.at.shared.attempts.supervise(move |_| async move {
             let mut seen = None;
-            let done = match (task, child.run_id) {
-                (LeftTask::AwaitEnd, Some(run_id)) => {
-                    let lookout = Lookout::new(shared, kinship.parent.clone(), run_id);
-                    let workflow_id = child.start.workflow_id.beside(&kinship.parent);
-                    let ended = child_workflow::end_of(lookout, &workflow_id).await;
-                    ended.map(|(_, lookout)| seen = Some(lookout))
+            let done = match task {
+                LeftTask::AwaitEnd => {
+                    let ended = child_workflow::end_of_left(&shared, &kinship, &child).await;
+                    ended.map(|lookout| seen = lookout)
                 }
                 _ => child_workflow::release(&shared, &kinship, &child, task).await,
             };

@@ -46,11 +46,12 @@ impl RunActor {
     fn local_info(&self, local: &LocalActivity, token: AttemptToken) -> ActivityInfo {
         let activity_id = ActivityId::from_trusted(format!("local-{}", local.seq));
         let workflow_type = self.state.started().map(|started| started.workflow_type.clone());
+        let asked = self.state.writer_of_local(local.seq).unwrap_or(self.at.run_id);
         ActivityInfo {
             workflow_id: self.at.workflow_id.clone(),
             run_id: self.at.run_id,
             workflow_type: workflow_type.unwrap_or_else(|| WorkflowType::from_trusted("")),
-            idempotency_key: idempotency_key(self.at.run_id, &activity_id),
+            idempotency_key: idempotency_key(asked, &activity_id),
             activity_id,
             activity_type: local.activity_type.clone(),
             attempt: 1,

@@ -96,6 +96,7 @@ fn advised(error: Error, args: &ResetArgs) -> Refusal {
     let hint = match &error {
         Error::Rejected(Rejection::ResetRefused(refusal)) => match **refusal {
             R::WouldRepeat(_) => Some("name a later turn, or leave what they did with --force".to_owned()),
+            R::WouldLeave(_) => Some("let that run end first, or leave what they did with --force".to_owned()),
             R::NoSuchEvent { .. } | R::NoSuchTurn { .. } | R::Undone(_) | R::HasLock(_) => {
                 let (id, options) = (advice::shell_word(&args.id), advice::options(&args.data));
                 Some(format!("see: amends history {id} {options}"))

@@ -132,3 +132,32 @@ fn whichever_commit_fails_the_children_of_a_chain_are_let_go_of() {
         close_house(amends).await;
     });
 }
+
+/// Asks for a guest, and has moved on before anybody could come.
+#[flow]
+async fn hasty(cx: WorkflowContext, year: u32) -> Result<u32, Failure> {
+    if year > 3 {
+        cx.signal::<()>("close").recv().await?;
+        return Ok(year);
+    }
+    let mut invited = Box::pin(cx.child(guest).start(&()));
+    std::future::poll_fn(|cx| std::task::Poll::Ready(invited.as_mut().poll(cx).is_ready())).await;
+    cx.continue_as_new(hasty, &(year + 1)).await
+}
+
+#[test]
+fn children_that_never_began_are_not_gathered_along_a_chain() {
+    run(async {
+        let home = Home::memory();
+        let builder = home.builder().workflow(guest).workflow(hasty);
+        let amends = builder.start().await.unwrap();
+        amends.workflow(hasty).id("house").start(&1).await.unwrap();
+        until_looked_after(&amends, &[]).await;
+        tell(&amends, "house", "close").await;
+        assert_eq!(ended(&amends, "house").await, RunStatus::Completed);
+        let open = amends.client().count("ExecutionStatus = 'Running'").await.unwrap().runs;
+        assert_eq!(open, 0, "nobody came");
+        amends.shutdown(Duration::ZERO).await;
+        home.assert_sound();
+    });
+}

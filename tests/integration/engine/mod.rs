@@ -34,6 +34,7 @@ mod programs;
 mod queries;
 mod requests;
 mod reset;
+mod reset_children;
 mod reset_survives;
 mod retention;
 mod retention_children;
