@@ -154,28 +154,6 @@ fn a_child_stays_for_the_run_that_was_made_of_its_parent() {
 }
 
 #[test]
-fn what_is_being_undone_stays_when_its_parent_has_ended() {
-    run(async {
-        let (home, clock, recorder, gate) = (Home::memory(), VirtualClock::new(), Recorder::new(), Gate::shut());
-        let amends = described(&home, &clock, &recorder, &gate).start().await.unwrap();
-        let parent = start(&amends, "p", "nesting").await;
-        until_event(&amends, "p", "ActivityTaskCompleted").await;
-        parent.signal("go", &json!(null)).await.unwrap();
-        recorder.until("undo n", 1).await;
-        parent.terminate("somebody has had enough").await.unwrap();
-        until_status(&amends, "p", RunStatus::Terminated).await;
-        clock.advance(DAY * 2);
-        look(&clock).await;
-        look(&clock).await;
-        assert!(!is_there(&amends, "p").await);
-        gate.open();
-        // The run that undoes the child goes on, and finds the child's own child.
-        recorder.until("undo c", 1).await;
-        amends.shutdown(Duration::ZERO).await;
-    });
-}
-
-#[test]
 fn a_parent_that_may_be_reset_has_its_children() {
     run(async {
         let (home, clock, recorder) = (Home::memory(), VirtualClock::new(), Recorder::new());
