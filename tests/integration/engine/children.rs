@@ -12,7 +12,8 @@ use crate::support::{Gate, Home, Recorder, activity, run, saga, until_status, un
 
 const SECOND: Duration = Duration::from_secs(1);
 
-async fn step(cx: &WorkflowContext, name: &str) -> Result<Value, Failure> {
+/// A step that `undo` undoes.
+pub(super) async fn step(cx: &WorkflowContext, name: &str) -> Result<Value, Failure> {
     step_of(cx, StepKind::Compensatable, name).await
 }
 
@@ -21,7 +22,8 @@ async fn step_of(cx: &WorkflowContext, kind: StepKind, name: &str) -> Result<Val
     step.step(name).compensate_by_name("undo").await
 }
 
-async fn child(cx: &WorkflowContext, workflow: &str, input: Value) -> Result<Value, Failure> {
+/// A saga as a step.
+pub(super) async fn child(cx: &WorkflowContext, workflow: &str, input: Value) -> Result<Value, Failure> {
     let input = json!({"workflow": workflow, "input": input});
     let step = cx
         .saga()
@@ -82,7 +84,8 @@ fn nesting_child() -> WorkflowDefinition {
     })
 }
 
-pub(super) fn with_all(builder: AmendsBuilder, recorder: &Recorder) -> AmendsBuilder {
+/// What steps do, and how they are undone, noted.
+pub(super) fn with_steps(builder: AmendsBuilder, recorder: &Recorder) -> AmendsBuilder {
     let (done, undone) = (recorder.clone(), recorder.clone());
     builder
         .activity_definition(activity("do", move |_, input| {
@@ -93,6 +96,10 @@ pub(super) fn with_all(builder: AmendsBuilder, recorder: &Recorder) -> AmendsBui
             undone.note(format!("undo {}", undo["input"].as_str().unwrap_or("?")));
             async { Ok(Value::Null) }
         }))
+}
+
+pub(super) fn with_all(builder: AmendsBuilder, recorder: &Recorder) -> AmendsBuilder {
+    with_steps(builder, recorder)
         .workflow_definition(parent())
         .workflow_definition(simple_child())
         .workflow_definition(pivoting_child())

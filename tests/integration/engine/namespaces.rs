@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends::engine::ScheduleAction;
-use amends::model::limits::RETENTION_REST;
 use amends::schedule::{Schedule, ScheduleSpec};
 use amends::testing::VirtualClock;
 use amends::{
@@ -13,6 +12,7 @@ use amends::{
     workflow,
 };
 
+use super::retention::look;
 use crate::support::{Home, run, until_status};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -375,8 +375,7 @@ fn each_namespace_keeps_what_ended_as_long_as_it_says() {
             let mut left = Vec::new();
             for _ in 0..3 {
                 clock.advance(DAY);
-                clock.pass(RETENTION_REST).await;
-                clock.until_asleep(RETENTION_REST).await;
+                look(&clock).await;
                 let mut there = Vec::new();
                 for name in ["default", "short", "ever"] {
                     there.push(ids(&of(name), "").await.len());

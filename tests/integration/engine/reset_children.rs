@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends::model::limits::RETENTION_REST;
-use amends::model::{Reset, ResetPoint, StepKind};
+use amends::model::{Reset, ResetPoint};
 use amends::testing::VirtualClock;
 use amends::{
     ActivityContext, Amends, AmendsBuilder, Failure, Namespace, RunStatus, WorkflowContext, WorkflowDefinition,
@@ -13,29 +12,15 @@ use amends::{
 use serde_json::{Value, json};
 
 use super::child_workflows::until_event;
-use crate::support::{Home, Recorder, activity, run, until_status, workflow};
+use super::children::{child, step, with_steps};
+use super::retention::look;
+use crate::support::{Home, Recorder, run, until_status, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn to(point: ResetPoint) -> Reset {
     Reset::to(point, "ada", "the bug is mended")
-}
-
-async fn step(cx: &WorkflowContext, name: &str) -> Result<Value, Failure> {
-    let step = cx
-        .saga()
-        .step_by_name::<_, Value>(StepKind::Compensatable, "do", &json!(name));
-    step.step(name).compensate_by_name("undo").await
-}
-
-/// A child as a step.
-async fn child(cx: &WorkflowContext, workflow: &str) -> Result<Value, Failure> {
-    let input = json!({"workflow": workflow, "input": null});
-    let step = cx
-        .saga()
-        .step_by_name::<_, Value>(StepKind::Compensatable, "amends.saga", &input);
-    step.step("child").compensate_by_name("amends.saga.undo").await
 }
 
 fn shipping() -> WorkflowDefinition {
@@ -45,7 +30,7 @@ fn shipping() -> WorkflowDefinition {
 /// Has something shipped, waits for a word, and ends as that says.
 fn order() -> WorkflowDefinition {
     workflow("order", |cx, _| async move {
-        child(&cx, "shipping").await?;
+        child(&cx, "shipping", Value::Null).await?;
         match cx.signal::<Value>("word").recv().await? {
             Value::Null => Ok(Value::Null),
             word => Err(Failure::non_retryable("Told", word.to_string())),
@@ -56,23 +41,14 @@ fn order() -> WorkflowDefinition {
 /// An order is a step of it.
 fn project() -> WorkflowDefinition {
     workflow("project", |cx, _| async move {
-        child(&cx, "order").await?;
+        child(&cx, "order", Value::Null).await?;
         cx.signal::<Value>("word").recv().await?;
         Err(Failure::non_retryable("Told", "so"))
     })
 }
 
 fn with_all(builder: AmendsBuilder, seen: &Recorder) -> AmendsBuilder {
-    let (done, undone) = (seen.clone(), seen.clone());
-    builder
-        .activity_definition(activity("do", move |_, input| {
-            done.note(format!("do {}", input.as_str().unwrap_or("?")));
-            async move { Ok(input) }
-        }))
-        .activity_definition(activity("undo", move |_, undo| {
-            undone.note(format!("undo {}", undo["input"].as_str().unwrap_or("?")));
-            async { Ok(Value::Null) }
-        }))
+    with_steps(builder, seen)
         .workflow_definition(shipping())
         .workflow_definition(order())
         .workflow_definition(project())
@@ -100,8 +76,7 @@ fn a_child_that_a_reset_run_has_copied_is_undone_with_it_however_long_ago_it_end
             // Its base goes, the child does not.
             clock.advance(DAY * 30);
             for _ in 0..2 {
-                clock.pass(RETENTION_REST).await;
-                clock.until_asleep(RETENTION_REST).await;
+                look(&clock).await;
             }
             let client = amends.client();
             assert!(client.describe_run(order.run_id()).await.is_err());

@@ -35,12 +35,12 @@ async fn engine(home: &Home, clock: &VirtualClock) -> Amends {
 }
 
 /// Lets the engine look at all runs, and waits until it has.
-async fn look(clock: &VirtualClock) {
+pub(super) async fn look(clock: &VirtualClock) {
     clock.pass(RETENTION_REST).await;
     clock.until_asleep(RETENTION_REST).await;
 }
 
-async fn is_there(amends: &Amends, id: &str) -> bool {
+pub(super) async fn is_there(amends: &Amends, id: &str) -> bool {
     match amends.find(id).await {
         Ok(_) => true,
         Err(Error::NotFound(_)) => false,

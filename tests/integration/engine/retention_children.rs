@@ -5,36 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends::engine::Offline;
-use amends::model::limits::RETENTION_REST;
-use amends::model::{Outcome, Reset, ResetPoint, StepKind};
+use amends::model::{Outcome, Reset, ResetPoint};
 use amends::testing::VirtualClock;
-use amends::{Amends, AmendsBuilder, Error, Failure, RunStatus, WorkflowContext, WorkflowDefinition};
+use amends::{Amends, AmendsBuilder, Error, Failure, RunStatus, WorkflowDefinition};
 use serde_json::{Value, json};
 
 use super::child_workflows::until_event;
+use super::children::{child, step};
+use super::retention::{is_there, look};
 use crate::support::{Gate, Home, Recorder, activity, run, until_status, workflow};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-async fn step(cx: &WorkflowContext, name: &str) -> Result<Value, Failure> {
-    let step = cx
-        .saga()
-        .step_by_name::<_, Value>(StepKind::Compensatable, "do", &json!(name));
-    step.step(name).compensate_by_name("undo").await
-}
-
-async fn child(cx: &WorkflowContext, workflow: &str) -> Result<Value, Failure> {
-    let input = json!({"workflow": workflow, "input": null});
-    let step = cx
-        .saga()
-        .step_by_name::<_, Value>(StepKind::Compensatable, "amends.saga", &input);
-    step.step("child").compensate_by_name("amends.saga.undo").await
-}
-
 /// Has a child, waits to be told to go on, and then fails.
 fn parent() -> WorkflowDefinition {
     workflow("parent", |cx, input| async move {
-        child(&cx, input.as_str().unwrap_or("child")).await?;
+        child(&cx, input.as_str().unwrap_or("child"), Value::Null).await?;
         cx.signal::<Value>("go").recv().await?;
         Err(Failure::non_retryable("Broken", "as told"))
     })
@@ -47,7 +33,7 @@ fn leaf() -> WorkflowDefinition {
 /// Has a child of its own, before a step.
 fn nesting() -> WorkflowDefinition {
     workflow("nesting", |cx, _| async move {
-        child(&cx, "child").await?;
+        child(&cx, "child", Value::Null).await?;
         step(&cx, "n").await
     })
 }
@@ -55,7 +41,7 @@ fn nesting() -> WorkflowDefinition {
 /// Has a child of its own, and waits to be told to go on before its step.
 fn waiting() -> WorkflowDefinition {
     workflow("waiting", |cx, _| async move {
-        child(&cx, "child").await?;
+        child(&cx, "child", Value::Null).await?;
         cx.signal::<Value>("go").recv().await?;
         step(&cx, "n").await
     })
@@ -91,20 +77,6 @@ async fn start(amends: &Amends, id: &str, kind: &str) -> amends::RunHandle<Value
 
 fn reset() -> Reset {
     Reset::to(ResetPoint::LastTurn, "ada", "to go on from there")
-}
-
-/// Lets the engine look at all runs, and waits until it has.
-async fn look(clock: &VirtualClock) {
-    clock.pass(RETENTION_REST).await;
-    clock.until_asleep(RETENTION_REST).await;
-}
-
-async fn is_there(amends: &Amends, id: &str) -> bool {
-    match amends.find(id).await {
-        Ok(_) => true,
-        Err(Error::NotFound(_)) => false,
-        Err(error) => panic!("{error}"),
-    }
 }
 
 #[test]
@@ -151,6 +123,32 @@ fn a_child_stays_for_the_run_that_was_made_of_its_parent() {
             home.assert_sound();
         });
     }
+}
+
+#[test]
+fn what_is_being_undone_stays_when_its_parent_has_ended() {
+    run(async {
+        let (home, clock, recorder, gate) = (Home::memory(), VirtualClock::new(), Recorder::new(), Gate::shut());
+        let amends = described(&home, &clock, &recorder, &gate).start().await.unwrap();
+        let parent = start(&amends, "p", "nesting").await;
+        until_event(&amends, "p", "ActivityTaskCompleted").await;
+        parent.signal("go", &json!(null)).await.unwrap();
+        recorder.until("undo n", 1).await;
+        parent.terminate("somebody has had enough").await.unwrap();
+        until_status(&amends, "p", RunStatus::Terminated).await;
+        clock.advance(DAY * 2);
+        look(&clock).await;
+        look(&clock).await;
+        assert!(!is_there(&amends, "p").await);
+        gate.open();
+        // The run that undoes the child goes on, and finds the child's own child. What waited at the gate has run out of its
+        // time, and is tried again when more has passed.
+        while recorder.count("undo c") == 0 {
+            clock.advance(Duration::from_millis(10));
+            tokio::task::yield_now().await;
+        }
+        amends.shutdown(Duration::ZERO).await;
+    });
 }
 
 #[test]
