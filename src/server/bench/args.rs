@@ -32,6 +32,9 @@ pub(crate) struct BenchArgs {
     /// Seconds measured for each number in flight: half of them the engine, half of them a bare file [default: 10]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: Option<u32>,
+    /// Slices that these seconds are cut into, for each side; 5 or more when not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    slices: Option<u32>,
     /// Steps of a saga [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(STEPS_MAX)))]
     steps: Option<u32>,
@@ -53,7 +56,7 @@ pub(crate) struct BenchArgs {
     /// Directory for the files that are measured (removed afterwards); the system's temporary directory when not given
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Measure how cost grows, from 1 to 10,000 in flight and from 1,000 stored runs on, and draw it into this file
+    /// Measure how cost grows, from 1 to 10,000 in flight and from 10,000 stored runs on, and draw it into this file
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -87,7 +90,7 @@ pub(super) enum Workload {
     Recovery,
     /// --runs runs wait for a signal; some are woken at random
     Parked,
-    /// Rate and memory with 1,000 and more, up to --runs, ended runs in the store
+    /// Rate and memory with 10,000 and more, up to --runs, ended runs in the store, beside a new store
     Stored,
     /// Four times as many starts as the engine can take
     Saturation,
@@ -182,6 +185,7 @@ pub(super) struct Settings {
     pub(super) workload: Workload,
     pub(super) concurrency: Option<u32>,
     pub(super) seconds: u32,
+    pub(super) slices: Option<u32>,
     pub(super) steps: u32,
     pub(super) runs: u64,
     pub(super) store: StoreKind,
@@ -227,6 +231,7 @@ impl BenchArgs {
             workload,
             concurrency: self.concurrency,
             seconds: self.seconds.unwrap_or(10),
+            slices: self.slices,
             steps: self.steps.unwrap_or(3),
             runs: self.runs.unwrap_or(match workload {
                 Workload::Stored | Workload::Steps => 1_000_000,

@@ -9,7 +9,7 @@ use super::args::Settings;
 use super::bare_load::BareLoad;
 use super::engine_load::{Case, EngineLoad};
 use super::figures::{Level, SliceFigures};
-use super::slice::{self, Timing};
+use super::slice::{self, Load, Timing};
 use super::{BenchError, Scratch, report};
 
 /// In flight at once, when nothing else is asked for.
@@ -26,7 +26,7 @@ pub(super) async fn measure(
     let levels = settings.concurrency.map_or(LEVELS.to_vec(), |one| vec![one]);
     for clients in levels {
         let directory = scratch.directory(&clients.to_string())?;
-        let timing = Timing::of(settings.seconds);
+        let timing = Timing::of(settings, clients);
         let level = one_level(settings, case.clone(), clients, timing, &directory, console).await?;
         report::level(settings, &level, console);
     }
@@ -43,46 +43,51 @@ pub(super) async fn one_level(
     console: &Console,
 ) -> Result<Level, BenchError> {
     let engine = EngineLoad::start(settings, case, &directory.join("engine")).await?;
-    let level = measure_in(&engine, settings, clients, timing, directory, console).await?;
-    engine.stop().await;
-    Ok(level)
-}
-
-/// One number in flight, in an engine that is there already.
-pub(super) async fn measure_in(
-    engine: &EngineLoad<impl Case>,
-    settings: &Settings,
-    clients: u32,
-    timing: Timing,
-    directory: &Path,
-    console: &Console,
-) -> Result<Level, BenchError> {
     console.replace(&format!("{clients} in flight: warming up"));
-    slice::warm_up(engine, clients, timing.warm_up).await?;
+    slice::warm_up(&engine, clients, timing.warm_up).await?;
     let work = engine.work_per_saga().await?;
     let bare = BareLoad::start(&directory.join("bare"), work, settings.is_durable())?;
     if !settings.engine_only {
         slice::warm_up(&bare, clients, timing.warm_up / 3).await?;
     }
-    let mut engine_slices: Vec<SliceFigures> = Vec::new();
-    let mut bare_slices: Vec<SliceFigures> = Vec::new();
-    for pair in 1..=timing.pairs {
-        console.replace(&format!("{clients} in flight: slice {pair} of {}", timing.pairs));
-        engine_slices.push(slice::measure(engine, clients, timing).await?);
-        if !settings.engine_only {
-            bare_slices.push(slice::measure(&bare, clients, timing).await?);
-        }
-    }
+    let beside = (!settings.engine_only).then_some(&bare);
+    let (measured, beside) = in_turns(&engine, beside, clients, timing, console).await?;
     let footprint = engine.footprint();
     bare.stop();
+    engine.stop().await;
     Ok(Level {
         clients,
         stored: None,
         work,
-        engine: engine_slices,
-        bare: bare_slices,
+        engine: measured,
+        beside,
         footprint,
     })
+}
+
+/// Slices of both sides, one after the other: now the one is first, now the other.
+pub(super) async fn in_turns(
+    engine: &impl Load,
+    beside: Option<&impl Load>,
+    clients: u32,
+    timing: Timing,
+    console: &Console,
+) -> Result<(Vec<SliceFigures>, Vec<SliceFigures>), BenchError> {
+    let (mut slices, mut others) = (Vec::new(), Vec::new());
+    for pair in 1..=timing.pairs {
+        console.replace(&format!("{clients} in flight: slice {pair} of {}", timing.pairs));
+        let engine_is_first = pair % 2 == 1;
+        if engine_is_first {
+            slices.push(slice::measure(engine, clients, timing).await?);
+        }
+        if let Some(beside) = beside {
+            others.push(slice::measure(beside, clients, timing).await?);
+        }
+        if !engine_is_first {
+            slices.push(slice::measure(engine, clients, timing).await?);
+        }
+    }
+    Ok((slices, others))
 }
 
 /// For tests: long enough for a slow disk to end a saga.
@@ -112,7 +117,7 @@ mod tests {
             .await
             .unwrap();
         assert!(level.engine.iter().all(|slice| slice.sagas > 0), "{line}");
-        assert!(level.bare.iter().all(|slice| slice.sagas > 0), "{line}");
+        assert!(level.beside.iter().all(|slice| slice.sagas > 0), "{line}");
         drop(scratch);
         assert_eq!(
             std::fs::read_dir(parent.path()).unwrap().count(),

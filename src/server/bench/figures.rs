@@ -55,6 +55,13 @@ impl Latencies {
     }
 }
 
+/// The CPU time of the process and the sagas that it was spent on, from rest to rest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spent {
+    pub(super) cpu: Duration,
+    pub(super) sagas: u64,
+}
+
 /// One slice of one side. Latencies and CPU time in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct SliceFigures {
@@ -69,7 +76,7 @@ pub(super) struct SliceFigures {
 
 impl SliceFigures {
     /// `None` when nothing ended.
-    pub(super) fn new(time: Duration, cpu: Duration, counters: Counters, mut latencies: Latencies) -> Option<Self> {
+    pub(super) fn new(time: Duration, spent: Spent, counters: Counters, mut latencies: Latencies) -> Option<Self> {
         let sagas = latencies.0.len();
         if sagas == 0 || time.is_zero() {
             return None;
@@ -83,7 +90,7 @@ impl SliceFigures {
             p99: latencies.percentile(99),
             commits_per_second: per_second(counters.commits as f64),
             syncs_per_second: per_second(counters.syncs as f64),
-            cpu_per_saga: cpu.as_secs_f64() * 1e6 / sagas as f64,
+            cpu_per_saga: spent.cpu.as_secs_f64() * 1e6 / spent.sagas.max(1) as f64,
         })
     }
 }
@@ -102,25 +109,33 @@ pub(super) struct Level {
     pub(super) stored: Option<u64>,
     pub(super) work: Work,
     pub(super) engine: Vec<SliceFigures>,
-    pub(super) bare: Vec<SliceFigures>,
+    /// What it is compared with, slice by slice: the bare file, or the engine with a new store.
+    pub(super) beside: Vec<SliceFigures>,
     pub(super) footprint: Footprint,
 }
 
 /// The middle value of a figure over all slices.
 pub(super) fn median(slices: &[SliceFigures], figure: impl Fn(&SliceFigures) -> f64) -> f64 {
-    let mut values: Vec<f64> = slices.iter().map(figure).collect();
+    middle(slices.iter().map(figure).collect())
+}
+
+fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 impl Level {
-    /// How often the engine's median is the bare file's.
+    /// How often a figure of the engine is the other side's: the median over pairs of neighbouring slices, which hear the
+    /// same noise.
     pub(super) fn ratio(&self, figure: impl Fn(&SliceFigures) -> f64) -> f64 {
-        let bare = median(&self.bare, &figure);
-        match bare > 0.0 {
-            true => median(&self.engine, figure) / bare,
-            false => 0.0,
-        }
+        let pairs = self.engine.iter().zip(&self.beside);
+        let pairs = pairs.map(|(engine, beside)| (figure(engine), figure(beside)));
+        middle(
+            pairs
+                .filter(|(_, beside)| *beside > 0.0)
+                .map(|(engine, beside)| engine / beside)
+                .collect(),
+        )
     }
 }
 
@@ -134,7 +149,11 @@ mod tests {
             .into_iter()
             .for_each(|millis| latencies.push(Duration::from_millis(millis)));
         let counters = Counters { commits: 30, syncs: 20 };
-        SliceFigures::new(Duration::from_secs(2), Duration::from_millis(10), counters, latencies)
+        let spent = Spent {
+            cpu: Duration::from_millis(10),
+            sagas: 100,
+        };
+        SliceFigures::new(Duration::from_secs(2), spent, counters, latencies)
     }
 
     #[test]
@@ -142,7 +161,7 @@ mod tests {
         let slice = slice((1..=101).rev()).unwrap();
         assert_eq!((slice.p50, slice.p99), (51_000.0, 100_000.0));
         assert_eq!((slice.sagas_per_second, slice.commits_per_second), (50.5, 15.0));
-        assert_eq!((slice.syncs_per_second, slice.cpu_per_saga.round()), (10.0, 99.0));
+        assert_eq!((slice.syncs_per_second, slice.cpu_per_saga.round()), (10.0, 100.0));
     }
 
     #[test]
@@ -160,11 +179,11 @@ mod tests {
                 turn_bytes: 200,
             },
             engine: [3, 900, 4].into_iter().filter_map(|millis| slice([millis])).collect(),
-            bare: [2, 1, 800].into_iter().filter_map(|millis| slice([millis])).collect(),
+            beside: [2, 1, 800].into_iter().filter_map(|millis| slice([millis])).collect(),
             footprint: Footprint::default(),
         };
         assert_eq!(median(&level.engine, |slice| slice.p50), 4_000.0);
-        assert_eq!(level.ratio(|slice| slice.p50), 2.0);
+        assert_eq!(level.ratio(|slice| slice.p50), 1.5, "of 1.5, 900 and 0.005");
         assert_eq!(median(&[], |slice| slice.p50), 0.0);
     }
 }

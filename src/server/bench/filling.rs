@@ -14,8 +14,8 @@ use super::BenchError;
 use super::args::Settings;
 use super::bare_load::BareLoad;
 use super::facts::grouped;
-use super::figures::{Latencies, SliceFigures, Work};
-use super::meter::{monotonic, process_cpu, resident_bytes, wait};
+use super::figures::{Latencies, SliceFigures, Spent, Work};
+use super::meter::{monotonic, process_cpu, resident_bytes, until_at_rest, wait};
 use super::slice::Load;
 
 /// Clients that fill a store: enough for large commits, few enough for no queue.
@@ -76,9 +76,11 @@ pub(super) async fn fill(
             }
         }
     }
-    let (time, cpu) = (monotonic().saturating_sub(time), process_cpu().saturating_sub(cpu));
+    let time = monotonic().saturating_sub(time);
     let counters = load.counters().since(counters);
-    SliceFigures::new(time, cpu, counters, all).ok_or(BenchError::Silence)
+    until_at_rest().await;
+    let cpu = process_cpu().saturating_sub(cpu);
+    SliceFigures::new(time, Spent { cpu, sagas }, counters, all).ok_or(BenchError::Silence)
 }
 
 /// The same work on the bare file, for at most some seconds.

@@ -28,7 +28,7 @@ pub(super) async fn measure(
     let mut by_clients = Vec::new();
     for clients in IN_FLIGHT {
         let directory = scratch.directory(&clients.to_string())?;
-        let timing = Timing::of(settings.seconds);
+        let timing = Timing::of(settings, clients);
         let level = one_level(settings, Steps::of(settings), clients, timing, &directory, console).await?;
         report::level(settings, &level, console);
         by_clients.push(level);
@@ -48,7 +48,8 @@ pub(super) async fn measure(
 }
 
 /// A row for each figure, a column for each thing that grows.
-fn panels(by_clients: &[Level], by_stored: &[Level]) -> [Panel; 6] {
+/// What the number of stored runs changes is shown against a new store, measured in turns with it.
+fn panels(by_clients: &[Level], by_stored: &[Level]) -> [Panel; 8] {
     let points = |levels: &[Level], figure: fn(&Level) -> f64| -> Vec<(f64, f64)> {
         let at = |level: &Level| level.stored.unwrap_or(u64::from(level.clients)) as f64;
         levels.iter().map(|level| (at(level), figure(level))).collect()
@@ -56,6 +57,7 @@ fn panels(by_clients: &[Level], by_stored: &[Level]) -> [Panel; 6] {
     let cpu = |level: &Level| median(&level.engine, |slice| slice.cpu_per_saga);
     let rate = |level: &Level| median(&level.engine, |slice| slice.sagas_per_second);
     let p50 = |level: &Level| median(&level.engine, |slice| slice.p50) / 1e3;
+    let memory = |level: &Level| level.footprint.resident_bytes.unwrap_or(0) as f64 / 1_048_576.0;
     let panel = |title: &str, grows: &str, scale: Scale, points: Vec<(f64, f64)>| Panel {
         title: title.to_owned(),
         grows: grows.to_owned(),
@@ -65,16 +67,33 @@ fn panels(by_clients: &[Level], by_stored: &[Level]) -> [Panel; 6] {
     let (clients, stored) = ("sagas in flight", "ended runs in the store, 64 in flight");
     [
         panel("CPU per saga, us", clients, Scale::FromZero, points(by_clients, cpu)),
-        panel("CPU per saga, us", stored, Scale::FromZero, points(by_stored, cpu)),
+        panel(
+            "CPU per saga, times a new store's",
+            stored,
+            Scale::FromZero,
+            points(by_stored, |level| level.ratio(|slice| slice.cpu_per_saga)),
+        ),
         panel("sagas per second", clients, Scale::FromZero, points(by_clients, rate)),
-        panel("sagas per second", stored, Scale::FromZero, points(by_stored, rate)),
+        panel(
+            "sagas per second, times a new store's",
+            stored,
+            Scale::FromZero,
+            points(by_stored, |level| level.ratio(|slice| slice.sagas_per_second)),
+        ),
         panel(
             "median latency, ms",
             clients,
             Scale::Logarithmic,
             points(by_clients, p50),
         ),
-        panel("median latency, ms", stored, Scale::FromZero, points(by_stored, p50)),
+        panel(
+            "median latency, times a new store's",
+            stored,
+            Scale::FromZero,
+            points(by_stored, |level| level.ratio(|slice| slice.p50)),
+        ),
+        panel("memory, MiB", clients, Scale::FromZero, points(by_clients, memory)),
+        panel("memory, MiB", stored, Scale::FromZero, points(by_stored, memory)),
     ]
 }
 
@@ -82,14 +101,18 @@ fn panels(by_clients: &[Level], by_stored: &[Level]) -> [Panel; 6] {
 mod tests {
     use std::time::Duration;
 
-    use super::super::figures::{Counters, Footprint, Latencies, SliceFigures, Work};
+    use super::super::figures::{Counters, Footprint, Latencies, SliceFigures, Spent, Work};
     use super::*;
 
     fn level(clients: u32, stored: Option<u64>, micros: u64) -> Level {
         let mut latencies = Latencies::default();
         latencies.push(Duration::from_micros(micros));
         let second = Duration::from_secs(1);
-        let slice = SliceFigures::new(second, Duration::from_micros(90), Counters::default(), latencies);
+        let spent = Spent {
+            cpu: Duration::from_micros(90),
+            sagas: 1,
+        };
+        let slice = SliceFigures::new(second, spent, Counters::default(), latencies);
         Level {
             clients,
             stored,
@@ -98,8 +121,11 @@ mod tests {
                 turn_bytes: 200,
             },
             engine: slice.into_iter().collect(),
-            bare: Vec::new(),
-            footprint: Footprint::default(),
+            beside: slice.into_iter().collect(),
+            footprint: Footprint {
+                resident_bytes: Some(64 * 1_048_576),
+                disk_bytes_per_saga: 0.0,
+            },
         }
     }
 
@@ -111,6 +137,7 @@ mod tests {
         let points: Vec<_> = panels.iter().map(|panel| panel.points.clone()).collect();
         assert_eq!(points[0], [(1.0, 90.0), (64.0, 90.0)]);
         assert_eq!(points[4], [(1.0, 0.5), (64.0, 4.0)]);
-        assert_eq!(points[5], [(1_000.0, 4.0), (10_000.0, 5.0)]);
+        assert_eq!(points[5], [(1_000.0, 1.0), (10_000.0, 1.0)]);
+        assert_eq!(points[7], [(1_000.0, 64.0), (10_000.0, 64.0)]);
     }
 }

@@ -26,9 +26,12 @@ pub(super) fn title(settings: &Settings, console: &Console) {
     let (store, form, durability) = names(settings);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workload = workload(settings);
+    let beside = match settings.workload {
+        Workload::Stored => "new store is another engine's in the same process, in turns with the one that is full.",
+        _ => "bare file takes the same bytes in as many dependent, group-committed appends of as many clients.",
+    };
     console.line(format!(
-        "{workload} ({form}), store {store}, durability {durability}, {cores} cores. Medians of slices; the\n\
-         bare file takes the same bytes in as many dependent, group-committed appends of as many clients.\n"
+        "{workload} ({form}), store {store}, durability {durability}, {cores} cores. Medians of slices; the\n{beside}\n"
     ));
     console.line(heading(settings));
 }
@@ -122,7 +125,11 @@ fn table(level: &Level) -> [String; 3] {
     let resident = level.footprint.resident_bytes;
     engine.push(resident.map_or_else(|| "?".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1_048_576.0)));
     engine.push(format!("{:.0}", level.footprint.disk_bytes_per_saga));
-    let bare = row(String::new(), "bare file", &level.bare);
+    let beside = match level.stored {
+        Some(_) => "new store",
+        None => "bare file",
+    };
+    let beside = row(String::new(), beside, &level.beside);
     let ratio = |figure: fn(&SliceFigures) -> f64| format!("{:.2}x", level.ratio(figure));
     let ratios = [
         String::new(),
@@ -134,7 +141,7 @@ fn table(level: &Level) -> [String; 3] {
         ratio(|slice| slice.syncs_per_second),
         ratio(|slice| slice.cpu_per_saga),
     ];
-    [line(&engine), line(&bare), line(&ratios)]
+    [line(&engine), line(&beside), line(&ratios)]
 }
 
 fn as_json(settings: &Settings, level: &Level) -> Value {
@@ -155,7 +162,9 @@ fn as_json(settings: &Settings, level: &Level) -> Value {
         "engine": side(&level.engine),
         "rss_bytes": level.footprint.resident_bytes,
         "disk_bytes_per_saga": rounded(level.footprint.disk_bytes_per_saga),
-        "bare_file": side(&level.bare),
+        "beside": if level.stored.is_some() { "new_store" } else { "bare_file" },
+        "bare_file": level.stored.is_none().then(|| side(&level.beside)),
+        "new_store": level.stored.map(|_| side(&level.beside)),
         "p50_ratio": rounded(level.ratio(|slice| slice.p50)),
         "cpu_ratio": rounded(level.ratio(|slice| slice.cpu_per_saga)),
         "rate_ratio": rounded(level.ratio(|slice| slice.sagas_per_second)),
@@ -184,7 +193,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::args::tests::settings;
-    use super::super::figures::{Counters, Footprint, Latencies, Work};
+    use super::super::figures::{Counters, Footprint, Latencies, Spent, Work};
     use super::*;
 
     fn sample() -> Level {
@@ -192,7 +201,8 @@ mod tests {
             let mut latencies = Latencies::default();
             latencies.push(Duration::from_micros(micros));
             let counters = Counters { commits: 4, syncs: 4 };
-            let slice = SliceFigures::new(Duration::from_secs(1), Duration::from_micros(90), counters, latencies);
+            let cpu = Duration::from_micros(90);
+            let slice = SliceFigures::new(Duration::from_secs(1), Spent { cpu, sagas: 1 }, counters, latencies);
             vec![slice.unwrap()]
         };
         Level {
@@ -203,7 +213,7 @@ mod tests {
                 turn_bytes: 200,
             },
             engine: slice(1_500),
-            bare: slice(1_000),
+            beside: slice(1_000),
             footprint: Footprint {
                 resident_bytes: Some(64 * 1_048_576),
                 disk_bytes_per_saga: 1_234.5,
@@ -235,6 +245,7 @@ mod tests {
             "{:?}",
             table(&level)
         );
+        assert!(table(&level)[1].contains("  new store"), "{:?}", table(&level));
     }
 
     /// Scripts rely on these names.
@@ -242,8 +253,8 @@ mod tests {
     fn programs_get_an_object_a_level() {
         let object = as_json(&settings("--rollback"), &sample());
         let keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
-        let expected = "bare_file cpu_ratio disk_bytes_per_saga durability engine form in_flight p50_ratio rate_ratio \
-                        rollback rss_bytes sagas slices steps store stored_runs turn_bytes turns_per_saga workload";
+        let expected = "bare_file beside cpu_ratio disk_bytes_per_saga durability engine form in_flight new_store \
+                        p50_ratio rate_ratio rollback rss_bytes sagas slices steps store stored_runs turn_bytes turns_per_saga workload";
         assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
         assert_eq!(
             (&object["workload"], &object["rollback"]),

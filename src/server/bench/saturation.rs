@@ -15,7 +15,7 @@ use super::engine_load::{EngineLoad, check, run_id, start_run};
 use super::facts::{Facts, grouped};
 use super::figures::{Latencies, SliceFigures, median};
 use super::filling::until;
-use super::meter::{monotonic, process_cpu, resident_bytes, wait};
+use super::meter::{monotonic, process_cpu, resident_bytes, until_at_rest, wait};
 use super::order::Order;
 use super::slice::{self, Timing};
 use super::steps::Steps;
@@ -73,9 +73,8 @@ impl Tally {
     }
 }
 
-/// One start, whatever comes of it.
-async fn offer(engine: EngineLoad<Steps>, tally: Arc<Tally>, number: u64, steps: u32) {
-    let begun = monotonic();
+/// One start, whatever comes of it. Its latency counts from when it was due, not from when this process found the time.
+async fn offer(engine: EngineLoad<Steps>, tally: Arc<Tally>, number: u64, steps: u32, due: Duration) {
     let order = Order {
         number,
         steps,
@@ -85,10 +84,10 @@ async fn offer(engine: EngineLoad<Steps>, tally: Arc<Tally>, number: u64, steps:
     match start_run(engine.engine(), &id, &order).await {
         Ok(run) => {
             Tally::add(&tally.accepted);
-            Tally::push(&tally.answers, begun);
+            Tally::push(&tally.answers, due);
             let ended = run.outcome().await.map_err(BenchError::from);
             match ended.and_then(|outcome| check(&id, &outcome, false)) {
-                Ok(()) => Tally::push(&tally.ends, begun),
+                Ok(()) => Tally::push(&tally.ends, due),
                 Err(error) => tally.fail(error),
             }
         }
@@ -135,7 +134,12 @@ async fn closed(
     console: &Console,
 ) -> Result<SliceFigures, BenchError> {
     console.replace(&format!("{clients} in flight"));
-    let timing = Timing::of(settings.seconds.min(10));
+    let settings = Settings {
+        seconds: settings.seconds.min(10),
+        engine_only: true,
+        ..settings.clone()
+    };
+    let timing = Timing::of(&settings, clients);
     slice::warm_up(engine, clients, timing.warm_up).await?;
     let mut slices = Vec::new();
     for _ in 0..timing.pairs {
@@ -171,8 +175,10 @@ async fn flood(
         }
         let due = (time.as_secs_f64() * per_second) as u64;
         while Tally::of(&tally.offered) < due {
-            let number = first + tally.offered.fetch_add(1, Ordering::Relaxed);
-            tokio::spawn(offer(engine.clone(), Arc::clone(&tally), number, settings.steps));
+            let number = tally.offered.fetch_add(1, Ordering::Relaxed);
+            let due = begun + Duration::from_secs_f64(number as f64 / per_second);
+            let (engine, tally) = (engine.clone(), Arc::clone(&tally));
+            tokio::spawn(offer(engine, tally, first + number, settings.steps, due));
         }
         if early.is_none() && time >= seconds / 4 {
             early = resident_bytes();
@@ -185,19 +191,32 @@ async fn flood(
         wait(BEAT).await;
     }
     let (time, late) = (monotonic().saturating_sub(begun), resident_bytes());
-    let cpu = process_cpu().saturating_sub(cpu);
     let offered = Tally::of(&tally.offered);
     until(|| Tally::of(&tally.settled), offered, "waiting for the rest", console).await?;
+    let settled = monotonic().saturating_sub(begun);
+    until_at_rest().await;
+    let cpu = process_cpu().saturating_sub(cpu);
     if let Some(error) = tally.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(error);
     }
-    let rate = |count: &AtomicU64| Tally::of(count) as f64 / time.as_secs_f64();
-    facts.amount("offered_per_second", "offered", rate(&tally.offered), "per second");
-    facts.amount("accepted_per_second", "  accepted", rate(&tally.accepted), "per second");
+    let rate = |count: &AtomicU64, time: Duration| Tally::of(count) as f64 / time.as_secs_f64();
+    facts.amount(
+        "offered_per_second",
+        "offered",
+        rate(&tally.offered, time),
+        "per second",
+    );
+    // Until the last of them has ended.
+    facts.amount(
+        "accepted_per_second",
+        "  accepted",
+        rate(&tally.accepted, settled),
+        "per second",
+    );
     facts.amount(
         "refused_per_second",
         "  refused as overloaded",
-        rate(&tally.refused),
+        rate(&tally.refused, time),
         "per second",
     );
     facts.number("accepted", "  accepted in all", Tally::of(&tally.accepted));

@@ -8,12 +8,16 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::BenchError;
-use super::figures::{Counters, Latencies, SliceFigures};
-use super::meter::{monotonic, process_cpu, wait};
+use super::args::Settings;
+use super::figures::{Counters, Latencies, SliceFigures, Spent};
+use super::meter::{monotonic, process_cpu, until_at_rest, wait};
 
 /// How long clients may take to get under way, and how often it is looked at.
 const RAMP_MAX: Duration = Duration::from_secs(60);
 const RAMP_LOOK: Duration = Duration::from_millis(1);
+
+/// How much longer a slice is at least for each client: one in which each of them ends a single saga says little.
+const PER_CLIENT_MIN: Duration = Duration::from_micros(300);
 
 /// How long what is measured.
 #[derive(Clone, Copy, Debug)]
@@ -28,13 +32,15 @@ pub(super) struct Timing {
 }
 
 impl Timing {
-    pub(super) fn of(seconds: u32) -> Self {
+    pub(super) fn of(settings: &Settings, clients: u32) -> Self {
         // Odd numbers have a middle.
-        let pairs = (seconds / 2).clamp(3, 15) | 1;
+        let pairs = settings.slices.unwrap_or((settings.seconds / 2).clamp(5, 15) | 1);
+        let sides = if settings.engine_only { 1 } else { 2 };
+        let slice = Duration::from_secs(u64::from(settings.seconds)) / (pairs * sides);
         Self {
             warm_up: Duration::from_millis(1_500),
             ramp: Duration::from_millis(100),
-            slice: Duration::from_secs(u64::from(seconds)) / (pairs * 2),
+            slice: slice.max(PER_CLIENT_MIN * clients),
             pairs,
         }
     }
@@ -66,21 +72,29 @@ pub(super) async fn warm_up(load: &impl Load, clients: u32, time: Duration) -> R
     finish(running, &window).await.map(drop)
 }
 
-/// Measures one slice. Sagas that end within the window count; those that are in flight at its end are waited for, so
-/// that the other side has the machine for itself.
+/// Measures one slice. Rates and latencies are those of sagas that end within the window; those that are in flight at its
+/// end are waited for, so that the other side has the machine for itself. CPU time is counted from rest to rest, over all
+/// sagas of the slice, so that what is done behind acknowledged commits counts, too.
 pub(super) async fn measure(load: &impl Load, clients: u32, timing: Timing) -> Result<SliceFigures, BenchError> {
     let window = Arc::new(Window::default());
+    until_at_rest().await;
+    let cpu = process_cpu();
     let running = start_clients(load, clients, &window);
     wait(timing.ramp).await;
     until_under_way(&window, clients).await?;
-    let (time, cpu, counters) = (monotonic(), process_cpu(), load.counters());
+    let (time, counters) = (monotonic(), load.counters());
     window.open.store(true, Ordering::Relaxed);
     wait(timing.slice).await;
     window.open.store(false, Ordering::Relaxed);
-    let (time, cpu) = (monotonic().saturating_sub(time), process_cpu().saturating_sub(cpu));
+    let time = monotonic().saturating_sub(time);
     let counters = load.counters().since(counters);
     let latencies = finish(running, &window).await?;
-    SliceFigures::new(time, cpu, counters, latencies).ok_or(BenchError::Silence)
+    until_at_rest().await;
+    let spent = Spent {
+        cpu: process_cpu().saturating_sub(cpu),
+        sagas: window.ended.load(Ordering::Relaxed),
+    };
+    SliceFigures::new(time, spent, counters, latencies).ok_or(BenchError::Silence)
 }
 
 /// All clients begin at once. What counts is what follows when about each of them has ended a saga.
@@ -125,4 +139,23 @@ async fn finish(mut running: Clients, window: &Window) -> Result<Latencies, Benc
         all.extend(ended.map_err(|error| BenchError::thread(&error))??);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::tests::settings;
+    use super::*;
+
+    #[test]
+    fn there_are_five_pairs_or_more_and_slices_in_which_every_client_gets_on() {
+        let timing = |line, clients| {
+            let timing = Timing::of(&settings(line), clients);
+            (timing.pairs, timing.slice.as_millis())
+        };
+        assert_eq!(timing("--seconds 1", 1), (5, 100));
+        assert_eq!(timing("", 64), (5, 1_000));
+        assert_eq!(timing("--seconds 60", 64), (15, 2_000));
+        assert_eq!(timing("", 10_000), (5, 3_000));
+        assert_eq!(timing("--seconds 6 --slices 1 --engine-only", 64), (1, 6_000));
+    }
 }

@@ -31,7 +31,7 @@ fn assert_measured(object: &Value, fields: &str) {
 }
 
 const SIDES: &str =
-    "engine.sagas_per_second engine.p50_us engine.cpu_us_per_saga bare_file.sagas_per_second turns_per_saga";
+    "engine.sagas_per_second engine.p50_us engine.cpu_us_per_saga bare_file.sagas_per_second rate_ratio turns_per_saga";
 
 #[test]
 fn closed_loops_are_measured_beside_the_bare_file() {
@@ -41,7 +41,7 @@ fn closed_loops_are_measured_beside_the_bare_file() {
         ("--workload fan-out --durability process", "fan-out"),
         ("--workload signals --store memory", "signals"),
     ] {
-        let objects = bench(&format!("--seconds 3 --concurrency 2 {line}"));
+        let objects = bench(&format!("--seconds 3 --slices 3 --concurrency 2 {line}"));
         assert_eq!(objects.len(), 1, "{line}");
         assert_eq!(objects[0]["workload"], workload);
         assert_measured(&objects[0], SIDES);
@@ -87,12 +87,15 @@ fn parked_runs_are_counted_and_woken() {
 }
 
 #[test]
-fn stores_of_several_sizes_are_compared() {
-    let objects = bench("--workload stored --runs 1500 --seconds 1 --store memory");
-    assert_eq!(objects.len(), 2);
-    let stored = |at: usize| objects[at]["stored_runs"].as_u64().unwrap();
-    assert!(stored(0) >= 1_000 && stored(1) >= 1_500 && stored(0) < stored(1));
-    objects.iter().for_each(|object| assert_measured(object, SIDES));
+fn a_full_store_is_compared_with_a_new_one() {
+    let objects = bench("--workload stored --runs 1500 --seconds 1 --slices 1 --store memory");
+    assert_eq!(objects.len(), 1);
+    assert!(objects[0]["stored_runs"].as_u64().unwrap() >= 1_500);
+    assert_eq!(objects[0]["beside"], "new_store");
+    assert_measured(
+        &objects[0],
+        "engine.sagas_per_second new_store.sagas_per_second rate_ratio cpu_ratio",
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::super::meter::{directory_bytes, monotonic};
 use super::super::{BenchError, Scratch};
 
 /// How often the same store is opened: the middle one is told.
-const OPENINGS: usize = 3;
+const OPENINGS: usize = 5;
 
 /// A process that is killed when this is dropped.
 struct Part(Child);
