@@ -22,7 +22,7 @@ pub(crate) fn commit(criterion: &mut Criterion) {
     of_store(criterion, "sled", &sled);
 }
 
-/// A saga begins, and its first steps are recorded: three commits for each batch of sagas.
+/// Sagas begin, go on and end: four commits for each batch of them.
 fn of_store(criterion: &mut Criterion, name: &str, store: &dyn Store) {
     let epoch = store.claim().expect("nobody else has it");
     let definitions = CommitBatch {

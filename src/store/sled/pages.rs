@@ -201,9 +201,7 @@ impl Disk {
             .map_or_else(|| key.clone(), |(page, _)| page.to_vec());
         let end = key.first().map_or(u8::MAX, |kind| kind.saturating_add(1));
         let mut pages = self.db.range::<Key, _>(first..vec![end]);
-        Ok(std::iter::from_fn(move || {
-            quietly("reading", || pages.next().transpose()).transpose()
-        }))
+        Ok(std::iter::from_fn(move || self.next_of(&mut pages)))
     }
 
     /// Works changes into the pages that they belong to: what is to be written then. All changes are of one kind.

@@ -28,19 +28,45 @@ fn corrupt(run: Option<RunId>, what: impl Into<String>) -> Error {
 
 impl Disk {
     /// All keys of one kind with their values, in order.
-    pub(super) fn scan(&self, kind: u8) -> Scan {
-        Scan(self.db.scan_prefix([kind]))
+    pub(super) fn scan(&self, kind: u8) -> Scan<'_> {
+        Scan {
+            disk: self,
+            entries: self.db.scan_prefix([kind]),
+        }
+    }
+
+    /// The next thing of a long way through the database.
+    ///
+    /// sled holds nodes against the bound of its cache only when it has noted 64 accesses to one of 256 parts of them. A way on
+    /// which each node is met once would leave 16,000 of them in memory, hundreds of megabytes; so each is met more often.
+    pub(super) fn next_of(&self, entries: &mut ::sled::Iter) -> Option<Result<(::sled::IVec, ::sled::IVec), Error>> {
+        let read = || {
+            let Some((key, value)) = entries.next().transpose()? else {
+                return Ok(None);
+            };
+            for _ in 0..ACCESSES {
+                self.db.contains_key(&key)?;
+            }
+            Ok(Some((key, value)))
+        };
+        quietly("scanning", read).transpose()
     }
 }
 
-/// An iterator whose panics are errors.
-pub(super) struct Scan(::sled::Iter);
+/// Accesses for each thing: a node has several, so that two or three nodes of each part are what is not counted.
+const ACCESSES: u32 = 8;
 
-impl Iterator for Scan {
+/// An iterator whose panics are errors.
+pub(super) struct Scan<'a> {
+    disk: &'a Disk,
+    entries: ::sled::Iter,
+}
+
+impl Iterator for Scan<'_> {
     type Item = Result<(::sled::IVec, ::sled::IVec), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        quietly("scanning", || self.0.next().transpose()).transpose()
+        self.disk.next_of(&mut self.entries)
     }
 }
 
