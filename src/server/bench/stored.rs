@@ -54,7 +54,7 @@ pub(super) async fn levels(
             let missing = size.saturating_sub(engine.started());
             fill(&engine, FILLERS, missing.min(PIECE), &what, console).await?;
         }
-        let level = level(&engine, settings, &directory.join("new"), console).await?;
+        let level = level(&engine, settings, &directory.join(format!("new-{size}")), console).await?;
         report::level(settings, &level, console);
         levels.push(level);
     }
@@ -81,7 +81,8 @@ async fn level(
     let beside = (!settings.engine_only).then_some(&new);
     let (engine, beside) = in_turns(full, beside, IN_FLIGHT, timing, console).await?;
     new.stop().await;
-    std::fs::remove_dir_all(directory).map_err(|error| BenchError::file(directory, &error))?;
+    // The next one has a directory of its own: this only gives the space back.
+    let _ = std::fs::remove_dir_all(directory);
     Ok(Level {
         clients: IN_FLIGHT,
         stored: Some(stored),
