@@ -315,7 +315,7 @@ impl Writer {
                 self.of_a_task(value)
             }
             E::Child(event) => {
-                let (value, of_a_task) = self.children.attributes(event, &self.task_queue());
+                let (value, of_a_task) = self.children.attributes(event);
                 match of_a_task {
                     true => self.of_a_task(value),
                     false => value,

@@ -90,7 +90,7 @@ fn payloads(command: &Command) -> Vec<&Payload> {
         Command::RecordMarker { details, .. } => vec![details],
         Command::ModifyProperties(changes) => changes.values().flatten().collect(),
         Command::SignalExternal(signal) => vec![&signal.input],
-        Command::StartChild(child) => vec![&child.input],
+        Command::StartChild(child) => std::iter::once(&child.input).chain(child.memo.values()).collect(),
         Command::CompleteUpdate { outcome, .. } => outcome.iter().collect(),
         Command::ContinueAsNew(next) => vec![&next.input],
         Command::CompleteWorkflow { result } => vec![result],

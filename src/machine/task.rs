@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{
     ActivityRole, ActivityScheduled, Command, EventAttributes, EventId, Failure, Memo, ParkReason, SagaStepSkipped,
-    ScheduleActivity, SearchAttributes, StepKind, TURN_EVENT_IDS, UnwindCause, WorkflowTask, check_memo,
+    ScheduleActivity, SearchAttributes, StartChild, StepKind, TURN_EVENT_IDS, UnwindCause, WorkflowTask, check_memo,
     check_search_attributes, limits, merge_changes,
 };
 
@@ -259,9 +259,10 @@ impl<'a> Starting<'a> {
                 let pending = state.externals.len() + self.externals;
                 at_most(limits::PENDING_MAX, pending, "messages to other runs")
             }
-            Command::StartChild(_) => {
+            Command::StartChild(start) => {
                 self.children += 1;
-                state.children_with(self.children).or_else(bad)
+                state.children_with(self.children).or_else(bad)?;
+                check_start_of_child(start).or_else(bad)
             }
             _ => Ok(()),
         }
@@ -286,6 +287,12 @@ impl<'a> Starting<'a> {
             false => Ok(()),
         }
     }
+}
+
+/// What the code was to be told when it asked.
+fn check_start_of_child(start: &StartChild) -> Result<(), String> {
+    let checked = check_search_attributes(&start.search_attributes).and_then(|()| check_memo(&start.memo));
+    checked.map_err(|error| format!("child {}: {error}", start.workflow_id))
 }
 
 fn check_rollback(state: &RunState, keep: u64, again: bool) -> Result<(), ParkReason> {

@@ -114,7 +114,8 @@ pub struct ContinuedAsNew {
 /// Whether a run may begin under a workflow id whose last run has ended; Temporal's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum IdReusePolicy {
-    /// Never: a workflow id is the deduplication key of a business transaction. The default here; not in Temporal.
+    /// Never: a workflow id is the deduplication key of a business transaction. The default of starts here, not in Temporal;
+    /// that of child workflows is `AllowDuplicate` in both.
     #[default]
     RejectDuplicate,
     /// Only when that run has not completed: it failed, or was amended, cancelled, terminated or timed out.
@@ -124,6 +125,16 @@ pub enum IdReusePolicy {
 }
 
 impl IdReusePolicy {
+    /// The policy as one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IdReusePolicy::RejectDuplicate => "reject-duplicate",
+            IdReusePolicy::AllowDuplicateFailedOnly => "allow-duplicate-failed-only",
+            IdReusePolicy::AllowDuplicate => "allow-duplicate",
+        }
+    }
+
     /// Whether a run may begin after one that ended like this.
     #[must_use]
     pub fn allows_after(self, status: RunStatus) -> bool {

@@ -36,7 +36,7 @@ pub(super) fn run_chain(chain: &mut wire::RunChain<'_>) -> Decoded<RunChain> {
     })
 }
 
-fn retry(retry: &wire::RunRetry<'_>) -> Decoded<RetryPolicy> {
+pub(super) fn retry(retry: &wire::RunRetry<'_>) -> Decoded<RetryPolicy> {
     Ok(RetryPolicy {
         initial_interval: duration(retry.initial_interval)?,
         backoff_coefficient: retry.backoff_coefficient,

@@ -29,7 +29,7 @@ pub(super) fn run_chain(chain: &RunChain) -> wire::RunChain<'_> {
     }
 }
 
-fn retry(retry: &RetryPolicy) -> wire::RunRetry<'_> {
+pub(super) fn retry(retry: &RetryPolicy) -> wire::RunRetry<'_> {
     wire::RunRetry {
         initial_interval: span(retry.initial_interval),
         backoff_coefficient: retry.backoff_coefficient,
