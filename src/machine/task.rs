@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{
     ActivityRole, ActivityScheduled, Command, EventAttributes, EventId, Failure, Memo, ParkReason, SagaStepSkipped,
-    ScheduleActivity, SearchAttributes, StartChild, StepKind, TURN_EVENT_IDS, UnwindCause, WorkflowTask, check_memo,
+    ScheduleActivity, SearchAttributes, StepKind, TURN_EVENT_IDS, UnwindCause, WorkflowTask, check_memo,
     check_search_attributes, limits, merge_changes,
 };
 
@@ -262,7 +262,17 @@ impl<'a> Starting<'a> {
             Command::StartChild(start) => {
                 self.children += 1;
                 state.children_with(self.children).or_else(bad)?;
-                check_start_of_child(start).or_else(bad)
+                let child = || format!("child {}", start.workflow_id);
+                check_found_by(child, &start.search_attributes, &start.memo)
+            }
+            Command::ContinueAsNew(next) => {
+                let (attributes, memo) = (SearchAttributes::new(), Memo::new());
+                let attributes = next.search_attributes.as_ref().unwrap_or(&attributes);
+                check_found_by(
+                    || "the new run".to_owned(),
+                    attributes,
+                    next.memo.as_ref().unwrap_or(&memo),
+                )
             }
             _ => Ok(()),
         }
@@ -289,10 +299,10 @@ impl<'a> Starting<'a> {
     }
 }
 
-/// What the code was to be told when it asked.
-fn check_start_of_child(start: &StartChild) -> Result<(), String> {
-    let checked = check_search_attributes(&start.search_attributes).and_then(|()| check_memo(&start.memo));
-    checked.map_err(|error| format!("child {}: {error}", start.workflow_id))
+/// What the code was to be told when it asked for another run.
+fn check_found_by(of: impl Fn() -> String, attributes: &SearchAttributes, memo: &Memo) -> Result<(), ParkReason> {
+    let checked = check_search_attributes(attributes).and_then(|()| check_memo(memo));
+    checked.or_else(|error| bad(format!("{}: {error}", of())))
 }
 
 fn check_rollback(state: &RunState, keep: u64, again: bool) -> Result<(), ParkReason> {

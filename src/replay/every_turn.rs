@@ -157,7 +157,10 @@ fn with_ordered_payloads(command: &Command) -> Option<Command> {
         Command::StartChild(start) => std::iter::once(&mut start.input)
             .chain(start.memo.values_mut())
             .collect(),
-        Command::ContinueAsNew(next) => vec![&mut next.input],
+        Command::ContinueAsNew(next) => {
+            let memo = next.memo.iter_mut().flat_map(|memo| memo.values_mut());
+            std::iter::once(&mut next.input).chain(memo).collect()
+        }
         Command::ModifyProperties(changes) => changes.values_mut().flatten().collect(),
         Command::CompleteWorkflow { result }
         | Command::CompleteUpdate {

@@ -57,6 +57,7 @@ pub(super) fn chain_events() -> Vec<EventAttributes> {
             workflow_type: WorkflowType::from_trusted("cart"),
             input: Payload::json(&["a book"]).unwrap(),
             run_timeout: Some(Duration::from_secs(3_600)),
+            task_queue: Some(TaskQueue::from_trusted("carts")),
         },
     ))]
 }
