@@ -183,6 +183,13 @@ pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Op
             Ok(Ended { outcome, next: None }) => return Some((ChildEnd::of(outcome), lookout)),
             Err(error) if is_passing(&error) => pause(&shared, workflow_id, &error).await?,
             Err(error) => {
+                // It ended long ago, and was deleted: its chain may go on.
+                if matches!(error, RequestError::NotFound(_))
+                    && let Ok(Some(newest)) = gateway.left_of_chain(workflow_id, lookout.run_id)
+                {
+                    lookout.run_id = newest;
+                    continue;
+                }
                 let message = format!("nobody knows what became of the child {workflow_id:?}: {error}");
                 let broken = ChildEnd::Failed(Failure::non_retryable("ChildBroken", message));
                 return Some((broken, lookout));

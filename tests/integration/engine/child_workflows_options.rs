@@ -79,8 +79,13 @@ fn the_id_of_a_child_that_has_ended_may_be_used_again_as_its_start_says() {
             }
             assert!(child(P::AllowDuplicate).run(&13).await.unwrap_err().is_type("Unlucky"));
             told.push(child(P::AllowDuplicateFailedOnly).run(&8).await?);
+            let ended = cx.child(double).id("c").start(&10).await?;
+            told.push(ended.result().await?);
             // As long as one is open it may not, whatever is said.
             let open = child(P::AllowDuplicate).start(&1).await?;
+            // Nor is it the one that has ended.
+            let late = ended.signal("go", &()).await.unwrap_err();
+            assert!(late.is_type("ExternalWorkflowNotFound"), "{late}");
             let refused = child(P::AllowDuplicate).run(&2).await.unwrap_err();
             assert!(refused.is_type("WorkflowAlreadyExists"), "{refused}");
             open.signal("go", &()).await?;
@@ -91,9 +96,16 @@ fn the_id_of_a_child_that_has_ended_may_be_used_again_as_its_start_says() {
     for home in Home::each() {
         run(async {
             let (amends, _) = engine(home.builder().replay_every_turn(), parent()).await;
-            assert_eq!(begun(&amends).await.result().await.unwrap(), json!([4, 8, 16, 2]));
+            assert_eq!(begun(&amends).await.result().await.unwrap(), json!([4, 8, 16, 20, 2]));
             use RunStatus as S;
-            let all = [S::Completed, S::Completed, S::Failed, S::Completed, S::Completed];
+            let all = [
+                S::Completed,
+                S::Completed,
+                S::Failed,
+                S::Completed,
+                S::Completed,
+                S::Completed,
+            ];
             assert_eq!(statuses(&amends, "c").await, all);
             // What is started from outside is the first of its id, or says so.
             let refused = amends.workflow(double).id("c").start(&2).await.unwrap_err();

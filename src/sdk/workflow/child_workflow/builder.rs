@@ -119,8 +119,8 @@ impl<I, O> ChildWorkflow<I, O> {
     }
 
     /// Has it begin when this schedule is due, and another run follow at its next time whenever one has ended, however it ended:
-    /// five fields, in UTC, as for `Starter::cron_schedule`. This run hears of its end when somebody
-    /// has cancelled or terminated it, or its execution timeout has passed.
+    /// five fields, in UTC, as for `Starter::cron_schedule`. It ends when somebody cancels or terminates it; or, when the next time
+    /// is behind its execution timeout, as its last run did.
     pub fn cron_schedule(mut self, schedule: impl Into<String>) -> Self {
         self.start.cron = Some(schedule.into());
         self

@@ -141,6 +141,11 @@ impl Core {
         Some((child.workflow_id.clone(), child.run_id?))
     }
 
+    pub(in crate::sdk::workflow) fn child_has_ended(&self, serial: ChildSerial) -> bool {
+        let child = self.children.known.get(&serial);
+        child.is_none_or(|child| child.outcome.is_some())
+    }
+
     /// Nobody will ask for the child's end any more.
     pub(in crate::sdk::workflow) fn let_go_of_child(&mut self, serial: ChildSerial) {
         if let Some(child) = self.children.known.get_mut(&serial) {
