@@ -7,13 +7,15 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::model::{
-    ChildEnd, ChildEvent, ChildKey, ChildWorkflowFailure, Event, EventAttributes, EventId, LeftChild,
-    ParentClosePolicy, RunId, StartChild, Timestamp, WorkflowId, WorkflowType,
+    ChildEnd, ChildEvent, ChildKey, ChildWorkflowFailure, Event, EventAttributes, EventId, IdReusePolicy, LeftChild,
+    ParentClosePolicy, RunId, StartChild, Timestamp, WorkflowId,
 };
 
 use super::HistoryError;
+use super::activity::{read_retry_policy, retry_policy};
+use super::attribute;
 use super::events::{read_canceled, read_refusal};
-use super::execution::{execution, run_id};
+use super::execution::{execution, read_task_queue, run_id, task_queue};
 use super::failure;
 use super::fields::Fields;
 use super::refs::Refs;
@@ -25,9 +27,17 @@ const POLICIES: [(&str, ParentClosePolicy); 3] = [
     ("REQUEST_CANCEL", ParentClosePolicy::RequestCancel),
 ];
 
+const REUSE: [(&str, IdReusePolicy); 4] = [
+    ("ALLOW_DUPLICATE", IdReusePolicy::AllowDuplicate),
+    ("ALLOW_DUPLICATE_FAILED_ONLY", IdReusePolicy::AllowDuplicateFailedOnly),
+    ("REJECT_DUPLICATE", IdReusePolicy::RejectDuplicate),
+    // Temporal's older word for two policies at once; it does not end runs for a child.
+    ("TERMINATE_IF_RUNNING", IdReusePolicy::AllowDuplicate),
+];
+
 /// The children of a history that is being written: what Temporal repeats in each of their events.
 #[derive(Default)]
-pub(super) struct Children(BTreeMap<EventId, (WorkflowId, WorkflowType, Option<RunId>)>);
+pub(super) struct Children(BTreeMap<EventId, (Arc<StartChild>, Option<RunId>)>);
 
 impl Children {
     pub(super) fn note(&mut self, event: &Event) {
@@ -36,11 +46,10 @@ impl Children {
         };
         match &**child {
             ChildEvent::Initiated(child) => {
-                let known = (child.workflow_id.clone(), child.workflow_type.clone(), None);
-                self.0.insert(event.id, known);
+                self.0.insert(event.id, (Arc::clone(child), None));
             }
             ChildEvent::Started { initiated, run_id } => {
-                if let Some((_, _, run)) = self.0.get_mut(initiated) {
+                if let Some((_, run)) = self.0.get_mut(initiated) {
                     *run = Some(*run_id);
                 }
             }
@@ -49,15 +58,11 @@ impl Children {
     }
 
     /// The event's attributes; `true`: it belongs to a turn.
-    pub(super) fn attributes(&self, event: &ChildEvent, task_queue: &Value) -> (Value, bool) {
+    pub(super) fn attributes(&self, event: &ChildEvent) -> (Value, bool) {
         match event {
             ChildEvent::Initiated(child) => {
-                let value = json!({
-                    "workflowId": child.workflow_id.as_str(), "workflowType": {"name": child.workflow_type.as_str()},
-                    "taskQueue": task_queue, "input": value::arguments(&child.input),
-                    "workflowRunTimeout": value::limit(child.run_timeout),
-                    "parentClosePolicy": failure::named("PARENT_CLOSE_POLICY", &POLICIES, child.parent_close_policy),
-                });
+                let mut value = start(child);
+                put(&mut value, "workflowId", child.workflow_id.as_str());
                 (value, true)
             }
             ChildEvent::StartFailed { initiated, failure } => {
@@ -88,7 +93,11 @@ impl Children {
                     ChildEnd::Completed(result) => put(&mut value, "result", value::payloads(result)),
                     ChildEnd::Failed(failure) => {
                         put(&mut value, "failure", failure::failure(failure));
-                        put(&mut value, "retryState", "RETRY_STATE_RETRY_POLICY_NOT_SET");
+                        // With a policy, why it was not tried again is in its own history.
+                        let is_retried = self.0.get(initiated).is_some_and(|(child, _)| child.retry.is_some());
+                        if !is_retried {
+                            put(&mut value, "retryState", "RETRY_STATE_RETRY_POLICY_NOT_SET");
+                        }
                     }
                     ChildEnd::Canceled(failure) => {
                         let details = value::enclosed(failure::failure(failure));
@@ -106,11 +115,11 @@ impl Children {
         let child = self.0.get(&initiated);
         json!({
             "initiatedEventId": initiated.0.to_string(),
-            "workflowId": child.map(|(workflow_id, ..)| workflow_id.as_str()),
-            "workflowType": child.map(|(_, workflow_type, _)| json!({"name": workflow_type.as_str()})),
+            "workflowId": child.map(|(child, _)| child.workflow_id.as_str()),
+            "workflowType": child.map(|(child, _)| json!({"name": child.workflow_type.as_str()})),
             "workflowExecution": {
-                "workflowId": child.map(|(workflow_id, ..)| workflow_id.as_str()),
-                "runId": child.and_then(|(_, _, run)| run.map(|run| run.to_string())),
+                "workflowId": child.map(|(child, _)| child.workflow_id.as_str()),
+                "runId": child.and_then(|(_, run)| run.map(|run| run.to_string())),
             },
         })
     }
@@ -127,16 +136,10 @@ pub(super) fn read(kind: &str, fields: &Fields<'_>, refs: &Refs) -> Result<Optio
         }))
     };
     match kind {
-        "START_CHILD_WORKFLOW_EXECUTION_INITIATED" => Ok(Some(ChildEvent::Initiated(Arc::new(StartChild {
-            workflow_id: fields.id("workflowId")?,
-            workflow_type: fields.needed("workflowType")?.id("name")?,
-            input: fields.payloads("input")?,
-            parent_close_policy: match fields.word("parentClosePolicy", "PARENT_CLOSE_POLICY")?.as_str() {
-                "" | "UNSPECIFIED" => ParentClosePolicy::default(),
-                _ => failure::meaning(fields, "parentClosePolicy", "PARENT_CLOSE_POLICY", &POLICIES)?,
-            },
-            run_timeout: fields.limit("workflowRunTimeout")?,
-        })))),
+        "START_CHILD_WORKFLOW_EXECUTION_INITIATED" => {
+            let start = read_start(fields, fields.id("workflowId")?)?;
+            Ok(Some(ChildEvent::Initiated(Arc::new(start))))
+        }
         "START_CHILD_WORKFLOW_EXECUTION_FAILED" => Ok(Some(ChildEvent::StartFailed {
             initiated: initiated()?,
             failure: read_refusal(fields, "ChildAlreadyStarted")?,
@@ -154,19 +157,71 @@ pub(super) fn read(kind: &str, fields: &Fields<'_>, refs: &Refs) -> Result<Optio
     }
 }
 
+/// What was asked for, but for the id of the child.
+fn start(child: &StartChild) -> Value {
+    let mut value = json!({
+        "workflowType": {"name": child.workflow_type.as_str()},
+        "taskQueue": task_queue(child.task_queue.as_ref()),
+        "input": value::arguments(&child.input),
+        "workflowExecutionTimeout": value::limit(child.execution_timeout),
+        "workflowRunTimeout": value::limit(child.run_timeout),
+        "parentClosePolicy": failure::named("PARENT_CLOSE_POLICY", &POLICIES, child.parent_close_policy),
+        "workflowIdReusePolicy": failure::named("WORKFLOW_ID_REUSE_POLICY", &REUSE, child.id_reuse_policy),
+        "searchAttributes": attribute::attributes(&child.search_attributes),
+        "memo": attribute::memo(&child.memo),
+    });
+    if let Some(retry) = &child.retry {
+        put(&mut value, "retryPolicy", retry_policy(retry));
+    }
+    if let Some(cron) = &child.cron {
+        put(&mut value, "cronSchedule", cron.as_str());
+    }
+    value
+}
+
+fn read_start(fields: &Fields<'_>, workflow_id: WorkflowId) -> Result<StartChild, HistoryError> {
+    let unsaid = StartChild::new(
+        workflow_id,
+        fields.needed("workflowType")?.id("name")?,
+        fields.payloads("input")?,
+    );
+    let is_said = |key: &str, prefix: &str| -> Result<bool, HistoryError> {
+        Ok(!["", "UNSPECIFIED"].contains(&fields.word(key, prefix)?.as_str()))
+    };
+    let cron = fields.text("cronSchedule")?;
+    Ok(StartChild {
+        parent_close_policy: match is_said("parentClosePolicy", "PARENT_CLOSE_POLICY")? {
+            true => failure::meaning(fields, "parentClosePolicy", "PARENT_CLOSE_POLICY", &POLICIES)?,
+            false => unsaid.parent_close_policy,
+        },
+        id_reuse_policy: match is_said("workflowIdReusePolicy", "WORKFLOW_ID_REUSE_POLICY")? {
+            true => failure::meaning(fields, "workflowIdReusePolicy", "WORKFLOW_ID_REUSE_POLICY", &REUSE)?,
+            false => unsaid.id_reuse_policy,
+        },
+        run_timeout: fields.limit("workflowRunTimeout")?,
+        execution_timeout: fields.limit("workflowExecutionTimeout")?,
+        retry: fields
+            .object("retryPolicy")?
+            .map(|policy| read_retry_policy(&policy))
+            .transpose()?,
+        cron: (!cron.is_empty()).then_some(cron),
+        task_queue: read_task_queue(fields)?,
+        search_attributes: attribute::read_attributes(fields, "searchAttributes")?,
+        memo: attribute::read_memo(fields, "memo")?,
+        ..unsaid
+    })
+}
+
 /// A child that an earlier run of the chain has left open: its events are in that run's history.
 pub(super) fn left(child: &LeftChild) -> Value {
-    json!({
-        "parentRunId": child.key.parent_run.to_string(),
-        "initiatedEventId": child.key.initiated.0.to_string(),
-        "initiatedTime": value::time(child.initiated_at),
-        "workflowExecution": execution(&child.start.workflow_id, child.run_id),
-        "workflowType": {"name": child.start.workflow_type.as_str()},
-        "input": value::arguments(&child.start.input),
-        "workflowRunTimeout": value::limit(child.start.run_timeout),
-        "parentClosePolicy": failure::named("PARENT_CLOSE_POLICY", &POLICIES, child.start.parent_close_policy),
-        "owesCancel": child.owes_cancel,
-    })
+    let mut value = start(&child.start);
+    put(&mut value, "parentRunId", child.key.parent_run.to_string());
+    put(&mut value, "initiatedEventId", child.key.initiated.0.to_string());
+    put(&mut value, "initiatedTime", value::time(child.initiated_at));
+    let execution = execution(&child.start.workflow_id, child.run_id);
+    put(&mut value, "workflowExecution", execution);
+    put(&mut value, "owesCancel", child.owes_cancel);
+    value
 }
 
 pub(super) fn read_left(fields: &Fields<'_>) -> Result<LeftChild, HistoryError> {
@@ -177,13 +232,7 @@ pub(super) fn read_left(fields: &Fields<'_>) -> Result<LeftChild, HistoryError> 
             parent_run: parent_run.ok_or_else(|| fields.error("parentRunId is missing"))?,
             initiated: EventId(fields.number("initiatedEventId")?),
         },
-        start: Arc::new(StartChild {
-            workflow_id: execution.id("workflowId")?,
-            workflow_type: fields.needed("workflowType")?.id("name")?,
-            input: fields.payloads("input")?,
-            parent_close_policy: failure::meaning(fields, "parentClosePolicy", "PARENT_CLOSE_POLICY", &POLICIES)?,
-            run_timeout: fields.limit("workflowRunTimeout")?,
-        }),
+        start: Arc::new(read_start(fields, execution.id("workflowId")?)?),
         initiated_at: fields.time("initiatedTime")?.unwrap_or(Timestamp::EPOCH),
         run_id: run_id(&execution, "runId")?,
         owes_cancel: fields.flag("owesCancel")?,

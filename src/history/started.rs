@@ -61,6 +61,7 @@ pub(super) fn read_continued(fields: &Fields<'_>) -> Result<ContinuedAsNew, Hist
         workflow_type: fields.needed("workflowType")?.id("name")?,
         input: fields.payloads("input")?,
         run_timeout: fields.limit("workflowRunTimeout")?,
+        task_queue: read_task_queue(fields)?,
     })
 }
 

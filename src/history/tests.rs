@@ -253,3 +253,72 @@ fn what_sagas_have_is_a_marker_and_a_header() {
     );
     assert_eq!(summary("EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT"), Value::Null);
 }
+
+#[test]
+fn a_child_is_written_with_what_its_start_said() {
+    let json = to_temporal_json(&every_kind());
+    let of = |kind: &str, field: &str| -> Value {
+        let mut events = json["events"].as_array().unwrap().iter();
+        events.find(|event| event["eventType"] == kind).unwrap()[field].clone()
+    };
+    let asked = of(
+        "EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED",
+        "startChildWorkflowExecutionInitiatedEventAttributes",
+    );
+    for (field, expected) in [
+        (
+            "workflowIdReusePolicy",
+            json!("WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY"),
+        ),
+        ("workflowExecutionTimeout", json!("86400s")),
+        ("workflowRunTimeout", json!("3600s")),
+        ("cronSchedule", json!("0 6 * * *")),
+        (
+            "taskQueue",
+            json!({"name": "parcels", "kind": "TASK_QUEUE_KIND_NORMAL"}),
+        ),
+    ] {
+        assert_eq!(asked[field], expected, "{field}");
+    }
+    assert_eq!(asked["retryPolicy"]["maximumAttempts"], 5);
+    assert!(asked["memo"]["fields"]["title"].is_object(), "{asked}");
+    assert!(
+        asked["searchAttributes"]["indexedFields"]["customer"].is_object(),
+        "{asked}"
+    );
+    let field = "childWorkflowExecutionFailedEventAttributes";
+    let failed = |history: &[Event]| {
+        let json = to_temporal_json(history);
+        let events = json["events"].as_array().unwrap();
+        events.iter().find_map(|event| event.get(field)).unwrap()["retryState"].clone()
+    };
+    let start = |retry| {
+        ChildEvent::Initiated(std::sync::Arc::new(StartChild {
+            retry,
+            ..StartChild::new(
+                WorkflowId::from_trusted("c"),
+                WorkflowType::from_trusted("parcel"),
+                Payload::null(),
+            )
+        }))
+    };
+    let ended = ChildEvent::Ended {
+        initiated: EventId(2),
+        started: EventId(3),
+        end: ChildEnd::Failed(Failure::new("Lost", "in the post")),
+    };
+    let begun = ChildEvent::Started {
+        initiated: EventId(2),
+        run_id: RunId::from_bytes([5; 16]),
+    };
+    for (retry, expected) in [
+        (None, json!("RETRY_STATE_RETRY_POLICY_NOT_SET")),
+        (Some(RetryPolicy::default()), Value::Null),
+    ] {
+        let mut history = vec![every_kind().remove(0)];
+        for (id, of) in (2..).zip([start(retry), begun.clone(), ended.clone()]) {
+            history.push(event(id, EventAttributes::Child(Box::new(of))));
+        }
+        assert_eq!(failed(&history), expected);
+    }
+}

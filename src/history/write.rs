@@ -159,7 +159,7 @@ impl Writer {
             })),
             E::WorkflowExecutionContinuedAsNew(next) => self.of_a_task(json!({
                 "newExecutionRunId": next.new_run_id.to_string(), "input": value::arguments(&next.input),
-                "workflowType": {"name": next.workflow_type.as_str()}, "taskQueue": self.task_queue(),
+                "workflowType": {"name": next.workflow_type.as_str()}, "taskQueue": task_queue(next.task_queue.as_ref()),
                 "workflowRunTimeout": value::limit(next.run_timeout), "workflowTaskTimeout": "10s",
                 "initiator": "CONTINUE_AS_NEW_INITIATOR_WORKFLOW",
             })),
@@ -315,7 +315,7 @@ impl Writer {
                 self.of_a_task(value)
             }
             E::Child(event) => {
-                let (value, of_a_task) = self.children.attributes(event, &self.task_queue());
+                let (value, of_a_task) = self.children.attributes(event);
                 match of_a_task {
                     true => self.of_a_task(value),
                     false => value,

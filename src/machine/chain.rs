@@ -85,12 +85,22 @@ impl TurnBuilder<'_> {
             workflow_type,
             input,
             run_timeout,
+            task_queue,
+            retry,
+            search_attributes,
+            memo,
             saga_done: _,
             unread,
         } = command;
         start.workflow_type = workflow_type.clone();
         start.input = input.clone();
         start.run_timeout = run_timeout.or(start.run_timeout);
+        start.task_queue = task_queue.or(start.task_queue);
+        start.search_attributes = search_attributes.unwrap_or(start.search_attributes);
+        start.memo = memo.unwrap_or(start.memo);
+        if retry.is_some() {
+            start.chain.get_or_insert_default().retry = retry;
+        }
         let carried = Carried {
             signals: unread,
             cancel: self.state.cancel_requested.clone(),
@@ -101,6 +111,7 @@ impl TurnBuilder<'_> {
                 workflow_type,
                 input,
                 run_timeout: start.run_timeout,
+                task_queue: start.task_queue.clone(),
             },
         )));
         self.follow_with(start, carried);

@@ -90,9 +90,12 @@ fn payloads(command: &Command) -> Vec<&Payload> {
         Command::RecordMarker { details, .. } => vec![details],
         Command::ModifyProperties(changes) => changes.values().flatten().collect(),
         Command::SignalExternal(signal) => vec![&signal.input],
-        Command::StartChild(child) => vec![&child.input],
+        Command::StartChild(child) => std::iter::once(&child.input).chain(child.memo.values()).collect(),
         Command::CompleteUpdate { outcome, .. } => outcome.iter().collect(),
-        Command::ContinueAsNew(next) => vec![&next.input],
+        Command::ContinueAsNew(next) => {
+            let memo = next.memo.iter().flat_map(|memo| memo.values());
+            std::iter::once(&next.input).chain(memo).collect()
+        }
         Command::CompleteWorkflow { result } => vec![result],
         _ => Vec::new(),
     }

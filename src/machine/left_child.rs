@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{ChildKey, EventId, LeftChild, ParentClosePolicy, Payload, PendingChange, StartChild, WorkflowId};
+use crate::model::{ChildKey, EventId, LeftChild, ParentClosePolicy, PendingChange, StartChild, WorkflowId};
 
 use super::apply::ApplyError;
 use super::child::PendingChild;
@@ -89,7 +89,7 @@ impl RunState {
                 parent_run: self.writer_of(initiated).unwrap_or(parent_run),
                 initiated,
             },
-            start: without_input(child),
+            start: without_content(child),
             initiated_at: child.initiated_at,
             run_id: child.started.map(|(run_id, _)| run_id),
             owes_cancel: child.started.is_some() && asked.contains(&&child.start.workflow_id),
@@ -126,14 +126,11 @@ impl RunState {
     }
 }
 
-/// What is not to be started any more needs no input.
-fn without_input(child: &PendingChild) -> Arc<StartChild> {
+/// What is not to be started any more needs nothing of its start.
+fn without_content(child: &PendingChild) -> Arc<StartChild> {
     let is_to_start = child.started.is_none() && child.start.parent_close_policy == ParentClosePolicy::Abandon;
     match is_to_start {
         true => Arc::clone(&child.start),
-        false => Arc::new(StartChild {
-            input: Payload::null(),
-            ..(*child.start).clone()
-        }),
+        false => Arc::new(child.start.without_content()),
     }
 }

@@ -259,9 +259,20 @@ impl<'a> Starting<'a> {
                 let pending = state.externals.len() + self.externals;
                 at_most(limits::PENDING_MAX, pending, "messages to other runs")
             }
-            Command::StartChild(_) => {
+            Command::StartChild(start) => {
                 self.children += 1;
-                state.children_with(self.children).or_else(bad)
+                state.children_with(self.children).or_else(bad)?;
+                let child = || format!("child {}", start.workflow_id);
+                check_found_by(child, &start.search_attributes, &start.memo)
+            }
+            Command::ContinueAsNew(next) => {
+                let (attributes, memo) = (SearchAttributes::new(), Memo::new());
+                let attributes = next.search_attributes.as_ref().unwrap_or(&attributes);
+                check_found_by(
+                    || "the new run".to_owned(),
+                    attributes,
+                    next.memo.as_ref().unwrap_or(&memo),
+                )
             }
             _ => Ok(()),
         }
@@ -286,6 +297,12 @@ impl<'a> Starting<'a> {
             false => Ok(()),
         }
     }
+}
+
+/// What the code was to be told when it asked for another run.
+fn check_found_by(of: impl Fn() -> String, attributes: &SearchAttributes, memo: &Memo) -> Result<(), ParkReason> {
+    let checked = check_search_attributes(attributes).and_then(|()| check_memo(memo));
+    checked.or_else(|error| bad(format!("{}: {error}", of())))
 }
 
 fn check_rollback(state: &RunState, keep: u64, again: bool) -> Result<(), ParkReason> {

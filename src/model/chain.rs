@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Failure, LeftChild, Payload, RequestId, RetryPolicy, RunId, RunStatus, SignalName, Timestamp, UpdateId,
-    WorkflowType,
+    Failure, LeftChild, Memo, Payload, RequestId, RetryPolicy, RunId, RunStatus, SearchAttributes, SignalName,
+    TaskQueue, Timestamp, UpdateId, WorkflowType,
 };
 
 /// A run's place in its chain, and what makes it have a next one. Journaled with the run's first event; a run that is
@@ -92,10 +92,36 @@ pub struct ContinueAsNew {
     pub input: Payload,
     /// How long the new run may take. `None`: as long as this one.
     pub run_timeout: Option<Duration>,
+    /// Whose workers decide for the new run. `None`: those of this one.
+    pub task_queue: Option<TaskQueue>,
+    /// When the new run, should it fail, is followed by another one. `None`: as this one.
+    pub retry: Option<RetryPolicy>,
+    /// What the new run can be found by. `None`: what this one can be found by at its end.
+    pub search_attributes: Option<SearchAttributes>,
+    /// What is shown with the new run. `None`: what is shown with this one at its end.
+    pub memo: Option<Memo>,
     /// The steps of the run's saga count as done for good: they are not undone any more.
     pub saga_done: bool,
     /// Signals that the code has not received: the new run gets them.
     pub unread: Vec<(SignalName, Payload)>,
+}
+
+impl ContinueAsNew {
+    /// A new run for which everything holds that holds for this one.
+    #[must_use]
+    pub fn new(workflow_type: WorkflowType, input: Payload) -> Self {
+        Self {
+            workflow_type,
+            input,
+            run_timeout: None,
+            task_queue: None,
+            retry: None,
+            search_attributes: None,
+            memo: None,
+            saga_done: false,
+            unread: Vec::new(),
+        }
+    }
 }
 
 /// Attributes of the event that ends a run which is followed by another one because its code asked for that.
@@ -109,12 +135,15 @@ pub struct ContinuedAsNew {
     pub input: Payload,
     /// How long it may take. `None`: no limit.
     pub run_timeout: Option<Duration>,
+    /// Whose workers decide for it. `None`: those of the default queue.
+    pub task_queue: Option<TaskQueue>,
 }
 
 /// Whether a run may begin under a workflow id whose last run has ended; Temporal's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum IdReusePolicy {
-    /// Never: a workflow id is the deduplication key of a business transaction. The default here; not in Temporal.
+    /// Never: a workflow id is the deduplication key of a business transaction. The default of starts here, not in Temporal;
+    /// that of child workflows is `AllowDuplicate` in both.
     #[default]
     RejectDuplicate,
     /// Only when that run has not completed: it failed, or was amended, cancelled, terminated or timed out.
@@ -124,6 +153,16 @@ pub enum IdReusePolicy {
 }
 
 impl IdReusePolicy {
+    /// The policy as one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IdReusePolicy::RejectDuplicate => "reject-duplicate",
+            IdReusePolicy::AllowDuplicateFailedOnly => "allow-duplicate-failed-only",
+            IdReusePolicy::AllowDuplicate => "allow-duplicate",
+        }
+    }
+
     /// Whether a run may begin after one that ended like this.
     #[must_use]
     pub fn allows_after(self, status: RunStatus) -> bool {

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{EventId, Failure, FailureKind, Outcome, Payload, RunId, Timestamp, UnwindCause, WorkflowId, WorkflowType};
+use super::{
+    EventId, Failure, FailureKind, IdReusePolicy, Memo, Outcome, Payload, RetryPolicy, RunChain, RunId,
+    SearchAttributes, TaskQueue, Timestamp, UnwindCause, WorkflowId, WorkflowType,
+};
 
 /// What becomes of a child that is open when its parent ends; Temporal's parent close policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -42,8 +45,66 @@ pub struct StartChild {
     pub input: Payload,
     /// What becomes of it when its parent ends first.
     pub parent_close_policy: ParentClosePolicy,
-    /// How long it may take. `None`: no limit.
+    /// Whether it may begin when the last run with its id has ended.
+    pub id_reuse_policy: IdReusePolicy,
+    /// How long each run of it may take. `None`: no limit.
     pub run_timeout: Option<Duration>,
+    /// How long it may take with all runs that follow it in its chain. `None`: no limit.
+    pub execution_timeout: Option<Duration>,
+    /// When a run of it that failed is followed by another one. `None`: never.
+    pub retry: Option<RetryPolicy>,
+    /// When a run of it that ended is followed by another one. `None`: never.
+    pub cron: Option<String>,
+    /// Whose workers decide for it. `None`: those that its own code or definition names, or those of its parent.
+    pub task_queue: Option<TaskQueue>,
+    /// What it can be found by.
+    pub search_attributes: SearchAttributes,
+    /// What is shown with it.
+    pub memo: Memo,
+}
+
+impl StartChild {
+    /// A child without options: its id may be used again when its last run has ended, which is Temporal's default. The event that
+    /// asks for it keeps it from being started twice.
+    #[must_use]
+    pub fn new(workflow_id: WorkflowId, workflow_type: WorkflowType, input: Payload) -> Self {
+        Self {
+            workflow_id,
+            workflow_type,
+            input,
+            parent_close_policy: ParentClosePolicy::default(),
+            id_reuse_policy: IdReusePolicy::AllowDuplicate,
+            run_timeout: None,
+            execution_timeout: None,
+            retry: None,
+            cron: None,
+            task_queue: None,
+            search_attributes: SearchAttributes::new(),
+            memo: Memo::new(),
+        }
+    }
+
+    /// What makes it have a next run, as a start has it; `None`: nothing does.
+    #[must_use]
+    pub fn chain(&self) -> Option<RunChain> {
+        let chain = RunChain {
+            execution_timeout: self.execution_timeout,
+            retry: self.retry.clone(),
+            cron: self.cron.clone(),
+            ..RunChain::default()
+        };
+        (chain != RunChain::default()).then_some(chain)
+    }
+
+    /// The same without what only its start needs: for one that is not to be started any more.
+    #[must_use]
+    pub fn without_content(&self) -> Self {
+        Self {
+            parent_close_policy: self.parent_close_policy,
+            id_reuse_policy: self.id_reuse_policy,
+            ..Self::new(self.workflow_id.clone(), self.workflow_type.clone(), Payload::null())
+        }
+    }
 }
 
 /// What happened between a run and a child of it, as the parent's history has it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     ChildEnd, ChildEvent, Choice, Event, EventAttributes, Failure, FailureKind, Payload, PendingChange, RunStarted,
-    Turn, UnwindCause,
+    StartChild, Turn, UnwindCause,
 };
 
 /// What is done to each piece of users' data.
@@ -97,7 +97,7 @@ impl Event {
                 let mut updates = reset.updates.iter_mut();
                 updates.try_for_each(|update| visitor.payload(&mut update.input))?;
                 let mut children = reset.children.iter_mut();
-                children.try_for_each(|child| visitor.payload(&mut Arc::make_mut(&mut child.start).input))
+                children.try_for_each(|child| start_child(&mut child.start, visitor))
             }
             E::WorkflowExecutionUpdateCompleted(update) => outcome(&mut update.outcome, visitor),
             E::SignalExternalWorkflowExecutionInitiated(signal) => visitor.payload(&mut signal.input),
@@ -120,10 +120,8 @@ impl RunStarted {
         if let Some(last) = &mut chain.last_result {
             visitor.payload(last)?;
         }
-        let children = &mut chain.children;
-        children
-            .iter_mut()
-            .try_for_each(|child| visitor.payload(&mut Arc::make_mut(&mut child.start).input))
+        let mut children = chain.children.iter_mut();
+        children.try_for_each(|child| start_child(&mut child.start, visitor))
     }
 }
 
@@ -158,7 +156,7 @@ impl EventAttributes {
 
 fn child_event<V: Visit>(event: &mut ChildEvent, visitor: &mut V) -> Result<(), V::Error> {
     match event {
-        ChildEvent::Initiated(start) => visitor.payload(&mut Arc::make_mut(start).input),
+        ChildEvent::Initiated(start) => start_child(start, visitor),
         ChildEvent::StartFailed { failure: f, .. } => failure(f, visitor),
         ChildEvent::Started { .. } => Ok(()),
         ChildEvent::Ended { end, .. } => match end {
@@ -167,6 +165,12 @@ fn child_event<V: Visit>(event: &mut ChildEvent, visitor: &mut V) -> Result<(), 
             ChildEnd::TimedOut | ChildEnd::Terminated => Ok(()),
         },
     }
+}
+
+fn start_child<V: Visit>(start: &mut Arc<StartChild>, visitor: &mut V) -> Result<(), V::Error> {
+    let start = Arc::make_mut(start);
+    visitor.payload(&mut start.input)?;
+    start.memo.values_mut().try_for_each(|field| visitor.payload(field))
 }
 
 fn outcome<V: Visit>(outcome: &mut Result<Payload, Failure>, visitor: &mut V) -> Result<(), V::Error> {

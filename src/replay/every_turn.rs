@@ -142,27 +142,35 @@ fn is_same(live: &Command, replayed: &Command) -> bool {
     if live == replayed {
         return true;
     }
-    match (with_ordered_payload(live), with_ordered_payload(replayed)) {
+    match (with_ordered_payloads(live), with_ordered_payloads(replayed)) {
         (Some(live), Some(replayed)) => live == replayed,
         _ => false,
     }
 }
 
-fn with_ordered_payload(command: &Command) -> Option<Command> {
+fn with_ordered_payloads(command: &Command) -> Option<Command> {
     let mut command = command.clone();
-    let payload = match &mut command {
-        Command::ScheduleActivity(schedule) => &mut schedule.input,
-        Command::RecordMarker { details, .. } => details,
-        Command::SignalExternal(signal) => &mut signal.input,
-        Command::StartChild(start) => &mut start.input,
-        Command::ContinueAsNew(next) => &mut next.input,
+    let payloads: Vec<&mut Payload> = match &mut command {
+        Command::ScheduleActivity(schedule) => vec![&mut schedule.input],
+        Command::RecordMarker { details, .. } => vec![details],
+        Command::SignalExternal(signal) => vec![&mut signal.input],
+        Command::StartChild(start) => std::iter::once(&mut start.input)
+            .chain(start.memo.values_mut())
+            .collect(),
+        Command::ContinueAsNew(next) => {
+            let memo = next.memo.iter_mut().flat_map(|memo| memo.values_mut());
+            std::iter::once(&mut next.input).chain(memo).collect()
+        }
+        Command::ModifyProperties(changes) => changes.values_mut().flatten().collect(),
         Command::CompleteWorkflow { result }
         | Command::CompleteUpdate {
             outcome: Ok(result), ..
-        } => result,
+        } => vec![result],
         _ => return None,
     };
-    *payload = in_order(payload)?;
+    for payload in payloads {
+        *payload = in_order(payload)?;
+    }
     Some(command)
 }
 

@@ -29,8 +29,8 @@ use tokio::sync::oneshot;
 use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 use crate::machine::{PendingActivity, RunState, StepState};
 use crate::model::{
-    ActivityRole, ActivityType, AttemptOutcome, EventId, Failure, IdError, IdPolicies, Input, Outcome, ParentRun,
-    Payload, RequestId, RunId, StartRun, TaskQueue, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
+    ActivityRole, ActivityType, AttemptOutcome, EventId, Failure, IdError, IdPolicies, Input, Memo, Outcome, ParentRun,
+    Payload, RequestId, RunId, SearchAttributes, StartRun, TaskQueue, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
 };
 use crate::sdk::{ActivityInfo, CancelFlag};
 
@@ -356,6 +356,9 @@ impl Attendant {
             identity: env!("CARGO_PKG_NAME").to_owned(),
             parent: self.order.parent.clone(),
             run_timeout: None,
+            chain: None,
+            search_attributes: SearchAttributes::new(),
+            memo: Memo::new(),
             task_queue: self.order.task_queue.clone(),
             parents_queue: self.order.own_queue.clone(),
         };

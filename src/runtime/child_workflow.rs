@@ -4,12 +4,14 @@
 //! Everything here may be done again after a crash. A start has the parent's initiating event for its request id, so that the
 //! same child is found; how a child ended is asked of its own history; and who has ended already needs not be told to.
 
+mod earlier;
+
 use std::sync::{Arc, Weak};
 
 use crate::machine::{Origins, Rejection, RunState, external_request_id};
 use crate::model::{
     ChildEnd, ChildKey, Failure, IdConflictPolicy, IdPolicies, IdReusePolicy, Input, LeftChild, ParentClosePolicy,
-    ParentRun, RequestId, RunId, StartChild, StartRun, TaskQueue, WorkflowId,
+    ParentRun, RequestId, RunId, StartChild, StartRun, TaskQueue, Timestamp, WorkflowId,
 };
 
 use super::error::RequestError;
@@ -67,6 +69,7 @@ pub(super) async fn start(
     shared: &Arc<Shared>,
     kinship: &Kinship,
     child: &StartChild,
+    initiated_at: Timestamp,
 ) -> Option<Result<RunId, Failure>> {
     let mut start = match run_of(shared, kinship, child) {
         Ok(start) => start,
@@ -78,24 +81,51 @@ pub(super) async fn start(
             Ok((delivered, _)) => return Some(Ok(delivered.run_id)),
             Err(error) => error,
         };
-        let message = format!("the child {:?} cannot be started: {error}", child.workflow_id);
-        match error {
-            RequestError::AlreadyStarted { run_id, .. }
-            | RequestError::Rejected(Rejection::AlreadyStarted { run_id })
-                if start.ids == IdPolicies::default() && is_of_a_base(shared, kinship, run_id) =>
-            {
+        // The id is not new: only then the child's policy counts, and only when it has not been started before.
+        let there = match &error {
+            RequestError::AlreadyStarted { run_id, status, .. } => Some((*run_id, Some(*status))),
+            RequestError::Rejected(Rejection::AlreadyStarted { run_id }) => Some((*run_id, None)),
+            _ => None,
+        };
+        if let Some((run_id, status)) = there {
+            let own = ask(shared, &child.workflow_id, || async {
+                let store = self::gateway(shared)?.store()?;
+                Ok(earlier::begun_by(&*store, &shared.codecs, &start, initiated_at).await?)
+            });
+            match own.await? {
+                Ok(Some(own)) => return Some(Ok(own)),
+                Ok(None) => {}
+                Err(error) => return Some(Err(not_started(child, &error))),
+            }
+            let is_first_try = start.ids == IdPolicies::default();
+            if is_first_try && is_of_a_base(shared, kinship, run_id) {
                 start.ids.reuse = IdReusePolicy::AllowDuplicate;
                 if child.parent_close_policy == ParentClosePolicy::Terminate {
                     start.ids.conflict = IdConflictPolicy::TerminateExisting;
                 }
+                continue;
             }
-            RequestError::AlreadyStarted { .. } | RequestError::Rejected(Rejection::AlreadyStarted { .. }) => {
-                return Some(Err(Failure::non_retryable("WorkflowAlreadyExists", message)));
+            if is_first_try && status.is_some_and(|status| child.id_reuse_policy.allows_after(status)) {
+                start.ids.reuse = child.id_reuse_policy;
+                continue;
             }
+        }
+        match error {
             error if is_passing(&error) => pause(shared, &child.workflow_id, &error).await?,
-            _ => return Some(Err(Failure::non_retryable("ChildNotStarted", message))),
+            error => return Some(Err(not_started(child, &error))),
         }
     }
+}
+
+fn not_started(child: &StartChild, error: &RequestError) -> Failure {
+    let type_name = match error {
+        RequestError::AlreadyStarted { .. } | RequestError::Rejected(Rejection::AlreadyStarted { .. }) => {
+            "WorkflowAlreadyExists"
+        }
+        _ => "ChildNotStarted",
+    };
+    let message = format!("the child {:?} cannot be started: {error}", child.workflow_id);
+    Failure::non_retryable(type_name, message)
 }
 
 /// Whether the run is a child that a run has left of which this child's parent was made.
@@ -127,7 +157,10 @@ fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<Star
             initiated: Some(kinship.child.initiated),
         },
         run_timeout: child.run_timeout,
-        task_queue: None,
+        chain: child.chain(),
+        search_attributes: child.search_attributes.clone(),
+        memo: child.memo.clone(),
+        task_queue: child.task_queue.clone(),
         parents_queue: kinship.task_queue.clone(),
     };
     let start = child.start(shared);
@@ -150,6 +183,13 @@ pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Op
             Ok(Ended { outcome, next: None }) => return Some((ChildEnd::of(outcome), lookout)),
             Err(error) if is_passing(&error) => pause(&shared, workflow_id, &error).await?,
             Err(error) => {
+                // It ended long ago, and was deleted: its chain may go on.
+                if matches!(error, RequestError::NotFound(_))
+                    && let Ok(Some(newest)) = gateway.left_of_chain(workflow_id, lookout.run_id)
+                {
+                    lookout.run_id = newest;
+                    continue;
+                }
                 let message = format!("nobody knows what became of the child {workflow_id:?}: {error}");
                 let broken = ChildEnd::Failed(Failure::non_retryable("ChildBroken", message));
                 return Some((broken, lookout));
@@ -226,7 +266,10 @@ pub(super) async fn release(shared: &Arc<Shared>, kinship: &Kinship, child: &Lef
         ParentClosePolicy::RequestCancel => Input::RequestCancel { reason, identity },
         ParentClosePolicy::Abandon if child.owes_cancel => Input::RequestCancel { reason, identity },
         // It is to outlive its parent, also when that has not seen it begin.
-        ParentClosePolicy::Abandon => return start(shared, kinship, &child.start).await.map(drop),
+        ParentClosePolicy::Abandon => {
+            let started = start(shared, kinship, &child.start, child.initiated_at);
+            return started.await.map(drop);
+        }
     };
     let workflow_id = &child.start.workflow_id.beside(&kinship.parent);
     let run_id = match child.run_id {

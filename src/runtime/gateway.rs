@@ -339,8 +339,8 @@ impl Gateway {
         }
     }
 
-    /// The newest run of the chain that began with a run that is not there any more: it ended long ago, and was deleted.
-    fn left_of_chain(&self, workflow_id: &WorkflowId, first: RunId) -> Result<Option<RunId>, RequestError> {
+    /// The newest run of the chain that began with this run, which may not be there any more: it ended long ago, and was deleted.
+    pub(super) fn left_of_chain(&self, workflow_id: &WorkflowId, first: RunId) -> Result<Option<RunId>, RequestError> {
         let store = self.store()?;
         let Some(newest) = store.find(workflow_id)?.filter(|head| head.run_id != first) else {
             return Ok(None);

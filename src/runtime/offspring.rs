@@ -1,10 +1,13 @@
 //! What children that are sagas' steps (`child`) and child workflows (`child_workflow`) have in common: how they are started,
 //! and asking the engine about them until it has answered. Must not live here: what the answers mean to their parents.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{IdPolicies, ParentRun, Payload, RequestId, RunId, StartRun, TaskQueue, WorkflowId, WorkflowType};
+use crate::machine::CronSchedule;
+use crate::model::{
+    IdPolicies, Memo, ParentRun, Payload, RequestId, RunChain, RunId, SearchAttributes, StartRun, TaskQueue,
+    WorkflowId, WorkflowType,
+};
 use crate::store;
 
 use super::error::RequestError;
@@ -23,6 +26,10 @@ pub(super) struct Offspring {
     pub(super) identity: String,
     pub(super) parent: ParentRun,
     pub(super) run_timeout: Option<Duration>,
+    /// What makes it have a next run.
+    pub(super) chain: Option<RunChain>,
+    pub(super) search_attributes: SearchAttributes,
+    pub(super) memo: Memo,
     /// The queue that is named for it.
     pub(super) task_queue: Option<TaskQueue>,
     /// That of its parent, for a child of which neither its parent nor its own code names one.
@@ -33,10 +40,13 @@ impl Offspring {
     /// Its start, with what the registry knows of its workflow.
     ///
     /// # Errors
-    /// What is wrong with its input or its search attributes.
+    /// What is wrong with its input, its schedule or its search attributes.
     pub(super) fn start(self, shared: &Shared) -> Result<StartRun, String> {
         let code = shared.registry.workflow(self.workflow_type.as_str());
         let saga = shared.sagas.get(self.workflow_type.as_str());
+        if let Some(schedule) = self.chain.as_ref().and_then(|chain| chain.cron.as_deref()) {
+            CronSchedule::parse(schedule).map_err(|error| error.to_string())?;
+        }
         let mut start = StartRun {
             workflow_id: self.workflow_id,
             run_id: RunId::NIL,
@@ -49,10 +59,10 @@ impl Offspring {
             identity: self.identity,
             saga: code.and_then(|code| code.saga_options().cloned()).map(Box::new),
             parent: Some(self.parent),
-            search_attributes: BTreeMap::new(),
-            memo: BTreeMap::new(),
+            search_attributes: self.search_attributes,
+            memo: self.memo,
             ids: IdPolicies::default(),
-            chain: None,
+            chain: self.chain.map(Box::new),
             adopted: None,
         };
         if let Some(saga) = saga {

@@ -17,6 +17,9 @@ mod batch;
 #[path = "../../examples/cart_entity.rs"]
 #[allow(dead_code, reason = "its `main` only chooses the directory")]
 mod cart_entity;
+#[path = "../../examples/child_options.rs"]
+#[allow(dead_code, reason = "its `main` only prints")]
+mod child_options;
 #[path = "../../examples/children.rs"]
 #[allow(dead_code, reason = "its `main` only prints")]
 mod children;
@@ -44,6 +47,18 @@ fn a_batch_gathers_what_came_of_it_and_names_what_did_not_work() {
         assert_eq!(report.bytes, 45 * 6_000);
         assert_eq!(report.broken, ["3.txt", "13.txt", "23.txt", "33.txt", "43.txt"]);
     });
+}
+
+#[test]
+fn pictures_are_archived_once_each_and_looked_at_for_three_nights() {
+    let (archived, found) = run(child_options::run()).unwrap();
+    let expected = child_options::Archived {
+        receipts: ["dawn, at try 2", "dusk, at try 2"].map(str::to_owned).to_vec(),
+        known: vec!["dawn".to_owned()],
+        nights: 3,
+    };
+    assert_eq!(archived, expected);
+    assert_eq!(found, 2, "both tries");
 }
 
 #[test]

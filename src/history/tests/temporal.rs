@@ -1,5 +1,7 @@
 //! Histories as Temporal's tools write them, made by hand from the documented form.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::model::*;
@@ -327,6 +329,72 @@ fn a_local_activity_of_an_sdk_is_heard_of_in_a_turn_of_its_own() {
     let found = Payload::json("found").unwrap();
     assert_eq!([ended(3), ended(5)], [(2, found.clone()), (1, found)]);
     assert_eq!(read[4].attributes, read[1].attributes, "by the same worker");
+}
+
+#[test]
+fn what_a_child_was_to_be_is_read() {
+    let child = |more: Value| {
+        let mut attributes = json!({
+            "namespace": "default", "workflowId": "parcel-1", "workflowType": {"name": "parcel"},
+            "taskQueue": {"name": "parcels", "kind": "TASK_QUEUE_KIND_NORMAL"}, "workflowTaskTimeout": "10s",
+            "workflowExecutionTimeout": "0s", "workflowRunTimeout": "0s", "workflowTaskCompletedEventId": "4",
+        });
+        for (name, value) in more.as_object().unwrap() {
+            attributes[name] = value.clone();
+        }
+        let event = json!({"eventType": "EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED",
+            "startChildWorkflowExecutionInitiatedEventAttributes": attributes});
+        let text = history(&[started(), task_scheduled(), task_started(2), task_completed(2), event]);
+        let read = from_temporal_json(&text).unwrap();
+        let EventAttributes::Child(read) = &read[2].attributes else {
+            panic!("{read:?}");
+        };
+        let ChildEvent::Initiated(start) = &**read else {
+            panic!("{read:?}");
+        };
+        StartChild::clone(start)
+    };
+    let plainly = StartChild {
+        task_queue: Some(TaskQueue::from_trusted("parcels")),
+        ..StartChild::new(
+            WorkflowId::from_trusted("parcel-1"),
+            WorkflowType::from_trusted("parcel"),
+            Payload::null(),
+        )
+    };
+    assert_eq!(child(json!({})), plainly);
+    assert_eq!(plainly.id_reuse_policy, IdReusePolicy::AllowDuplicate, "as in Temporal");
+    let keyword = |text: &str| {
+        let mut payload = plain(&json!(text));
+        payload["metadata"]["type"] = json!(radix64::encode(b"Keyword"));
+        payload
+    };
+    let whole = child(json!({
+        "workflowExecutionTimeout": "86400s", "workflowRunTimeout": "3600s", "cronSchedule": "0 6 * * *",
+        "parentClosePolicy": "PARENT_CLOSE_POLICY_ABANDON",
+        "workflowIdReusePolicy": "WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE",
+        "retryPolicy": {"initialInterval": "1s", "backoffCoefficient": 2, "maximumInterval": "100s", "maximumAttempts": 4},
+        "memo": {"fields": {"note": plain(&json!("fragile"))}},
+        "searchAttributes": {"indexedFields": {"City": keyword("Rome")}},
+    }));
+    let expected = StartChild {
+        execution_timeout: Some(Duration::from_secs(86_400)),
+        run_timeout: Some(Duration::from_secs(3_600)),
+        cron: Some("0 6 * * *".to_owned()),
+        parent_close_policy: ParentClosePolicy::Abandon,
+        id_reuse_policy: IdReusePolicy::RejectDuplicate,
+        retry: Some(RetryPolicy {
+            maximum_attempts: 4,
+            maximum_interval: Some(Duration::from_secs(100)),
+            ..RetryPolicy::default()
+        }),
+        memo: [("note".to_owned(), Payload::json("fragile").unwrap())].into(),
+        search_attributes: [("City".to_owned(), "Rome".into())].into(),
+        ..plainly.clone()
+    };
+    assert_eq!(whole, expected);
+    let older = child(json!({"workflowIdReusePolicy": "TerminateIfRunning"}));
+    assert_eq!(older, plainly, "it is read as the nearest there is");
 }
 
 #[test]

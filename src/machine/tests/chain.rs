@@ -6,13 +6,7 @@ use crate::machine::{Reply, Successor};
 use crate::model::*;
 
 pub(super) fn continue_as_new(change: impl FnOnce(&mut ContinueAsNew)) -> Do {
-    let mut next = ContinueAsNew {
-        workflow_type: WorkflowType::from_trusted("order"),
-        input: Payload::json("next").unwrap(),
-        run_timeout: None,
-        saga_done: false,
-        unread: Vec::new(),
-    };
+    let mut next = ContinueAsNew::new(WorkflowType::from_trusted("order"), Payload::json("next").unwrap());
     change(&mut next);
     Do(Command::ContinueAsNew(Box::new(next)))
 }
@@ -153,6 +147,98 @@ fn what_the_start_said_holds_for_the_new_run() {
     })]);
     run.expect_status(RunStatus::ContinuedAsNew);
     follow(&run).expect_wake("3s");
+}
+
+#[test]
+fn what_a_run_is_found_by_goes_along_as_it_is_at_its_end() {
+    let limited = StartRun {
+        search_attributes: [
+            ("customer".to_owned(), "ada".into()),
+            ("stage".to_owned(), "new".into()),
+        ]
+        .into(),
+        memo: [("title".to_owned(), Payload::json("Order 1").unwrap())].into(),
+        ..start_run()
+    };
+    let note = Payload::json("fragile").unwrap();
+    let changes = [("stage".to_owned(), Some("paid".into()))].into();
+    let memo = [("title".to_owned(), None), ("note".to_owned(), Some(note.clone()))].into();
+    let mut run = Scenario::start_as(
+        limited,
+        [
+            Do(Command::UpsertSearchAttributes(changes)),
+            Do(Command::ModifyProperties(memo)),
+        ],
+    );
+    run.signal("s", "", [continue_as_new(|_| {})]);
+    let next = follow(&run);
+    let started = next.state.started().unwrap();
+    let expected = [
+        ("customer".to_owned(), "ada".into()),
+        ("stage".to_owned(), "paid".into()),
+    ]
+    .into();
+    assert_eq!(started.search_attributes, expected);
+    assert_eq!(started.memo, [("note".to_owned(), note)].into());
+}
+
+#[test]
+fn the_code_may_say_what_holds_for_the_new_run() {
+    let limited = StartRun {
+        task_queue: Some(TaskQueue::from_trusted("near")),
+        search_attributes: [("customer".to_owned(), "ada".into())].into(),
+        memo: [("title".to_owned(), Payload::json("Order 1").unwrap())].into(),
+        ..start_run()
+    };
+    let far = TaskQueue::from_trusted("far");
+    let note: Memo = [("note".to_owned(), Payload::json("fragile").unwrap())].into();
+    let mut run = Scenario::start_as(limited, []);
+    let retry = RetryPolicy {
+        maximum_attempts: 2,
+        ..RetryPolicy::default()
+    };
+    run.signal(
+        "s",
+        "",
+        [continue_as_new(|next| {
+            next.task_queue = Some(far.clone());
+            next.retry = Some(retry.clone());
+            next.search_attributes = Some(SearchAttributes::new());
+            next.memo = Some(note.clone());
+        })],
+    );
+    let ended = run.journal.iter().flat_map(|turn| &turn.events).last();
+    let Some(EventAttributes::WorkflowExecutionContinuedAsNew(ended)) = ended.map(|event| &event.attributes) else {
+        panic!("{ended:?}");
+    };
+    assert_eq!(ended.task_queue, Some(far.clone()));
+    let mut next = follow(&run);
+    let started = next.state.started().unwrap();
+    assert_eq!(started.task_queue, Some(far.clone()));
+    assert_eq!((started.search_attributes.len(), &started.memo), (0, &note));
+    assert_eq!(chain(&next).retry, Some(retry.clone()));
+    // It holds for all that follow, and the tries are counted from there.
+    next.wake([Do(Command::FailWorkflow {
+        failure: Failure::new("NotYet", ""),
+    })]);
+    let tried = follow(&next);
+    assert_eq!((chain(&tried).attempt, chain(&tried).retry), (2, Some(retry)));
+    assert_eq!(tried.state.started().unwrap().task_queue, Some(far));
+}
+
+#[test]
+fn what_no_run_can_be_found_by_is_a_bad_command_for_the_new_one_too() {
+    let mut run = Scenario::start([]);
+    let bad = |next: &mut ContinueAsNew| next.search_attributes = Some([("RunId".to_owned(), "r".into())].into());
+    run.signal("s", "", [continue_as_new(bad)]);
+    let Some(ParkReason::BadCommand { message }) = &run.last.task_failure else {
+        panic!("{:?}", run.last.task_failure);
+    };
+    assert!(
+        message.starts_with("the new run: ") && message.contains("RunId"),
+        "{message}"
+    );
+    assert_eq!(run.last.successor, None);
 }
 
 #[test]

@@ -6,11 +6,12 @@ use crate::model::*;
 
 pub(super) fn start_child(id: &str, parent_close_policy: ParentClosePolicy) -> Do {
     Do(Command::StartChild(Box::new(StartChild {
-        workflow_id: WorkflowId::from_trusted(id),
-        workflow_type: WorkflowType::from_trusted("parcel"),
-        input: Payload::null(),
         parent_close_policy,
-        run_timeout: None,
+        ..StartChild::new(
+            WorkflowId::from_trusted(id),
+            WorkflowType::from_trusted("parcel"),
+            Payload::null(),
+        )
     })))
 }
 
@@ -146,4 +147,48 @@ fn children_without_bound_are_a_bad_command() {
         panic!("{:?}", run.last.task_failure);
     };
     assert_eq!(message, "more than 2000 pending child workflows");
+}
+
+#[test]
+fn attributes_and_a_memo_that_no_run_can_have_are_a_bad_command() {
+    fn told(change: impl Fn(&mut StartChild)) -> String {
+        let Do(Command::StartChild(mut start)) = child("c") else {
+            unreachable!("made as one");
+        };
+        change(&mut start);
+        let mut run = Scenario::start([]);
+        run.signal("go", "1", [Do(Command::StartChild(start))]);
+        assert_eq!(run.state.children().count(), 0);
+        match &run.last.task_failure {
+            Some(ParkReason::BadCommand { message }) => message.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+    let named = told(|start| {
+        start.search_attributes.insert("RunId".to_owned(), "r".into());
+    });
+    assert!(named.starts_with("child c: ") && named.contains("RunId"), "{named}");
+    let large = told(|start| {
+        let much = Payload::json(&"x".repeat(limits::MEMO_BYTES_MAX)).unwrap();
+        start.memo.insert("note".to_owned(), much);
+    });
+    assert!(large.starts_with("child c: ") && large.contains("memo"), "{large}");
+}
+
+#[test]
+fn what_makes_a_child_have_a_next_run_is_a_part_of_its_start_only_when_there_is_any() {
+    let Do(Command::StartChild(mut start)) = child("c") else {
+        unreachable!("made as one");
+    };
+    assert_eq!(start.chain(), None);
+    start.cron = Some("@hourly".to_owned());
+    start.retry = Some(RetryPolicy::never());
+    start.execution_timeout = Some(std::time::Duration::from_secs(9));
+    let expected = RunChain {
+        cron: start.cron.clone(),
+        retry: start.retry.clone(),
+        execution_timeout: start.execution_timeout,
+        ..RunChain::default()
+    };
+    assert_eq!(start.chain(), Some(expected));
 }

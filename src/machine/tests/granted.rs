@@ -77,7 +77,18 @@ fn a_result_that_is_too_large_is_a_failure() {
 
 #[test]
 fn code_that_hands_on_a_value_that_is_too_large_fails_its_run() {
-    for last in [note(text(1_001)), Command::CompleteWorkflow { result: text(1_001) }] {
+    let mut child = StartChild::new(
+        WorkflowId::from_trusted("c"),
+        WorkflowType::from_trusted("parcel"),
+        Payload::null(),
+    );
+    child.memo.insert("note".to_owned(), text(1_001));
+    let child = Command::StartChild(Box::new(child));
+    for last in [
+        note(text(1_001)),
+        child,
+        Command::CompleteWorkflow { result: text(1_001) },
+    ] {
         let mut run = small();
         run.turn([signal("s", "")], [Ok(vec![activity("a").0, last])]);
         run.expect_status(RunStatus::Failed);

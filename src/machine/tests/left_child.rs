@@ -102,6 +102,8 @@ fn what_goes_along_needs_no_input_unless_it_is_to_be_started() {
             unreachable!("made as one");
         };
         start.input = Payload::json(&"much").unwrap();
+        start.memo.insert("note".to_owned(), Payload::json(&"more").unwrap());
+        start.retry = Some(RetryPolicy::default());
         Do(Command::StartChild(start))
     };
     let mut first = Scenario::start([
@@ -115,6 +117,16 @@ fn what_goes_along_needs_no_input_unless_it_is_to_be_started() {
     let inputs = second.state.inherited_children().map(|child| child.start.input.clone());
     let expected = [Payload::null(), Payload::null(), Payload::json(&"much").unwrap()];
     assert_eq!(inputs.collect::<Vec<_>>(), expected);
+    let whole = |child: &LeftChild| (child.start.memo.len(), child.start.chain().is_some());
+    let rest: Vec<_> = second.state.inherited_children().map(whole).collect();
+    assert_eq!(rest, [(0, false), (0, false), (1, true)], "nor any other option");
+    let policies: Vec<_> = second
+        .state
+        .inherited_children()
+        .map(|child| child.start.parent_close_policy)
+        .collect();
+    use ParentClosePolicy as P;
+    assert_eq!(policies, [P::Terminate, P::Terminate, P::Abandon]);
     let begun = second.state.left_child(key(&first, 5)).unwrap();
     assert_eq!(begun.run_id, Some(run_of(5)));
 }

@@ -8,7 +8,10 @@ use futures_util::future::{Either, join};
 use super::double;
 use super::world::{World, number};
 use crate::machine::PendingExternal;
-use crate::model::{ChildEnd, EventAttributes, EventId, Failure, Input, Outcome, Payload, RunId, WorkflowId};
+use crate::model::{
+    ChildEnd, ChildEvent, EventAttributes, EventId, Failure, IdReusePolicy, Input, Outcome, Payload, RetryPolicy,
+    RunId, SearchAttributeType, StartChild, TaskQueue, WorkflowId, WorkflowType,
+};
 use crate::sdk::{ChildCancellationType, WorkflowContext};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -163,5 +166,85 @@ fn a_cancelled_parent_hears_what_its_child_s_cancellation_type_says() {
             assert_eq!(found, expected, "{which}: {kinds:?}");
             assert_eq!(of_child, which == 1, "{which}: whose end it is");
         }
+    }
+}
+
+/// A child of which everything is said, and three that cannot be asked for.
+async fn particular(cx: WorkflowContext, n: u32) -> Result<u32, Failure> {
+    let child = || cx.child_by_name::<u32, u32>("c");
+    let often = RetryPolicy {
+        maximum_attempts: 3,
+        ..RetryPolicy::default()
+    };
+    let told = child()
+        .id("a")
+        .execution_timeout(SECOND * 90)
+        .run_timeout(SECOND * 30)
+        .retry_policy(often);
+    let told = told
+        .cron_schedule("@hourly")
+        .task_queue("parcels")
+        .id_reuse_policy(IdReusePolicy::RejectDuplicate);
+    let told = told
+        .search_attribute("Weight", 7)
+        .memo("note", "fragile")
+        .memo("note", "handle with care");
+    let sum = told.run(&n).await?;
+    let mut refused = 0;
+    for (child, type_name) in [
+        (child().search_attribute("Weight", "heavy"), "InvalidSearchAttribute"),
+        (child().search_attribute("RunId", 1), "InvalidSearchAttribute"),
+        (child().task_queue(""), "InvalidId"),
+    ] {
+        refused += u32::from(child.run(&n).await.unwrap_err().is_type(type_name));
+    }
+    Ok(sum + refused * 100)
+}
+
+#[test]
+fn what_the_code_says_of_a_child_is_in_the_event_that_asks_for_it() {
+    let play = |crashing| {
+        let world = World::new(particular, crashing).registering("Weight", SearchAttributeType::Double);
+        let world = lived(world.begun().checking_every_turn());
+        let history = world.history();
+        let (outcome, _) = world.finish();
+        assert_eq!(number(&outcome), Ok(305));
+        history
+    };
+    let history = play(false);
+    assert_eq!(play(true), history);
+    let asked: Vec<&StartChild> = history.iter().filter_map(asked_for).collect();
+    let [start] = asked[..] else {
+        panic!("{asked:?}");
+    };
+    let expected = StartChild {
+        id_reuse_policy: IdReusePolicy::RejectDuplicate,
+        execution_timeout: Some(SECOND * 90),
+        run_timeout: Some(SECOND * 30),
+        retry: Some(RetryPolicy {
+            maximum_attempts: 3,
+            ..RetryPolicy::default()
+        }),
+        cron: Some("@hourly".to_owned()),
+        task_queue: Some(TaskQueue::from_trusted("parcels")),
+        // Of the type that was registered for it.
+        search_attributes: [("Weight".to_owned(), 7.0.into())].into(),
+        memo: [("note".to_owned(), Payload::json("handle with care").unwrap())].into(),
+        ..StartChild::new(
+            WorkflowId::from_trusted("a"),
+            WorkflowType::from_trusted("c"),
+            start.input.clone(),
+        )
+    };
+    assert_eq!(*start, expected);
+}
+
+fn asked_for(event: &crate::model::Event) -> Option<&StartChild> {
+    match &event.attributes {
+        EventAttributes::Child(child) => match &**child {
+            ChildEvent::Initiated(start) => Some(start),
+            _ => None,
+        },
+        _ => None,
     }
 }

@@ -116,7 +116,7 @@ impl RunActor {
         let key = self.key(initiated);
         let (shared, kinship) = (Arc::clone(&self.at.shared), self.kinship(key));
         let errand = self.at.shared.attempts.supervise(move |_| async move {
-            let outcome = child_workflow::start(&shared, &kinship, &child.start).await;
+            let outcome = child_workflow::start(&shared, &kinship, &child.start, child.initiated_at).await;
             let input = outcome.map(|outcome| Input::ChildStarted { initiated, outcome });
             run.do_send(ChildNews::of_own(key, input));
         });

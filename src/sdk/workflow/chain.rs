@@ -10,7 +10,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::model::{ContinueAsNew, Failure, FromPayload, Initiator, RunId, ToPayload, WorkflowId, WorkflowType};
+use crate::model::{
+    ContinueAsNew, Failure, FromPayload, Initiator, Payload, RetryPolicy, RunId, SearchAttributeValue, TaskQueue,
+    ToPayload, WorkflowId, WorkflowType,
+};
 use crate::sdk::function::{WorkflowFunction, encode};
 use crate::sdk::metadata;
 
@@ -77,7 +80,7 @@ impl WorkflowContext {
             .chain
             .as_deref()
             .and_then(|chain| chain.last_result.as_ref());
-        let read = last.map(crate::model::Payload::to).transpose();
+        let read = last.map(Payload::to).transpose();
         read.map_err(|error| Failure::non_retryable("InvalidInput", format!("the last result cannot be read: {error}")))
     }
 
@@ -88,8 +91,9 @@ impl WorkflowContext {
     /// queries to the workflow id reach the newest run. Signals that the code has not received are the new run's, in
     /// their order. Everything else ends with this run: what it waits for, its handlers that have not ended (wait for
     /// them with [`all_handlers_finished`](Self::all_handlers_finished)), its locks. Open child workflows go on, though the new
-    /// run's code does not know them: their parent has ended when the last run of its chain has. Time limits, search
-    /// attributes and the rest of what its start said hold for the new run, too.
+    /// run's code does not know them: their parent has ended when the last run of its chain has. Time limits, the task queue and the
+    /// rest of what its start said hold for the new run, too, unless this call says otherwise; search attributes and the memo go
+    /// along as they are now.
     ///
     /// A run whose saga would have to undo something if it failed cannot: it fails, and goes back. Say
     /// [`saga_done`](ContinueAsNewCall::saga_done) when the saga is through, or give it a run of its own.
@@ -112,7 +116,8 @@ impl WorkflowContext {
     ///
     /// # Errors
     /// What this gives does not resolve, but for a failure: a cancellation when the run is cancelled, a failure of type
-    /// `InvalidInput` when the input has no JSON form or is too large, `TooManySignals` when more than 2,000 signals are
+    /// `InvalidInput` when the input or the memo has no JSON form or is too large, `InvalidId` for a task queue that cannot be one,
+    /// `InvalidSearchAttribute` for attributes and a memo that no run can have, `TooManySignals` when more than 2,000 signals are
     /// unread.
     pub fn continue_as_new<M, F>(&self, function: F, input: &F::Input) -> ContinueAsNewCall<F::Output>
     where
@@ -160,13 +165,7 @@ impl<O> ContinueAsNewCall<O> {
             let input = encode(input)
                 .and_then(|input| input.checked())
                 .map_err(|error| invalid_input("the new run's input", &error))?;
-            Ok(ContinueAsNew {
-                workflow_type,
-                input,
-                run_timeout: None,
-                saga_done: false,
-                unread: Vec::new(),
-            })
+            Ok(ContinueAsNew::new(workflow_type, input))
         });
         Self {
             core,
@@ -175,9 +174,19 @@ impl<O> ContinueAsNewCall<O> {
         }
     }
 
-    fn set(mut self, set: impl FnOnce(&mut ContinueAsNew)) -> Self {
-        if let Some(Ok(next)) = &mut self.next {
+    fn set(self, set: impl FnOnce(&mut ContinueAsNew)) -> Self {
+        self.try_set(|next| {
             set(next);
+            Ok(())
+        })
+    }
+
+    /// What cannot be is what awaiting it gives.
+    fn try_set(mut self, set: impl FnOnce(&mut ContinueAsNew) -> Result<(), Failure>) -> Self {
+        if let Some(Ok(next)) = &mut self.next
+            && let Err(failure) = set(next)
+        {
+            self.next = Some(Err(failure));
         }
         self
     }
@@ -185,6 +194,40 @@ impl<O> ContinueAsNewCall<O> {
     /// How long the new run may take; as long as this one when not given.
     pub fn run_timeout(self, timeout: Duration) -> Self {
         self.set(|next| next.run_timeout = Some(timeout))
+    }
+
+    /// The task queue of the new run; that of this one when not given.
+    pub fn task_queue(self, task_queue: impl AsRef<str>) -> Self {
+        self.try_set(|next| {
+            let task_queue = TaskQueue::new(task_queue).map_err(|error| invalid_id(&error))?;
+            next.task_queue = Some(task_queue);
+            Ok(())
+        })
+    }
+
+    /// Has the new run, should it fail, followed by another one, as for a start; as this one when not given.
+    pub fn retry_policy(self, policy: RetryPolicy) -> Self {
+        self.set(|next| next.retry = Some(policy))
+    }
+
+    /// Something that the new run can be found by, instead of all that this one is found by now; when none is given, that goes along.
+    /// To change some only, [upsert](WorkflowContext::upsert_search_attributes) them before.
+    pub fn search_attribute(self, name: impl Into<String>, value: impl Into<SearchAttributeValue>) -> Self {
+        self.set(|next| {
+            let attributes = next.search_attributes.get_or_insert_default();
+            attributes.insert(name.into(), value.into());
+        })
+    }
+
+    /// Something that is shown with the new run, instead of all that is shown with this one now; when none is given, that goes along.
+    /// To change some only, [upsert](WorkflowContext::upsert_memo) them before.
+    pub fn memo<T: ToPayload + ?Sized>(self, name: impl Into<String>, value: &T) -> Self {
+        let value = encode(value).and_then(Payload::checked);
+        self.try_set(|next| {
+            let value = value.map_err(|error| invalid_input("the new run's memo", &error))?;
+            next.memo.get_or_insert_default().insert(name.into(), value);
+            Ok(())
+        })
     }
 
     /// The saga of this run is through: its steps are not undone any more, whatever becomes of the new run. As when the

@@ -1,6 +1,8 @@
 //! Child workflows: runs of their own that a workflow starts, hears of, and may end with. Must not live here: sagas as steps
 //! (`child`); starting runs (`runtime`).
 
+mod builder;
+
 use std::any::type_name;
 use std::cell::RefCell;
 use std::fmt;
@@ -9,19 +11,20 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::future::FusedFuture;
 
-use crate::model::{Failure, FromPayload, ParentClosePolicy, Payload, RunId, ToPayload, WorkflowId, WorkflowType};
-use crate::sdk::function::{WorkflowFunction, encode};
+use crate::model::{Failure, FromPayload, RunId, ToPayload, WorkflowId, WorkflowType};
+use crate::sdk::function::WorkflowFunction;
 use crate::sdk::metadata;
 
+use super::WorkflowContext;
 use super::call::{Progress, invalid_id};
 use super::core::{ChildRequest, ChildSerial, Core};
 use super::external::{ExternalCall, ExternalWorkflow};
 use super::saga::unnamed;
-use super::{ChildCancellationType, WorkflowContext, invalid_input};
+
+pub use builder::ChildWorkflow;
 
 impl WorkflowContext {
     /// Another workflow as a child of this run: a run of its own, with its own history, that this one hears of.
@@ -59,115 +62,6 @@ impl WorkflowContext {
     pub fn child_by_name<I, O>(&self, workflow_type: impl AsRef<str>) -> ChildWorkflow<I, O> {
         let workflow_type = WorkflowType::new(workflow_type).map_err(|error| invalid_id(&error));
         ChildWorkflow::new(self.core.clone(), workflow_type)
-    }
-}
-
-/// Describes a child before it is started; see [`WorkflowContext::child`].
-#[must_use = "a child is only started when `start` or `run` is awaited"]
-pub struct ChildWorkflow<I, O> {
-    core: Rc<RefCell<Core>>,
-    workflow_type: Result<WorkflowType, Failure>,
-    workflow_id: Option<Result<WorkflowId, Failure>>,
-    parent_close_policy: ParentClosePolicy,
-    cancellation: ChildCancellationType,
-    run_timeout: Option<Duration>,
-    types: PhantomData<fn(I) -> O>,
-}
-
-impl<I, O> ChildWorkflow<I, O> {
-    fn new(core: Rc<RefCell<Core>>, workflow_type: Result<WorkflowType, Failure>) -> Self {
-        Self {
-            core,
-            workflow_type,
-            workflow_id: None,
-            parent_close_policy: ParentClosePolicy::default(),
-            cancellation: ChildCancellationType::default(),
-            run_timeout: None,
-            types: PhantomData,
-        }
-    }
-
-    /// Its workflow id. When not given it is made of this run's id and the child's number, the same on replay.
-    pub fn id(mut self, id: impl AsRef<str>) -> Self {
-        self.workflow_id = Some(WorkflowId::new(id).map_err(|error| invalid_id(&error)));
-        self
-    }
-
-    /// What becomes of it when this run ends first; by default it is terminated.
-    pub fn parent_close_policy(mut self, policy: ParentClosePolicy) -> Self {
-        self.parent_close_policy = policy;
-        self
-    }
-
-    /// What becomes of it when this run is cancelled, or does not wait for it any more; by default it is asked to end, and
-    /// waited for.
-    pub fn cancellation(mut self, cancellation: ChildCancellationType) -> Self {
-        self.cancellation = cancellation;
-        self
-    }
-
-    /// How long it may take; then it ends, undoing its saga steps. No limit when not given.
-    pub fn run_timeout(mut self, timeout: Duration) -> Self {
-        self.run_timeout = Some(timeout);
-        self
-    }
-
-    /// Starts it, and resolves when it has begun. Dropping this before that is as if it was cancelled.
-    ///
-    /// # Errors
-    /// A failure of kind [`ChildWorkflow`](crate::model::FailureKind::ChildWorkflow) when it cannot be started; its cause
-    /// is of type `WorkflowAlreadyExists` when another run has its id, or `InvalidInput` when its definition does not take
-    /// the input. A failure of type `InvalidInput` when the input has no JSON form or is too large, or a cancellation when
-    /// this run is cancelled.
-    pub fn start(self, input: &I) -> ChildStart<O>
-    where
-        I: ToPayload,
-    {
-        let core = self.core.clone();
-        ChildStart {
-            core,
-            child: None,
-            progress: Progress::Prepared(self.request(input)),
-            output: PhantomData,
-        }
-    }
-
-    /// Starts it and waits for its result. Dropping this before that is as if the child was cancelled.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start), and as [`ChildHandle::result`].
-    pub fn run(self, input: &I) -> ChildRun<O>
-    where
-        I: ToPayload,
-    {
-        ChildRun {
-            start: self.start(input),
-            result: None,
-        }
-    }
-
-    fn request(self, input: &I) -> Result<Box<ChildRequest>, Failure>
-    where
-        I: ToPayload,
-    {
-        let workflow_type = self.workflow_type?;
-        let input = encode(input)
-            .and_then(Payload::checked)
-            .map_err(|error| invalid_input(&format!("the input of child workflow {workflow_type}"), &error))?;
-        Ok(Box::new(ChildRequest {
-            workflow_id: self.workflow_id.transpose()?,
-            workflow_type,
-            input,
-            parent_close_policy: self.parent_close_policy,
-            cancellation: self.cancellation,
-            run_timeout: self.run_timeout,
-        }))
-    }
-}
-
-impl<I, O> fmt::Debug for ChildWorkflow<I, O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ChildWorkflow").field(&self.workflow_type).finish()
     }
 }
 
@@ -297,8 +191,15 @@ impl<O> ChildHandle<O> {
         self.external().cancel(reason)
     }
 
+    /// Whichever run of its chain is open. When it has ended, another one may have its id: what is said to the child is not for
+    /// that one.
     fn external(&self) -> ExternalWorkflow {
-        ExternalWorkflow::new(self.child.core.clone(), self.workflow_id.as_str())
+        let core = &self.child.core;
+        let external = ExternalWorkflow::new(core.clone(), self.workflow_id.as_str());
+        match core.borrow().child_has_ended(self.child.serial) {
+            true => external.run(self.run_id),
+            false => external,
+        }
     }
 }
 

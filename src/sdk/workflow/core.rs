@@ -39,6 +39,7 @@ use scopes::Scopes;
 use steps::Steps;
 use versions::Versions;
 
+pub(super) use attributes::refused_attribute;
 pub(crate) use chain::HistoryInfo;
 pub(super) use children::{ChildRequest, ChildSerial};
 pub(super) use locks::LockRequest;

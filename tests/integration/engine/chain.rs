@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use amends::engine::SignalOptions;
 use amends::store::ListQuery;
-use amends::{Amends, AmendsBuilder, Error, Failure, Outcome, RunStatus, WorkflowContext, workflow as flow};
+use amends::{
+    Amends, AmendsBuilder, Error, Failure, Outcome, Payload, RetryPolicy, RunStatus, SearchAttributeType,
+    TaskQueueOptions, WorkflowContext, workflow as flow,
+};
 
 use crate::support::{Home, insist, run, whichever_commit_fails};
 
@@ -211,4 +214,89 @@ async fn tell(amends: &Amends) -> Vec<Vec<&'static str>> {
 fn whichever_commit_fails_the_chain_is_the_same() {
     let peace = whichever_commit_fails(8..=20, registered, tell);
     assert_eq!(peace.len(), 3, "{peace:?}");
+}
+
+/// Goes on as it was told to, and ends in its third run.
+#[flow]
+async fn nomad(cx: WorkflowContext, generation: u32) -> Result<u32, Failure> {
+    let next = cx.continue_as_new(nomad, &(generation + 1));
+    match generation {
+        1 => {
+            cx.upsert_search_attributes([("Place", "Rome")])?;
+            cx.upsert_memo("tent", &"blue")?;
+            next.await
+        }
+        2 => {
+            cx.signal::<()>("on").recv().await?;
+            // What cannot be is told, and nothing has happened.
+            let nowhere = cx.continue_as_new(nomad, &0).task_queue("").await.unwrap_err();
+            assert!(nowhere.is_type("InvalidId"), "{nowhere}");
+            let wrong = cx
+                .continue_as_new(nomad, &0)
+                .search_attribute("Place", 3)
+                .await
+                .unwrap_err();
+            assert!(wrong.is_type("InvalidSearchAttribute"), "{wrong}");
+            let never = RetryPolicy::never();
+            next.task_queue("far")
+                .retry_policy(never)
+                .search_attribute("Place", "Oslo")
+                .memo("skis", &2)
+                .await
+        }
+        _ => Ok(generation),
+    }
+}
+
+#[test]
+fn what_a_run_is_found_by_goes_along_unless_the_next_one_has_its_own_and_so_does_its_queue() {
+    for home in Home::each() {
+        let builder = || {
+            let builder = home.builder().search_attribute("Place", SearchAttributeType::Keyword);
+            builder.workflow(nomad).replay_every_turn()
+        };
+        run(async {
+            let amends = builder().start().await.unwrap();
+            let client = amends.client();
+            let starter = amends.workflow(nomad).id("n").search_attribute("Name", "ada").unwrap();
+            let first = starter.start(&1).await.unwrap();
+            first.run_outcome().await.unwrap();
+            let second = client.describe("n").await.unwrap();
+            let found = [("Name".to_owned(), "ada".into()), ("Place".to_owned(), "Rome".into())].into();
+            assert_eq!(second.search_attributes, found);
+            assert_eq!(
+                second.memo,
+                [("tent".to_owned(), Payload::json("blue").unwrap())].into()
+            );
+            client.signal("n", "on", &()).await.unwrap();
+            amends
+                .find_run(second.run_id)
+                .await
+                .unwrap()
+                .run_outcome()
+                .await
+                .unwrap();
+            let third = client.describe("n").await.unwrap();
+            assert_eq!(third.search_attributes, [("Place".to_owned(), "Oslo".into())].into());
+            assert_eq!(third.memo, [("skis".to_owned(), Payload::json(&2).unwrap())].into());
+            assert_eq!((third.task_queue.as_str(), third.waits_for_worker), ("far", true));
+            for (query, runs) in [("Place = 'Rome'", 2), ("Place = 'Oslo'", 1), ("Name = 'ada'", 2)] {
+                assert_eq!(client.list(query).await.unwrap().len(), runs, "{query}");
+            }
+            amends.shutdown(Duration::ZERO).await;
+
+            let amends = builder()
+                .task_queue("far", TaskQueueOptions::new())
+                .start()
+                .await
+                .unwrap();
+            let third = amends.find("n").await.unwrap();
+            assert_eq!(
+                third.outcome().await.unwrap(),
+                Outcome::Completed(Payload::json(&3).unwrap())
+            );
+            amends.shutdown(Duration::ZERO).await;
+        });
+        home.assert_sound();
+    }
 }

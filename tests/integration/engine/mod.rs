@@ -8,6 +8,7 @@ mod attributes;
 mod chain;
 mod child_workflows;
 mod child_workflows_end;
+mod child_workflows_options;
 mod children;
 mod children_change;
 mod code_sagas;

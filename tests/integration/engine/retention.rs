@@ -142,3 +142,49 @@ fn a_child_stays_as_long_as_its_parent() {
         amends.shutdown(Duration::ZERO).await;
     });
 }
+
+/// Has a child in its first run, and ends in its second one.
+#[workflow]
+async fn moved_on(cx: WorkflowContext, has_child: bool) -> Result<bool, Failure> {
+    if has_child {
+        cx.signal("end").recv().await
+    } else {
+        cx.child(told).id("child").start(&1).await?;
+        cx.continue_as_new(moved_on, &true).await
+    }
+}
+
+#[test]
+fn a_child_whose_first_run_is_gone_is_still_its_parent_s() {
+    for home in Home::each() {
+        run(async {
+            let clock = VirtualClock::new();
+            let engine = async || {
+                let builder = home.builder().clock(Arc::new(clock.clone())).retention(DAY);
+                builder.workflow(told).workflow(moved_on).start().await.unwrap()
+            };
+            let amends = engine().await;
+            let parent = amends.workflow(moved_on).id("parent").start(&false).await.unwrap();
+            parent.run_outcome().await.unwrap();
+            let first = amends.find("child").await.unwrap();
+            first.signal("end", &false).await.unwrap();
+            first.run_outcome().await.unwrap();
+            clock.advance(DAY);
+            look(&clock).await;
+            for gone in [parent.run_id(), first.run_id()] {
+                assert!(matches!(amends.find_run(gone).await, Err(Error::RunNotFound(_))));
+            }
+            amends.shutdown(Duration::ZERO).await;
+
+            let amends = engine().await;
+            look(&clock).await;
+            let parent = amends.find("parent").await.unwrap();
+            assert_eq!(parent.describe().await.unwrap().children.len(), 1);
+            parent.signal("end", &true).await.unwrap();
+            parent.outcome().await.unwrap();
+            until_status(&amends, "child", RunStatus::Terminated).await;
+            amends.shutdown(Duration::ZERO).await;
+        });
+        home.assert_sound();
+    }
+}

@@ -50,11 +50,11 @@ impl Core {
         let mut typed = SearchAttributeChanges::new();
         for (name, change) in changes {
             let value = change.map(|value| self.attributes.types.typed(&name, value));
-            typed.insert(name, value.transpose().map_err(|error| refused(&error))?);
+            typed.insert(name, value.transpose().map_err(|error| refused_attribute(&error))?);
         }
         let mut after = self.attributes.search.clone();
         merge_changes(&mut after, &typed);
-        check_search_attributes(&after).map_err(|error| refused(&error))?;
+        check_search_attributes(&after).map_err(|error| refused_attribute(&error))?;
         if !typed.is_empty() {
             self.attributes.search = after;
             self.commands.push(Command::UpsertSearchAttributes(typed));
@@ -66,12 +66,23 @@ impl Core {
         self.expect_writable("change the memo");
         let mut after = self.attributes.memo.clone();
         merge_changes(&mut after, &changes);
-        check_memo(&after).map_err(|error| refused(&error))?;
+        check_memo(&after).map_err(|error| refused_attribute(&error))?;
         if !changes.is_empty() {
             self.attributes.memo = after;
             self.commands.push(Command::ModifyProperties(changes));
         }
         Ok(())
+    }
+}
+
+/// What the code gives other runs.
+impl Core {
+    pub(in crate::sdk::workflow) fn typed_search_attributes(
+        &self,
+        attributes: SearchAttributes,
+    ) -> Result<SearchAttributes, Failure> {
+        let typed = self.attributes.types.checked(attributes);
+        typed.map_err(|error| refused_attribute(&error))
     }
 }
 
@@ -86,6 +97,6 @@ impl Core {
     }
 }
 
-fn refused(error: &SearchAttributeError) -> Failure {
+pub(in crate::sdk::workflow) fn refused_attribute(error: &SearchAttributeError) -> Failure {
     Failure::non_retryable("InvalidSearchAttribute", error.to_string())
 }

@@ -1,9 +1,9 @@
 //! What the code knows of its run and chain, and how it asks for the run that follows. Must not live here: beginning that
 //! run (that is `machine`).
 
-use crate::model::{ContinueAsNew, Failure, Payload, SignalName, limits};
+use crate::model::{ContinueAsNew, Failure, Payload, SignalName, check_memo, limits};
 
-use super::Core;
+use super::{Core, refused_attribute};
 
 /// How long the run's history is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,9 +24,16 @@ impl Core {
     }
 
     /// Has another run follow this one, which is over as soon as its code waits.
-    pub(in crate::sdk::workflow) fn continue_as_new(&mut self, next: ContinueAsNew) -> Result<(), Failure> {
+    pub(in crate::sdk::workflow) fn continue_as_new(&mut self, mut next: ContinueAsNew) -> Result<(), Failure> {
         self.expect_writable("continue as a new run");
         self.expect_not_canceled()?;
+        let search_attributes = next.search_attributes.take();
+        next.search_attributes = search_attributes
+            .map(|attributes| self.typed_search_attributes(attributes))
+            .transpose()?;
+        if let Some(memo) = &next.memo {
+            check_memo(memo).map_err(|error| refused_attribute(&error))?;
+        }
         let (signals, bytes) = self.unread_signals();
         if signals > limits::SIGNALS_CARRIED_MAX || bytes > limits::TURN_INPUT_BYTES_FULL {
             let message = format!(

@@ -2,11 +2,10 @@
 //! them (`machine`).
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use crate::model::{
-    ChildEnd, ChildWorkflowFailure, Command, EventId, ExternalCancel, Failure, ParentClosePolicy, Payload, RunId,
-    StartChild, WorkflowId, WorkflowType,
+    ChildEnd, ChildWorkflowFailure, Command, EventId, ExternalCancel, Failure, Payload, RunId, StartChild, WorkflowId,
+    WorkflowType,
 };
 
 use super::super::ChildCancellationType;
@@ -19,12 +18,11 @@ pub(in crate::sdk::workflow) struct ChildSerial(u64);
 /// A child as the code asks for it.
 #[derive(Debug)]
 pub(in crate::sdk::workflow) struct ChildRequest {
+    /// `None`: one that is made of the run's id.
     pub(in crate::sdk::workflow) workflow_id: Option<WorkflowId>,
-    pub(in crate::sdk::workflow) workflow_type: WorkflowType,
-    pub(in crate::sdk::workflow) input: Payload,
-    pub(in crate::sdk::workflow) parent_close_policy: ParentClosePolicy,
     pub(in crate::sdk::workflow) cancellation: ChildCancellationType,
-    pub(in crate::sdk::workflow) run_timeout: Option<Duration>,
+    /// All but its id.
+    pub(in crate::sdk::workflow) start: StartChild,
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +91,7 @@ impl Core {
     ) -> Result<(ChildSerial, Key), Failure> {
         self.expect_writable("start a child workflow");
         self.expect_not_canceled()?;
+        let search_attributes = self.typed_search_attributes(request.start.search_attributes)?;
         self.children.last += 1;
         let serial = ChildSerial(self.children.last);
         let own_id = || WorkflowId::from_trusted(format!("{}/{}", self.decided_by, serial.0));
@@ -100,7 +99,7 @@ impl Core {
         let key = self.begin(What::ChildStart(serial));
         let child = Child {
             workflow_id: workflow_id.clone(),
-            workflow_type: request.workflow_type.clone(),
+            workflow_type: request.start.workflow_type.clone(),
             cancellation: request.cancellation,
             scope: self.join_current_scope(),
             run_id: None,
@@ -114,10 +113,8 @@ impl Core {
         self.children.unconfirmed.push_back(serial);
         self.commands.push(Command::StartChild(Box::new(StartChild {
             workflow_id,
-            workflow_type: request.workflow_type,
-            input: request.input,
-            parent_close_policy: request.parent_close_policy,
-            run_timeout: request.run_timeout,
+            search_attributes,
+            ..request.start
         })));
         Ok((serial, key))
     }
@@ -142,6 +139,11 @@ impl Core {
     pub(in crate::sdk::workflow) fn child_ids(&self, serial: ChildSerial) -> Option<(WorkflowId, RunId)> {
         let child = self.children.known.get(&serial)?;
         Some((child.workflow_id.clone(), child.run_id?))
+    }
+
+    pub(in crate::sdk::workflow) fn child_has_ended(&self, serial: ChildSerial) -> bool {
+        let child = self.children.known.get(&serial);
+        child.is_none_or(|child| child.outcome.is_some())
     }
 
     /// Nobody will ask for the child's end any more.

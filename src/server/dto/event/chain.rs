@@ -20,7 +20,7 @@ pub(super) fn chain(chain: &RunChain) -> Value {
     })
 }
 
-fn retry(policy: &RetryPolicy) -> Value {
+pub(super) fn retry(policy: &RetryPolicy) -> Value {
     json!({
         "maximum_attempts": policy.maximum_attempts,
         "initial_interval_ms": policy.initial_interval.as_millis(),

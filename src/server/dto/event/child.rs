@@ -2,18 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{ChildEnd, ChildEvent};
+use crate::model::{ChildEnd, ChildEvent, StartChild, TaskQueue};
 use crate::server::text as words;
 
-use super::super::{failure, payload, put};
+use super::super::{attribute, failure, payload, put};
+use super::chain;
 
 pub(super) fn attributes(event: &ChildEvent) -> Value {
     match event {
-        ChildEvent::Initiated(start) => json!({
-            "workflow_id": start.workflow_id.as_str(), "workflow_type": start.workflow_type.as_str(),
-            "input": payload(&start.input), "parent_close_policy": start.parent_close_policy.as_str(),
-            "run_timeout_ms": start.run_timeout.map(|limit| limit.as_millis()),
-        }),
+        ChildEvent::Initiated(start) => initiated(start),
         ChildEvent::StartFailed {
             initiated,
             failure: cause,
@@ -33,6 +30,19 @@ pub(super) fn attributes(event: &ChildEvent) -> Value {
             value
         }
     }
+}
+
+fn initiated(start: &StartChild) -> Value {
+    json!({
+        "workflow_id": start.workflow_id.as_str(), "workflow_type": start.workflow_type.as_str(),
+        "input": payload(&start.input), "parent_close_policy": start.parent_close_policy.as_str(),
+        "id_reuse_policy": start.id_reuse_policy.as_str(),
+        "run_timeout_ms": start.run_timeout.map(|limit| limit.as_millis()),
+        "execution_timeout_ms": start.execution_timeout.map(|limit| limit.as_millis()),
+        "retry": start.retry.as_ref().map(chain::retry), "cron": start.cron,
+        "task_queue": start.task_queue.as_ref().map(TaskQueue::as_str),
+        "search_attributes": attribute::all(&start.search_attributes), "memo": attribute::whole_memo(&start.memo),
+    })
 }
 
 pub(super) fn text(event: &ChildEvent) -> String {

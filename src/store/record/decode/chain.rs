@@ -3,7 +3,7 @@
 use super::super::v1 as wire;
 use super::{Decoded, chain as failure, child, duration, payload};
 use crate::model::{
-    ContinuedAsNew, Initiator, RequestId, RetryPolicy, RunChain, RunId, Timestamp, UpdateId, WorkflowType,
+    ContinuedAsNew, Initiator, RequestId, RetryPolicy, RunChain, RunId, TaskQueue, Timestamp, UpdateId, WorkflowType,
 };
 
 pub(super) fn run_chain(chain: &mut wire::RunChain<'_>) -> Decoded<RunChain> {
@@ -36,7 +36,7 @@ pub(super) fn run_chain(chain: &mut wire::RunChain<'_>) -> Decoded<RunChain> {
     })
 }
 
-fn retry(retry: &wire::RunRetry<'_>) -> Decoded<RetryPolicy> {
+pub(super) fn retry(retry: &wire::RunRetry<'_>) -> Decoded<RetryPolicy> {
     Ok(RetryPolicy {
         initial_interval: duration(retry.initial_interval)?,
         backoff_coefficient: retry.backoff_coefficient,
@@ -52,5 +52,6 @@ pub(super) fn continued_as_new(next: &wire::ContinuedAsNew<'_>) -> Decoded<Conti
         workflow_type: WorkflowType::from_trusted(next.workflow_type),
         input: payload(&next.input),
         run_timeout: next.run_timeout.map(duration).transpose()?,
+        task_queue: next.task_queue.map(TaskQueue::from_trusted),
     })
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::super::v1 as wire;
-use super::{Decoded, chain, duration, payload};
+use super::chain::retry;
+use super::{Decoded, attribute, chain, duration, payload};
 use crate::model::{
-    ChildEnd, ChildEvent, ChildKey, ChildWorkflowFailure, EventId, LeftChild, ParentClosePolicy, ParentRun, RunId,
-    StartChild, Timestamp, WorkflowId, WorkflowType,
+    ChildEnd, ChildEvent, ChildKey, ChildWorkflowFailure, EventId, IdReusePolicy, LeftChild, ParentClosePolicy,
+    ParentRun, RunId, StartChild, TaskQueue, Timestamp, WorkflowId, WorkflowType,
 };
 
 pub(super) fn event(event: wire::Child<'_>) -> Decoded<ChildEvent> {
@@ -43,7 +44,18 @@ fn start_child(start: &wire::StartChild<'_>) -> Decoded<StartChild> {
             wire::ParentClosePolicy::Abandon => ParentClosePolicy::Abandon,
             wire::ParentClosePolicy::RequestCancel => ParentClosePolicy::RequestCancel,
         },
+        id_reuse_policy: match start.id_reuse_policy {
+            wire::IdReusePolicy::RejectDuplicate => IdReusePolicy::RejectDuplicate,
+            wire::IdReusePolicy::AllowDuplicateFailedOnly => IdReusePolicy::AllowDuplicateFailedOnly,
+            wire::IdReusePolicy::AllowDuplicate => IdReusePolicy::AllowDuplicate,
+        },
         run_timeout: start.run_timeout.map(duration).transpose()?,
+        execution_timeout: start.execution_timeout.map(duration).transpose()?,
+        retry: start.retry.as_ref().map(retry).transpose()?,
+        cron: start.cron.map(str::to_owned),
+        task_queue: start.task_queue.map(TaskQueue::from_trusted),
+        search_attributes: attribute::attributes(&start.search_attributes),
+        memo: attribute::memo(&start.memo),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::v1 as wire;
 use super::{chain as failure, child, payload, span};
-use crate::model::{ContinuedAsNew, Initiator, RequestId, RetryPolicy, RunChain, UpdateId};
+use crate::model::{ContinuedAsNew, Initiator, RequestId, RetryPolicy, RunChain, TaskQueue, UpdateId};
 
 pub(super) fn run_chain(chain: &RunChain) -> wire::RunChain<'_> {
     wire::RunChain {
@@ -29,7 +29,7 @@ pub(super) fn run_chain(chain: &RunChain) -> wire::RunChain<'_> {
     }
 }
 
-fn retry(retry: &RetryPolicy) -> wire::RunRetry<'_> {
+pub(super) fn retry(retry: &RetryPolicy) -> wire::RunRetry<'_> {
     wire::RunRetry {
         initial_interval: span(retry.initial_interval),
         backoff_coefficient: retry.backoff_coefficient,
@@ -45,5 +45,6 @@ pub(super) fn continued_as_new(next: &ContinuedAsNew) -> wire::ContinuedAsNew<'_
         workflow_type: next.workflow_type.as_str(),
         input: payload(&next.input),
         run_timeout: next.run_timeout.map(span),
+        task_queue: next.task_queue.as_ref().map(TaskQueue::as_str),
     }
 }

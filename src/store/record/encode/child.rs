@@ -1,15 +1,17 @@
 //! Child workflows, to the wire. Must not live here: anything else.
 
 use super::super::v1 as wire;
-use super::{chain, payload, span};
+use super::chain::retry;
+use super::{attribute, chain, payload, span};
 use crate::model::{
-    ChildEnd, ChildEvent, ChildKey, ChildWorkflowFailure, LeftChild, ParentClosePolicy, ParentRun, StartChild,
+    ChildEnd, ChildEvent, ChildKey, ChildWorkflowFailure, IdReusePolicy, LeftChild, ParentClosePolicy, ParentRun,
+    StartChild, TaskQueue,
 };
 
 pub(super) fn event(event: &ChildEvent) -> wire::Child<'_> {
     use wire::Child as W;
     match event {
-        ChildEvent::Initiated(start) => W::Initiated(start_child(start)),
+        ChildEvent::Initiated(start) => W::Initiated(Box::new(start_child(start))),
         ChildEvent::StartFailed { initiated, failure } => W::StartFailed {
             initiated: initiated.0,
             failure: chain(failure),
@@ -40,7 +42,18 @@ fn start_child(start: &StartChild) -> wire::StartChild<'_> {
             ParentClosePolicy::Abandon => wire::ParentClosePolicy::Abandon,
             ParentClosePolicy::RequestCancel => wire::ParentClosePolicy::RequestCancel,
         },
+        id_reuse_policy: match start.id_reuse_policy {
+            IdReusePolicy::RejectDuplicate => wire::IdReusePolicy::RejectDuplicate,
+            IdReusePolicy::AllowDuplicateFailedOnly => wire::IdReusePolicy::AllowDuplicateFailedOnly,
+            IdReusePolicy::AllowDuplicate => wire::IdReusePolicy::AllowDuplicate,
+        },
         run_timeout: start.run_timeout.map(span),
+        execution_timeout: start.execution_timeout.map(span),
+        retry: start.retry.as_ref().map(retry),
+        cron: start.cron.as_deref(),
+        task_queue: start.task_queue.as_ref().map(TaskQueue::as_str),
+        search_attributes: attribute::attributes(&start.search_attributes),
+        memo: attribute::memo(&start.memo),
     }
 }
 

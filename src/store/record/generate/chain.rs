@@ -50,13 +50,15 @@ pub(super) fn run_chain() -> BoxedStrategy<RunChain> {
 }
 
 pub(super) fn continued_as_new() -> BoxedStrategy<EventAttributes> {
-    (run_id(), text(), payload(), proptest::option::of(duration()))
-        .prop_map(|(new_run_id, name, input, run_timeout)| {
+    let queue = proptest::option::of(text().prop_map(TaskQueue::from_trusted));
+    (run_id(), text(), payload(), proptest::option::of(duration()), queue)
+        .prop_map(|(new_run_id, name, input, run_timeout, task_queue)| {
             EventAttributes::WorkflowExecutionContinuedAsNew(Box::new(ContinuedAsNew {
                 new_run_id,
                 workflow_type: WorkflowType::from_trusted(name),
                 input,
                 run_timeout,
+                task_queue,
             }))
         })
         .boxed()

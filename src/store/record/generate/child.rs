@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{duration, event_id, failure, payload, text, time};
+use super::attribute::both;
+use super::{duration, event_id, failure, payload, retry, text, time};
 use crate::model::*;
 
 pub(super) fn run_id() -> BoxedStrategy<RunId> {
@@ -46,16 +47,41 @@ pub(super) fn left_child() -> BoxedStrategy<LeftChild> {
 }
 
 fn start_child() -> BoxedStrategy<StartChild> {
+    use IdReusePolicy as R;
     use ParentClosePolicy as P;
-    let policy = proptest::sample::select(vec![P::Terminate, P::Abandon, P::RequestCancel]);
-    (text(), text(), payload(), policy, proptest::option::of(duration()))
-        .prop_map(|(id, kind, input, parent_close_policy, run_timeout)| StartChild {
-            workflow_id: WorkflowId::from_trusted(id),
-            workflow_type: WorkflowType::from_trusted(kind),
-            input,
-            parent_close_policy,
-            run_timeout,
-        })
+    let policies = (
+        proptest::sample::select(vec![P::Terminate, P::Abandon, P::RequestCancel]),
+        proptest::sample::select(vec![R::RejectDuplicate, R::AllowDuplicateFailedOnly, R::AllowDuplicate]),
+    );
+    let limit = || proptest::option::of(duration());
+    let chain = (
+        limit(),
+        limit(),
+        proptest::option::of(retry()),
+        proptest::option::of(text()),
+    );
+    let queue = proptest::option::of(text().prop_map(TaskQueue::from_trusted));
+    (text(), text(), payload(), policies, chain, queue, both())
+        .prop_map(
+            |(id, kind, input, policies, chain, task_queue, (search_attributes, memo))| {
+                let (parent_close_policy, id_reuse_policy) = policies;
+                let (run_timeout, execution_timeout, retry, cron) = chain;
+                StartChild {
+                    workflow_id: WorkflowId::from_trusted(id),
+                    workflow_type: WorkflowType::from_trusted(kind),
+                    input,
+                    parent_close_policy,
+                    id_reuse_policy,
+                    run_timeout,
+                    execution_timeout,
+                    retry,
+                    cron,
+                    task_queue,
+                    search_attributes,
+                    memo,
+                }
+            },
+        )
         .boxed()
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::{
     ChildKey, ContinuedAsNew, EventAttributes, EventId, Failure, Initiator, LeftChild, ParentClosePolicy, Payload,
-    RequestId, RetryPolicy, RunChain, RunId, StartChild, Timestamp, UpdateId, WorkflowId, WorkflowType,
+    RequestId, RetryPolicy, RunChain, RunId, StartChild, TaskQueue, Timestamp, UpdateId, WorkflowId, WorkflowType,
 };
 
 /// With everything that a run may know of its chain.
@@ -33,11 +33,15 @@ pub(super) fn whole_chain() -> RunChain {
                 initiated: EventId(5),
             },
             start: Arc::new(StartChild {
-                workflow_id: WorkflowId::from_trusted("parcel-1"),
-                workflow_type: WorkflowType::from_trusted("parcel"),
-                input: Payload::json(&"a book").unwrap(),
                 parent_close_policy: ParentClosePolicy::Abandon,
                 run_timeout: Some(Duration::from_secs(60)),
+                task_queue: Some(TaskQueue::from_trusted("parcels")),
+                memo: [("fragile".to_owned(), Payload::json(&true).unwrap())].into(),
+                ..StartChild::new(
+                    WorkflowId::from_trusted("parcel-1"),
+                    WorkflowType::from_trusted("parcel"),
+                    Payload::json(&"a book").unwrap(),
+                )
             }),
             initiated_at: Timestamp::from_micros(1_700_000_000_000_000),
             run_id: None,
@@ -53,6 +57,7 @@ pub(super) fn chain_events() -> Vec<EventAttributes> {
             workflow_type: WorkflowType::from_trusted("cart"),
             input: Payload::json(&["a book"]).unwrap(),
             run_timeout: Some(Duration::from_secs(3_600)),
+            task_queue: Some(TaskQueue::from_trusted("carts")),
         },
     ))]
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attribute;
 use crate::model::{
-    ChildEnd, ChildEvent, ChildWorkflowFailure, EventAttributes, EventId, Failure, ParentClosePolicy, Payload, RunId,
-    StartChild, WorkflowId, WorkflowType,
+    ChildEnd, ChildEvent, ChildWorkflowFailure, EventAttributes, EventId, Failure, IdReusePolicy, ParentClosePolicy,
+    Payload, RetryPolicy, RunId, StartChild, TaskQueue, WorkflowId, WorkflowType,
 };
 
 pub(super) fn child_events() -> Vec<EventAttributes> {
@@ -26,7 +27,17 @@ pub(super) fn child_events() -> Vec<EventAttributes> {
             workflow_type: WorkflowType::from_trusted("parcel"),
             input: Payload::json(&1).unwrap(),
             parent_close_policy: ParentClosePolicy::RequestCancel,
+            id_reuse_policy: IdReusePolicy::AllowDuplicateFailedOnly,
             run_timeout: Some(Duration::from_secs(3_600)),
+            execution_timeout: Some(Duration::from_secs(86_400)),
+            retry: Some(RetryPolicy {
+                maximum_attempts: 5,
+                ..RetryPolicy::default()
+            }),
+            cron: Some("0 6 * * *".to_owned()),
+            task_queue: Some(TaskQueue::from_trusted("parcels")),
+            search_attributes: attribute::of_each_type(),
+            memo: attribute::memo(),
         })),
         ChildEvent::StartFailed {
             initiated,

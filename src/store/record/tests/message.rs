@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::{
-    ActivityType, ChildKey, EventAttributes, EventId, ExternalCancel, ExternalSignal, Failure, LeftChild,
-    ParentClosePolicy, Payload, RequestId, ResetAttempt, RunId, RunReset, SignalName, StartChild, StepName, Timestamp,
-    UpdateCompleted, UpdateId, UpdateName, UpdateRequest, WorkflowId, WorkflowType,
+    ActivityType, ChildKey, EventAttributes, EventId, ExternalCancel, ExternalSignal, Failure, LeftChild, Payload,
+    RequestId, ResetAttempt, RunId, RunReset, SignalName, StartChild, StepName, Timestamp, UpdateCompleted, UpdateId,
+    UpdateName, UpdateRequest, WorkflowId, WorkflowType,
 };
 
 pub(super) fn message_events() -> Vec<EventAttributes> {
@@ -85,13 +85,11 @@ pub(super) fn message_events() -> Vec<EventAttributes> {
                     parent_run: RunId::from_bytes([8; 16]),
                     initiated: EventId(21),
                 },
-                start: Arc::new(StartChild {
-                    workflow_id: WorkflowId::from_trusted("parcel-2"),
-                    workflow_type: WorkflowType::from_trusted("parcel"),
-                    input: Payload::null(),
-                    parent_close_policy: ParentClosePolicy::Terminate,
-                    run_timeout: None,
-                }),
+                start: Arc::new(StartChild::new(
+                    WorkflowId::from_trusted("parcel-2"),
+                    WorkflowType::from_trusted("parcel"),
+                    Payload::null(),
+                )),
                 initiated_at: Timestamp::from_micros(1_700_000_000_000_000),
                 run_id: Some(RunId::from_bytes([5; 16])),
                 owes_cancel: false,

@@ -23,6 +23,10 @@ impl Visit for Forget {
     }
 }
 
+fn hide(left: &mut LeftChild) {
+    Arc::make_mut(&mut left.start).search_attributes.clear();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
@@ -35,7 +39,15 @@ proptest! {
         for event in &mut turn.events {
             match &mut event.attributes {
                 EventAttributes::WorkflowExecutionStarted(started) => {
-                    Arc::make_mut(started).search_attributes.clear();
+                    let started = Arc::make_mut(started);
+                    started.search_attributes.clear();
+                    started.chain.iter_mut().flat_map(|chain| &mut chain.children).for_each(hide);
+                }
+                EventAttributes::WorkflowExecutionReset(reset) => reset.children.iter_mut().for_each(hide),
+                EventAttributes::Child(child) => {
+                    if let ChildEvent::Initiated(start) = &mut **child {
+                        Arc::make_mut(start).search_attributes.clear();
+                    }
                 }
                 EventAttributes::UpsertWorkflowSearchAttributes(changes) => changes.clear(),
                 _ => {}

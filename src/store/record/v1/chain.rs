@@ -58,4 +58,5 @@ pub(in crate::store::record) struct ContinuedAsNew<'a> {
     #[serde(borrow)]
     pub(in crate::store::record) input: Payload<'a>,
     pub(in crate::store::record) run_timeout: Option<Span>,
+    pub(in crate::store::record) task_queue: Option<&'a str>,
 }

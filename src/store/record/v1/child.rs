@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Micros, Payload, Span};
+use super::{Failure, Micros, Payload, RunRetry, SearchAttribute, Span};
 
 #[derive(Serialize, Deserialize)]
 pub(in crate::store::record) enum Child<'a> {
-    Initiated(#[serde(borrow)] StartChild<'a>),
+    Initiated(#[serde(borrow)] Box<StartChild<'a>>),
     StartFailed {
         initiated: u64,
         #[serde(borrow)]
@@ -31,7 +31,17 @@ pub(in crate::store::record) struct StartChild<'a> {
     #[serde(borrow)]
     pub(in crate::store::record) input: Payload<'a>,
     pub(in crate::store::record) parent_close_policy: ParentClosePolicy,
+    pub(in crate::store::record) id_reuse_policy: IdReusePolicy,
     pub(in crate::store::record) run_timeout: Option<Span>,
+    pub(in crate::store::record) execution_timeout: Option<Span>,
+    #[serde(borrow)]
+    pub(in crate::store::record) retry: Option<RunRetry<'a>>,
+    pub(in crate::store::record) cron: Option<&'a str>,
+    pub(in crate::store::record) task_queue: Option<&'a str>,
+    #[serde(borrow)]
+    pub(in crate::store::record) search_attributes: Vec<(&'a str, SearchAttribute<'a>)>,
+    #[serde(borrow)]
+    pub(in crate::store::record) memo: Vec<(&'a str, Payload<'a>)>,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
@@ -55,6 +65,13 @@ pub(in crate::store::record) enum ParentClosePolicy {
     Terminate,
     Abandon,
     RequestCancel,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(in crate::store::record) enum IdReusePolicy {
+    RejectDuplicate,
+    AllowDuplicateFailedOnly,
+    AllowDuplicate,
 }
 
 #[derive(Serialize, Deserialize)]
