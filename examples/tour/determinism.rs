@@ -1,6 +1,8 @@
 //! Code that decides otherwise than its history: found by replay, told with the difference, and never guessed at.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use amends::history::to_temporal_json;
 use amends::store::MemoryStore;
@@ -52,6 +54,18 @@ async fn counting(cx: WorkflowContext) -> Result<String, Failure> {
     let number = CALLS.fetch_add(1, Ordering::SeqCst);
     cx.activity(charge, &format!("number {number}")).await?;
     Ok(first)
+}
+
+/// Who may go on.
+static GATE: Mutex<bool> = Mutex::new(false);
+static OPENED: Condvar = Condvar::new();
+
+/// Blocks its shard's thread: in life a lock, a file, a loop without an end.
+#[workflow(allow_nondeterminism = "it shows what hangs")]
+async fn hanging(_cx: WorkflowContext) -> Result<(), Failure> {
+    let closed = GATE.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(OPENED.wait_while(closed, |open| !*open));
+    Ok(())
 }
 
 fn engine(memory: &MemoryStore) -> AmendsBuilder {
@@ -117,6 +131,29 @@ async fn every_turn() -> Told {
     )])
 }
 
+/// A turn that does not come back is told of while it hangs, by the log and to whoever asks.
+async fn hung_turn() -> Told {
+    let builder = engine(&MemoryStore::new()).workflow(hanging);
+    let amends = builder.turn_hangs_after(Duration::from_millis(20)).start().await?;
+    let starter = amends.workflow(hanging).id("hanging");
+    let look = async {
+        let hung = loop {
+            match amends.client().hung_turns().pop() {
+                Some(hung) => break hung,
+                None => tokio::task::yield_now().await,
+            }
+        };
+        *GATE.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        OPENED.notify_all();
+        hung
+    };
+    let (run, hung) = tokio::join!(starter.start(&()), look);
+    run?.result().await?;
+    amends.shutdown(SECOND).await;
+    let workflow_type = hung.workflow_type.map_or(String::new(), |kind| kind.to_string());
+    Ok(vec![format!("{} of {workflow_type} held up its shard", hung.workflow_id)])
+}
+
 /// Before a deployment: a saved history against today's code. A test does this with a directory of them.
 async fn replay_test() -> Told {
     let amends = engine(&MemoryStore::new()).workflow(order).start().await?;
@@ -145,6 +182,7 @@ pub(crate) async fn visit() -> Told {
     let mut told = incompatible().await?;
     told.extend(foreign_future().await?);
     told.extend(every_turn().await?);
+    told.extend(hung_turn().await?);
     told.extend(replay_test().await?);
     Ok(told)
 }
