@@ -126,7 +126,6 @@ async fn here(cx: ActivityContext, wrong: Wrong) -> Result<(), Failure> {
 }
 
 #[activity(isolated)]
-#[expect(clippy::needless_pass_by_value, reason = "an activity owns what it is given")]
 fn apart(_cx: ActivityContext, wrong: Wrong) -> Result<(), Failure> {
     go_wrong(wrong)
 }
