@@ -151,7 +151,10 @@ async fn hung_turn() -> Told {
     run?.result().await?;
     amends.shutdown(SECOND).await;
     let workflow_type = hung.workflow_type.map_or(String::new(), |kind| kind.to_string());
-    Ok(vec![format!("{} of {workflow_type} held up its shard", hung.workflow_id)])
+    Ok(vec![format!(
+        "{} of {workflow_type} held up its shard",
+        hung.workflow_id
+    )])
 }
 
 /// Before a deployment: a saved history against today's code. A test does this with a directory of them.
