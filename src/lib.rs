@@ -129,3 +129,13 @@ struct DocumentedNamespaces;
 #[cfg(all(doctest, feature = "macros", feature = "sled"))]
 #[doc = include_str!("../docs/visibility.md")]
 struct DocumentedVisibility;
+
+/// The same for the page on activities.
+#[cfg(all(doctest, feature = "macros", feature = "runtime"))]
+#[doc = include_str!("../docs/activities.md")]
+struct DocumentedActivities;
+
+/// The same for the page on operating.
+#[cfg(all(doctest, feature = "runtime"))]
+#[doc = include_str!("../docs/operating.md")]
+struct DocumentedOperating;

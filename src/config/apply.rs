@@ -48,6 +48,9 @@ impl AmendsBuilder {
         if let Some(timeout) = config.admission_timeout {
             self = self.admission_timeout(timeout);
         }
+        if let Some(time) = config.turn_hangs_after {
+            self = self.turn_hangs_after(time);
+        }
         if let Some(identity) = config.identity {
             self = self.identity(identity);
         }

@@ -47,6 +47,8 @@ pub struct EngineConfig {
     pub passivate_after: Option<Duration>,
     /// How long a request may wait for a place in a full queue.
     pub admission_timeout: Option<Duration>,
+    /// When a turn whose code does not come back is told of; zero: never.
+    pub turn_hangs_after: Option<Duration>,
     /// Who the engine is, as recorded with what it starts and sends.
     pub identity: Option<String>,
     /// Replays every run at each of its turns: for development.

@@ -41,6 +41,7 @@ fn grammar(document: &DeTable<'_>, problems: &mut Problems) -> EngineConfig {
         shards: number("shards", usize::from(limits::LOGICAL_SHARDS), &mut table, problems),
         passivate_after: table.duration("passivate_after", problems),
         admission_timeout: table.duration("admission_timeout", problems),
+        turn_hangs_after: table.duration("turn_hangs_after", problems),
         identity: table.string("identity", problems),
         replay_every_turn: table.boolean("replay_every_turn", problems).unwrap_or_default(),
         sagas: table

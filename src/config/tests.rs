@@ -27,6 +27,7 @@ fn the_example_says_what_holds_when_nothing_is_said() {
         cache_bytes: Some(crate::model::limits::CACHE_BYTES_DEFAULT),
         passivate_after: Some(Duration::from_secs(10)),
         admission_timeout: Some(Duration::from_secs(1)),
+        turn_hangs_after: Some(crate::model::limits::TURN_HANGS_DEFAULT),
         max_concurrent_activities: Some(crate::model::limits::ATTEMPTS_MAX),
         default_task_queue: Some(true),
         ..EngineConfig::default()

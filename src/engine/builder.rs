@@ -49,6 +49,7 @@ pub struct AmendsBuilder {
     shards: usize,
     passivate_after: Duration,
     admission_timeout: Duration,
+    turn_hangs_after: Duration,
     replay_every_turn: bool,
     codecs: Codecs,
     identity: String,
@@ -77,6 +78,7 @@ impl AmendsBuilder {
             shards: cores,
             passivate_after: Duration::from_secs(10),
             admission_timeout: Duration::from_secs(1),
+            turn_hangs_after: crate::model::limits::TURN_HANGS_DEFAULT,
             replay_every_turn: false,
             codecs: Codecs::default(),
             identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
@@ -267,6 +269,7 @@ impl AmendsBuilder {
             shards: self.shards,
             passivate_after: self.passivate_after,
             admission_timeout: self.admission_timeout,
+            turn_hangs_after: self.turn_hangs_after,
             replay_every_turn: self.replay_every_turn,
             codecs: self.codecs,
         };
@@ -399,6 +402,7 @@ impl std::fmt::Debug for AmendsBuilder {
             .field("cache_bytes", &self.cache_bytes)
             .field("passivate_after", &self.passivate_after)
             .field("admission_timeout", &self.admission_timeout)
+            .field("turn_hangs_after", &self.turn_hangs_after)
             .field("replay_every_turn", &self.replay_every_turn)
             .field("max_concurrent_activities", &self.limits.most_at_once())
             .field("task_queues", &self.namespaces.default.queues)

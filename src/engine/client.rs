@@ -2,7 +2,7 @@
 
 use crate::machine::Rejection;
 use crate::model::{Event, Input, Payload, RequestId, RunId, SearchAttributeTypes, SignalName, ToPayload, Turn};
-use crate::runtime::{ActivityTypeStatus, Gateway, TaskQueueStatus, fold, load_turns};
+use crate::runtime::{ActivityTypeStatus, Gateway, HungTurn, TaskQueueStatus, fold, load_turns};
 use crate::store::{RunHead, Store, StoreStats, VerifyProgress, VerifyReport};
 
 use super::decision::was_made;
@@ -251,6 +251,13 @@ impl Client {
     #[must_use]
     pub fn task_queues(&self) -> Vec<TaskQueueStatus> {
         self.engine.runtime().task_queues(self.engine.namespace.as_ref())
+    }
+
+    /// The turns whose code has not come back for longer than [`turn_hangs_after`](crate::AmendsBuilder::turn_hangs_after), in
+    /// whichever namespace: each holds up all runs of its shard, and what is asked of these waits. A health check looks here.
+    #[must_use]
+    pub fn hung_turns(&self) -> Vec<HungTurn> {
+        self.engine.runtime().hung_turns()
     }
 
     /// Reads and checks everything that is stored.

@@ -53,7 +53,9 @@ pub use view::{
 // What the engine's own signatures speak of.
 pub use crate::definition::{CheckReport, Drawing, DrawingFormat, HTTP_ACTIVITY, Problem, Severity, SignalBuilder};
 pub use crate::machine::{LockState, Pause, QueryError, Rejection, ResetRefusal, StepState, Stuck, UndoState};
-pub use crate::runtime::{ActivityTypeStatus, Clock, EnvironmentSecrets, SecretSource, SystemClock, TaskQueueStatus};
+pub use crate::runtime::{
+    ActivityTypeStatus, Clock, EnvironmentSecrets, HungTurn, SecretSource, SystemClock, TaskQueueStatus,
+};
 #[cfg(feature = "schedules")]
 pub use crate::schedule::{Calendar, Interval, OverlapPolicy, Range as CalendarRange, Schedule, ScheduleSpec};
 pub use crate::store::{Error as StoreError, FoundBy, ListQuery, RunHead, VerifyProgress, VerifyReport};

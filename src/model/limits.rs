@@ -79,6 +79,10 @@ pub const QUERY_REPLAYS_MAX: usize = 4;
 /// A turn that takes longer is logged: its code holds up all runs of its shard. Enforced by `runtime`.
 pub const TURN_SLOW: Duration = Duration::from_secs(1);
 
+/// A turn that has not come back for so long is told of while it hangs, when nobody says otherwise; the time of Temporal's
+/// deadlock detectors. Enforced by `runtime`.
+pub const TURN_HANGS_DEFAULT: Duration = Duration::from_secs(2);
+
 /// Steps of one saga definition: every step may be pending at once.
 pub const STEPS_MAX: usize = 1_000;
 

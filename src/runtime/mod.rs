@@ -44,6 +44,7 @@ mod shared;
 mod store_slot;
 mod throttle;
 mod timers;
+mod watchdog;
 
 #[cfg(feature = "http")]
 pub(crate) mod http;
@@ -70,3 +71,4 @@ pub use secrets::{EnvironmentSecrets, SecretSource};
 pub(crate) use shared::{Runtime, RuntimeOptions};
 pub use throttle::ActivityTypeStatus;
 pub(crate) use throttle::EngineLimits;
+pub use watchdog::HungTurn;

@@ -30,6 +30,7 @@ use super::retention;
 use super::shard::{Backlog, ShardActor};
 use super::store_slot::{OpenStore, StoreSlot};
 use super::throttle::{ActivityTypeStatus, EngineLimits};
+use super::watchdog::{HungTurn, Watchdog};
 
 /// What an engine is started with.
 pub(crate) struct RuntimeOptions {
@@ -45,6 +46,8 @@ pub(crate) struct RuntimeOptions {
     pub(crate) passivate_after: Duration,
     /// How long a request may wait for its turn before it is refused as `Overloaded`.
     pub(crate) admission_timeout: Duration,
+    /// When a turn counts as hanging; zero: never.
+    pub(crate) turn_hangs_after: Duration,
     /// Replay every run of workflow code at each of its turns, and compare.
     pub(crate) replay_every_turn: bool,
     pub(crate) codecs: Codecs,
@@ -68,6 +71,8 @@ pub(super) struct Shared {
     /// The definitions that runs can be started with.
     pub(super) sagas: Catalog,
     pub(super) locks: LockDesk,
+    /// Whether turns come back.
+    pub(super) watchdog: Arc<Watchdog>,
     /// For attempts that start runs of their own. Weak: the engine ends when its owner lets go of it, whoever waits inside.
     pub(super) gateway: OnceLock<Weak<Gateway>>,
     draining: CancelFlag,
@@ -206,6 +211,7 @@ impl Runtime {
             codecs: options.codecs,
             sagas: options.sagas,
             locks: LockDesk::new(options.shards.max(1)),
+            watchdog: Arc::new(Watchdog::new(options.shards.max(1), options.turn_hangs_after)),
             gateway: OnceLock::new(),
             draining: CancelFlag::new(),
             busy: Arc::default(),
@@ -218,6 +224,8 @@ impl Runtime {
             threads.push(thread);
         }
         let shards = addrs.clone();
+        let watchdog = Arc::clone(&shared.watchdog);
+        threads.push(spawn("amends-watchdog", move || watchdog.run())?);
         threads.push(spawn("amends-journal", move || writer.run(shards))?);
         let gateway = Gateway::new(addrs.clone(), Arc::clone(&shared), options.admission_timeout);
         let gateway = Arc::new(gateway);
@@ -262,6 +270,11 @@ impl Runtime {
     /// The namespaces that there are beside the default one.
     pub(crate) fn namespaces(&self) -> impl Iterator<Item = &NamespaceName> {
         self.shared.namespaces.names()
+    }
+
+    /// The turns that do not come back.
+    pub(crate) fn hung_turns(&self) -> Vec<HungTurn> {
+        self.shared.watchdog.hung()
     }
 
     /// The store, for reading.
@@ -311,6 +324,7 @@ impl Runtime {
 
     /// The journal writes what it was given, then the shards end.
     fn stop_threads(&self) {
+        self.shared.watchdog.stop();
         self.shared.turns.seal();
         self.gateway.stop_shards();
     }

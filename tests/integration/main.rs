@@ -42,5 +42,13 @@ mod support;
 #[cfg(all(feature = "sled", feature = "macros", feature = "testing"))]
 mod temporal;
 mod tidy;
+#[cfg(all(
+    feature = "sled",
+    feature = "macros",
+    feature = "testing",
+    feature = "bincode",
+    feature = "schedules"
+))]
+mod tour;
 #[cfg(all(unix, feature = "server"))]
 mod walkthrough;

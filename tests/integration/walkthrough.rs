@@ -1,16 +1,14 @@
-//! The chapter of docs/operating.md about a night with stuck sagas, executed: its definitions are written, its commands are
-//! typed, and what they print must be what the page says, but for times, ids and durations. Must not live here: what
-//! commands do otherwise (`cli`).
+//! Pages and chapters that are executed, a night with stuck sagas in docs/operating.md and docs/command-line.md: their
+//! definitions are written, their commands are typed, and what they print must be what the page says, but for times, ids and
+//! durations. Must not live here: what commands do otherwise (`cli`).
 //!
-//! `AMENDS_UPDATE_SAMPLES=1` writes what the commands print now into the page.
+//! `AMENDS_UPDATE_SAMPLES=1` writes what the commands print now into the pages.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
 use crate::cli::{Cli, Participants, sagas};
-
-const CHAPTER: &str = "## A saga is stuck at night";
 
 /// Where the participants of the page listen; those of the test take any free port.
 const PORT_ON_THE_PAGE: &str = "127.0.0.1:8080";
@@ -27,9 +25,20 @@ enum Block {
 
 #[test]
 fn the_night_goes_as_the_page_says() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operating.md");
+    walk("docs/operating.md", "## A saga is stuck at night");
+}
+
+#[test]
+fn a_day_with_the_command_line_goes_as_its_page_says() {
+    walk("docs/command-line.md", "# The command line, walked through");
+}
+
+/// Does what a chapter says, or the whole page under its title.
+#[track_caller]
+fn walk(name: &str, heading: &str) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     let text = fs::read_to_string(&page).unwrap();
-    let (before, chapter, after) = chapter(&text);
+    let (before, chapter, after) = chapter(&text, heading);
     let cli = Cli::new();
     let participants = Participants::start(&cli);
     let here = format!("127.0.0.1:{}", participants.port);
@@ -76,16 +85,17 @@ fn the_night_goes_as_the_page_says() {
         return;
     }
     let differs = now.lines().zip(chapter.lines()).find(|(now, page)| now != page);
-    panic!("docs/operating.md is not what happens; AMENDS_UPDATE_SAMPLES=1 mends it. First difference: {differs:#?}");
+    panic!("{name} is not what happens; AMENDS_UPDATE_SAMPLES=1 mends it. First difference: {differs:#?}");
 }
 
 /// The page before the chapter, the chapter, and what follows it.
-fn chapter(page: &str) -> (&str, &str, &str) {
-    let from = page.find(CHAPTER).expect("the chapter is on the page");
+fn chapter<'a>(page: &'a str, heading: &str) -> (&'a str, &'a str, &'a str) {
+    let from = page.find(heading).expect("the chapter is on the page");
     let (before, rest) = page.split_at(from);
-    let to = rest[CHAPTER.len()..]
+    let next = rest[heading.len()..]
         .find("\n## ")
-        .map_or(rest.len(), |to| CHAPTER.len() + to + 1);
+        .filter(|_| heading.starts_with("## "));
+    let to = next.map_or(rest.len(), |to| heading.len() + to + 1);
     let (chapter, after) = rest.split_at(to);
     (before, chapter, after)
 }

@@ -31,6 +31,14 @@ impl AmendsBuilder {
         self
     }
 
+    /// When a turn whose code has not come back is told of while it hangs: as a warning (and again each time that it has hung
+    /// for twice as long), and by [`Client::hung_turns`](crate::Client::hung_turns). In real time, whatever the engine's clock
+    /// shows. 2 s when not said otherwise; zero: never.
+    pub fn turn_hangs_after(mut self, time: Duration) -> Self {
+        self.turn_hangs_after = time;
+        self
+    }
+
     /// How many async attempts that go forward this engine makes at once, 16,384 when not said otherwise; and as many
     /// blocking ones, but never more than 64. Compensations have places of their own.
     pub fn max_concurrent_activities(mut self, attempts: usize) -> Self {

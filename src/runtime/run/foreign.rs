@@ -4,11 +4,31 @@
 
 use actix::{AsyncContext, Context, Handler};
 
-use crate::machine::Phase;
-use crate::model::{ParkReason, Timestamp, limits};
+use crate::machine::{Phase, RunState};
+use crate::model::{Input, ParkReason, Timestamp, WorkflowType, limits};
 
 use super::super::messages::WokenByForeigner;
-use super::{Next, RunActor};
+use super::super::watchdog::TurnWatch;
+use super::{Next, RunActor, RunAddress};
+
+/// Whose code decides: of a run that begins with this turn, its start says so.
+pub(super) fn workflow_type<'a>(state: &'a RunState, inputs: &'a [Input]) -> Option<&'a WorkflowType> {
+    let of_state = state.started().map(|started| &started.workflow_type);
+    of_state.or_else(|| {
+        inputs.iter().find_map(|input| match input {
+            Input::Start(start) => Some(&start.workflow_type),
+            _ => None,
+        })
+    })
+}
+
+impl RunAddress {
+    /// Has somebody look whether the code comes back, for as long as the answer lives.
+    pub(super) fn watch(&self, workflow_type: Option<&WorkflowType>) -> TurnWatch<'_> {
+        let watchdog = &self.shared.watchdog;
+        watchdog.begin(self.shard_index, &self.workflow_id, self.run_id, workflow_type)
+    }
+}
 
 impl RunActor {
     /// Nothing can take the thread away from code that does not come back; that it did not for a while can be told.

@@ -219,11 +219,13 @@ impl RunActor {
         let now = self.at.shared.clock.now();
         let draining = self.at.shared.is_draining();
         self.state.note_history_bytes(self.history_bytes);
+        let watched = self.at.watch(foreign::workflow_type(&self.state, &inputs));
         let (state, decider) = (&mut *self.state, &mut *self.decider);
         let decided = std::panic::catch_unwind(AssertUnwindSafe(|| match draining {
             true => decide(state, inputs, now, &mut Draining(decider)),
             false => decide(state, inputs, now, decider),
         }));
+        drop(watched);
         self.notice_slowness(now);
         let decision = match decided {
             Ok(decision) => decision,

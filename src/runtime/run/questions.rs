@@ -82,8 +82,12 @@ impl RunActor {
     }
 
     fn query(&mut self, query: &Query, ctx: &mut Context<Self>) -> Result<Payload, QueryError> {
+        let watched = self
+            .at
+            .watch(self.state.started().map(|started| &started.workflow_type));
         let (state, decider) = (&self.state, &mut *self.decider);
         let asked = std::panic::catch_unwind(AssertUnwindSafe(|| decider.query(state, query)));
+        drop(watched);
         let answer = asked.unwrap_or_else(|panic| Err(QueryError::Panicked(panic_message(&*panic))));
         if answer.as_ref().is_err_and(QueryError::leaves_doubt) {
             // Whatever its handler did to the code's memory is undone by another memory. Everything is durable just now.

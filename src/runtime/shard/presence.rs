@@ -121,7 +121,10 @@ impl ShardActor {
             return;
         };
         let run_id = entry.run_id;
-        match rebuild_isolated(&self.shared, run_id) {
+        let watched = self.shared.watchdog.begin(self.index, workflow_id, run_id, None);
+        let rebuilt = rebuild_isolated(&self.shared, run_id);
+        drop(watched);
+        match rebuilt {
             Ok(rebuilt) => {
                 if let Some(at) = entry.attempts_lost.take() {
                     letters.insert(0, Letter::internal(Input::Recovered { at }));

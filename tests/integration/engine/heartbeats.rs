@@ -7,10 +7,12 @@ use std::time::Duration;
 use amends::engine::RunDescription;
 use amends::model::EventAttributes;
 use amends::testing::VirtualClock;
-use amends::{Amends, CancellationType, Failure, ResultError, RetryPolicy, RunStatus};
+use amends::{Amends, AmendsBuilder, CancellationType, Failure, ResultError, RetryPolicy, RunStatus};
 use serde_json::{Value, json};
 
-use crate::support::{Home, Recorder, activity, blocking_activity, run, workflow};
+use crate::support::{
+    Home, Recorder, activity, blocking_activity, insist, insist_on_finding, run, whichever_commit_fails, workflow,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -199,4 +201,54 @@ fn a_heartbeat_leads_out_of_cancelled_work() {
         assert_eq!(description.status, RunStatus::Canceled);
         amends.shutdown(SECOND).await;
     });
+}
+
+/// Three rows are copied, one by each attempt, which says so and loses its connection. A failed commit loses all that is in
+/// memory: an attempt under way, and what was not recorded of what it has said.
+#[test]
+fn whichever_commit_fails_the_next_attempt_goes_on_from_what_was_recorded() {
+    let given = Recorder::new();
+    let noted = given.clone();
+    let registered = move |builder: AmendsBuilder| {
+        let noted = noted.clone();
+        let copy = activity("copy", move |cx, _| {
+            let noted = noted.clone();
+            async move {
+                let copied = cx.heartbeat_details::<u32>()?.unwrap_or(0);
+                noted.note(copied.to_string());
+                // After a crash there may be nothing left to be copied.
+                let copied = 3.min(copied + 1);
+                cx.heartbeat(&copied)?;
+                match copied {
+                    3 => Ok(json!(copied)),
+                    _ => Err(Failure::new("ConnectionLost", "")),
+                }
+            }
+        });
+        let copies = workflow("w", |cx, _| async move {
+            let retry = RetryPolicy {
+                initial_interval: Duration::ZERO,
+                ..RetryPolicy::default()
+            };
+            cx.activity_by_name::<Value>("copy", &()).retry(retry).await
+        });
+        builder.activity_definition(copy).workflow_definition(copies)
+    };
+    let told = whichever_commit_fails(4..=20, registered, async |amends| {
+        let before = given.len();
+        let starter = || amends.workflow_by_name("w").id("w").request_id("w");
+        insist(|| async { starter().start(&json!(0)).await.map(drop) }).await;
+        let run = insist_on_finding(|| amends.find("w")).await;
+        let outcome = insist(|| run.outcome()).await;
+        let given: Vec<u32> = given.all()[before..].iter().map(|row| row.parse().unwrap()).collect();
+        assert!(given.is_sorted(), "what was recorded is never taken back: {given:?}");
+        assert!(
+            [0, 1, 2].iter().all(|row| given.contains(row)),
+            "none is left out: {given:?}"
+        );
+        let history = insist(|| async { amends.client().history("w").await }).await;
+        let kinds = history.iter().map(|event| event.attributes.kind());
+        (format!("{outcome:?}"), kinds.collect::<Vec<_>>())
+    });
+    assert!(told.0.contains("Completed") && told.1.len() == 7, "{told:?}");
 }

@@ -15,8 +15,11 @@ mod code_sagas;
 mod data;
 mod definitions;
 mod desk;
+#[cfg(target_os = "linux")]
+mod failure_kinds;
 mod failures;
 mod heartbeats;
+mod hung_turns;
 mod left_children;
 mod lifecycle;
 mod limits;
