@@ -166,6 +166,7 @@ pub(super) fn left(child: &LeftChild) -> Value {
         "workflowRunTimeout": value::limit(child.start.run_timeout),
         "parentClosePolicy": failure::named("PARENT_CLOSE_POLICY", &POLICIES, child.start.parent_close_policy),
         "owesCancel": child.owes_cancel,
+        "letGo": child.let_go,
     })
 }
 
@@ -187,6 +188,7 @@ pub(super) fn read_left(fields: &Fields<'_>) -> Result<LeftChild, HistoryError> 
         initiated_at: fields.time("initiatedTime")?.unwrap_or(Timestamp::EPOCH),
         run_id: run_id(&execution, "runId")?,
         owes_cancel: fields.flag("owesCancel")?,
+        let_go: fields.flag("letGo")?,
     })
 }
 

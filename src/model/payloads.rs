@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::{
-    ChildEnd, ChildEvent, Choice, Event, EventAttributes, Failure, FailureKind, Payload, PendingChange, RunStarted,
-    Turn, UnwindCause,
+    ChildEnd, ChildEvent, Choice, Event, EventAttributes, ExternalMessage, Failure, FailureKind, LeftMessage, Payload,
+    PendingChange, RunStarted, Turn, UnwindCause,
 };
 
 /// What is done to each piece of users' data.
@@ -49,7 +49,9 @@ impl Turn {
                 | PendingChange::LocalBegun { .. }
                 | PendingChange::FollowedBy { .. }
                 | PendingChange::LocalForgotten { .. }
+                | PendingChange::GivesWay { .. }
                 | PendingChange::ChildReleased { .. }
+                | PendingChange::MessageReleased { .. }
                 | PendingChange::HandedOver { .. } => {}
             }
         }
@@ -97,7 +99,8 @@ impl Event {
                 let mut updates = reset.updates.iter_mut();
                 updates.try_for_each(|update| visitor.payload(&mut update.input))?;
                 let mut children = reset.children.iter_mut();
-                children.try_for_each(|child| visitor.payload(&mut Arc::make_mut(&mut child.start).input))
+                children.try_for_each(|child| visitor.payload(&mut Arc::make_mut(&mut child.start).input))?;
+                messages(&mut reset.messages, visitor)
             }
             E::WorkflowExecutionUpdateCompleted(update) => outcome(&mut update.outcome, visitor),
             E::SignalExternalWorkflowExecutionInitiated(signal) => visitor.payload(&mut signal.input),
@@ -123,7 +126,8 @@ impl RunStarted {
         let children = &mut chain.children;
         children
             .iter_mut()
-            .try_for_each(|child| visitor.payload(&mut Arc::make_mut(&mut child.start).input))
+            .try_for_each(|child| visitor.payload(&mut Arc::make_mut(&mut child.start).input))?;
+        messages(&mut chain.messages, visitor)
     }
 }
 
@@ -154,6 +158,13 @@ impl EventAttributes {
             _ => Ok(()),
         }
     }
+}
+
+fn messages<V: Visit>(left: &mut [LeftMessage], visitor: &mut V) -> Result<(), V::Error> {
+    left.iter_mut().try_for_each(|left| match &mut left.message {
+        ExternalMessage::Signal(signal) => visitor.payload(&mut signal.input),
+        ExternalMessage::Cancel(_) => Ok(()),
+    })
 }
 
 fn child_event<V: Visit>(event: &mut ChildEvent, visitor: &mut V) -> Result<(), V::Error> {

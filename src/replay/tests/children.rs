@@ -7,7 +7,7 @@ use futures_util::future::{Either, join};
 
 use super::double;
 use super::world::{World, number};
-use crate::machine::PendingExternal;
+use crate::model::ExternalMessage;
 use crate::model::{ChildEnd, EventAttributes, EventId, Failure, Input, Outcome, Payload, RunId, WorkflowId};
 use crate::sdk::{ChildCancellationType, WorkflowContext};
 
@@ -59,7 +59,7 @@ fn answer(world: &World) -> Option<Input> {
     if let Some((initiated, message)) = world.state.externals().next() {
         assert!(matches!(
             message,
-            PendingExternal::Signal(_) | PendingExternal::Cancel(_)
+            ExternalMessage::Signal(_) | ExternalMessage::Cancel(_)
         ));
         let outcome = Ok(());
         return Some(Input::ExternalEnded { initiated, outcome });

@@ -17,6 +17,7 @@ mod desk;
 mod failures;
 mod heartbeats;
 mod left_children;
+mod left_messages;
 mod lifecycle;
 mod limits;
 mod local_activities;
