@@ -10,6 +10,7 @@ use super::child;
 use super::execution::run_id;
 use super::failure;
 use super::fields::Fields;
+use super::message;
 use super::value::{self, put};
 
 const INITIATORS: [(&str, Initiator); 3] = [
@@ -24,6 +25,7 @@ pub(super) fn ours(chain: &RunChain) -> Value {
         "signalRequests": chain.signal_requests.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
         "updates": chain.updates.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
         "children": chain.children.iter().map(child::left).collect::<Vec<_>>(),
+        "messages": chain.messages.iter().map(message::left).collect::<Vec<_>>(),
     })
 }
 
@@ -99,6 +101,9 @@ pub(super) fn read(fields: &Fields<'_>, of_ours: &Fields<'_>) -> Result<Option<R
         let children = told.list("children")?.iter();
         let children = children.map(|child| child::read_left(&Fields::of(child, told.event())?));
         chain.children = children.collect::<Result<_, _>>()?;
+        let messages = told.list("messages")?.iter();
+        let messages = messages.map(|one| message::read_left(&Fields::of(one, told.event())?));
+        chain.messages = messages.collect::<Result<_, _>>()?;
         return Ok(Some(chain));
     }
     Ok((chain != RunChain::default()).then_some(chain))

@@ -221,6 +221,7 @@ pub(super) fn left(child: &LeftChild) -> Value {
     let execution = execution(&child.start.workflow_id, child.run_id);
     put(&mut value, "workflowExecution", execution);
     put(&mut value, "owesCancel", child.owes_cancel);
+    put(&mut value, "letGo", child.let_go);
     value
 }
 
@@ -236,6 +237,7 @@ pub(super) fn read_left(fields: &Fields<'_>) -> Result<LeftChild, HistoryError> 
         initiated_at: fields.time("initiatedTime")?.unwrap_or(Timestamp::EPOCH),
         run_id: run_id(&execution, "runId")?,
         owes_cancel: fields.flag("owesCancel")?,
+        let_go: fields.flag("letGo")?,
     })
 }
 

@@ -23,6 +23,7 @@ mod execution;
 mod failure;
 mod fields;
 mod markers;
+mod message;
 mod ours;
 mod radix64;
 mod read;

@@ -15,6 +15,7 @@ use super::child;
 use super::execution::run_id;
 use super::failure;
 use super::fields::Fields;
+use super::message;
 use super::refs::Refs;
 use super::started::read_choice_kind;
 use super::value;
@@ -237,6 +238,7 @@ pub(super) fn reset(reset: &RunReset) -> Value {
         "locals": reset.locals.iter().map(|(seq, of)| json!({"seq": seq, "type": of.as_str()})).collect::<Vec<_>>(),
         "updates": reset.updates.iter().map(update).collect::<Vec<_>>(),
         "children": reset.children.iter().map(child::left).collect::<Vec<_>>(),
+        "messages": reset.messages.iter().map(message::left).collect::<Vec<_>>(),
         "left": names(&reset.left),
     });
     json!({
@@ -261,6 +263,7 @@ pub(super) fn read_reset(fields: &Fields<'_>, refs: &Refs) -> Result<RunReset, H
         locals: Vec::new(),
         updates: Vec::new(),
         children: Vec::new(),
+        messages: Vec::new(),
         left: Vec::new(),
     };
     let info = failure.needed("resetWorkflowFailureInfo")?;
@@ -295,6 +298,9 @@ pub(super) fn read_reset(fields: &Fields<'_>, refs: &Refs) -> Result<RunReset, H
     }
     for one in each("children")? {
         reset.children.push(child::read_left(&one)?);
+    }
+    for one in each("messages")? {
+        reset.messages.push(message::read_left(&one)?);
     }
     for one in each("updates")? {
         reset.updates.push(UpdateRequest {

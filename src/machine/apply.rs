@@ -280,7 +280,7 @@ impl RunState {
         self.unread_signals.clear();
         self.locks.clear();
         self.locals.clear();
-        self.orphan_children();
+        self.leave_what_is_owed();
     }
 
     pub(super) fn apply_pending(&mut self, change: &PendingChange) -> Result<(), ApplyError> {
@@ -330,6 +330,8 @@ impl RunState {
             PendingChange::ChildReleased { child } => self.release_child(*child)?,
             PendingChange::Parked { reason } => self.parked = Some(reason.clone()),
             PendingChange::Unparked => self.parked = None,
+            PendingChange::MessageReleased { message } => self.release_message(*message)?,
+            PendingChange::GivesWay { run_id } => self.gives_way_to = Some(*run_id),
             PendingChange::FollowedBy { run_id } => self.next_run = Some(*run_id),
             PendingChange::LocalBegun { seq, activity_type } => {
                 self.forget_copied_local(*seq);

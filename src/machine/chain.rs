@@ -208,7 +208,8 @@ impl TurnBuilder<'_> {
         self.follow_with(start, Carried::default());
     }
 
-    /// Another run is to begin instead of this one.
+    /// Another run is to begin instead of this one, and sees to what this one still owes to its children and to others: of a
+    /// workflow id only one run can be open.
     pub(super) fn give_way(&mut self, mut start: StartRun) -> Reply {
         if let Some(run_id) = self.state.run_id()
             && start.run_id <= run_id
@@ -220,6 +221,13 @@ impl TurnBuilder<'_> {
             "another run was started in its place".to_owned(),
             start.identity.clone(),
         );
+        let (children, messages) = (self.state.orphans_left(), self.state.messages_left());
+        if !children.is_empty() || !messages.is_empty() {
+            let left_to = start.chain.get_or_insert_default();
+            left_to.children = children;
+            left_to.messages = messages;
+            self.change(PendingChange::GivesWay { run_id });
+        }
         self.terminate(reason, identity);
         self.follow_with(start, Carried::default());
         Reply::Begun { run_id }
@@ -316,6 +324,7 @@ impl RunState {
                 signal_requests: self.latest_signal_requests(),
                 updates: self.latest_updates(),
                 children: self.children_left(),
+                messages: self.messages_left(),
                 ..chain.cloned().unwrap_or_default()
             })),
             adopted: None,
@@ -372,6 +381,7 @@ impl RunState {
         self.backoff_until = (chain.backoff > Duration::ZERO).then(|| now.after(chain.backoff));
         self.remember_signal_requests(chain.signal_requests.iter().cloned());
         self.inherit_children(&chain.children);
+        self.inherit_messages(&chain.messages);
     }
 
     /// A signal ends the delay of a start, unless it came with the start; but no other delay.

@@ -37,7 +37,8 @@ pub(super) struct Children {
     pub(super) pending: BTreeMap<EventId, PendingChild>,
     /// Those that earlier runs of the chain have left.
     pub(super) inherited: BTreeMap<ChildKey, LeftChild>,
-    /// Those that were open when the chain ended, and were not let go of yet.
+    /// Those that were open when the chain ended, this one or that of the run which gave way to this one, and were not let go
+    /// of yet.
     pub(super) orphans: BTreeMap<ChildKey, LeftChild>,
 }
 
@@ -123,12 +124,13 @@ impl RunState {
     }
 
     pub(super) fn has_children(&self) -> bool {
-        !self.children.pending.is_empty() || !self.children.inherited.is_empty()
+        let children = &self.children;
+        !(children.pending.is_empty() && children.inherited.is_empty() && children.orphans.is_empty())
     }
 
     pub(super) fn children_with(&self, more: usize) -> Result<(), String> {
         let max = limits::CHILDREN_PENDING_MAX;
-        let open = self.children.pending.len() + self.children.inherited.len();
+        let open = self.children.pending.len() + self.children.inherited.len() + self.children.orphans.len();
         match open + more <= max {
             true => Ok(()),
             false => Err(format!("more than {max} pending child workflows")),

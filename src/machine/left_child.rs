@@ -12,11 +12,12 @@
 
 use std::sync::Arc;
 
-use crate::model::{ChildKey, EventId, LeftChild, ParentClosePolicy, PendingChange, StartChild, WorkflowId};
+use crate::model::{
+    ChildKey, EventId, ExternalMessage, LeftChild, ParentClosePolicy, PendingChange, StartChild, WorkflowId,
+};
 
 use super::apply::ApplyError;
-use super::child::PendingChild;
-use super::external::PendingExternal;
+use super::child::{Children, PendingChild};
 use super::state::RunState;
 use super::turn::{Reply, TurnBuilder};
 
@@ -34,27 +35,28 @@ impl TurnBuilder<'_> {
 /// Folding.
 impl RunState {
     /// The run has ended. When no other one follows, the open children are owed what their policies say. Those that were not
-    /// started, and would only be ended, are owed that too: they may have been started all the same.
-    pub(super) fn orphan_children(&mut self) {
-        let left = match self.next_run {
-            Some(_) => Vec::new(),
-            None => self.children_left(),
+    /// started, and would only be ended, are owed that too: they may have been started all the same. So are messages that are
+    /// on their way.
+    pub(super) fn leave_what_is_owed(&mut self) {
+        let (children, messages) = match self.next_run.or(self.gives_way_to) {
+            Some(_) => Default::default(),
+            None => (self.orphans_left(), self.messages_left()),
         };
-        self.children.orphans = left.into_iter().map(|child| (child.key, child)).collect();
-        self.children.pending.clear();
-        self.children.inherited.clear();
+        self.children = Children::default();
         self.externals.clear();
+        self.inherit_children(&children);
+        self.inherit_messages(&messages);
     }
 
+    /// Children of a run that this one follows, or that gave way to it.
     pub(super) fn inherit_children(&mut self, children: &[LeftChild]) {
-        let children = children.iter().map(|child| (child.key, child.clone()));
-        self.children.inherited = children.collect();
-    }
-
-    /// Children of the run that gave way to this one.
-    pub(super) fn inherit_more(&mut self, children: &[LeftChild]) {
-        let children = children.iter().map(|child| (child.key, child.clone()));
-        self.children.inherited.extend(children);
+        for child in children {
+            let place = match child.let_go {
+                true => &mut self.children.orphans,
+                false => &mut self.children.inherited,
+            };
+            place.insert(child.key, child.clone());
+        }
     }
 
     pub(super) fn release_child(&mut self, key: ChildKey) -> Result<(), ApplyError> {
@@ -83,7 +85,7 @@ impl RunState {
         let Some(parent_run) = self.run_id() else {
             return Vec::new();
         };
-        let asked: Vec<&WorkflowId> = self.externals.values().filter_map(PendingExternal::canceled).collect();
+        let asked: Vec<&WorkflowId> = self.externals.values().filter_map(ExternalMessage::canceled).collect();
         let left = |initiated: EventId, child: &PendingChild| LeftChild {
             key: ChildKey {
                 parent_run: self.writer_of(initiated).unwrap_or(parent_run),
@@ -93,11 +95,20 @@ impl RunState {
             initiated_at: child.initiated_at,
             run_id: child.started.map(|(run_id, _)| run_id),
             owes_cancel: child.started.is_some() && asked.contains(&&child.start.workflow_id),
+            let_go: false,
         };
         let own = self.children.pending.iter();
         let own = own.map(|(initiated, child)| left(*initiated, child));
         let own = own.filter(|child| !child.is_due() || child.run_id.is_none() || child.owes_cancel);
-        self.children.inherited.values().cloned().chain(own).collect()
+        let earlier = self.children.orphans.values().chain(self.children.inherited.values());
+        earlier.cloned().chain(own).collect()
+    }
+
+    /// The same, when its chain ends with it.
+    pub(super) fn orphans_left(&self) -> Vec<LeftChild> {
+        let mut left = self.children_left();
+        left.iter_mut().for_each(|child| child.let_go = true);
+        left
     }
 
     /// The children that earlier runs of the chain have left, while this one is open. Effect: those that are
@@ -106,7 +117,7 @@ impl RunState {
         self.children.inherited.values()
     }
 
-    /// Effect: the children of a chain that has ended which have to be told so.
+    /// Effect: the children of a chain that has ended which have to be told so; its own, or that of a run which gave way to it.
     pub fn orphans(&self) -> impl Iterator<Item = &LeftChild> {
         self.children.orphans.values()
     }
@@ -118,11 +129,11 @@ impl RunState {
         left.inherited.get(&key).or_else(|| left.orphans.get(&key))
     }
 
-    /// Whether there is nothing left to do for the run: it has ended, and its children have been let go of, or are the next
-    /// run's.
+    /// Whether there is nothing left to do for the run: it has ended, and its children have been let go of and its messages
+    /// brought, or they are the next run's.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.is_closed() && self.children.orphans.is_empty()
+        self.is_closed() && self.children.orphans.is_empty() && self.left_messages.is_empty()
     }
 }
 

@@ -48,7 +48,7 @@ pub use cron::{CronError, CronSchedule};
 pub use decider::{Decider, NoDecider, Task, TaskError};
 pub use definition_decider::DefinitionDecider;
 pub use desk::Stuck;
-pub use external::{PendingExternal, external_request_id};
+pub use external::external_request_id;
 pub use granted::check_start;
 pub use heartbeat::{Beat, HeartbeatThrottle};
 pub use ledger::{StepRecord, StepState, UndoState};

@@ -18,8 +18,8 @@ mod point;
 use std::collections::BTreeSet;
 
 use crate::model::{
-    ChildKey, Event, EventAttributes, EventId, LeftChild, MadeAnew, PendingChange, Reapply, Reset, RunId, RunReset,
-    Timestamp, Turn, UpdateId, UpdateRequest, WorkflowSignaled, limits,
+    ChildKey, Event, EventAttributes, EventId, LeftChild, LeftMessage, MadeAnew, PendingChange, Reapply, Reset, RunId,
+    RunReset, Timestamp, Turn, UpdateId, UpdateRequest, WorkflowSignaled, limits,
 };
 
 use super::apply::ApplyError;
@@ -85,6 +85,7 @@ impl Reset {
             locals: base.locals(),
             updates,
             children: left_by(beside.gives_way, &base.state, made.state),
+            messages: messages_left_by(beside, &base.state, made.state),
             left,
         })));
         base.compare(made.state)?;
@@ -111,6 +112,22 @@ fn left_by(run: Option<&RunState>, base: &RunState, made: &RunState) -> Vec<Left
         copied || made.left_child(key).is_some()
     };
     left.retain(|child| !is_there(child.key));
+    left
+}
+
+/// The messages that a run leaves when it gives way, without those that the new run has anyway, and those that are undone: the
+/// code which has sent them is asked again, and says what it has to say.
+fn messages_left_by(beside: Beside<'_>, base: &RunState, made: &RunState) -> Vec<LeftMessage> {
+    let mut left = beside.gives_way.map(RunState::messages_left).unwrap_or_default();
+    let undone: BTreeSet<RunId> = std::iter::once(base)
+        .chain(beside.others)
+        .filter_map(RunState::run_id)
+        .collect();
+    left.retain(|message| {
+        let key = message.key;
+        let is_copied = base.message_key(key.initiated) == key && made.externals.contains_key(&key.initiated);
+        !is_copied && !undone.contains(&key.sender_run)
+    });
     left
 }
 

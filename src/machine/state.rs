@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::model::{
-    ActivityType, AttemptToken, Event, EventId, Failure, LockName, Memo, Outcome, ParkReason, Payload, RequestId,
-    RunId, RunStarted, RunStatus, SagaOptions, SearchAttributes, SignalName, TaskQueue, TimerId, Timestamp,
-    UNDO_SUFFIX, UnwindCause, UpdateId, WorkflowId,
+    ActivityType, AttemptToken, Event, EventId, ExternalMessage, Failure, LockName, Memo, MessageKey, Outcome,
+    ParkReason, Payload, RequestId, RunId, RunStarted, RunStatus, SagaOptions, SearchAttributes, SignalName, TaskQueue,
+    TimerId, Timestamp, UNDO_SUFFIX, UnwindCause, UpdateId, WorkflowId,
 };
 
 use super::chain::CancelRequest;
 use super::child::Children;
-use super::external::PendingExternal;
 use super::granted::Granted;
 use super::ledger::{SagaLedger, StepRecord};
 use super::pause::Pause;
@@ -62,7 +61,9 @@ pub struct RunState {
     /// Every update that was accepted; kept when the run has ended, for those who ask.
     pub(super) updates: BTreeMap<UpdateId, UpdateRecord>,
     /// Messages to other runs that are on their way.
-    pub(super) externals: BTreeMap<EventId, PendingExternal>,
+    pub(super) externals: BTreeMap<EventId, ExternalMessage>,
+    /// Those that it has left, having ended, or that runs before it have left.
+    pub(super) left_messages: BTreeMap<MessageKey, ExternalMessage>,
     pub(super) children: Children,
     /// The run whose steps this one undoes.
     pub(super) adopted_from: Option<RunId>,
@@ -73,6 +74,8 @@ pub struct RunState {
     pub(super) backoff_until: Option<Timestamp>,
     /// The run that follows this one, which has ended.
     pub(super) next_run: Option<RunId>,
+    /// The run that was started in place of this one, which has ended.
+    pub(super) gives_way_to: Option<RunId>,
     /// Of its journal, as far as anybody said; not folded.
     pub(super) history_bytes: u64,
     /// By its namespace; not folded.
@@ -302,7 +305,7 @@ impl RunState {
                 is_current && !activity.is_suspended() && !activity.is_handed_over()
             })
         };
-        !self.is_closed() && (self.externals.contains_key(&token.scheduled) || of_activity())
+        !self.is_closed() && of_activity()
     }
 
     /// Whether this attempt should stop early: its activity was asked to.
@@ -360,7 +363,7 @@ impl RunState {
             .any(|lock| !matches!(lock.state, LockState::Refused(_)));
         let owes = held
             || locks
-            || !self.externals.is_empty()
+            || self.messages_pending() > 0
             || self.has_children()
             || self.local_activities().next().is_some();
         if self.parked.is_some() || self.task_due(now) || owes || self.attempts_due(now).next().is_some() {

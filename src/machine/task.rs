@@ -256,7 +256,7 @@ impl<'a> Starting<'a> {
             }
             Command::SignalExternal(_) | Command::RequestCancelExternal(_) => {
                 self.externals += 1;
-                let pending = state.externals.len() + self.externals;
+                let pending = state.messages_pending() + self.externals;
                 at_most(limits::PENDING_MAX, pending, "messages to other runs")
             }
             Command::StartChild(start) => {

@@ -255,6 +255,7 @@ impl TurnBuilder<'_> {
             Input::Reset(made) if !self.state.is_closed() => self.reset(*made),
             _ if self.state.started.is_none() => Err(Rejection::NotStarted),
             Input::ChildReleased { child } => Ok(self.child_released(child)),
+            Input::MessageReleased { message } => Ok(self.message_released(message)),
             _ if self.state.is_closed() => Err(Rejection::Closed),
             Input::Signal {
                 name,

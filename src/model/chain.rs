@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Failure, LeftChild, Memo, Payload, RequestId, RetryPolicy, RunId, RunStatus, SearchAttributes, SignalName,
-    TaskQueue, Timestamp, UpdateId, WorkflowType,
+    Failure, LeftChild, LeftMessage, Memo, Payload, RequestId, RetryPolicy, RunId, RunStatus, SearchAttributes,
+    SignalName, TaskQueue, Timestamp, UpdateId, WorkflowType,
 };
 
 /// A run's place in its chain, and what makes it have a next one. Journaled with the run's first event; a run that is
@@ -36,8 +36,11 @@ pub struct RunChain {
     pub signal_requests: Vec<RequestId>,
     /// Updates that earlier runs of the chain accepted, oldest first.
     pub updates: Vec<UpdateId>,
-    /// Children of earlier runs of the chain that were open when the last one ended.
+    /// Children of earlier runs of the chain that were open when the last one ended; or of the run that this one was started
+    /// in place of, whose chain has ended.
     pub children: Vec<LeftChild>,
+    /// Messages of those runs to others, which have not been brought yet.
+    pub messages: Vec<LeftMessage>,
 }
 
 impl Default for RunChain {
@@ -56,6 +59,7 @@ impl Default for RunChain {
             signal_requests: Vec::new(),
             updates: Vec::new(),
             children: Vec::new(),
+            messages: Vec::new(),
         }
     }
 }

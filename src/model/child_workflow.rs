@@ -234,6 +234,8 @@ pub struct LeftChild {
     pub run_id: Option<RunId>,
     /// It was to be told that it is to end, and has not been.
     pub owes_cancel: bool,
+    /// The chain of its parent has ended: what its parent close policy says is due.
+    pub let_go: bool,
 }
 
 impl LeftChild {

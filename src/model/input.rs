@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     AttemptReport, ChildEnd, ChildKey, Decide, DefinitionDigest, EventId, Failure, HoldReason, IdPolicies, LockName,
-    MadeAnew, Memo, ParentRun, Payload, Reported, RequestId, RunChain, RunId, SagaAdopted, SagaOptions,
+    MadeAnew, Memo, MessageKey, ParentRun, Payload, Reported, RequestId, RunChain, RunId, SagaAdopted, SagaOptions,
     SearchAttributes, SignalName, TaskQueue, Timestamp, UpdateRequest, WorkflowId, WorkflowType,
 };
 
@@ -51,6 +51,11 @@ pub enum Input {
     ChildReleased {
         /// Which child.
         child: ChildKey,
+    },
+    /// A message that a run which has ended has left was brought, or cannot be.
+    MessageReleased {
+        /// Which message.
+        message: MessageKey,
     },
     /// Ask the run to end, undoing what it did.
     RequestCancel {

@@ -60,6 +60,52 @@ pub struct ExternalCancel {
     pub reason: String,
 }
 
+/// What a run says to another one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExternalMessage {
+    /// A signal.
+    Signal(Box<ExternalSignal>),
+    /// A request to end.
+    Cancel(Box<ExternalCancel>),
+}
+
+impl ExternalMessage {
+    /// Who is asked to end.
+    #[must_use]
+    pub fn canceled(&self) -> Option<&WorkflowId> {
+        match self {
+            ExternalMessage::Signal(_) => None,
+            ExternalMessage::Cancel(cancel) => Some(&cancel.workflow_id),
+        }
+    }
+}
+
+/// Names a message to another run for ever: the run that sends it, and its event that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MessageKey {
+    /// The sender's execution.
+    pub sender_run: RunId,
+    /// The initiating event.
+    pub initiated: EventId,
+}
+
+impl MessageKey {
+    /// The deduplication key: equal however often the message is brought.
+    #[must_use]
+    pub fn request_id(self) -> RequestId {
+        RequestId::from_trusted(format!("{}/{}", self.sender_run, self.initiated))
+    }
+}
+
+/// A message that was on its way to another run when its sender ended. It is brought all the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeftMessage {
+    /// Which.
+    pub key: MessageKey,
+    /// It.
+    pub message: ExternalMessage,
+}
+
 /// Attributes of a signal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkflowSignaled {

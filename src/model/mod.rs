@@ -51,7 +51,10 @@ pub use ids::{
 };
 pub use input::{AttemptOutcome, AttemptToken, Input, StartRun};
 pub use local::{LocalActivity, LocalActivityEnded};
-pub use message::{ExternalCancel, ExternalSignal, Query, UpdateCompleted, UpdateRequest, WorkflowSignaled};
+pub use message::{
+    ExternalCancel, ExternalMessage, ExternalSignal, LeftMessage, MessageKey, Query, UpdateCompleted, UpdateRequest,
+    WorkflowSignaled,
+};
 pub use namespaced::{DEFAULT_NAMESPACE, LockName, NamespaceName, WorkflowId};
 pub use options::ActivityOptions;
 #[cfg(feature = "bincode")]

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::{
-    ChildEnd, ChildEvent, Choice, Event, EventAttributes, Failure, FailureKind, Payload, PendingChange, RunStarted,
-    StartChild, Turn, UnwindCause,
+    ChildEnd, ChildEvent, Choice, Event, EventAttributes, ExternalMessage, Failure, FailureKind, LeftMessage, Payload,
+    PendingChange, RunStarted, StartChild, Turn, UnwindCause,
 };
 
 /// What is done to each piece of users' data.
@@ -49,7 +49,9 @@ impl Turn {
                 | PendingChange::LocalBegun { .. }
                 | PendingChange::FollowedBy { .. }
                 | PendingChange::LocalForgotten { .. }
+                | PendingChange::GivesWay { .. }
                 | PendingChange::ChildReleased { .. }
+                | PendingChange::MessageReleased { .. }
                 | PendingChange::HandedOver { .. } => {}
             }
         }
@@ -97,7 +99,8 @@ impl Event {
                 let mut updates = reset.updates.iter_mut();
                 updates.try_for_each(|update| visitor.payload(&mut update.input))?;
                 let mut children = reset.children.iter_mut();
-                children.try_for_each(|child| start_child(&mut child.start, visitor))
+                children.try_for_each(|child| start_child(&mut child.start, visitor))?;
+                messages(&mut reset.messages, visitor)
             }
             E::WorkflowExecutionUpdateCompleted(update) => outcome(&mut update.outcome, visitor),
             E::SignalExternalWorkflowExecutionInitiated(signal) => visitor.payload(&mut signal.input),
@@ -121,7 +124,8 @@ impl RunStarted {
             visitor.payload(last)?;
         }
         let mut children = chain.children.iter_mut();
-        children.try_for_each(|child| start_child(&mut child.start, visitor))
+        children.try_for_each(|child| start_child(&mut child.start, visitor))?;
+        messages(&mut chain.messages, visitor)
     }
 }
 
@@ -152,6 +156,13 @@ impl EventAttributes {
             _ => Ok(()),
         }
     }
+}
+
+fn messages<V: Visit>(left: &mut [LeftMessage], visitor: &mut V) -> Result<(), V::Error> {
+    left.iter_mut().try_for_each(|left| match &mut left.message {
+        ExternalMessage::Signal(signal) => visitor.payload(&mut signal.input),
+        ExternalMessage::Cancel(_) => Ok(()),
+    })
 }
 
 fn child_event<V: Visit>(event: &mut ChildEvent, visitor: &mut V) -> Result<(), V::Error> {

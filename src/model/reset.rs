@@ -1,7 +1,7 @@
 //! A run that is made anew from the beginning of another one's history. Lives here: what is asked for, and what is recorded.
 //! Must not live here: what is copied, and what is refused (that is `machine::reset`).
 
-use super::{ActivityType, EventId, LeftChild, RequestId, RunId, StepName, Turn, UpdateRequest};
+use super::{ActivityType, EventId, LeftChild, LeftMessage, RequestId, RunId, StepName, Turn, UpdateRequest};
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +100,9 @@ pub struct RunReset {
     pub updates: Vec<UpdateRequest>,
     /// Children that the run which gave way has left, and that this run does not have anyway.
     pub children: Vec<LeftChild>,
+    /// Messages of earlier runs that are still to be brought, those of before the base's chain included. Those that the part
+    /// which is undone has sent are not among them.
+    pub messages: Vec<LeftMessage>,
     /// Saga steps of the base that may have had an effect, and that nobody undoes.
     pub left: Vec<StepName>,
 }

@@ -1,7 +1,7 @@
 //! The unit of atomicity. Lives here: one turn as data: its events, and the changes of the run's pending record. Must
 //! not live here: its wire form.
 
-use super::{ActivityType, ChildKey, Event, EventId, Failure, ParkReason, Payload, RunId, Timestamp};
+use super::{ActivityType, ChildKey, Event, EventId, Failure, MessageKey, ParkReason, Payload, RunId, Timestamp};
 
 /// What one decision wrote: all of it becomes durable, or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +61,12 @@ pub enum PendingChange {
         /// The run that follows.
         run_id: RunId,
     },
+    /// The run ends with this turn, and another one, which is none of its chain, begins in its place: what this run still owes
+    /// to its children and to others is that one's.
+    GivesWay {
+        /// That run.
+        run_id: RunId,
+    },
     /// A local activity is wanted.
     LocalBegun {
         /// Which of the run's local activities.
@@ -73,11 +79,16 @@ pub enum PendingChange {
         /// Which of the run's local activities.
         seq: u32,
     },
-    /// What was owed to a child that was open when its parent's run ended was done, or the child has ended. The only change
-    /// that may follow a run's end.
+    /// What was owed to a child that was open when its parent's run ended was done, or the child has ended. May follow a run's
+    /// end.
     ChildReleased {
         /// Which child.
         child: ChildKey,
+    },
+    /// A message that a run which has ended has left was brought, or cannot be. May follow a run's end.
+    MessageReleased {
+        /// Which message.
+        message: MessageKey,
     },
     /// The current attempt is alive and has come this far.
     Heartbeat {

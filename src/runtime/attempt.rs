@@ -97,8 +97,6 @@ pub(super) struct AttemptOrder {
 pub(super) struct AttemptHandle {
     cancel: CancelFlag,
     task: AbortHandle,
-    /// Nobody holds it back any more: it ends by itself.
-    is_let_go: bool,
 }
 
 impl AttemptHandle {
@@ -106,19 +104,12 @@ impl AttemptHandle {
     pub(super) fn cancel(&self) {
         self.cancel.raise();
     }
-
-    /// Lets the work go on without anybody who could stop it.
-    pub(super) fn let_go(mut self) {
-        self.is_let_go = true;
-    }
 }
 
 impl Drop for AttemptHandle {
     fn drop(&mut self) {
-        if !self.is_let_go {
-            self.cancel.raise();
-            self.task.abort();
-        }
+        self.cancel.raise();
+        self.task.abort();
     }
 }
 
@@ -164,7 +155,6 @@ impl AttemptPool {
         AttemptHandle {
             cancel,
             task: task.abort_handle(),
-            is_let_go: false,
         }
     }
 

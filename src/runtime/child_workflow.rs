@@ -56,7 +56,7 @@ pub(super) enum LeftTask {
 impl LeftTask {
     pub(super) fn of(parent: &RunState, child: ChildKey) -> Option<Self> {
         let child = parent.left_child(child)?;
-        Some(match (parent.is_closed(), child.is_due()) {
+        Some(match (child.let_go, child.is_due()) {
             (true, _) => LeftTask::LetGo,
             (false, true) => LeftTask::Due,
             (false, false) => LeftTask::AwaitEnd,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::Weak;
 use std::time::Duration;
 
-use crate::machine::{PendingExternal, Rejection};
-use crate::model::{EventAttributes, Failure, Input, RequestId, RunId, WorkflowId};
+use crate::machine::Rejection;
+use crate::model::{EventAttributes, ExternalMessage, Failure, Input, RequestId, RunId, WorkflowId};
 use crate::store::Error;
 
 use super::error::RequestError;
@@ -25,10 +25,10 @@ pub(super) async fn bring(
     shared: &Arc<Shared>,
     sender: &WorkflowId,
     key: &str,
-    message: PendingExternal,
+    message: ExternalMessage,
 ) -> Option<Result<(), Failure>> {
     let (workflow_id, run_id, input, refused) = match message {
-        PendingExternal::Signal(signal) => {
+        ExternalMessage::Signal(signal) => {
             let input = Input::Signal {
                 name: signal.name,
                 input: signal.input,
@@ -38,7 +38,7 @@ pub(super) async fn bring(
             let workflow_id = signal.workflow_id.beside(sender);
             (workflow_id, signal.run_id, input, "ExternalSignalRefused")
         }
-        PendingExternal::Cancel(cancel) => {
+        ExternalMessage::Cancel(cancel) => {
             let input = Input::RequestCancel {
                 reason: cancel.reason,
                 identity: key.to_owned(),

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::machine::QueryError;
 use crate::model::{
-    AttemptOutcome, AttemptToken, ChildKey, EventId, Failure, Input, Outcome, ParkReason, Payload, Query, RunId,
+    AttemptOutcome, AttemptToken, ChildKey, Failure, Input, MessageKey, Outcome, ParkReason, Payload, Query, RunId,
     StartRun, Timestamp, UpdateId, WorkflowId,
 };
 use crate::store;
@@ -230,12 +230,12 @@ pub(super) struct AttemptEnded {
 #[rtype(result = "()")]
 pub(super) struct AttemptHeld(pub(super) AttemptToken);
 
-/// Courier to run: what became of a message to another run.
+/// Courier to run: what became of a message to another run; nothing when the engine stopped before that.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct ExternalEnded {
-    pub(super) initiated: EventId,
-    pub(super) outcome: Result<(), Failure>,
+    pub(super) key: MessageKey,
+    pub(super) outcome: Option<Result<(), Failure>>,
 }
 
 /// What a run's errand for a child came to; nothing when the engine stopped before that.

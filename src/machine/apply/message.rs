@@ -1,8 +1,7 @@
 //! Folding updates, and what a run says to others. Must not live here: deciding.
 
-use crate::model::{Event, EventAttributes, EventId};
+use crate::model::{Event, EventAttributes, EventId, ExternalMessage};
 
-use super::super::external::PendingExternal;
 use super::super::state::RunState;
 use super::super::update::UpdateRecord;
 use super::ApplyError;
@@ -29,10 +28,10 @@ impl RunState {
                 update.outcome = Some(completed.outcome.clone());
             }
             E::SignalExternalWorkflowExecutionInitiated(signal) => {
-                self.externals.insert(event.id, PendingExternal::Signal(signal.clone()));
+                self.externals.insert(event.id, ExternalMessage::Signal(signal.clone()));
             }
             E::RequestCancelExternalWorkflowExecutionInitiated(cancel) => {
-                self.externals.insert(event.id, PendingExternal::Cancel(cancel.clone()));
+                self.externals.insert(event.id, ExternalMessage::Cancel(cancel.clone()));
             }
             E::SignalExternalWorkflowExecutionFailed { initiated, .. }
             | E::ExternalWorkflowExecutionSignaled { initiated }

@@ -216,7 +216,9 @@ fn until(turns: &[Turn], place: usize, point: EventId) -> Vec<Turn> {
         last.pending.retain(|change| match change {
             // What its first task has asked for is not asked for yet.
             PendingChange::LocalBegun { .. } => has_earlier_task,
-            PendingChange::LocalForgotten { .. } | PendingChange::FollowedBy { .. } => false,
+            PendingChange::LocalForgotten { .. }
+            | PendingChange::FollowedBy { .. }
+            | PendingChange::GivesWay { .. } => false,
             _ => true,
         });
     }

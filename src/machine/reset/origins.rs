@@ -138,7 +138,9 @@ impl RunState {
         self.backoff_until = None;
         self.task_due = true;
         self.locals = reset.locals.iter().cloned().collect();
-        self.inherit_more(&reset.children);
+        self.inherit_children(&reset.children);
+        // Of those that its base was left, these are still to be brought.
+        self.inherit_messages(&reset.messages);
         for attempt in &reset.attempts {
             self.take_over(attempt, event.time)?;
         }

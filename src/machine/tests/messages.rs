@@ -1,7 +1,7 @@
 //! Updates, and messages to other runs: what is journaled of them, and what is not.
 
 use super::scenario::*;
-use crate::machine::{PendingExternal, Rejection, Reply, RunState, external_request_id};
+use crate::machine::{Rejection, Reply, RunState, external_request_id};
 use crate::model::*;
 
 fn request(id: &str) -> UpdateRequest {
@@ -39,7 +39,7 @@ pub(super) fn refused() -> Reply {
     Reply::Rejected(Rejection::UpdateRefused(Box::new(Failure::new("TooLate", ""))))
 }
 
-fn tell(workflow_id: &str) -> Do {
+pub(super) fn tell(workflow_id: &str) -> Do {
     Do(Command::SignalExternal(Box::new(ExternalSignal {
         workflow_id: WorkflowId::from_trusted(workflow_id),
         run_id: None,
@@ -48,7 +48,7 @@ fn tell(workflow_id: &str) -> Do {
     })))
 }
 
-fn stop(workflow_id: &str) -> Do {
+pub(super) fn stop(workflow_id: &str) -> Do {
     Do(Command::RequestCancelExternal(Box::new(ExternalCancel {
         workflow_id: WorkflowId::from_trusted(workflow_id),
         run_id: None,
@@ -223,7 +223,7 @@ fn messages_to_other_runs_are_on_their_way_until_it_is_known_what_became_of_them
     let again: Vec<_> = run.state.externals().collect();
     assert!(matches!(
         again[..],
-        [(_, PendingExternal::Signal(_)), (_, PendingExternal::Cancel(_))]
+        [(_, ExternalMessage::Signal(_)), (_, ExternalMessage::Cancel(_))]
     ));
     run.input(delivered(5, Ok(())), []);
     run.input(delivered(6, Err(declined())), [complete()]);

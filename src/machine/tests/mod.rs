@@ -19,6 +19,7 @@ mod desk_policy;
 mod granted;
 mod kept_back;
 mod left_child;
+mod left_message;
 mod lifecycle;
 mod messages;
 mod oracle;

@@ -80,6 +80,8 @@ fn change_text(change: &PendingChange, names: &Names) -> String {
         PendingChange::Released { scheduled } => format!("released {scheduled}"),
         PendingChange::LateResult { scheduled, attempt } => format!("{} #{attempt} came too late", names[scheduled]),
         PendingChange::ChildReleased { child } => format!("child {} let go", child.initiated),
+        PendingChange::MessageReleased { message } => format!("message {} brought", message.initiated),
+        PendingChange::GivesWay { .. } => "gives way".to_owned(),
         PendingChange::FollowedBy { .. } => "followed".to_owned(),
         PendingChange::Unparked => "unparked".to_owned(),
     }

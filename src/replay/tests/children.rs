@@ -7,10 +7,9 @@ use futures_util::future::{Either, join};
 
 use super::double;
 use super::world::{World, number};
-use crate::machine::PendingExternal;
 use crate::model::{
-    ChildEnd, ChildEvent, EventAttributes, EventId, Failure, IdReusePolicy, Input, Outcome, Payload, RetryPolicy,
-    RunId, SearchAttributeType, StartChild, TaskQueue, WorkflowId, WorkflowType,
+    ChildEnd, ChildEvent, EventAttributes, EventId, ExternalMessage, Failure, IdReusePolicy, Input, Outcome, Payload,
+    RetryPolicy, RunId, SearchAttributeType, StartChild, TaskQueue, WorkflowId, WorkflowType,
 };
 use crate::sdk::{ChildCancellationType, WorkflowContext};
 
@@ -62,7 +61,7 @@ fn answer(world: &World) -> Option<Input> {
     if let Some((initiated, message)) = world.state.externals().next() {
         assert!(matches!(
             message,
-            PendingExternal::Signal(_) | PendingExternal::Cancel(_)
+            ExternalMessage::Signal(_) | ExternalMessage::Cancel(_)
         ));
         let outcome = Ok(());
         return Some(Input::ExternalEnded { initiated, outcome });

@@ -1,45 +1,38 @@
-//! A run's messages to other runs: handing them to a courier. Must not live here: bringing them (that is `courier`).
+//! A run's messages to other runs, and those that runs before it have left: handing them to a courier. Must not live here:
+//! bringing them (that is `courier`).
 
 use std::sync::Arc;
 
 use actix::{Context, Handler};
 
-use crate::machine::{PendingExternal, external_request_id};
-use crate::model::{AttemptToken, EventId, Input};
+use crate::model::{ExternalMessage, Input, MessageKey};
 
 use super::super::courier;
-use super::super::messages::{AttemptHeld, ExternalEnded, Letter};
+use super::super::messages::{ExternalEnded, Letter};
 use super::RunActor;
 
-/// Messages are in the list of what is under way under their initiating events, which no activity has.
-fn token(initiated: EventId) -> AttemptToken {
-    AttemptToken {
-        scheduled: initiated,
-        attempt: 1,
-    }
-}
-
 impl RunActor {
-    /// Sends what is to be sent and not under way. An engine that drains leaves it to the next one.
+    /// Sends what is to be sent and not under way, also when the run has ended. An engine that drains leaves it to the next
+    /// one.
     pub(super) fn send_externals(&mut self, ctx: &Context<Self>) {
+        let state = &self.state;
+        self.couriers.retain(|key, _| state.owes_message(*key));
         if self.at.shared.is_draining() {
             return;
         }
-        let due = self.state.externals();
-        let due = due.filter(|(initiated, _)| !self.attempts.contains_key(&token(*initiated)));
-        let due: Vec<(EventId, PendingExternal)> =
-            due.map(|(initiated, message)| (initiated, message.clone())).collect();
-        for (initiated, message) in due {
+        let own = state.externals();
+        let own = own.map(|(initiated, message)| (state.message_key(initiated), message));
+        let due = own.chain(state.left_messages());
+        let due = due.filter(|(key, _)| !self.couriers.contains_key(key));
+        let due: Vec<(MessageKey, ExternalMessage)> = due.map(|(key, message)| (key, message.clone())).collect();
+        for (key, message) in due {
             let (shared, run) = (Arc::clone(&self.at.shared), self.line(ctx));
-            let key = external_request_id(self.writer_of(initiated), initiated);
             let sender = self.at.workflow_id.clone();
             let courier = self.at.shared.attempts.supervise(move |_| async move {
-                match courier::bring(&shared, &sender, &key, message).await {
-                    Some(outcome) => run.do_send(ExternalEnded { initiated, outcome }),
-                    None => run.do_send(AttemptHeld(token(initiated))),
-                }
+                let outcome = courier::bring(&shared, &sender, key.request_id().as_str(), message).await;
+                run.do_send(ExternalEnded { key, outcome });
             });
-            self.attempts.insert(token(initiated), courier);
+            self.couriers.insert(key, courier);
         }
     }
 }
@@ -47,9 +40,25 @@ impl RunActor {
 impl Handler<ExternalEnded> for RunActor {
     type Result = ();
 
-    fn handle(&mut self, ExternalEnded { initiated, outcome }: ExternalEnded, ctx: &mut Context<Self>) {
-        self.inbox
-            .push(Letter::internal(Input::ExternalEnded { initiated, outcome }));
+    fn handle(&mut self, ExternalEnded { key, outcome }: ExternalEnded, ctx: &mut Context<Self>) {
+        let is_left = self.state.left_messages().any(|(left, _)| left == key);
+        match outcome {
+            // The engine stops: the next one sends it.
+            None => drop(self.couriers.remove(&key)),
+            Some(outcome) if is_left => {
+                if let Err(failure) = outcome {
+                    let request_id = key.request_id();
+                    tracing::info!(workflow_id = %self.at.workflow_id, %request_id, %failure, "a message cannot be brought");
+                }
+                let input = Input::MessageReleased { message: key };
+                self.inbox.push(Letter::internal(input));
+            }
+            Some(outcome) => {
+                let initiated = key.initiated;
+                self.inbox
+                    .push(Letter::internal(Input::ExternalEnded { initiated, outcome }));
+            }
+        }
         self.pump(ctx);
         self.answer_questions(ctx);
         self.count_busy();

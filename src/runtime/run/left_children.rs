@@ -16,7 +16,7 @@ impl RunActor {
     /// While the run goes on: tells those that are still to be told something, starts those that are to outlive it, and waits
     /// for the ends of the others, so that the chain can forget them.
     pub(super) fn look_after_left_children(&mut self, ctx: &mut Context<Self>) {
-        let children = self.state.inherited_children();
+        let children = self.state.inherited_children().chain(self.state.orphans());
         let children: Vec<LeftChild> = children
             .filter(|child| !self.nursery.left.contains_key(&child.key))
             .cloned()
@@ -53,22 +53,13 @@ impl RunActor {
         self.nursery.left.insert(key, errand);
     }
 
-    /// The run has ended: does what is owed to the children that it leaves. `true` when nothing is.
+    /// The run has ended: does what is owed to the children that it leaves, and to others. `true` when nothing is.
     pub(super) fn let_go_of_children(&mut self, ctx: &mut Context<Self>) -> bool {
         self.nursery.keep_up_with(&self.state);
         self.nursery.watched.clear();
+        let state = &self.state;
+        self.couriers.retain(|key, _| state.owes_message(*key));
         if self.state.is_settled() {
-            return true;
-        }
-        // Another run has its workflow id already, and is none of its chain: they are told once, as well as can be.
-        if self.following.is_some() {
-            for child in self.state.orphans() {
-                let (shared, kinship, child) = (Arc::clone(&self.at.shared), self.kinship(child.key), child.clone());
-                let telling = async move {
-                    child_workflow::release(&shared, &kinship, &child, LeftTask::LetGo).await;
-                };
-                self.at.shared.attempts.supervise(move |_| telling).let_go();
-            }
             return true;
         }
         if self.at.shared.is_draining() {
@@ -87,6 +78,7 @@ impl RunActor {
         for child in orphans {
             self.look_after(child, self.line(ctx));
         }
+        self.send_externals(ctx);
         false
     }
 }

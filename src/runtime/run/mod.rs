@@ -29,9 +29,9 @@ use std::sync::{Arc, Weak};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context};
 
 use crate::machine::{Decider, Rejection, Reply, RunState, Successor, decide};
-use crate::model::{AttemptToken, HoldReason, Input, ParkReason, RunId, Timestamp, Turn, WorkflowId};
+use crate::model::{AttemptToken, HoldReason, Input, MessageKey, ParkReason, RunId, Timestamp, Turn, WorkflowId};
 use crate::replay::ForeignWakes;
-use crate::store::{Epoch, TurnRecord};
+use crate::store::Epoch;
 
 use self::chain::{first_record, following};
 use self::children::Nursery;
@@ -88,6 +88,8 @@ pub(super) struct RunActor {
     is_on_trial: bool,
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
     nursery: Nursery,
+    /// Those that bring messages to other runs.
+    couriers: BTreeMap<MessageKey, AttemptHandle>,
     locks: AtTheTable,
     /// Of its task queue; `None`: nobody here decides for it.
     worker: Option<Arc<Worker>>,
@@ -143,6 +145,7 @@ impl RunActor {
             is_on_trial: false,
             attempts: BTreeMap::new(),
             nursery: Nursery::default(),
+            couriers: BTreeMap::new(),
             wake: None,
             next: None,
             given_up: false,
@@ -262,11 +265,6 @@ impl RunActor {
         let records =
             turn_record(codecs, self.at.run_id, &self.state, turn).and_then(|record| Ok((record, following()?)));
         let (record, following) = match records {
-            // Another run has its workflow id: it cannot be kept open for its children.
-            Ok((record, Some(following))) => {
-                let (status, wake) = (self.state.status(), None);
-                (TurnRecord { status, wake, ..record }, Some(following))
-            }
             Ok(records) => records,
             Err(error) => {
                 tracing::error!(run_id = %self.at.run_id, %error, "a turn cannot be written");
@@ -403,13 +401,18 @@ impl RunActor {
         tracing::warn!(workflow_id = %self.at.workflow_id, run_id = %self.at.run_id, %reason, "the run's actor stops");
         self.attempts.clear();
         self.nursery.clear();
+        self.couriers.clear();
         self.over = Some(Over::Failed);
         self.tell_shard(RunNews::Failed { reason, hopeless });
         ctx.stop();
     }
 
     fn is_idle(&self) -> bool {
-        self.inbox.is_empty() && self.committing.is_none() && self.attempts.is_empty() && self.nursery.is_idle()
+        self.inbox.is_empty()
+            && self.committing.is_none()
+            && self.attempts.is_empty()
+            && self.couriers.is_empty()
+            && self.nursery.is_idle()
     }
 
     /// Keeps the engine's count of busy runs, which a draining engine waits for.

@@ -404,6 +404,8 @@ fn pending() -> BoxedStrategy<PendingChange> {
         }),
         any::<u32>().prop_map(|seq| PendingChange::LocalForgotten { seq }),
         child::child_key().prop_map(|child| PendingChange::ChildReleased { child }),
+        message::message_key().prop_map(|message| PendingChange::MessageReleased { message }),
+        chain::run_id().prop_map(|run_id| PendingChange::GivesWay { run_id }),
         chain::run_id().prop_map(|run_id| PendingChange::FollowedBy { run_id }),
         (event_id(), any::<u32>(), time(), time()).prop_map(|(scheduled, attempt, started, at)| {
             PendingChange::HandedOver {

@@ -21,6 +21,7 @@ mod failures;
 mod heartbeats;
 mod hung_turns;
 mod left_children;
+mod left_messages;
 mod lifecycle;
 mod limits;
 mod local_activities;

@@ -1,7 +1,7 @@
 //! Runs that follow one another, from the wire. Must not live here: anything else.
 
 use super::super::v1 as wire;
-use super::{Decoded, chain as failure, child, duration, payload};
+use super::{Decoded, chain as failure, child, duration, message, payload};
 use crate::model::{
     ContinuedAsNew, Initiator, RequestId, RetryPolicy, RunChain, RunId, TaskQueue, Timestamp, UpdateId, WorkflowType,
 };
@@ -33,6 +33,7 @@ pub(super) fn run_chain(chain: &mut wire::RunChain<'_>) -> Decoded<RunChain> {
             .collect(),
         updates: chain.updates.iter().copied().map(UpdateId::from_trusted).collect(),
         children: chain.children.iter().map(child::left).collect::<Decoded<_>>()?,
+        messages: chain.messages.iter().map(message::left_message).collect(),
     })
 }
 

@@ -73,6 +73,7 @@ pub(super) fn left(child: &wire::LeftChild<'_>) -> Decoded<LeftChild> {
         initiated_at: Timestamp::from_micros(child.initiated_at),
         run_id: child.run_id.map(RunId::from_bytes),
         owes_cancel: child.owes_cancel,
+        let_go: child.let_go,
     })
 }
 

@@ -3,8 +3,9 @@
 use super::super::v1 as wire;
 use super::{Decoded, chain, child, payload};
 use crate::model::{
-    ActivityType, EventAttributes, EventId, ExternalCancel, ExternalSignal, RequestId, ResetAttempt, RunId, RunReset,
-    SignalName, StepName, UpdateCompleted, UpdateId, UpdateName, UpdateRequest, WorkflowId,
+    ActivityType, EventAttributes, EventId, ExternalCancel, ExternalMessage, ExternalSignal, LeftMessage, MessageKey,
+    RequestId, ResetAttempt, RunId, RunReset, SignalName, StepName, UpdateCompleted, UpdateId, UpdateName,
+    UpdateRequest, WorkflowId,
 };
 
 pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes> {
@@ -80,6 +81,7 @@ pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes>
             locals,
             updates,
             children,
+            messages,
             left,
         } => E::WorkflowExecutionReset(Box::new(RunReset {
             base_run_id: RunId::from_bytes(base_run_id),
@@ -93,6 +95,7 @@ pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes>
             locals: locals.into_iter().map(local).collect(),
             updates: updates.iter().map(update).collect(),
             children: children.iter().map(child::left).collect::<Decoded<_>>()?,
+            messages: messages.iter().map(left_message).collect(),
             left: left.into_iter().map(StepName::from_trusted).collect(),
         })),
         W::Paused { reason, identity } => E::WorkflowExecutionPaused {
@@ -108,6 +111,41 @@ pub(super) fn attributes(message: wire::Message<'_>) -> Decoded<EventAttributes>
 
 fn local((seq, of): (u32, &str)) -> (u32, ActivityType) {
     (seq, ActivityType::from_trusted(of))
+}
+
+pub(super) fn key(key: wire::MessageKey) -> MessageKey {
+    MessageKey {
+        sender_run: RunId::from_bytes(key.sender_run),
+        initiated: EventId(key.initiated),
+    }
+}
+
+pub(super) fn left_message(left: &wire::LeftMessage<'_>) -> LeftMessage {
+    LeftMessage {
+        key: key(left.key),
+        message: match &left.message {
+            wire::External::Signal {
+                workflow_id,
+                run_id,
+                name,
+                input,
+            } => ExternalMessage::Signal(Box::new(ExternalSignal {
+                workflow_id: WorkflowId::from_trusted(*workflow_id),
+                run_id: run_id.map(RunId::from_bytes),
+                name: SignalName::from_trusted(*name),
+                input: payload(input),
+            })),
+            wire::External::Cancel {
+                workflow_id,
+                run_id,
+                reason,
+            } => ExternalMessage::Cancel(Box::new(ExternalCancel {
+                workflow_id: WorkflowId::from_trusted(*workflow_id),
+                run_id: run_id.map(RunId::from_bytes),
+                reason: (*reason).to_owned(),
+            })),
+        },
+    }
 }
 
 fn attempt(of: &wire::ResetAttempt) -> ResetAttempt {

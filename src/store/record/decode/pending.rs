@@ -1,7 +1,7 @@
 //! Changes without event ids, from the wire. Must not live here: events.
 
 use super::super::v1 as wire;
-use super::{Decoded, chain, child, payload};
+use super::{Decoded, chain, child, message, payload};
 use crate::model::{ActivityType, EventId, HoldReason, ParkReason, PendingChange, RunId, Timestamp};
 
 pub(super) fn change(change: wire::Pending<'_>) -> Decoded<PendingChange> {
@@ -54,6 +54,12 @@ pub(super) fn change(change: wire::Pending<'_>) -> Decoded<PendingChange> {
             attempt,
             started: Timestamp::from_micros(started),
             at: Timestamp::from_micros(at),
+        },
+        wire::Pending::MessageReleased { message: key } => PendingChange::MessageReleased {
+            message: message::key(key),
+        },
+        wire::Pending::GivesWay { run_id } => PendingChange::GivesWay {
+            run_id: RunId::from_bytes(run_id),
         },
         wire::Pending::FollowedBy { run_id } => PendingChange::FollowedBy {
             run_id: RunId::from_bytes(run_id),

@@ -1,7 +1,7 @@
 //! Runs that follow one another, to the wire. Must not live here: anything else.
 
 use super::super::v1 as wire;
-use super::{chain as failure, child, payload, span};
+use super::{chain as failure, child, message, payload, span};
 use crate::model::{ContinuedAsNew, Initiator, RequestId, RetryPolicy, RunChain, TaskQueue, UpdateId};
 
 pub(super) fn run_chain(chain: &RunChain) -> wire::RunChain<'_> {
@@ -26,6 +26,7 @@ pub(super) fn run_chain(chain: &RunChain) -> wire::RunChain<'_> {
         signal_requests: chain.signal_requests.iter().map(RequestId::as_str).collect(),
         updates: chain.updates.iter().map(UpdateId::as_str).collect(),
         children: chain.children.iter().map(child::left).collect(),
+        messages: chain.messages.iter().map(message::left).collect(),
     }
 }
 

@@ -71,6 +71,7 @@ pub(super) fn left(child: &LeftChild) -> wire::LeftChild<'_> {
         initiated_at: child.initiated_at.as_micros(),
         run_id: child.run_id.map(|run_id| *run_id.as_bytes()),
         owes_cancel: child.owes_cancel,
+        let_go: child.let_go,
     }
 }
 

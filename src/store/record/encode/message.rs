@@ -2,7 +2,7 @@
 
 use super::super::v1 as wire;
 use super::{chain, child, payload};
-use crate::model::{EventAttributes, ResetAttempt, UpdateRequest};
+use crate::model::{EventAttributes, ExternalMessage, LeftMessage, MessageKey, ResetAttempt, UpdateRequest};
 
 /// Everything that nobody else has written.
 pub(super) fn attributes(attributes: &EventAttributes) -> wire::Message<'_> {
@@ -55,9 +55,36 @@ pub(super) fn attributes(attributes: &EventAttributes) -> wire::Message<'_> {
             locals: reset.locals.iter().map(|(seq, of)| (*seq, of.as_str())).collect(),
             updates: reset.updates.iter().map(update).collect(),
             children: reset.children.iter().map(child::left).collect(),
+            messages: reset.messages.iter().map(left).collect(),
             left: reset.left.iter().map(|step| step.as_str()).collect(),
         },
         other => unreachable!("{} is written by the caller", other.kind()),
+    }
+}
+
+pub(super) fn key(key: MessageKey) -> wire::MessageKey {
+    wire::MessageKey {
+        sender_run: *key.sender_run.as_bytes(),
+        initiated: key.initiated.0,
+    }
+}
+
+pub(super) fn left(left: &LeftMessage) -> wire::LeftMessage<'_> {
+    wire::LeftMessage {
+        key: key(left.key),
+        message: match &left.message {
+            ExternalMessage::Signal(signal) => wire::External::Signal {
+                workflow_id: signal.workflow_id.qualified(),
+                run_id: signal.run_id.map(|run_id| *run_id.as_bytes()),
+                name: signal.name.as_str(),
+                input: payload(&signal.input),
+            },
+            ExternalMessage::Cancel(cancel) => wire::External::Cancel {
+                workflow_id: cancel.workflow_id.qualified(),
+                run_id: cancel.run_id.map(|run_id| *run_id.as_bytes()),
+                reason: &cancel.reason,
+            },
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! Changes without event ids, to the wire. Must not live here: events.
 
 use super::super::v1 as wire;
-use super::{chain, child, payload};
+use super::{chain, child, message, payload};
 use crate::model::{HoldReason, ParkReason, PendingChange};
 
 pub(super) fn change(change: &PendingChange) -> wire::Pending<'_> {
@@ -56,6 +56,12 @@ pub(super) fn change(change: &PendingChange) -> wire::Pending<'_> {
         PendingChange::LateResult { scheduled, attempt } => wire::Pending::LateResult {
             scheduled: scheduled.0,
             attempt: *attempt,
+        },
+        PendingChange::MessageReleased { message: key } => wire::Pending::MessageReleased {
+            message: message::key(*key),
+        },
+        PendingChange::GivesWay { run_id } => wire::Pending::GivesWay {
+            run_id: *run_id.as_bytes(),
         },
         PendingChange::FollowedBy { run_id } => wire::Pending::FollowedBy {
             run_id: *run_id.as_bytes(),

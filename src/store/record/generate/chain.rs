@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::child::left_child;
+use super::message::left_message;
 use super::{duration, failure, payload, retry, text, time};
 use crate::model::*;
 
@@ -24,12 +25,13 @@ pub(super) fn run_chain() -> BoxedStrategy<RunChain> {
         proptest::collection::vec(text().prop_map(RequestId::from_trusted), 0..3),
         proptest::collection::vec(text().prop_map(UpdateId::from_trusted), 0..3),
         proptest::collection::vec(left_child(), 0..3),
+        proptest::collection::vec(left_message(), 0..3),
     );
     (place, rest)
         .prop_map(
             |(
                 (first, follows, attempt, backoff, execution_timeout, expires_at),
-                (retry, cron, last_failure, last_result, signal_requests, updates, children),
+                (retry, cron, last_failure, last_result, signal_requests, updates, children, messages),
             )| RunChain {
                 first,
                 follows,
@@ -44,6 +46,7 @@ pub(super) fn run_chain() -> BoxedStrategy<RunChain> {
                 signal_requests,
                 updates,
                 children,
+                messages,
             },
         )
         .boxed()

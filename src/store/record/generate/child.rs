@@ -35,13 +35,15 @@ pub(super) fn left_child() -> BoxedStrategy<LeftChild> {
         time(),
         proptest::option::of(run_id()),
         any::<bool>(),
+        any::<bool>(),
     )
-        .prop_map(|(key, start, initiated_at, run_id, owes_cancel)| LeftChild {
+        .prop_map(|(key, start, initiated_at, run_id, owes_cancel, let_go)| LeftChild {
             key,
             start: Arc::new(start),
             initiated_at,
             run_id,
             owes_cancel,
+            let_go,
         })
         .boxed()
 }

@@ -6,6 +6,39 @@ use super::child::left_child;
 use super::{event_id, failure, payload, text};
 use crate::model::*;
 
+pub(super) fn message_key() -> BoxedStrategy<MessageKey> {
+    (any::<[u8; 16]>(), event_id())
+        .prop_map(|(sender_run, initiated)| MessageKey {
+            sender_run: RunId::from_bytes(sender_run),
+            initiated,
+        })
+        .boxed()
+}
+
+pub(super) fn left_message() -> BoxedStrategy<LeftMessage> {
+    let to = (text(), proptest::option::of(any::<[u8; 16]>()));
+    (message_key(), to, text(), proptest::option::of(payload()))
+        .prop_map(|(key, (workflow_id, run_id), text, input)| {
+            let workflow_id = WorkflowId::from_trusted(workflow_id);
+            let run_id = run_id.map(RunId::from_bytes);
+            let message = match input {
+                Some(input) => ExternalMessage::Signal(Box::new(ExternalSignal {
+                    workflow_id,
+                    run_id,
+                    name: SignalName::from_trusted(text),
+                    input,
+                })),
+                None => ExternalMessage::Cancel(Box::new(ExternalCancel {
+                    workflow_id,
+                    run_id,
+                    reason: text,
+                })),
+            };
+            LeftMessage { key, message }
+        })
+        .boxed()
+}
+
 pub(super) fn message_events() -> BoxedStrategy<EventAttributes> {
     use EventAttributes as E;
     let accepted = (text(), text(), payload(), text()).prop_map(|(id, name, input, identity)| {
@@ -66,10 +99,11 @@ pub(super) fn message_events() -> BoxedStrategy<EventAttributes> {
         proptest::collection::vec((any::<u32>(), text()), 0..3),
         proptest::collection::vec(update, 0..3),
         proptest::collection::vec(left_child(), 0..3),
+        proptest::collection::vec(left_message(), 0..3),
         proptest::collection::vec(text(), 0..3),
     )
         .prop_map(
-            |((base, new, original, told), attempts, doubts, locals, updates, children, left)| {
+            |((base, new, original, told), attempts, doubts, locals, updates, children, messages, left)| {
                 let (reason, identity, request_id) = told;
                 let locals = locals.into_iter();
                 E::WorkflowExecutionReset(Box::new(RunReset {
@@ -84,6 +118,7 @@ pub(super) fn message_events() -> BoxedStrategy<EventAttributes> {
                     locals: locals.map(|(seq, of)| (seq, ActivityType::from_trusted(of))).collect(),
                     updates,
                     children,
+                    messages,
                     left: left.into_iter().map(StepName::from_trusted).collect(),
                 }))
             },

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    ChildKey, ContinuedAsNew, EventAttributes, EventId, Failure, Initiator, LeftChild, ParentClosePolicy, Payload,
-    RequestId, RetryPolicy, RunChain, RunId, StartChild, TaskQueue, Timestamp, UpdateId, WorkflowId, WorkflowType,
+    ChildKey, ContinuedAsNew, EventAttributes, EventId, ExternalMessage, ExternalSignal, Failure, Initiator, LeftChild,
+    LeftMessage, MessageKey, ParentClosePolicy, Payload, RequestId, RetryPolicy, RunChain, RunId, SignalName,
+    StartChild, TaskQueue, Timestamp, UpdateId, WorkflowId, WorkflowType,
 };
 
 /// With everything that a run may know of its chain.
@@ -46,6 +47,19 @@ pub(super) fn whole_chain() -> RunChain {
             initiated_at: Timestamp::from_micros(1_700_000_000_000_000),
             run_id: None,
             owes_cancel: true,
+            let_go: false,
+        }],
+        messages: vec![LeftMessage {
+            key: MessageKey {
+                sender_run: RunId::from_bytes([4; 16]),
+                initiated: EventId(8),
+            },
+            message: ExternalMessage::Signal(Box::new(ExternalSignal {
+                workflow_id: WorkflowId::from_trusted("order-2"),
+                run_id: None,
+                name: SignalName::from_trusted("shipped"),
+                input: Payload::json(&true).unwrap(),
+            })),
         }],
     }
 }

@@ -70,6 +70,15 @@ pub(super) fn every_change(scheduled_id: EventId) -> Vec<PendingChange> {
             scheduled: EventId(5),
             why: HoldReason::NoWorker,
         },
+        PendingChange::MessageReleased {
+            message: MessageKey {
+                sender_run: RunId::from_bytes([2; 16]),
+                initiated: EventId(51),
+            },
+        },
+        PendingChange::GivesWay {
+            run_id: RunId::from_bytes([3; 16]),
+        },
         PendingChange::FollowedBy {
             run_id: RunId::from_bytes([6; 16]),
         },

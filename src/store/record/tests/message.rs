@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::{
-    ActivityType, ChildKey, EventAttributes, EventId, ExternalCancel, ExternalSignal, Failure, LeftChild, Payload,
-    RequestId, ResetAttempt, RunId, RunReset, SignalName, StartChild, StepName, Timestamp, UpdateCompleted, UpdateId,
-    UpdateName, UpdateRequest, WorkflowId, WorkflowType,
+    ActivityType, ChildKey, EventAttributes, EventId, ExternalCancel, ExternalMessage, ExternalSignal, Failure,
+    LeftChild, LeftMessage, MessageKey, Payload, RequestId, ResetAttempt, RunId, RunReset, SignalName, StartChild,
+    StepName, Timestamp, UpdateCompleted, UpdateId, UpdateName, UpdateRequest, WorkflowId, WorkflowType,
 };
 
 pub(super) fn message_events() -> Vec<EventAttributes> {
@@ -93,6 +93,18 @@ pub(super) fn message_events() -> Vec<EventAttributes> {
                 initiated_at: Timestamp::from_micros(1_700_000_000_000_000),
                 run_id: Some(RunId::from_bytes([5; 16])),
                 owes_cancel: false,
+                let_go: true,
+            }],
+            messages: vec![LeftMessage {
+                key: MessageKey {
+                    sender_run: RunId::from_bytes([6; 16]),
+                    initiated: EventId(31),
+                },
+                message: ExternalMessage::Cancel(Box::new(ExternalCancel {
+                    workflow_id: WorkflowId::from_trusted("order-3"),
+                    run_id: Some(RunId::from_bytes([2; 16])),
+                    reason: "sold out".to_owned(),
+                })),
             }],
             left: vec![StepName::from_trusted("reserve")],
         })),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, LeftChild, Micros, Payload, Span};
+use super::{Failure, LeftChild, LeftMessage, Micros, Payload, Span};
 
 #[derive(Serialize, Deserialize)]
 pub(in crate::store::record) struct RunChain<'a> {
@@ -26,6 +26,8 @@ pub(in crate::store::record) struct RunChain<'a> {
     pub(in crate::store::record) updates: Vec<&'a str>,
     #[serde(borrow)]
     pub(in crate::store::record) children: Vec<LeftChild<'a>>,
+    #[serde(borrow)]
+    pub(in crate::store::record) messages: Vec<LeftMessage<'a>>,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]

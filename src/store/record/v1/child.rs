@@ -58,6 +58,7 @@ pub(in crate::store::record) struct LeftChild<'a> {
     pub(in crate::store::record) initiated_at: Micros,
     pub(in crate::store::record) run_id: Option<[u8; 16]>,
     pub(in crate::store::record) owes_cancel: bool,
+    pub(in crate::store::record) let_go: bool,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -71,7 +71,38 @@ pub(in crate::store::record) enum Message<'a> {
         #[serde(borrow)]
         children: Vec<LeftChild<'a>>,
         #[serde(borrow)]
+        messages: Vec<LeftMessage<'a>>,
+        #[serde(borrow)]
         left: Vec<&'a str>,
+    },
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+pub(in crate::store::record) struct MessageKey {
+    pub(in crate::store::record) sender_run: [u8; 16],
+    pub(in crate::store::record) initiated: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(in crate::store::record) struct LeftMessage<'a> {
+    pub(in crate::store::record) key: MessageKey,
+    #[serde(borrow)]
+    pub(in crate::store::record) message: External<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(in crate::store::record) enum External<'a> {
+    Signal {
+        workflow_id: &'a str,
+        run_id: Option<[u8; 16]>,
+        name: &'a str,
+        #[serde(borrow)]
+        input: Payload<'a>,
+    },
+    Cancel {
+        workflow_id: &'a str,
+        run_id: Option<[u8; 16]>,
+        reason: &'a str,
     },
 }
 

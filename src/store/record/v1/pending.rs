@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChildKey, Failure, Micros, Payload};
+use super::{ChildKey, Failure, MessageKey, Micros, Payload};
 
 #[derive(Serialize, Deserialize)]
 pub(in super::super) enum Pending<'a> {
@@ -53,6 +53,12 @@ pub(in super::super) enum Pending<'a> {
     },
     ChildReleased {
         child: ChildKey,
+    },
+    GivesWay {
+        run_id: [u8; 16],
+    },
+    MessageReleased {
+        message: MessageKey,
     },
 }
 
