@@ -82,19 +82,10 @@ pub(super) fn message_events() -> BoxedStrategy<EventAttributes> {
         input,
         identity,
     });
-    let attempt = (event_id(), any::<u32>(), any::<bool>(), any::<bool>(), any::<u32>()).prop_map(
-        |(scheduled, attempt, lost, may_have_applied, forgiven)| ResetAttempt {
-            scheduled,
-            attempt,
-            lost,
-            may_have_applied,
-            forgiven,
-        },
-    );
     let told = (text(), text(), proptest::option::of(text()));
     let reset = (
         (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<[u8; 16]>(), told),
-        proptest::collection::vec(attempt, 0..3),
+        proptest::collection::vec(reset_attempt(), 0..3),
         proptest::collection::vec(event_id(), 0..3),
         proptest::collection::vec((any::<u32>(), text()), 0..3),
         proptest::collection::vec(update, 0..3),
@@ -139,4 +130,16 @@ pub(super) fn message_events() -> BoxedStrategy<EventAttributes> {
         (text(), text()).prop_map(|(reason, identity)| E::WorkflowExecutionUnpaused { reason, identity }),
     ]
     .boxed()
+}
+
+fn reset_attempt() -> impl Strategy<Value = ResetAttempt> {
+    (event_id(), any::<u32>(), any::<bool>(), any::<bool>(), any::<u32>()).prop_map(
+        |(scheduled, attempt, lost, may_have_applied, forgiven)| ResetAttempt {
+            scheduled,
+            attempt,
+            lost,
+            may_have_applied,
+            forgiven,
+        },
+    )
 }

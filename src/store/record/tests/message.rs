@@ -95,18 +95,22 @@ pub(super) fn message_events() -> Vec<EventAttributes> {
                 owes_cancel: false,
                 let_go: true,
             }],
-            messages: vec![LeftMessage {
-                key: MessageKey {
-                    sender_run: RunId::from_bytes([6; 16]),
-                    initiated: EventId(31),
-                },
-                message: ExternalMessage::Cancel(Box::new(ExternalCancel {
-                    workflow_id: WorkflowId::from_trusted("order-3"),
-                    run_id: Some(RunId::from_bytes([2; 16])),
-                    reason: "sold out".to_owned(),
-                })),
-            }],
+            messages: vec![left_message()],
             left: vec![StepName::from_trusted("reserve")],
         })),
     ]
+}
+
+fn left_message() -> LeftMessage {
+    LeftMessage {
+        key: MessageKey {
+            sender_run: RunId::from_bytes([6; 16]),
+            initiated: EventId(31),
+        },
+        message: ExternalMessage::Cancel(Box::new(ExternalCancel {
+            workflow_id: WorkflowId::from_trusted("order-3"),
+            run_id: Some(RunId::from_bytes([2; 16])),
+            reason: "sold out".to_owned(),
+        })),
+    }
 }
