@@ -1,8 +1,8 @@
 //! Children: what becomes of them when their parent ends or is cancelled, and how one is undone as a unit.
 
 use amends::{
-    ActivityContext, Amends, ChildCancellationType, Failure, ParentClosePolicy, RunStatus, Undo, WorkflowContext,
-    activity, workflow,
+    ActivityContext, Amends, ChildCancellationType, Failure, IdConflictPolicy, ParentClosePolicy, RunStatus, Undo,
+    WorkflowContext, activity, workflow,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,13 @@ async fn house(cx: WorkflowContext, year: u32) -> Result<u32, Failure> {
     }
     cx.signal::<()>("close").recv().await?;
     Ok(year)
+}
+
+/// Has one guest, of this name, until it is told to close.
+#[workflow]
+async fn tent(cx: WorkflowContext, name: String) -> Result<(), Failure> {
+    cx.child(guest).id(&name).start(&()).await?;
+    cx.signal::<()>("close").recv().await
 }
 
 /// Waits for one guest, whatever happens.
@@ -119,6 +126,22 @@ async fn close_policies(amends: &Amends) -> Told {
     Ok(told)
 }
 
+/// The run that a start begins in the place of another one lets go of the other one's children.
+async fn in_its_place(amends: &Amends) -> Told {
+    for name in ["the first guest", "the second guest"] {
+        let tent = amends.workflow(tent).id("tent");
+        let tent = tent.id_conflict_policy(IdConflictPolicy::TerminateExisting);
+        tent.start(&name.to_owned()).await?;
+        until_run(amends, name, |seen| seen.status == RunStatus::Running).await;
+    }
+    let first = until_run(amends, "the first guest", |seen| seen.status.is_closed()).await;
+    let second = amends.client().describe("the second guest").await?;
+    Ok(vec![format!(
+        "another tent in its place: the first guest is {}, the second one {}",
+        first.status, second.status
+    )])
+}
+
 /// What cancelling a parent does to its child, and what the parent waits for.
 async fn cancellation_types(amends: &Amends) -> Told {
     let mut told = Vec::new();
@@ -176,9 +199,10 @@ pub(crate) async fn visit() -> Told {
         .state(notes.clone())
         .activity(put_up)
         .activity(take_down);
-    let builder = builder.workflow(guest).workflow(house).workflow(host).workflow(stand);
-    let amends = builder.workflow(fair).start().await?;
+    let builder = builder.workflow(guest).workflow(house).workflow(host).workflow(tent);
+    let amends = builder.workflow(stand).workflow(fair).start().await?;
     let mut told = close_policies(&amends).await?;
+    told.extend(in_its_place(&amends).await?);
     told.extend(cancellation_types(&amends).await?);
     told.extend(undone_as_a_unit(&amends, &notes).await?);
     amends.shutdown(SECOND).await;

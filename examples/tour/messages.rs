@@ -1,9 +1,12 @@
 //! What runs are told, asked and asked to do: beyond the handlers that `order_approval` and `cart_entity` have.
 
+use std::future::Future;
+use std::task::Poll;
+
 use amends::engine::SignalOptions;
 use amends::{Amends, Failure, Payload, ResultError, UpdateError, UpdateOptions, WorkflowContext, workflow};
 
-use super::Told;
+use super::{Told, until};
 
 /// A till: money comes by signals and goes by updates, and anybody may look. Closed by a signal.
 #[workflow]
@@ -61,6 +64,15 @@ async fn cashier(cx: WorkflowContext) -> Result<String, Failure> {
         Err(nobody) => Ok(nobody.type_name().unwrap_or_default().to_owned()),
         Ok(()) => Ok("somebody was there".to_owned()),
     }
+}
+
+/// Pays into a till in the moment in which it ends: it does not wait until that is brought.
+#[workflow]
+async fn hasty(cx: WorkflowContext) -> Result<(), Failure> {
+    let till = cx.external("last-till");
+    let mut paid = Box::pin(till.signal("pay in", &40_u64));
+    std::future::poll_fn(|cx| Poll::Ready(paid.as_mut().poll(cx).is_ready())).await;
+    Ok(())
 }
 
 /// A signal that is sent again under its request id counts once.
@@ -121,6 +133,16 @@ async fn to_others(amends: &Amends) -> Told {
     )])
 }
 
+/// What a run says last is brought although it has ended.
+async fn last_words(amends: &Amends) -> Told {
+    let till = amends.workflow(till).id("last-till").start(&2).await?;
+    let hasty = amends.workflow(hasty).id("hasty").start(&()).await?;
+    hasty.result().await?;
+    until(async || till.query::<_, u64>("balance", &()).await.is_ok_and(|cents| cents > 2)).await;
+    till.signal("close", &()).await?;
+    Ok(vec![format!("paid at the last moment: {} cents", till.result().await?)])
+}
+
 /// A query that misbehaves fails alone; a refused update leaves no trace.
 async fn misbehaving(amends: &Amends) -> Told {
     let touchy = amends.workflow(touchy).id("touchy").start(&()).await?;
@@ -149,11 +171,13 @@ async fn misbehaving(amends: &Amends) -> Told {
 
 pub(crate) async fn visit() -> Told {
     let builder = Amends::builder().memory().workflow(till).workflow(mailbox);
-    let amends = builder.workflow(touchy).workflow(cashier).start().await?;
+    let builder = builder.workflow(touchy).workflow(cashier).workflow(hasty);
+    let amends = builder.start().await?;
     let mut told = once(&amends).await?;
     told.extend(everything_else(&amends).await?);
     told.extend(with_start(&amends).await?);
     told.extend(to_others(&amends).await?);
+    told.extend(last_words(&amends).await?);
     told.extend(misbehaving(&amends).await?);
     amends.shutdown(super::SECOND).await;
     Ok(told)

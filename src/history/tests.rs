@@ -1,5 +1,6 @@
 //! What is written is read again, and histories of Temporal's own tools are understood.
 
+mod left_messages;
 mod temporal;
 
 use serde_json::{Value, json};

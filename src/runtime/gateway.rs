@@ -15,7 +15,7 @@ use crate::store::Store;
 use super::entropy::Entropy;
 use super::error::RequestError;
 use super::messages::{
-    Admission, Deliver, Delivered, Ended, ReleaseAttempt, ResetRun, Start, Stop, WakeRun, Watch, Watched,
+    Admission, Deliver, Delivered, Ended, ReleaseAttempt, ResetRun, Start, Stop, WakeRun, Watch, WatchFor, Watched,
 };
 use super::recovery::{fold, load_state, load_turns};
 use super::reset::ResetOrder;
@@ -38,7 +38,7 @@ pub(crate) struct Gateway {
 /// How the newest run of a workflow id stands.
 enum Newest {
     Open,
-    /// It has ended, and is letting go of its children.
+    /// It has ended, and is letting go of its children, or has messages brought.
     Leaving(RunId),
     /// It has ended, or there is none.
     Ended,
@@ -192,7 +192,7 @@ impl Gateway {
         tokio::select! {
             biased;
             () = self.shared.draining().raised() => return Err(RequestError::ShuttingDown),
-            ended = self.watch(workflow_id.clone(), run_id)? => if ended.is_ok() {
+            ended = self.watch(workflow_id.clone(), run_id, WatchFor::LetGo)? => if ended.is_ok() {
                 return Ok(());
             },
         }
@@ -241,11 +241,17 @@ impl Gateway {
     }
 
     /// Hears of the end of a run; a closed channel means that it is not open (any more).
-    fn watch(&self, workflow_id: WorkflowId, run_id: RunId) -> Result<oneshot::Receiver<Watched>, RequestError> {
+    fn watch(
+        &self,
+        workflow_id: WorkflowId,
+        run_id: RunId,
+        what: WatchFor,
+    ) -> Result<oneshot::Receiver<Watched>, RequestError> {
         let (watch, outcome) = oneshot::channel();
         self.port(&workflow_id)?.addr.do_send(Watch {
             workflow_id,
             run_id,
+            what,
             watch,
         });
         Ok(outcome)
@@ -288,7 +294,7 @@ impl Gateway {
         loop {
             let watch = match watching.take() {
                 Some(watch) => watch,
-                None => self.watch(workflow_id.clone(), run_id)?,
+                None => self.watch(workflow_id.clone(), run_id, WatchFor::End)?,
             };
             if let Ok(watched) = watch.await {
                 return watched;

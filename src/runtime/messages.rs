@@ -131,6 +131,15 @@ pub(crate) enum Question {
     },
 }
 
+/// What a watcher waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WatchFor {
+    /// The run's end.
+    End,
+    /// That the run, which has ended, has let go of its workflow id.
+    LetGo,
+}
+
 /// Caller to shard: tell me when the run ends. A run that is not open is looked up by the caller, who hears of that by the
 /// watch being dropped.
 #[derive(Message)]
@@ -138,6 +147,7 @@ pub(crate) enum Question {
 pub(crate) struct Watch {
     pub(crate) workflow_id: WorkflowId,
     pub(crate) run_id: RunId,
+    pub(crate) what: WatchFor,
     pub(crate) watch: oneshot::Sender<Watched>,
 }
 
@@ -304,7 +314,9 @@ pub(super) struct FromRun {
 pub(super) enum RunNews {
     /// It wants to be woken then.
     Wake(Option<Timestamp>),
-    /// It has ended, durably; its actor answers what is still on its way and ends with the shard's hold on it.
+    /// It has ended, durably, and goes on with bringing its messages: nobody who waits for its end waits for that.
+    Ended(Ended),
+    /// It has ended, durably, and nothing is left to do for it; its actor answers what is still on its way and ends with the shard's hold on it.
     Closed { ended: Ended, following: Option<Following> },
     /// It has nothing to do; its actor is gone.
     Idle,

@@ -50,8 +50,11 @@ pub enum ResetRefusal {
     /// Too many runs have followed it.
     #[error("more than {} runs have followed it; reset a later one", limits::RESET_RUNS_MAX)]
     TooManyRuns,
-    /// The run that is open has ended, and its children have not all been told.
-    #[error("the run has ended, and has to tell its children so; that needs an engine: start one for a moment")]
+    /// The run that is open has ended, and its children have not all been told, or its messages not all been brought.
+    #[error(
+        "the run has ended, and has still to tell its children so, or to bring messages to other runs; that needs an engine: \
+         start one for a moment"
+    )]
     Leaving,
     /// What came since is more than a history may have.
     #[error("more signals have come since that turn than a history has room for; reset a later turn, or a later run")]

@@ -8,7 +8,7 @@ use actix::{Context, Handler};
 use crate::model::{ExternalMessage, Input, MessageKey};
 
 use super::super::courier;
-use super::super::messages::{ExternalEnded, Letter};
+use super::super::messages::{Ended, ExternalEnded, Letter, RunNews};
 use super::RunActor;
 
 impl RunActor {
@@ -33,6 +33,15 @@ impl RunActor {
                 run.do_send(ExternalEnded { key, outcome });
             });
             self.couriers.insert(key, courier);
+        }
+    }
+
+    /// How long its messages take is for those to say who get them, and nothing to those who wait for the end of the run. Its
+    /// children they find as it left them.
+    pub(super) fn tell_of_end_before_messages(&mut self, ended: Ended) {
+        if !self.has_told_end && self.state.orphans().next().is_none() {
+            self.has_told_end = true;
+            self.tell_shard(RunNews::Ended(ended));
         }
     }
 }

@@ -102,6 +102,8 @@ pub(super) struct RunActor {
     given_up: bool,
     /// It does nothing any more but answer or drop what still arrives.
     over: Option<Over>,
+    /// Those who wait for its end have been told.
+    has_told_end: bool,
     /// The run that follows, as it begins.
     following: Option<Box<RunState>>,
     busy: Option<BusyGuard>,
@@ -150,6 +152,7 @@ impl RunActor {
             next: None,
             given_up: false,
             over: None,
+            has_told_end: false,
             following: None,
             busy: None,
         };
@@ -323,19 +326,20 @@ impl RunActor {
     /// Everything decided so far is durable: let it take effect.
     fn follow_up(&mut self, ctx: &mut Context<Self>) {
         if let Some(outcome) = self.state.outcome() {
-            let outcome = outcome.clone();
+            let ended = Ended {
+                outcome: outcome.clone(),
+                next: self.state.next_run(),
+            };
             self.attempts.clear();
             self.release_locks();
             if self.let_go_of_children(ctx) {
                 self.over = Some(Over::Closed);
                 self.wake_parent();
                 // The actor ends when the shard lets go of it: until then letters may be on their way.
-                let ended = Ended {
-                    outcome,
-                    next: self.state.next_run(),
-                };
                 let following = self.following.as_deref().and_then(following);
                 self.tell_shard(RunNews::Closed { ended, following });
+            } else {
+                self.tell_of_end_before_messages(ended);
             }
             return;
         }

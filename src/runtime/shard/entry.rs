@@ -6,7 +6,7 @@ use crate::model::{ParkReason, RunId, Timestamp};
 use crate::store::Error;
 
 use super::super::error::RequestError;
-use super::super::messages::{Incarnation, Letter, Watched};
+use super::super::messages::{Ended, Incarnation, Letter, WatchFor, Watched};
 use super::super::run::RunLine;
 
 /// An open run that is in memory, or that somebody waits for.
@@ -16,6 +16,10 @@ pub(super) struct Entry {
     /// The last actor that was started for it.
     pub(super) incarnation: Incarnation,
     pub(super) watchers: Vec<oneshot::Sender<Watched>>,
+    /// Those that wait until it has let go of its workflow id.
+    pub(super) successors: Vec<oneshot::Sender<Watched>>,
+    /// It has ended, and messages that it has left are still to be brought.
+    pub(super) ended: Option<Box<Ended>>,
     /// Attempts that were due by then may have been running in a process (or an actor) that is gone.
     pub(super) attempts_lost: Option<Timestamp>,
     pub(super) restarts: Option<Restarts>,
@@ -48,6 +52,8 @@ impl Entry {
             actor,
             incarnation: Incarnation::default(),
             watchers: Vec::new(),
+            successors: Vec::new(),
+            ended: None,
             attempts_lost: None,
             restarts: None,
         }
@@ -58,8 +64,34 @@ impl Entry {
         let passive = matches!(self.actor, Presence::Passive);
         if passive {
             self.watchers.retain(|watcher| !watcher.is_closed());
+            self.successors.retain(|watcher| !watcher.is_closed());
         }
-        passive && self.watchers.is_empty()
+        passive && self.watchers.is_empty() && self.successors.is_empty()
+    }
+
+    /// Somebody waits for the run. Who has gone away is forgotten.
+    pub(super) fn watch(&mut self, what: WatchFor, watch: oneshot::Sender<Watched>) {
+        let told = match (&self.actor, &self.ended, what) {
+            (Presence::Broken(error), _, _) => Err(error.clone().into()),
+            (_, Some(ended), WatchFor::End) => Ok(Ended::clone(ended)),
+            _ => {
+                let others = match what {
+                    WatchFor::End => &mut self.watchers,
+                    WatchFor::LetGo => &mut self.successors,
+                };
+                others.retain(|watcher| !watcher.is_closed());
+                return others.push(watch);
+            }
+        };
+        let _ = watch.send(told);
+    }
+
+    /// The run has ended, and still has messages to be brought.
+    pub(super) fn has_ended(&mut self, ended: Ended) {
+        for watcher in self.watchers.drain(..) {
+            let _ = watcher.send(Ok(ended.clone()));
+        }
+        self.ended = Some(Box::new(ended));
     }
 
     /// The run cannot be made live: nobody waits for it any longer.
@@ -67,7 +99,7 @@ impl Entry {
         for letter in self.take_letters() {
             letter.answer(Err(error.clone().into()));
         }
-        for watcher in self.watchers.drain(..) {
+        for watcher in self.watchers.drain(..).chain(self.successors.drain(..)) {
             let _ = watcher.send(Err(RequestError::Store(error.clone())));
         }
         self.actor = Presence::Broken(error);

@@ -32,7 +32,7 @@ use super::error::RequestError;
 use super::journal::CommitJob;
 use super::messages::{
     Committed, Deliver, Durable, FromRun, Letter, NotCommitted, Recover, RunNews, Start, Stop, StoreFailed, Sweep,
-    Take, Tick, Watch, Watched,
+    Take, Tick, Watch, WatchFor, Watched,
 };
 use super::recovery::Rebuilt;
 use super::shared::Shared;
@@ -156,15 +156,9 @@ impl ShardActor {
 
     /// Somebody waits for the end of a run that has an entry.
     fn add_watcher(&mut self, workflow_id: &WorkflowId, watch: oneshot::Sender<Watched>) {
-        let Some(entry) = self.entries.get_mut(workflow_id) else {
-            return;
-        };
-        if let Presence::Broken(error) = &entry.actor {
-            let _ = watch.send(Err(error.clone().into()));
-            return;
+        if let Some(entry) = self.entries.get_mut(workflow_id) {
+            entry.watch(WatchFor::End, watch);
         }
-        entry.watchers.retain(|watcher| !watcher.is_closed());
-        entry.watchers.push(watch);
     }
 
     /// Makes a new run live, with its first letters.
@@ -217,9 +211,11 @@ impl ShardActor {
                 self.timers.remove(&workflow_id);
                 self.set_alarm(ctx);
             }
+            RunNews::Ended(ended) => entry.has_ended(ended),
             RunNews::Closed { ended, following } => {
                 let entry = self.let_go(&workflow_id);
-                for watcher in entry.into_iter().flat_map(|entry| entry.watchers) {
+                let watchers = entry.map(|entry| entry.watchers.into_iter().chain(entry.successors));
+                for watcher in watchers.into_iter().flatten() {
                     let _ = watcher.send(Ok(ended.clone()));
                 }
                 match following {
@@ -302,9 +298,14 @@ impl Handler<Watch> for ShardActor {
 
     fn handle(&mut self, watch: Watch, _: &mut Self::Context) {
         if self.failed.is_some() {
-            self.stranded.push((watch.workflow_id, watch.run_id, watch.watch));
-        } else if self.knows_open(&watch.workflow_id, watch.run_id) {
-            self.add_watcher(&watch.workflow_id, watch.watch);
+            // Who waits for the id looks again.
+            if watch.what == WatchFor::End {
+                self.stranded.push((watch.workflow_id, watch.run_id, watch.watch));
+            }
+        } else if self.knows_open(&watch.workflow_id, watch.run_id)
+            && let Some(entry) = self.entries.get_mut(&watch.workflow_id)
+        {
+            entry.watch(watch.what, watch.watch);
         }
     }
 }

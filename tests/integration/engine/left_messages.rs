@@ -2,15 +2,21 @@
 //! live here: messages whose sender waits for them (`messages`).
 
 use std::future::Future;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use amends::engine::Rejection;
+use amends::testing::VirtualClock;
 use amends::{
-    Amends, AmendsBuilder, Error, Failure, IdConflictPolicy, IdReusePolicy, Outcome, RunStatus, WorkflowContext,
-    workflow as flow,
+    Amends, AmendsBuilder, Error, Failure, IdConflictPolicy, IdReusePolicy, Outcome, RetryPolicy, RunStatus,
+    WorkflowContext, WorkflowDefinition, workflow as flow,
 };
+use futures_util::future::select_all;
+use serde_json::json;
 
-use crate::support::{Home, insist_on_finding, run, whichever_commit_fails};
+use super::retention::{is_there, look};
+use crate::support::{Home, insist_on_finding, run, whichever_commit_fails, workflow};
 
 /// Counts what it is told, until it is told to stop.
 #[flow]
@@ -48,13 +54,14 @@ async fn say(cx: &WorkflowContext, word: &str) {
     std::future::poll_fn(|cx| std::task::Poll::Ready(said.as_mut().poll(cx).is_ready())).await;
 }
 
-/// Says something at its end, at that of the run before it, and before it fails.
+/// Says something at its end, at that of the run before it, and before it fails: for now, and for good.
 #[flow]
 async fn teller(cx: WorkflowContext, year: u32) -> Result<(), Failure> {
-    say(&cx, &format!("year {year}")).await;
+    say(&cx, &format!("year {year}, try {}", cx.info().attempt)).await;
     match year {
         1 => cx.continue_as_new(teller, &2).await,
         2 => Ok(()),
+        3 if cx.info().attempt == 1 => Err(Failure::new("Tired", "for now")),
         _ => Err(Failure::non_retryable("Broken", "for good")),
     }
 }
@@ -73,8 +80,30 @@ async fn ended(amends: &Amends, id: &str) -> RunStatus {
 }
 
 async fn begin_teller(amends: &Amends, id: &str, year: u32) {
-    let start = || async { amends.workflow(teller).id(id).request_id(id).start(&year).await };
+    let twice = RetryPolicy {
+        initial_interval: Duration::from_millis(1),
+        maximum_attempts: 2,
+        ..RetryPolicy::default()
+    };
+    let teller = || amends.workflow(teller).id(id).request_id(id);
+    let start = || async { teller().retry_policy(twice.clone()).start(&year).await };
     insist_on_finding(start).await;
+}
+
+const HEARD: [&str; 4] = ["year 1, try 1", "year 2, try 1", "year 3, try 1", "year 3, try 2"];
+
+/// Waits until the listener has so many signals: who waits for an end does not wait for what was said last.
+async fn until_told(amends: &Amends, signals: usize) {
+    let client = amends.client();
+    loop {
+        let history = insist_on_finding(|| client.history("listener")).await;
+        let is_signal = |kind: &str| kind == "WorkflowExecutionSignaled";
+        let told = history.iter().filter(|event| is_signal(event.attributes.kind()));
+        if told.count() >= signals {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn tell_and_end(amends: &Amends) -> Vec<String> {
@@ -91,6 +120,7 @@ async fn tell_and_end(amends: &Amends) -> Vec<String> {
     begin_teller(amends, "failing", 3).await;
     assert_eq!(ended(amends, "long").await, RunStatus::Completed);
     assert_eq!(ended(amends, "failing").await, RunStatus::Failed);
+    until_told(amends, 4).await;
     told(amends, "stop").await;
     let run = insist_on_finding(|| amends.find("listener")).await;
     let Outcome::Completed(heard) = insist_on_finding(|| run.outcome()).await else {
@@ -106,7 +136,7 @@ fn what_a_run_says_last_is_heard_although_it_has_ended() {
     for home in Home::each() {
         run(async {
             let amends = registered(home.builder()).start().await.unwrap();
-            assert_eq!(tell_and_end(&amends).await, ["year 1", "year 2", "year 3"]);
+            assert_eq!(tell_and_end(&amends).await, HEARD);
             amends.shutdown(Duration::from_secs(5)).await;
         });
         home.assert_sound();
@@ -116,7 +146,93 @@ fn what_a_run_says_last_is_heard_although_it_has_ended() {
 #[test]
 fn whichever_commit_fails_a_message_that_outlives_its_sender_is_heard_once() {
     let heard = whichever_commit_fails(8..=40, registered, tell_and_end);
-    assert_eq!(heard, ["year 1", "year 2", "year 3"]);
+    assert_eq!(heard, HEARD);
+}
+
+/// A listener that blocks its shard's thread when it is asked to, says that it does, and goes on when it is told to.
+fn blocking_listener() -> (WorkflowDefinition, Receiver<()>, Sender<()>) {
+    let ((begun, begins), (go_on, told)) = (channel(), channel::<()>());
+    let told = Arc::new(Mutex::new(told));
+    let definition = workflow("blocking", move |cx, _| {
+        let (begun, told) = (begun.clone(), Arc::clone(&told));
+        async move {
+            cx.on_query("block", move |(): ()| {
+                begun.send(()).is_ok() && told.lock().unwrap().recv().is_ok()
+            })?;
+            let words = cx.signal::<String>("told");
+            let mut heard = Vec::new();
+            loop {
+                match words.recv().await? {
+                    word if word == "stop" => return Ok(json!(heard)),
+                    word => heard.push(word),
+                }
+            }
+        }
+    });
+    (definition, begins, go_on)
+}
+
+#[test]
+fn nobody_waits_for_messages_that_cannot_be_brought_and_who_owes_them_is_kept_until_they_are() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    for home in Home::each() {
+        run(async {
+            let (definition, begins, go_on) = blocking_listener();
+            let clock = VirtualClock::new();
+            let builder = home.builder().clock(Arc::new(clock.clone())).retention(DAY);
+            let amends = registered(builder)
+                .workflow_definition(definition)
+                .start()
+                .await
+                .unwrap();
+            let listener = amends.workflow_by_name("blocking").id("listener");
+            let listener = listener.start(&json!(0)).await.unwrap();
+            let asking = tokio::spawn({
+                let client = amends.client().clone();
+                async move { client.query::<_, bool>("listener", "block", &()).await.unwrap() }
+            });
+            while begins.try_recv().is_err() {
+                tokio::task::yield_now().await;
+            }
+
+            // Those on the other shard end, those on this one do not even begin.
+            let tellers = (0..8).map(|number| {
+                let amends = amends.clone();
+                let tell = async move {
+                    let id = format!("teller {number}");
+                    let teller = amends.workflow(teller).id(&id).start(&2).await.unwrap();
+                    teller.result().await.unwrap();
+                    // Whoever asks later hears of it as well.
+                    amends.find(&id).await.unwrap().outcome().await.unwrap();
+                    id
+                };
+                Box::pin(tokio::spawn(tell))
+            });
+            let (id, _, others) = select_all(tellers).await;
+            let id = id.unwrap();
+            clock.advance(DAY * 2);
+            look(&clock).await;
+            assert!(is_there(&amends, &id).await, "it has something to do");
+            if matches!(home, Home::Memory(_)) {
+                home.assert_sound();
+            }
+
+            go_on.send(()).unwrap();
+            assert!(asking.await.unwrap());
+            for other in others {
+                other.await.unwrap();
+            }
+            until_told(&amends, 8).await;
+            while is_there(&amends, &id).await {
+                clock.advance(DAY * 2);
+                look(&clock).await;
+            }
+            listener.signal("told", &"stop").await.unwrap();
+            assert_eq!(listener.result().await.unwrap(), json!(vec!["year 2, try 1"; 8]));
+            amends.shutdown(Duration::from_secs(5)).await;
+        });
+        home.assert_sound();
+    }
 }
 
 /// Waits until it is ended.
