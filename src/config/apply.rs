@@ -93,6 +93,15 @@ impl AmendsBuilder {
         if let Some(runs) = config.max_open_runs {
             self = self.max_open_runs(runs);
         }
+        if let Some(bytes) = config.max_payload_bytes {
+            self = self.max_payload_bytes(bytes);
+        }
+        if let Some(events) = config.max_history_events {
+            self = self.max_history_events(events);
+        }
+        if let Some(bytes) = config.max_history_bytes {
+            self = self.max_history_bytes(bytes);
+        }
         let namespaces = config.namespaces.into_iter();
         namespaces.fold(self, |builder, (name, said)| builder.namespace(namespace(&name, said)))
     }
@@ -114,6 +123,15 @@ fn namespace(name: &NamespaceName, said: NamespaceConfig) -> Namespace {
     }
     if let Some(runs) = said.max_open_runs {
         namespace = namespace.max_open_runs(runs);
+    }
+    if let Some(bytes) = said.max_payload_bytes {
+        namespace = namespace.max_payload_bytes(bytes);
+    }
+    if let Some(events) = said.max_history_events {
+        namespace = namespace.max_history_events(events);
+    }
+    if let Some(bytes) = said.max_history_bytes {
+        namespace = namespace.max_history_bytes(bytes);
     }
     if said.default_task_queue == Some(false) {
         namespace = namespace.without_default_task_queue();

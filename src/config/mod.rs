@@ -77,6 +77,12 @@ pub struct EngineConfig {
     pub retention: Option<Duration>,
     /// How many of them may be open at once.
     pub max_open_runs: Option<usize>,
+    /// How large a value of the default namespace's runs may be, in bytes.
+    pub max_payload_bytes: Option<usize>,
+    /// How many events one of their histories may have.
+    pub max_history_events: Option<u64>,
+    /// How many bytes one of their histories may have.
+    pub max_history_bytes: Option<u64>,
     /// The namespaces beside the default one.
     pub namespaces: BTreeMap<NamespaceName, NamespaceConfig>,
 }
@@ -88,6 +94,12 @@ pub struct NamespaceConfig {
     pub retention: Option<Duration>,
     /// How many of them may be open at once.
     pub max_open_runs: Option<usize>,
+    /// How large a value of its runs may be, in bytes.
+    pub max_payload_bytes: Option<usize>,
+    /// How many events one of their histories may have.
+    pub max_history_events: Option<u64>,
+    /// How many bytes one of their histories may have.
+    pub max_history_bytes: Option<u64>,
     /// Whether its default task queue is served.
     pub default_task_queue: Option<bool>,
     /// Whether all of its task queues are served.

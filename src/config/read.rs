@@ -57,6 +57,9 @@ fn grammar(document: &DeTable<'_>, problems: &mut Problems) -> EngineConfig {
         every_task_queue: table.boolean("every_task_queue", problems).unwrap_or_default(),
         retention: retention(&mut table, problems),
         max_open_runs: max_open_runs(&mut table, problems),
+        max_payload_bytes: max_payload_bytes(&mut table, problems),
+        max_history_events: max_history_events(&mut table, problems),
+        max_history_bytes: max_history_bytes(&mut table, problems),
         ..EngineConfig::default()
     };
     if let Some(settings) = table.table("settings", problems) {
@@ -106,12 +109,42 @@ fn max_open_runs(table: &mut Table<'_>, problems: &mut Problems) -> Option<usize
     number("max_open_runs", usize::MAX, table, problems)
 }
 
+fn max_payload_bytes(table: &mut Table<'_>, problems: &mut Problems) -> Option<usize> {
+    let (least, most) = (limits::NAMESPACE_PAYLOAD_BYTES_LEAST, limits::PAYLOAD_BYTES_MAX);
+    let granted = granted("max_payload_bytes", least as u64, most as u64, table, problems)?;
+    usize::try_from(granted).ok()
+}
+
+fn max_history_events(table: &mut Table<'_>, problems: &mut Problems) -> Option<u64> {
+    let (least, most) = (limits::NAMESPACE_HISTORY_EVENTS_LEAST, limits::HISTORY_EVENTS_MAX);
+    granted("max_history_events", least, most, table, problems)
+}
+
+fn max_history_bytes(table: &mut Table<'_>, problems: &mut Problems) -> Option<u64> {
+    let (least, most) = (limits::NAMESPACE_HISTORY_BYTES_LEAST, limits::HISTORY_BYTES_MAX);
+    granted("max_history_bytes", least, most, table, problems)
+}
+
+/// What a namespace grants its runs. The builder takes the nearest number that it can; who writes a file is told.
+fn granted(key: &'static str, least: u64, most: u64, table: &mut Table<'_>, problems: &mut Problems) -> Option<u64> {
+    let number = u64::from(table.count(key, problems)?);
+    if !(least..=most).contains(&number) {
+        let problem = problems.error(&table.at(key), format!("must be from {least} to {most}"));
+        problem.hint("leave it out for the most that any run may have");
+        return None;
+    }
+    Some(number)
+}
+
 fn namespaces(table: Table<'_>, problems: &mut Problems) -> BTreeMap<NamespaceName, NamespaceConfig> {
     let mut namespaces = BTreeMap::new();
     for (name, mut nested) in table.all_tables(problems) {
         let mut said = NamespaceConfig {
             retention: retention(&mut nested, problems),
             max_open_runs: max_open_runs(&mut nested, problems),
+            max_payload_bytes: max_payload_bytes(&mut nested, problems),
+            max_history_events: max_history_events(&mut nested, problems),
+            max_history_bytes: max_history_bytes(&mut nested, problems),
             default_task_queue: nested.boolean("default_task_queue", problems),
             every_task_queue: nested.boolean("every_task_queue", problems).unwrap_or_default(),
             task_queues: BTreeMap::new(),

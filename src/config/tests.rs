@@ -30,6 +30,9 @@ fn the_example_says_what_holds_when_nothing_is_said() {
         turn_hangs_after: Some(crate::model::limits::TURN_HANGS_DEFAULT),
         max_concurrent_activities: Some(crate::model::limits::ATTEMPTS_MAX),
         default_task_queue: Some(true),
+        max_payload_bytes: Some(crate::model::limits::PAYLOAD_BYTES_MAX),
+        max_history_events: Some(crate::model::limits::HISTORY_EVENTS_MAX),
+        max_history_bytes: Some(crate::model::limits::HISTORY_BYTES_MAX),
         ..EngineConfig::default()
     };
     assert_eq!(said, as_built);
@@ -59,6 +62,9 @@ fn the_example_has_every_key() {
     let payments = &config.namespaces[&NamespaceName::new("payments").unwrap()];
     let days = |days: u64| Some(Duration::from_secs(days * 24 * 60 * 60));
     assert_eq!((config.retention, payments.retention), (days(30), days(90)));
+    let granted = (payments.max_payload_bytes, payments.max_history_events);
+    assert_eq!(granted, (Some(65_536), Some(10_000)));
+    assert_eq!(payments.max_history_bytes, Some(10 * 1024 * 1024));
     assert!(payments.task_queues.contains_key(&TaskQueue::new("cards").unwrap()));
     for (place, said) in [
         ("", parse("\"~~\" = 1").unwrap_err()),
@@ -144,6 +150,26 @@ fn mistakes_are_told_with_their_place_and_what_to_do() {
         (
             "[namespaces.payments]\nmax_runs = 1",
             "2:1: error: unknown key `max_runs`",
+        ),
+        (
+            "max_payload_bytes = 255",
+            "1:21: error: must be from 256 to 2097152; leave it out for the most",
+        ),
+        (
+            "[namespaces.payments]\nmax_payload_bytes = 2097153",
+            "2:21: error: must be from 256 to 2097152",
+        ),
+        (
+            "[namespaces.payments]\nmax_history_events = 51201",
+            "2:22: error: must be from 100 to 51200",
+        ),
+        (
+            "[namespaces.payments]\nmax_history_bytes = 0",
+            "2:21: error: must be from 16384 to 52428800",
+        ),
+        (
+            "[namespaces.payments]\nmax_history_bytes = \"16k\"",
+            "expected a whole number",
         ),
         ("[activities.pay", "not valid TOML"),
     ] {

@@ -110,13 +110,16 @@ impl Watchdog {
                 .wait_timeout(stopped, pause)
                 .map_or_else(|poisoned| poisoned.into_inner().0, |(stopped, _)| stopped);
             if !*stopped {
-                let hung = self.look(&mut seen, pause);
+                // Without the lock: whoever stops this must not wait for the log.
+                drop(stopped);
+                let hung = self.look(&mut seen, pause, tell);
                 *lock(&self.hung) = hung;
+                stopped = lock(&self.stopped);
             }
         }
     }
 
-    fn look(&self, seen: &mut [Seen], pause: Duration) -> Vec<HungTurn> {
+    fn look(&self, seen: &mut [Seen], pause: Duration, tell: impl Fn(&HungTurn)) -> Vec<HungTurn> {
         let posts = self.posts.iter().zip(seen).enumerate();
         let hung = posts.filter_map(|(shard, (post, seen))| {
             let post = lock(post);
@@ -125,17 +128,19 @@ impl Watchdog {
                 return None;
             };
             let looks = seen.again(post.number)?;
-            let turn = HungTurn {
+            let hung = HungTurn {
                 workflow_id: workflow_id.clone(),
                 run_id: *run_id,
                 workflow_type: workflow_type.clone(),
                 shard,
                 hangs_for: pause * looks,
             };
+            // Whatever the log does, the shard does not wait for it when its turn comes back.
+            drop(post);
             if is_told(looks) {
-                tell(&turn);
+                tell(&hung);
             }
-            Some(turn)
+            Some(hung)
         });
         hung.collect()
     }
@@ -203,7 +208,7 @@ mod tests {
         for look in 0..=LOOKS {
             // One turn after the other is no turn that hangs.
             let busy = begun(&watchdog, 0, "busy");
-            let hung = watchdog.look(&mut seen, SECOND);
+            let hung = watchdog.look(&mut seen, SECOND, |_| {});
             drop(busy);
             let told: Vec<_> = hung
                 .iter()
@@ -223,14 +228,30 @@ mod tests {
         let watchdog = Watchdog::new(1, SECOND);
         let mut seen = vec![Seen::default()];
         let turn = begun(&watchdog, 0, "slow");
-        let hung = (0..=LOOKS).map(|_| watchdog.look(&mut seen, SECOND).len());
+        let hung = (0..=LOOKS).map(|_| watchdog.look(&mut seen, SECOND, |_| {}).len());
         assert_eq!(hung.last(), Some(1));
         drop(turn);
-        assert_eq!(watchdog.look(&mut seen, SECOND), []);
+        assert_eq!(watchdog.look(&mut seen, SECOND, |_| {}), []);
         let _next = begun(&watchdog, 0, "next");
-        assert_eq!(watchdog.look(&mut seen, SECOND), []);
+        assert_eq!(watchdog.look(&mut seen, SECOND, |_| {}), []);
         let told: Vec<u32> = (1..=100).filter(|looks| is_told(*looks)).collect();
         assert_eq!(told, [4, 8, 16, 32, 64]);
+    }
+
+    #[test]
+    fn a_turn_can_come_back_while_it_is_told_of() {
+        let watchdog = Watchdog::new(1, SECOND);
+        let mut seen = vec![Seen::default()];
+        let turn = begun(&watchdog, 0, "slow");
+        let told = std::cell::Cell::new(0);
+        for _ in 0..=LOOKS {
+            watchdog.look(&mut seen, SECOND, |_| {
+                told.set(told.get() + 1);
+                assert!(watchdog.posts[0].try_lock().is_ok(), "its shard would wait");
+            });
+        }
+        assert_eq!(told.get(), 1);
+        drop(turn);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use amends::config::EngineConfig;
 use amends::machine::Rejection;
 use amends::model::StepKind;
 use amends::{Amends, Error, Failure, Namespace, ResultError, RunStatus, UpdateError, WorkflowContext};
@@ -168,6 +169,30 @@ fn a_history_is_as_long_as_its_namespace_grants() {
             (None, RunStatus::Completed),
             "nobody else is bound"
         );
+        amends.shutdown(SECOND).await;
+    });
+}
+
+#[test]
+fn a_configuration_grants_less_to_a_namespace_and_to_the_default_one() {
+    run(async {
+        let home = Home::memory();
+        let file = "max_history_events = 200\n[namespaces.small]\nmax_payload_bytes = 1000\n\
+                    [namespaces.light]\nmax_history_bytes = 65536\n";
+        let builder = home.builder().workflow(chatter);
+        let builder = builder.workflow_definition(workflow("handle", handle));
+        let builder = builder.config(EngineConfig::parse("amends.toml", file).unwrap());
+        let amends = builder.start().await.unwrap();
+        let small = amends.in_namespace("small").unwrap();
+        assert_refused(&small.workflow_by_name("handle").start(&text(1_000)).await.unwrap_err());
+        let (result, _) = chat(&amends, 200, &json!(0)).await;
+        match result {
+            Err(ResultError::Failed(failure)) => assert!(failure.is_type("HistoryTooLong"), "{failure}"),
+            other => panic!("{other:?}"),
+        }
+        let light = amends.in_namespace("light").unwrap();
+        let (result, status) = chat(&light, 30, &text(4_000)).await;
+        assert_eq!(status, RunStatus::Canceled, "{result:?}");
         amends.shutdown(SECOND).await;
     });
 }
