@@ -120,18 +120,3 @@ fn a_replay_that_does_not_come_back_is_told_of_as_well() {
         amends.shutdown(SECOND).await;
     });
 }
-
-#[test]
-fn nobody_looks_when_the_time_is_zero() {
-    run(async {
-        let (home, (blocking, go_on)) = (Home::memory(), blocking());
-        let builder = home.builder().turn_hangs_after(Duration::ZERO);
-        let amends = builder.workflow_definition(blocking).start().await.unwrap();
-        go_on.send(()).unwrap();
-        let run = amends.workflow_by_name("blocking").start(&json!(0)).await.unwrap();
-        run.signal("end", &()).await.unwrap();
-        run.result().await.unwrap();
-        assert_eq!(amends.client().hung_turns(), []);
-        amends.shutdown(SECOND).await;
-    });
-}
