@@ -72,9 +72,12 @@ if "dbos" in peers:
         "| 50 connections; `shared_buffers` a quarter of the memory |"
     )
 print()
-print("| Workload | In flight | Engine | Sagas/s | amends has | p50 ms | amends needs | CPU us each | amends needs |")
+print("| Workload | In flight | Engine | Sagas/s | amends does | p50 ms | amends waits | CPU us each | amends needs |")
 print("|---|---|---|---|---|---|---|---|---|")
-for workload, in_flight, peer in turns:
+# Which engine came first differs from turn to turn.
+order = ["amends", "restate", "dbos"]
+cases = list(dict.fromkeys((workload, in_flight) for workload, in_flight, _ in turns))
+for workload, in_flight, peer in sorted(turns, key=lambda turn: (cases.index(turn[:2]), order.index(turn[2]))):
     found, own = turns[workload, in_flight, peer], turns[workload, in_flight, "amends"]
     rate, p50, cpu = (median(found, figure) for figure in ("sagas_per_second", "p50_us", "cpu_us_per_saga"))
     compared = ["", "", ""]
