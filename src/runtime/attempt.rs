@@ -88,6 +88,8 @@ pub(super) struct AttemptOrder {
     pub(super) due: Timestamp,
     pub(super) schedule_to_start: Option<Duration>,
     pub(super) start_to_close: Duration,
+    /// When it has to have ended, if nobody else watches that: whatever it waits for until then.
+    pub(super) close_by: Option<Timestamp>,
     pub(super) heartbeat: Option<Duration>,
     pub(super) ear: Arc<dyn Ear>,
 }
@@ -168,6 +170,11 @@ impl AttemptPool {
         self.throttle.park(activity_type, parked, &self.handle);
     }
 
+    /// Waits until the breaker of this type lets go what it has kept back.
+    pub(super) async fn until_let_go(&self, activity_type: &str) {
+        self.throttle.until_let_go(activity_type, &self.handle).await;
+    }
+
     /// Runs something on the blocking threads, beside the attempts; `None` when it panicked.
     pub(super) async fn run_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         self.handle.spawn_blocking(work).await.ok()
@@ -236,20 +243,29 @@ impl AttemptPool {
                 return Some((pass, places));
             }
         };
-        let wait_until = order.schedule_to_start.map(|limit| order.due.after(limit));
+        let start_by = order.schedule_to_start.map(|limit| order.due.after(limit));
+        let (wait_until, which) = match (start_by, order.close_by) {
+            (Some(start), Some(close)) if close <= start => (order.close_by, TimeoutKind::ScheduleToClose),
+            (None, Some(_)) => (order.close_by, TimeoutKind::ScheduleToClose),
+            _ => (start_by, TimeoutKind::ScheduleToStart),
+        };
         match self.within(wait_until, waiting).await {
             Some(Some((pass, Ok(places)))) => Entered::Places((pass, places)),
             Some(None) => Entered::Not(AttemptEnd::Parked),
             // Nobody closes the pools while attempts are started.
             Some(Some((_, Err(_)))) => Entered::Not(AttemptEnd::Ended(Err(Failure::worker_lost()))),
-            None => Entered::Not(AttemptEnd::Ended(Err(Failure::timeout(TimeoutKind::ScheduleToStart)))),
+            None => Entered::Not(AttemptEnd::Ended(Err(Failure::timeout(which)))),
         }
     }
 
     /// The attempt itself, which has its places.
     async fn make(&self, order: Box<AttemptOrder>, cancel: CancelFlag, pass: &Pass, places: Places) -> AttemptEnd {
         let (started, heartbeat) = (self.clock.now(), order.heartbeat);
-        let deadline = Some(started.after(order.start_to_close));
+        let start_to_close = started.after(order.start_to_close);
+        let (deadline, which) = match order.close_by {
+            Some(close) if close <= start_to_close => (close, TimeoutKind::ScheduleToClose),
+            _ => (start_to_close, TimeoutKind::StartToClose),
+        };
         let throttle = HeartbeatThrottle::new(heartbeat, order.info.heartbeat_details.clone());
         let heart = Heart::new(
             Arc::clone(&self.clock),
@@ -261,8 +277,8 @@ impl AttemptPool {
         let mut work = std::pin::pin!(self.execute(order, heart.sink(), cancel, places));
         let outcome = tokio::select! {
             biased;
-            outcome = self.within(deadline, work.as_mut()) => {
-                outcome.unwrap_or_else(|| Err(Failure::timeout(TimeoutKind::StartToClose)))
+            outcome = self.within(Some(deadline), work.as_mut()) => {
+                outcome.unwrap_or_else(|| Err(Failure::timeout(which)))
             }
             () = self.silence(heartbeat, &heart) => Err(Failure::timeout(TimeoutKind::Heartbeat)),
         };

@@ -73,6 +73,7 @@ async fn each_lane_has_places_of_its_own() {
             due: Timestamp::EPOCH,
             schedule_to_start: None,
             start_to_close: Duration::from_secs(10),
+            close_by: None,
             heartbeat: None,
             ear: Arc::new(Hearing { attempt, ended }),
         };
@@ -161,6 +162,7 @@ fn order_of_type(activity: Arc<dyn Activity>, attempt: u32, ear: Arc<dyn Ear>) -
         due: Timestamp::EPOCH,
         schedule_to_start: None,
         start_to_close: Duration::from_secs(3_600),
+        close_by: None,
         heartbeat: None,
         ear,
     }

@@ -1,26 +1,30 @@
-//! Limits of activity types while attempts run: places, rates, breakers. Lives here: waiting for them, and letting go what
-//! a breaker has parked. Must not live here: when a token is there (`bucket`), when a breaker opens (`breaker`).
+//! Limits of activity types while attempts run: places, rates, breakers. Lives here: waiting for them. Must not live here: when
+//! a token is there (`bucket`), when a breaker opens (`breaker`), what it keeps back meanwhile (`parked`).
 //!
 //! All of it is this engine's, in memory: after a restart every bucket is full and every breaker closed. That an attempt is
 //! parked is journaled by its run, because nobody has it: a crash does not lose it.
 
 mod breaker;
 mod bucket;
+mod parked;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::model::{ActivityLimits, AttemptOutcome, AttemptToken, Rate, RunId, Timestamp, WorkflowId, limits};
+use crate::model::{ActivityLimits, AttemptOutcome, Rate, Timestamp, limits};
 
 use super::attempt::Lane;
 use super::clock::Clock;
 use super::gateway::Gateway;
 use breaker::{Circuit, Passage, Switch, verdict};
 use bucket::Bucket;
+use parked::Guarded;
+
+pub(super) use parked::Parked;
 
 /// The limits of all activity types of one engine.
 pub(super) struct Throttle {
@@ -49,22 +53,6 @@ struct LaneThrottle {
 struct Paced {
     line: tokio::sync::Mutex<()>,
     bucket: Mutex<Bucket>,
-}
-
-/// A breaker and what it has parked, longest parked first.
-struct Guarded {
-    circuit: Circuit,
-    parked: VecDeque<Parked>,
-    /// Somebody waits for its time to be over.
-    watched: bool,
-}
-
-/// An attempt that a breaker keeps back.
-#[derive(Clone, Debug)]
-pub(super) struct Parked {
-    pub(super) workflow_id: WorkflowId,
-    pub(super) run_id: RunId,
-    pub(super) token: AttemptToken,
 }
 
 /// How one activity type stands in an engine.
@@ -214,36 +202,10 @@ impl Throttle {
         match guarded.circuit.ended(self.clock.now(), verdict(outcome)) {
             Switch::Stays | Switch::Opened(_) => {}
             Switch::Closed => {
-                let all: Vec<Parked> = guarded.parked.drain(..).collect();
+                let all = guarded.take_all();
                 drop(guarded);
                 self.release(all);
             }
-        }
-    }
-
-    /// An attempt was kept back, which its run knows by now: it is let go when the breaker's time is over.
-    pub(super) fn park(self: &Arc<Self>, activity_type: &str, parked: Parked, handle: &tokio::runtime::Handle) {
-        let Some(of_type) = self.types.get(activity_type) else {
-            return;
-        };
-        let Some(mut guarded) = of_type.guarded() else {
-            return;
-        };
-        // It may have closed meanwhile.
-        if guarded.circuit.open_until().is_none() {
-            drop(guarded);
-            return self.release(vec![parked]);
-        }
-        guarded.parked.push_back(parked);
-        if !std::mem::replace(&mut guarded.watched, true) {
-            let (throttle, of_type) = (Arc::downgrade(self), Arc::clone(of_type));
-            handle.spawn(watch(throttle, of_type));
-        }
-    }
-
-    fn release(&self, parked: Vec<Parked>) {
-        if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
-            parked.into_iter().for_each(|parked| gateway.release(parked));
         }
     }
 
@@ -254,61 +216,16 @@ impl Throttle {
             ActivityTypeStatus {
                 activity_type: name.clone(),
                 open_until: guarded.as_ref().and_then(|guarded| guarded.circuit.open_until()),
-                parked: guarded.map_or(0, |guarded| guarded.parked.len()),
+                parked: guarded.map_or(0, |guarded| guarded.parked()),
             }
         };
         self.types.iter().map(status).collect()
     }
 }
 
-/// Lets one parked attempt go whenever the breaker's time is over: it probes. Ends when nothing is parked any more.
-async fn watch(throttle: Weak<Throttle>, of_type: Arc<TypeThrottle>) {
-    loop {
-        let alarm = {
-            let Some(throttle) = throttle.upgrade() else {
-                return;
-            };
-            let Some(mut guarded) = of_type.guarded() else {
-                return;
-            };
-            match guarded.circuit.open_until() {
-                Some(until) if until > throttle.clock.now() && !guarded.parked.is_empty() => {
-                    throttle.clock.sleep_until(until)
-                }
-                _ => {
-                    let next = guarded.parked.pop_front();
-                    // Until the probe has come by, nobody else is to follow it: it is heard of within that time.
-                    let until = guarded.circuit.open_until();
-                    guarded.watched = next.is_some() && !guarded.parked.is_empty();
-                    let goes_on = guarded.watched;
-                    drop(guarded);
-                    throttle.release(next.into_iter().collect());
-                    if !goes_on {
-                        return;
-                    }
-                    let now = throttle.clock.now();
-                    throttle
-                        .clock
-                        .sleep_until(until.unwrap_or(now).max(now.after(PROBE_PAUSE)))
-                }
-            }
-        };
-        alarm.await;
-    }
-}
-
-/// How long the next parked attempt waits for news of the one that probes.
-const PROBE_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
-
 impl TypeThrottle {
     fn new(limits: &ActivityLimits) -> Self {
-        let guarded = |breaker| {
-            Mutex::new(Guarded {
-                circuit: Circuit::new(breaker),
-                parked: VecDeque::new(),
-                watched: false,
-            })
-        };
+        let guarded = |breaker| Mutex::new(Guarded::new(Circuit::new(breaker)));
         Self {
             forward: LaneThrottle::new(limits),
             amends: LaneThrottle::new(limits),
