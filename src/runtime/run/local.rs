@@ -6,8 +6,8 @@ use std::sync::Arc;
 use actix::{Context, Handler, Message};
 
 use crate::model::{
-    ActivityId, ActivityType, AttemptOutcome, AttemptToken, Failure, LocalActivity, Payload, RetryDecision, TaskToken,
-    TimeoutKind, Timestamp, WorkflowType, limits,
+    ActivityType, AttemptOutcome, AttemptToken, Failure, LocalActivity, LocalActivityEnded, Payload, RetryDecision,
+    RetryState, TaskToken, TimeoutKind, Timestamp, WorkflowType, limits,
 };
 use crate::sdk::{ActivityDefinition, ActivityInfo, CancelFlag, idempotency_key};
 
@@ -60,7 +60,7 @@ impl RunActor {
     }
 
     fn local_info(&self, local: &LocalActivity, token: AttemptToken) -> ActivityInfo {
-        let activity_id = ActivityId::from_trusted(format!("local-{}", local.seq));
+        let activity_id = LocalActivityEnded::activity_id(local.seq);
         let workflow_type = self.state.started().map(|started| started.workflow_type.clone());
         let asked = self.state.writer_of_local(local.seq).unwrap_or(self.at.run_id);
         ActivityInfo {
@@ -123,11 +123,15 @@ async fn run_locally(
         let now = shared.clock.now();
         match local.options.retry.decide(info.attempt, &failure, now, Some(deadline)) {
             RetryDecision::RetryAt(due) => shared.clock.sleep_until(due).await,
-            RetryDecision::Stop(_) => return Some(Err(failure)),
+            RetryDecision::Stop(retry_state) => return Some(Err(recorded(&local, retry_state, failure))),
         }
         last_failure = Some(failure);
         info.attempt = info.attempt.saturating_add(1);
     }
+}
+
+fn recorded(local: &LocalActivity, retry_state: RetryState, failure: Failure) -> Failure {
+    LocalActivityEnded::recorded(local.seq, local.activity_type.clone(), retry_state, failure)
 }
 
 /// How waiting for a breaker ends.

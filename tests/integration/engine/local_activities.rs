@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends::model::TimeoutKind;
+use amends::model::{FailureKind, TimeoutKind};
 use amends::testing::VirtualClock;
 use amends::{ActivityContext, ActivityLimits, Amends, Breaker, Failure, ResultError, RetryPolicy, WorkflowContext};
 use serde_json::json;
@@ -256,4 +256,75 @@ fn the_time_of_all_tries_goes_on_while_one_waits_for_a_place() {
         assert_eq!(recorder.len(), 1, "it had no place");
         amends.shutdown(Duration::ZERO).await;
     });
+}
+
+/// As for an activity that is scheduled; and what is recorded says the same to the code that is replayed.
+#[test]
+fn a_failure_says_why_it_was_not_tried_again_also_after_a_restart() {
+    async fn fails(_: ActivityContext, failure: String) -> Result<u32, Failure> {
+        Err(match failure.as_str() {
+            "final" => Failure::non_retryable("Broken", ""),
+            "listed" => Failure::new("Listed", ""),
+            "cancelled" => Failure::canceled("asked to stop"),
+            _ => Failure::new("Busy", ""),
+        })
+    }
+    async fn states(cx: WorkflowContext) -> Result<Vec<String>, Failure> {
+        let mut states = Vec::new();
+        for (failure, maximum_attempts) in [("busy", 1), ("busy", 0), ("final", 3), ("listed", 3), ("cancelled", 3)] {
+            let retry = RetryPolicy {
+                maximum_attempts,
+                initial_interval: SECOND * 30,
+                non_retryable_types: vec!["Listed".to_owned()],
+                ..RetryPolicy::default()
+            };
+            // Of those that may be tried for ever, the next try would be too late.
+            let call = cx.local_activity(fails, &failure.to_owned()).retry(retry);
+            let failed = call.schedule_to_close(SECOND * 30).await.unwrap_err();
+            let FailureKind::Activity {
+                activity_id,
+                retry_state,
+                ..
+            } = &failed.kind
+            else {
+                return Err(failed);
+            };
+            states.push(format!("{activity_id} {retry_state:?}"));
+        }
+        cx.signal::<()>("end").recv().await?;
+        Ok(states)
+    }
+    run(async {
+        for home in Home::each() {
+            let start = || home.builder().activity(fails).workflow(states).start();
+            let amends = start().await.unwrap();
+            drop(amends.workflow(states).id("w").start(&()).await.unwrap());
+            until_ended(&amends, 5).await;
+            amends.shutdown(SECOND).await;
+            let amends = start().await.unwrap();
+            amends.client().signal("w", "end", &()).await.unwrap();
+            let expected = json!([
+                "local-1 MaximumAttemptsReached",
+                "local-2 Timeout",
+                "local-3 NonRetryable",
+                "local-4 NonRetryable",
+                "local-5 CancelRequested"
+            ]);
+            assert_eq!(amends.find("w").await.unwrap().result().await.unwrap(), expected);
+            amends.shutdown(Duration::ZERO).await;
+        }
+    });
+}
+
+async fn until_ended(amends: &Amends, locals: usize) {
+    loop {
+        let history = amends.client().history("w").await.unwrap();
+        let ended = history
+            .iter()
+            .filter(|event| event.attributes.kind() == "LocalActivityEnded");
+        if ended.count() == locals {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
 }
