@@ -9,7 +9,7 @@ pub const ID_BYTES_MAX: usize = 255;
 pub const NAMESPACE_BYTES_MAX: usize = 64;
 
 /// The least that a namespace may grant its runs of bytes of one payload, events, and bytes of a history: with less, hardly
-/// anything could run, or turn back. Enforced by `engine`.
+/// anything could run, or turn back. Enforced by `model::run_limits`.
 pub const NAMESPACE_PAYLOAD_BYTES_LEAST: usize = 256;
 /// See [`NAMESPACE_PAYLOAD_BYTES_LEAST`].
 pub const NAMESPACE_HISTORY_EVENTS_LEAST: u64 = 100;
