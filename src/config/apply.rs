@@ -66,6 +66,9 @@ impl AmendsBuilder {
         if let Some(attempts) = config.max_concurrent_activities {
             self = self.max_concurrent_activities(attempts);
         }
+        if let Some(attempts) = config.max_blocking_activities {
+            self = self.max_blocking_activities(attempts);
+        }
         if let Some(rate) = config.activity_rate {
             self = self.activity_rate(rate.attempts.get(), rate.per);
         }

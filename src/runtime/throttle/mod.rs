@@ -11,6 +11,7 @@ mod parked;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -38,18 +39,20 @@ pub(super) struct Throttle {
 
 /// One activity type's limits.
 struct TypeThrottle {
-    forward: LaneThrottle,
-    amends: LaneThrottle,
+    forward: LaneLimits,
+    amends: LaneLimits,
     circuit: Option<Mutex<Guarded>>,
 }
 
-/// What one lane of a type has to itself.
-struct LaneThrottle {
+/// What one lane of a type, or of a task queue, has to itself.
+#[derive(Debug)]
+pub(super) struct LaneLimits {
     places: Option<Arc<Semaphore>>,
     rate: Option<Paced>,
 }
 
 /// A bucket, and the line before it: who comes first is served first, and who gives up leaves the line.
+#[derive(Debug)]
 struct Paced {
     line: tokio::sync::Mutex<()>,
     bucket: Mutex<Bucket>,
@@ -71,6 +74,8 @@ pub struct ActivityTypeStatus {
 pub(crate) struct EngineLimits {
     /// How many forward attempts may run at once.
     pub(crate) max_concurrent: Option<usize>,
+    /// How many of them may be attempts of blocking activities.
+    pub(crate) max_blocking: Option<usize>,
     /// How many attempts of isolated activities may run at once: forward ones, and again as many others.
     pub(crate) worker_processes: Option<usize>,
     /// How fast forward attempts may follow each other.
@@ -84,11 +89,19 @@ impl EngineLimits {
     pub(crate) fn most_at_once(&self) -> usize {
         self.max_concurrent.unwrap_or(limits::ATTEMPTS_MAX).max(1)
     }
+
+    /// How many of them may be attempts of blocking activities.
+    pub(crate) fn most_blocking(&self) -> usize {
+        let most = self.max_blocking.unwrap_or(limits::BLOCKING_ATTEMPTS_DEFAULT);
+        most.clamp(1, self.most_at_once())
+    }
 }
 
 /// What an attempt holds while it runs.
 pub(super) struct Pass {
     of_type: Option<Arc<TypeThrottle>>,
+    /// Its task queue, when that has a rate.
+    paced_queue: Option<Arc<LaneLimits>>,
     lane: Lane,
     place: Option<OwnedSemaphorePermit>,
 }
@@ -105,12 +118,13 @@ pub(super) enum Admittance {
 }
 
 impl Pass {
-    /// What paces the attempt: its type's rate, and the engine's.
+    /// What paces the attempt: the rates of its type, its queue, and the engine.
     fn rates<'a>(&'a self, throttle: &'a Throttle) -> impl Iterator<Item = &'a Paced> {
         let of_type = self.of_type.as_ref();
         let of_type = of_type.and_then(|of_type| of_type.lane(self.lane).rate.as_ref());
+        let of_queue = self.paced_queue.as_ref().and_then(|queue| queue.rate.as_ref());
         let of_engine = throttle.engine_rate.as_ref().filter(|_| self.lane == Lane::Forward);
-        of_type.into_iter().chain(of_engine)
+        of_type.into_iter().chain(of_queue).chain(of_engine)
     }
 
     /// Its place among those of its type, which it keeps for as long as its code runs.
@@ -140,7 +154,7 @@ impl Throttle {
 
     /// Waits for a place among those of this type; `None` when its breaker keeps attempts back: asked first, so that what is
     /// kept back takes nobody's place.
-    pub(super) async fn enter(&self, activity_type: &str, lane: Lane) -> Option<Pass> {
+    pub(super) async fn enter(&self, activity_type: &str, lane: Lane, queue: Option<&Arc<LaneLimits>>) -> Option<Pass> {
         let of_type = self.types.get(activity_type);
         if of_type.is_some_and(|of_type| of_type.is_shut(self.clock.now())) {
             return None;
@@ -152,18 +166,29 @@ impl Throttle {
         };
         Some(Pass {
             of_type: of_type.cloned(),
+            paced_queue: queue.filter(|queue| queue.rate.is_some()).cloned(),
             lane,
             place,
         })
     }
 
-    /// A pass for an attempt that nothing limits; `None` if something does.
-    pub(super) fn pass_unlimited(&self, activity_type: &str, lane: Lane) -> Option<Pass> {
-        if self.engine_rate.is_some() || self.types.contains_key(activity_type) {
+    /// A pass for an attempt that nothing limits but places in its queue; `None` if something does.
+    pub(super) fn pass_unlimited(
+        &self,
+        activity_type: &str,
+        lane: Lane,
+        queue: Option<&Arc<LaneLimits>>,
+    ) -> Option<Pass> {
+        let is_paced = self.engine_rate.is_some() || queue.is_some_and(|queue| queue.rate.is_some());
+        if is_paced || self.types.contains_key(activity_type) {
             return None;
         }
-        let (of_type, place) = (None, None);
-        Some(Pass { of_type, lane, place })
+        Some(Pass {
+            of_type: None,
+            paced_queue: None,
+            lane,
+            place: None,
+        })
     }
 
     /// Waits until there are tokens. They are not taken: who still has to wait for something else would gather them, and
@@ -176,7 +201,7 @@ impl Throttle {
 
     /// An attempt that has all of its places wants to begin: its tokens are taken, and its breaker has its last word.
     pub(super) fn admit(&self, pass: &Pass) -> Admittance {
-        if pass.of_type.is_none() && self.engine_rate.is_none() {
+        if pass.of_type.is_none() && pass.rates(self).next().is_none() {
             return Admittance::Go;
         }
         let now = self.clock.now();
@@ -227,13 +252,13 @@ impl TypeThrottle {
     fn new(limits: &ActivityLimits) -> Self {
         let guarded = |breaker| Mutex::new(Guarded::new(Circuit::new(breaker)));
         Self {
-            forward: LaneThrottle::new(limits),
-            amends: LaneThrottle::new(limits),
+            forward: LaneLimits::new(limits.max_concurrent, limits.rate),
+            amends: LaneLimits::new(limits.max_concurrent, limits.rate),
             circuit: limits.breaker.map(guarded),
         }
     }
 
-    fn lane(&self, lane: Lane) -> &LaneThrottle {
+    fn lane(&self, lane: Lane) -> &LaneLimits {
         match lane {
             Lane::Forward => &self.forward,
             Lane::Amends => &self.amends,
@@ -257,17 +282,19 @@ impl TypeThrottle {
     }
 }
 
-impl LaneThrottle {
-    fn new(limits: &ActivityLimits) -> Self {
-        let places = |most: std::num::NonZeroU32| {
-            Arc::new(Semaphore::new(
-                usize::try_from(most.get()).unwrap_or(Semaphore::MAX_PERMITS),
-            ))
-        };
+impl LaneLimits {
+    pub(super) fn new(most: Option<NonZeroU32>, rate: Option<Rate>) -> Self {
+        let number = |most: NonZeroU32| usize::try_from(most.get()).unwrap_or(usize::MAX);
+        let places = |most| Arc::new(Semaphore::new(number(most).min(Semaphore::MAX_PERMITS)));
         Self {
-            places: limits.max_concurrent.map(places),
-            rate: limits.rate.map(Paced::new),
+            places: most.map(places),
+            rate: rate.map(Paced::new),
         }
+    }
+
+    /// The places, if their number is limited.
+    pub(super) fn places(&self) -> Option<&Arc<Semaphore>> {
+        self.places.as_ref()
     }
 }
 
@@ -294,7 +321,7 @@ impl Paced {
         }
     }
 
-    /// Takes a token of each, or none of any. Everybody takes them in the same order: the type's before the engine's.
+    /// Takes a token of each, or none of any. Everybody takes them in the same order: the type's, the queue's, the engine's.
     fn take_all<'a>(rates: impl Iterator<Item = &'a Self>, now: Timestamp) -> bool {
         let mut buckets: Vec<MutexGuard<'_, Bucket>> = rates.map(Self::bucket).collect();
         let are_there = buckets.iter().all(|bucket| bucket.next(now).is_none());
