@@ -36,6 +36,19 @@ async fn work(cx: ActivityContext, number: u32) -> Result<u32, Failure> {
     Ok(number)
 }
 
+/// Blocks its thread: it is no async function.
+#[activity]
+#[expect(clippy::needless_pass_by_value, reason = "an activity owns what it is given")]
+fn grind(cx: ActivityContext, number: u32) -> Result<u32, Failure> {
+    if let Some(busy) = cx.state::<Busy>() {
+        let now = busy.now.fetch_add(1, Ordering::SeqCst) + 1;
+        busy.most.fetch_max(now, Ordering::SeqCst);
+        std::thread::yield_now();
+        busy.now.fetch_sub(1, Ordering::SeqCst);
+    }
+    Ok(number)
+}
+
 #[activity]
 async fn mail(cx: ActivityContext, number: u32) -> Result<u32, Failure> {
     if let Some(notes) = cx.state::<Notes>() {
@@ -68,6 +81,14 @@ async fn render(_cx: ActivityContext, film: String) -> Result<String, Failure> {
 async fn works(cx: WorkflowContext, times: u32) -> Result<usize, Failure> {
     Ok(cx
         .try_map_concurrent(0..times, 100, |number| cx.activity(work, &number))
+        .await?
+        .len())
+}
+
+#[workflow]
+async fn grinds(cx: WorkflowContext, times: u32) -> Result<usize, Failure> {
+    Ok(cx
+        .try_map_concurrent(0..times, 100, |number| cx.activity(grind, &number))
         .await?
         .len())
 }
@@ -164,6 +185,42 @@ async fn rate() -> Told {
     Ok(vec![format!("mails after 0, 10 and 20 seconds: {}", sent.join(", "))])
 }
 
+/// The same for all that is on a task queue, of whatever type.
+async fn queue_rate() -> Told {
+    let (clock, notes) = (VirtualClock::new(), Notes::default());
+    let builder = on(&clock).state(notes.clone()).activity(mail).workflow(mails);
+    let paced = TaskQueueOptions::new().activity_rate(1, SECOND * 10);
+    let amends = builder.task_queue("mail", paced).start().await?;
+    let run = amends.workflow(mails).task_queue("mail").start(&3).await?;
+    let mut sent = Vec::new();
+    for mails in [1, 2] {
+        notes.until(mails).await;
+        sent.push(notes.all().len().to_string());
+        clock.pass(SECOND * 10).await;
+    }
+    sent.push(run.result().await?.to_string());
+    amends.shutdown(SECOND).await;
+    Ok(vec![format!(
+        "of a queue after 0, 10 and 20 seconds: {}",
+        sent.join(", ")
+    )])
+}
+
+/// Blocking attempts take a thread each, so many at once.
+async fn blocking() -> Told {
+    let busy = Busy::default();
+    let builder = Amends::builder()
+        .memory()
+        .max_blocking_activities(1)
+        .state(busy.clone())
+        .activity(grind)
+        .workflow(grinds);
+    let amends = builder.start().await?;
+    amends.workflow(grinds).start(&20).await?.result().await?;
+    amends.shutdown(SECOND).await;
+    Ok(vec![format!("{} blocks at a time", busy.most.load(Ordering::SeqCst))])
+}
+
 /// After three failures in a row nobody asks any more, until the participant has answered a probe.
 async fn breaker() -> Told {
     let (clock, notes, up) = (VirtualClock::new(), Notes::default(), Arc::new(AtomicBool::new(false)));
@@ -244,6 +301,8 @@ pub(crate) async fn visit() -> Told {
     told.extend(configuration().await?);
     told.extend(definition().await?);
     told.extend(rate().await?);
+    told.extend(queue_rate().await?);
+    told.extend(blocking().await?);
     told.extend(breaker().await?);
     told.extend(queues().await?);
     Ok(told)

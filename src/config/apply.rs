@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::engine::{AmendsBuilder, Error, Namespace};
-use crate::model::NamespaceName;
+use crate::model::{NamespaceName, RunLimits};
 
 use super::{EngineConfig, NamespaceConfig};
 
@@ -66,6 +66,9 @@ impl AmendsBuilder {
         if let Some(attempts) = config.max_concurrent_activities {
             self = self.max_concurrent_activities(attempts);
         }
+        if let Some(attempts) = config.max_blocking_activities {
+            self = self.max_blocking_activities(attempts);
+        }
         if let Some(rate) = config.activity_rate {
             self = self.activity_rate(rate.attempts.get(), rate.per);
         }
@@ -93,15 +96,12 @@ impl AmendsBuilder {
         if let Some(runs) = config.max_open_runs {
             self = self.max_open_runs(runs);
         }
-        if let Some(bytes) = config.max_payload_bytes {
-            self = self.max_payload_bytes(bytes);
-        }
-        if let Some(events) = config.max_history_events {
-            self = self.max_history_events(events);
-        }
-        if let Some(bytes) = config.max_history_bytes {
-            self = self.max_history_bytes(bytes);
-        }
+        let said = Granted {
+            payload_bytes: config.max_payload_bytes,
+            history_events: config.max_history_events,
+            history_bytes: config.max_history_bytes,
+        };
+        said.grant(self.run_limits());
         let namespaces = config.namespaces.into_iter();
         namespaces.fold(self, |builder, (name, said)| builder.namespace(namespace(&name, said)))
     }
@@ -115,6 +115,27 @@ impl AmendsBuilder {
     }
 }
 
+/// What a file says of the values and histories of a namespace's runs, be it the default one or another.
+struct Granted {
+    payload_bytes: Option<usize>,
+    history_events: Option<u64>,
+    history_bytes: Option<u64>,
+}
+
+impl Granted {
+    fn grant(self, limits: &mut RunLimits) {
+        if let Some(bytes) = self.payload_bytes {
+            limits.grant_payload_bytes(bytes);
+        }
+        if let Some(events) = self.history_events {
+            limits.grant_history_events(events);
+        }
+        if let Some(bytes) = self.history_bytes {
+            limits.grant_history_bytes(bytes);
+        }
+    }
+}
+
 /// A namespace as the builder takes it.
 fn namespace(name: &NamespaceName, said: NamespaceConfig) -> Namespace {
     let mut namespace = Namespace::new(name.as_str());
@@ -124,15 +145,12 @@ fn namespace(name: &NamespaceName, said: NamespaceConfig) -> Namespace {
     if let Some(runs) = said.max_open_runs {
         namespace = namespace.max_open_runs(runs);
     }
-    if let Some(bytes) = said.max_payload_bytes {
-        namespace = namespace.max_payload_bytes(bytes);
-    }
-    if let Some(events) = said.max_history_events {
-        namespace = namespace.max_history_events(events);
-    }
-    if let Some(bytes) = said.max_history_bytes {
-        namespace = namespace.max_history_bytes(bytes);
-    }
+    let granted = Granted {
+        payload_bytes: said.max_payload_bytes,
+        history_events: said.max_history_events,
+        history_bytes: said.max_history_bytes,
+    };
+    granted.grant(namespace.run_limits());
     if said.default_task_queue == Some(false) {
         namespace = namespace.without_default_task_queue();
     }

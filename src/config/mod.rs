@@ -59,6 +59,8 @@ pub struct EngineConfig {
     pub settings: BTreeMap<String, String>,
     /// How many attempts that go forward at once.
     pub max_concurrent_activities: Option<usize>,
+    /// How many of them may be attempts of blocking activities.
+    pub max_blocking_activities: Option<usize>,
     /// How many attempts that go forward in how much time.
     pub activity_rate: Option<Rate>,
     /// How many worker processes for isolated activities.

@@ -51,6 +51,12 @@ fn grammar(document: &DeTable<'_>, problems: &mut Problems) -> EngineConfig {
             .map(Into::into)
             .collect(),
         max_concurrent_activities: number("max_concurrent_activities", limits::ATTEMPTS_MAX, &mut table, problems),
+        max_blocking_activities: number(
+            "max_blocking_activities",
+            limits::BLOCKING_ATTEMPTS_MAX,
+            &mut table,
+            problems,
+        ),
         activity_rate: read_limits::rate("activity_rate", &mut table, problems),
         worker_processes: number("worker_processes", limits::WORKER_PROCESSES_MAX, &mut table, problems),
         default_task_queue: table.boolean("default_task_queue", problems),
@@ -200,6 +206,7 @@ fn task_queues(table: Table<'_>, problems: &mut Problems) -> BTreeMap<TaskQueue,
     for (name, mut nested) in table.all_tables(problems) {
         let options = TaskQueueOptions {
             max_concurrent_activities: read_limits::at_least_one("max_concurrent_activities", &mut nested, problems),
+            activity_rate: read_limits::rate("activity_rate", &mut nested, problems),
             max_concurrent_workflow_tasks: read_limits::at_least_one(
                 "max_concurrent_workflow_tasks",
                 &mut nested,

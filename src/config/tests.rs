@@ -29,6 +29,7 @@ fn the_example_says_what_holds_when_nothing_is_said() {
         admission_timeout: Some(Duration::from_secs(1)),
         turn_hangs_after: Some(crate::model::limits::TURN_HANGS_DEFAULT),
         max_concurrent_activities: Some(crate::model::limits::ATTEMPTS_MAX),
+        max_blocking_activities: Some(crate::model::limits::BLOCKING_ATTEMPTS_DEFAULT),
         default_task_queue: Some(true),
         max_payload_bytes: Some(crate::model::limits::PAYLOAD_BYTES_MAX),
         max_history_events: Some(crate::model::limits::HISTORY_EVENTS_MAX),
@@ -112,6 +113,11 @@ fn mistakes_are_told_with_their_place_and_what_to_do() {
         ("passivate_after = 10", "expected a duration, found 10"),
         ("sagas = \"sagas\"", "expected an array"),
         ("activity_rate = { attempts = 5 }", "say how many in how much time"),
+        ("max_blocking_activities = 257", "must be at most 256"),
+        (
+            "[task_queues.gpu]\nactivity_rate = { per = \"1s\" }",
+            "say how many in how much time",
+        ),
         ("[activities.pay]\nrate = { attempts = 1, per = \"0s\" }", "not a rate"),
         (
             "[activities.pay]\nbreaker = { open_for = \"1s\" }",

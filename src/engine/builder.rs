@@ -405,6 +405,7 @@ impl std::fmt::Debug for AmendsBuilder {
             .field("turn_hangs_after", &self.turn_hangs_after)
             .field("replay_every_turn", &self.replay_every_turn)
             .field("max_concurrent_activities", &self.limits.most_at_once())
+            .field("max_blocking_activities", &self.limits.most_blocking())
             .field("task_queues", &self.namespaces.default.queues)
             .finish_non_exhaustive()
     }

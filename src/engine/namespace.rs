@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::{IdError, NamespaceName, RunId, TaskQueue, TaskQueueOptions, WorkflowId, limits};
+use crate::model::{IdError, NamespaceName, RunId, RunLimits, TaskQueue, TaskQueueOptions, WorkflowId, limits};
 use crate::runtime::NamespaceOptions;
 use crate::store::RunHead;
 
@@ -62,8 +62,7 @@ impl Namespace {
     /// failure of type `InvalidPayload`, which is not retried; and code that hands on a larger one fails its run with such a
     /// failure, undoing what the run has done.
     pub fn max_payload_bytes(mut self, bytes: usize) -> Self {
-        self.options.limits.payload_bytes =
-            bytes.clamp(limits::NAMESPACE_PAYLOAD_BYTES_LEAST, limits::PAYLOAD_BYTES_MAX);
+        self.run_limits().grant_payload_bytes(bytes);
         self
     }
 
@@ -71,16 +70,14 @@ impl Namespace {
     /// that comes near ends with a failure of type `HistoryTooLong`, undoing what it has done; at half of it, it is told to
     /// continue as a new run (`cx.info()`).
     pub fn max_history_events(mut self, events: u64) -> Self {
-        let events = events.clamp(limits::NAMESPACE_HISTORY_EVENTS_LEAST, limits::HISTORY_EVENTS_MAX);
-        self.options.limits.history_events = events;
+        self.run_limits().grant_history_events(events);
         self
     }
 
     /// How many bytes the history of one of its runs may have, at most [`limits::HISTORY_BYTES_MAX`] as everywhere. A run with
     /// more is cancelled; at half of it, it is told to continue as a new run (`cx.info()`).
     pub fn max_history_bytes(mut self, bytes: u64) -> Self {
-        let bytes = bytes.clamp(limits::NAMESPACE_HISTORY_BYTES_LEAST, limits::HISTORY_BYTES_MAX);
-        self.options.limits.history_bytes = bytes;
+        self.run_limits().grant_history_bytes(bytes);
         self
     }
 
@@ -104,6 +101,11 @@ impl Namespace {
     pub fn every_task_queue(mut self) -> Self {
         self.options.queues.every_other = true;
         self
+    }
+
+    /// What its runs are granted.
+    pub(crate) fn run_limits(&mut self) -> &mut RunLimits {
+        &mut self.options.limits
     }
 
     /// Its name and what it is granted.

@@ -9,7 +9,7 @@ pub const ID_BYTES_MAX: usize = 255;
 pub const NAMESPACE_BYTES_MAX: usize = 64;
 
 /// The least that a namespace may grant its runs of bytes of one payload, events, and bytes of a history: with less, hardly
-/// anything could run, or turn back. Enforced by `engine`.
+/// anything could run, or turn back. Enforced by `model::run_limits`.
 pub const NAMESPACE_PAYLOAD_BYTES_LEAST: usize = 256;
 /// See [`NAMESPACE_PAYLOAD_BYTES_LEAST`].
 pub const NAMESPACE_HISTORY_EVENTS_LEAST: u64 = 100;
@@ -165,15 +165,18 @@ pub const TURN_INPUT_BYTES_FULL: usize = 8 * 1024 * 1024;
 /// Attempts of async activities running at once in one engine.
 pub const ATTEMPTS_MAX: usize = 16_384;
 
-/// Attempts of blocking activities running at once in one engine.
-pub const BLOCKING_ATTEMPTS_MAX: usize = 64;
+/// Attempts of blocking activities running at once in one engine when nobody said otherwise: each has a thread.
+pub const BLOCKING_ATTEMPTS_DEFAULT: usize = 64;
+
+/// The most that anybody may say. Enforced by `engine`.
+pub const BLOCKING_ATTEMPTS_MAX: usize = 256;
 
 /// Attempts of async compensations, verifications and escalations running at once in one engine, in places of their own:
 /// when a participant fails and many sagas turn back together, making amends must not queue behind the forward work that
 /// keeps coming in.
 pub const COMPENSATIONS_MAX: usize = 4_096;
 
-/// The same for blocking ones; together with the forward ones far fewer than the threads that tokio allows (512).
+/// The same for blocking ones; together with the forward ones fewer than the threads that tokio allows (512).
 pub const BLOCKING_COMPENSATIONS_MAX: usize = 32;
 
 /// Logical shards: a run lives on `hash(WorkflowId) % 256`, for ever, so that shards can move between owners.

@@ -2,8 +2,9 @@
 //! live here: places and waiting lines (that is `runtime::queues`).
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
-use super::TaskQueue;
+use super::{Rate, TaskQueue};
 
 /// The name of the queue of everything that names none.
 pub const DEFAULT_TASK_QUEUE: &str = "default";
@@ -28,24 +29,28 @@ impl Default for TaskQueue {
     }
 }
 
-/// What one engine's worker for a task queue does at once. Nothing is limited when not said otherwise, but by the limits of
+/// What one engine's worker for a task queue does at once, and how fast. Nothing is limited when not said otherwise, but by the limits of
 /// the engine.
 ///
 /// Forward work and what sets something right (compensations, verifications, calls for help) are counted apart, each with
 /// this limit: a queue full of orders must not hold up a refund.
 ///
 /// ```
+/// use std::time::Duration;
 /// use amends::TaskQueueOptions;
 ///
+/// let mail = TaskQueueOptions::new().activity_rate(14, Duration::from_secs(1));
 /// let gpu = TaskQueueOptions::new().max_concurrent_activities(2);
 /// let bulk = TaskQueueOptions::new().max_concurrent_activities(50).max_concurrent_workflow_tasks(1);
-/// # let _ = (gpu, bulk);
+/// # let _ = (mail, gpu, bulk);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 #[must_use = "give them to the engine's builder"]
 pub struct TaskQueueOptions {
     /// How many attempts of activities at once.
     pub max_concurrent_activities: Option<NonZeroU32>,
+    /// How many attempts of activities, of whatever type, in how much time.
+    pub activity_rate: Option<Rate>,
     /// How many runs of the queue may decide at once. As each of an engine's threads does one thing at a time, a number of
     /// at least its threads limits nothing.
     pub max_concurrent_workflow_tasks: Option<NonZeroU32>,
@@ -60,6 +65,13 @@ impl TaskQueueOptions {
     /// At most so many attempts of activities at once (at least one).
     pub fn max_concurrent_activities(mut self, attempts: u32) -> Self {
         self.max_concurrent_activities = Some(at_least_one(attempts));
+        self
+    }
+
+    /// At most so many attempts of activities (at least one) in so much time.
+    pub fn activity_rate(mut self, attempts: u32, per: Duration) -> Self {
+        let attempts = at_least_one(attempts);
+        self.activity_rate = Some(Rate { attempts, per });
         self
     }
 

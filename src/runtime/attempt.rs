@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use crate::machine::HeartbeatThrottle;
@@ -16,13 +16,15 @@ use crate::sdk::{Activity, ActivityContext, ActivityInfo, CancelFlag, Execution,
 
 use super::clock::Clock;
 use super::secrets::Declared;
-use super::throttle::{Admittance, EngineLimits, Parked, Pass, Throttle};
+use super::throttle::{EngineLimits, LaneLimits, Parked, Pass, Throttle};
 
 mod heart;
+mod places;
 #[cfg(test)]
 mod tests;
 
 use heart::Heart;
+use places::{Entered, Places, Slots};
 
 /// Where attempts run, and how many at once.
 pub(super) struct AttemptPool {
@@ -32,13 +34,6 @@ pub(super) struct AttemptPool {
     forward: Slots,
     amends: Slots,
     throttle: Arc<Throttle>,
-}
-
-/// How many attempts of one lane may run at once.
-struct Slots {
-    running: Arc<Semaphore>,
-    blocking: Arc<Semaphore>,
-    isolated: Arc<Semaphore>,
 }
 
 /// Whom an attempt waits behind.
@@ -83,11 +78,13 @@ pub(super) struct AttemptOrder {
     /// What the definition of its run allows it to reveal.
     pub(super) secrets: Option<Declared>,
     pub(super) input: Payload,
-    /// The places of its task queue, if their number is limited.
-    pub(super) queue: Option<Arc<Semaphore>>,
+    /// What its task queue grants, if it limits anything.
+    pub(super) queue: Option<Arc<LaneLimits>>,
     pub(super) due: Timestamp,
     pub(super) schedule_to_start: Option<Duration>,
     pub(super) start_to_close: Duration,
+    /// When it has to have ended, if nobody else watches that: whatever it waits for until then.
+    pub(super) close_by: Option<Timestamp>,
     pub(super) heartbeat: Option<Duration>,
     pub(super) ear: Arc<dyn Ear>,
 }
@@ -120,14 +117,14 @@ impl AttemptPool {
         state: SharedState,
         limits: &EngineLimits,
     ) -> Self {
-        let places = limits.most_at_once();
+        let (places, blocking) = (limits.most_at_once(), limits.most_blocking());
         let processes = limits.worker_processes.unwrap_or(1).max(1);
         Self {
             throttle: Arc::new(Throttle::new(Arc::clone(&clock), limits)),
             handle,
             clock,
             state,
-            forward: Slots::new(places, limits::BLOCKING_ATTEMPTS_MAX.min(places), processes),
+            forward: Slots::new(places, blocking, processes),
             amends: Slots::new(limits::COMPENSATIONS_MAX, limits::BLOCKING_COMPENSATIONS_MAX, processes),
         }
     }
@@ -168,6 +165,11 @@ impl AttemptPool {
         self.throttle.park(activity_type, parked, &self.handle);
     }
 
+    /// Waits until the breaker of this type lets go what it has kept back.
+    pub(super) async fn until_let_go(&self, activity_type: &str) {
+        self.throttle.until_let_go(activity_type, &self.handle).await;
+    }
+
     /// Runs something on the blocking threads, beside the attempts; `None` when it panicked.
     pub(super) async fn run_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         self.handle.spawn_blocking(work).await.ok()
@@ -191,65 +193,14 @@ impl AttemptPool {
         }
     }
 
-    /// Places for an attempt that need not wait, and whose type is not limited.
-    fn enter_at_once(&self, order: &AttemptOrder) -> Option<(Pass, Places)> {
-        let pass = self
-            .throttle
-            .pass_unlimited(order.info.activity_type.as_str(), order.lane)?;
-        let in_queue = match &order.queue {
-            Some(queue) => Some(Arc::clone(queue).try_acquire_owned().ok()?),
-            None => None,
-        };
-        let slots = self.slots(order.lane, order.activity.execution());
-        let places = Places {
-            _in_engine: Arc::clone(slots).try_acquire_owned().ok()?,
-            _in_type: None,
-            _in_queue: in_queue,
-        };
-        Some((pass, places))
-    }
-
-    /// The same for one that may have to.
-    async fn enter(&self, order: &AttemptOrder) -> Entered {
-        let slots = self.slots(order.lane, order.activity.execution());
-        let waiting = async {
-            let activity_type = order.info.activity_type.as_str();
-            let mut pass = self.throttle.enter(activity_type, order.lane).await?;
-            loop {
-                self.throttle.until_paced(&pass).await;
-                let in_queue = match &order.queue {
-                    Some(queue) => Arc::clone(queue).acquire_owned().await.ok(),
-                    None => None,
-                };
-                let permit = Arc::clone(slots).acquire_owned().await;
-                // Not before: what waits for its places may wait for long, and much may have changed.
-                match self.throttle.admit(&pass) {
-                    Admittance::Go => {}
-                    Admittance::Wait => continue,
-                    Admittance::Park => return None,
-                }
-                let places = permit.map(|permit| Places {
-                    _in_engine: permit,
-                    _in_type: pass.take_place(),
-                    _in_queue: in_queue,
-                });
-                return Some((pass, places));
-            }
-        };
-        let wait_until = order.schedule_to_start.map(|limit| order.due.after(limit));
-        match self.within(wait_until, waiting).await {
-            Some(Some((pass, Ok(places)))) => Entered::Places((pass, places)),
-            Some(None) => Entered::Not(AttemptEnd::Parked),
-            // Nobody closes the pools while attempts are started.
-            Some(Some((_, Err(_)))) => Entered::Not(AttemptEnd::Ended(Err(Failure::worker_lost()))),
-            None => Entered::Not(AttemptEnd::Ended(Err(Failure::timeout(TimeoutKind::ScheduleToStart)))),
-        }
-    }
-
     /// The attempt itself, which has its places.
     async fn make(&self, order: Box<AttemptOrder>, cancel: CancelFlag, pass: &Pass, places: Places) -> AttemptEnd {
         let (started, heartbeat) = (self.clock.now(), order.heartbeat);
-        let deadline = Some(started.after(order.start_to_close));
+        let start_to_close = started.after(order.start_to_close);
+        let (deadline, which) = match order.close_by {
+            Some(close) if close <= start_to_close => (close, TimeoutKind::ScheduleToClose),
+            _ => (start_to_close, TimeoutKind::StartToClose),
+        };
         let throttle = HeartbeatThrottle::new(heartbeat, order.info.heartbeat_details.clone());
         let heart = Heart::new(
             Arc::clone(&self.clock),
@@ -261,8 +212,8 @@ impl AttemptPool {
         let mut work = std::pin::pin!(self.execute(order, heart.sink(), cancel, places));
         let outcome = tokio::select! {
             biased;
-            outcome = self.within(deadline, work.as_mut()) => {
-                outcome.unwrap_or_else(|| Err(Failure::timeout(TimeoutKind::StartToClose)))
+            outcome = self.within(Some(deadline), work.as_mut()) => {
+                outcome.unwrap_or_else(|| Err(Failure::timeout(which)))
             }
             () = self.silence(heartbeat, &heart) => Err(Failure::timeout(TimeoutKind::Heartbeat)),
         };
@@ -273,18 +224,6 @@ impl AttemptPool {
         match outcome {
             Err(failure) if failure.is_completed_later() => AttemptEnd::HandedOver { started },
             outcome => AttemptEnd::Ended(outcome),
-        }
-    }
-
-    fn slots(&self, lane: Lane, execution: Execution) -> &Arc<Semaphore> {
-        let lane = match lane {
-            Lane::Forward => &self.forward,
-            Lane::Amends => &self.amends,
-        };
-        match execution {
-            Execution::Async => &lane.running,
-            Execution::Blocking => &lane.blocking,
-            Execution::Isolated => &lane.isolated,
         }
     }
 
@@ -366,30 +305,6 @@ impl AttemptPool {
                 return;
             }
             self.clock.sleep_until(deadline).await;
-        }
-    }
-}
-
-/// What came of an attempt's waiting for its places.
-enum Entered {
-    Places((Pass, Places)),
-    /// It is not made, and ends so.
-    Not(AttemptEnd),
-}
-
-/// An attempt's places, for as long as its code runs: among all of the engine, those of its type, and those of its queue.
-struct Places {
-    _in_engine: OwnedSemaphorePermit,
-    _in_type: Option<OwnedSemaphorePermit>,
-    _in_queue: Option<OwnedSemaphorePermit>,
-}
-
-impl Slots {
-    fn new(running: usize, blocking: usize, isolated: usize) -> Self {
-        Self {
-            running: Arc::new(Semaphore::new(running)),
-            blocking: Arc::new(Semaphore::new(blocking)),
-            isolated: Arc::new(Semaphore::new(isolated)),
         }
     }
 }

@@ -42,6 +42,7 @@ pub mod secrets;
 mod shard;
 mod shared;
 mod store_slot;
+mod threads;
 mod throttle;
 mod timers;
 mod watchdog;

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use crate::model::{TaskQueue, TaskQueueOptions};
 
 use super::attempt::Lane;
+use super::throttle::LaneLimits;
 
 /// Which queues an engine serves.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +41,9 @@ pub(super) struct TaskQueues {
 pub(super) struct Worker {
     options: TaskQueueOptions,
     tasks: Option<Arc<Semaphore>>,
-    forward: Option<Arc<Semaphore>>,
-    amends: Option<Arc<Semaphore>>,
+    /// `None`: nothing is limited.
+    forward: Option<Arc<LaneLimits>>,
+    amends: Option<Arc<LaneLimits>>,
 }
 
 /// A task queue that an engine serves.
@@ -100,11 +102,13 @@ impl TaskQueues {
 
 impl Worker {
     fn new(options: &TaskQueueOptions) -> Self {
-        let places = |most: Option<NonZeroU32>| most.map(|most| Arc::new(Semaphore::new(number(most))));
+        let tasks = options.max_concurrent_workflow_tasks;
+        let (most, rate) = (options.max_concurrent_activities, options.activity_rate);
+        let lane = || (most.is_some() || rate.is_some()).then(|| Arc::new(LaneLimits::new(most, rate)));
         Self {
-            tasks: places(options.max_concurrent_workflow_tasks),
-            forward: places(options.max_concurrent_activities),
-            amends: places(options.max_concurrent_activities),
+            tasks: tasks.map(|most| Arc::new(Semaphore::new(number(most)))),
+            forward: lane(),
+            amends: lane(),
             options: options.clone(),
         }
     }
@@ -114,8 +118,8 @@ impl Worker {
         self.tasks.as_ref()
     }
 
-    /// The places of attempts, if their number is limited.
-    pub(super) fn attempts(&self, lane: Lane) -> Option<&Arc<Semaphore>> {
+    /// What is granted to attempts, if anything is limited.
+    pub(super) fn attempts(&self, lane: Lane) -> Option<&Arc<LaneLimits>> {
         match lane {
             Lane::Forward => self.forward.as_ref(),
             Lane::Amends => self.amends.as_ref(),
@@ -124,9 +128,9 @@ impl Worker {
 
     fn running(&self) -> Option<usize> {
         let most = number(self.options.max_concurrent_activities?);
-        let taken = |places: &Option<Arc<Semaphore>>| {
-            let free = places.as_ref().map_or(most, |places| places.available_permits());
-            most.saturating_sub(free)
+        let taken = |lane: &Option<Arc<LaneLimits>>| {
+            let places = lane.as_ref().and_then(|lane| lane.places());
+            most.saturating_sub(places.map_or(most, |places| places.available_permits()))
         };
         Some(taken(&self.forward) + taken(&self.amends))
     }
@@ -189,7 +193,8 @@ mod tests {
         let queues = TaskQueues::new(&all);
         let places = |name: &str| {
             let worker = queues.worker(Some(&queue(name))).unwrap();
-            worker.attempts(Lane::Forward).map(|places| places.available_permits())
+            let granted = worker.attempts(Lane::Forward);
+            granted.map(|granted| granted.places().unwrap().available_permits())
         };
         assert_eq!((places("gpu"), places("bulk")), (Some(2), None));
     }
@@ -201,7 +206,7 @@ mod tests {
             .insert(queue("gpu"), TaskQueueOptions::new().max_concurrent_activities(1));
         let queues = TaskQueues::new(&all);
         let worker = queues.worker(Some(&queue("gpu"))).unwrap();
-        let place = |lane| Arc::clone(worker.attempts(lane).unwrap()).try_acquire_owned();
+        let place = |lane| Arc::clone(worker.attempts(lane).unwrap().places().unwrap()).try_acquire_owned();
         let forward = place(Lane::Forward).unwrap();
         assert!(place(Lane::Forward).is_err());
         assert!(place(Lane::Amends).is_ok(), "a refund does not wait for an order");

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix::{Actor, Addr};
 use tokio::sync::{Notify, oneshot};
 
 use crate::definition::{Catalog, SagaDefinition};
@@ -27,8 +26,9 @@ use super::namespaces::{Namespaces, NamespacesOptions};
 use super::queues::TaskQueueStatus;
 use super::recovery::definition_from;
 use super::retention;
-use super::shard::{Backlog, ShardActor};
+use super::shard::Backlog;
 use super::store_slot::{OpenStore, StoreSlot};
+use super::threads::{Shards, spawn};
 use super::throttle::{ActivityTypeStatus, EngineLimits};
 use super::watchdog::{HungTurn, Watchdog};
 
@@ -216,17 +216,16 @@ impl Runtime {
             draining: CancelFlag::new(),
             busy: Arc::default(),
         });
-        let mut threads = Vec::new();
-        let mut addrs = Vec::new();
+        let mut shards = Shards::default();
         for index in 0..options.shards.max(1) {
-            let (addr, thread) = spawn_shard(index, Arc::clone(&shared))?;
-            addrs.push(addr);
-            threads.push(thread);
+            shards.begin(index, &shared)?;
         }
-        let shards = addrs.clone();
         let watchdog = Arc::clone(&shared.watchdog);
-        threads.push(spawn("amends-watchdog", move || watchdog.run())?);
-        threads.push(spawn("amends-journal", move || writer.run(shards))?);
+        let watching = spawn("amends-watchdog", move || watchdog.run())?;
+        let told = shards.addrs();
+        let writing = spawn("amends-journal", move || writer.run(told))?;
+        let (addrs, mut threads) = shards.begun();
+        threads.extend([watching, writing]);
         let gateway = Gateway::new(addrs.clone(), Arc::clone(&shared), options.admission_timeout);
         let gateway = Arc::new(gateway);
         // Before any run is made live: their attempts may have to go through it.
@@ -324,7 +323,6 @@ impl Runtime {
 
     /// The journal writes what it was given, then the shards end.
     fn stop_threads(&self) {
-        self.shared.watchdog.stop();
         self.shared.turns.seal();
         self.gateway.stop_shards();
     }
@@ -357,28 +355,6 @@ fn tokio_for_attempts() -> Result<(tokio::runtime::Handle, Option<tokio::runtime
         .build()
         .map_err(|error| Error::Io(format!("no threads for activities: {error}")))?;
     Ok((own.handle().clone(), Some(own)))
-}
-
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
-    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
-    thread.map_err(|error| Error::Io(format!("cannot start thread {name}: {error}")))
-}
-
-fn spawn_shard(index: usize, shared: Arc<Shared>) -> Result<(Addr<ShardActor>, JoinHandle<()>), Error> {
-    let (ready, started) = std::sync::mpsc::sync_channel(1);
-    let thread = spawn(&format!("amends-shard-{index}"), move || {
-        let system = actix::System::new();
-        system.block_on(async {
-            let _ = ready.send(ShardActor::new(index, shared).start());
-        });
-        if let Err(error) = system.run() {
-            tracing::error!(%error, shard = index, "a shard's thread ended badly");
-        }
-    })?;
-    let addr = started
-        .recv()
-        .map_err(|_| Error::Io(format!("shard {index} did not start")))?;
-    Ok((addr, thread))
 }
 
 /// Where a run lives: its logical shard (a hash that never changes), mapped onto the threads there are.

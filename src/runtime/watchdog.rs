@@ -1,5 +1,5 @@
 //! Turns that do not come back: code that loops or blocks holds its shard's thread, and nothing can take it away; but a thread
-//! beside it can tell. Lives here: which turn each shard is in, and the thread that looks. Must not live here: what is said of
+//! beside it can tell. Lives here: the thread that looks. Must not live here: which turn each shard is in (`post`); what is said of
 //! a slow turn once it has come back (`run::foreign`).
 //!
 //! The thread measures in looks, not on the engine's clock: what hangs hangs in real time, whatever time the runs live in.
@@ -8,6 +8,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::model::{RunId, WorkflowId, WorkflowType};
+
+mod post;
+
+use post::Post;
 
 /// How often it looks within the time after which a turn counts as hanging.
 const LOOKS: u32 = 4;
@@ -27,34 +31,35 @@ pub struct HungTurn {
     pub hangs_for: Duration,
 }
 
-/// What a shard does: written by its thread when a turn begins and ends, without allocating. On cache lines of its own: each
-/// shard writes for each of its turns.
-#[derive(Default)]
-#[repr(align(128))]
-struct Post {
-    /// Which turn it is, or was.
-    number: u64,
-    turn: Option<(WorkflowId, RunId, Option<WorkflowType>)>,
-}
-
 /// The turns of all shards.
 pub(super) struct Watchdog {
-    posts: Vec<Mutex<Post>>,
+    posts: Vec<Post>,
     /// `None`: nobody looks.
     hangs_after: Option<Duration>,
     hung: Mutex<Vec<HungTurn>>,
-    stopped: Mutex<bool>,
-    wake: Condvar,
+    /// How many shards there are whose threads have not ended.
+    shards: Mutex<usize>,
+    shard_left: Condvar,
 }
 
 /// One turn under way, for as long as this lives.
-pub(super) struct TurnWatch<'a>(Option<&'a Mutex<Post>>);
+pub(super) struct TurnWatch<'a>(Option<&'a Post>);
 
 impl Drop for TurnWatch<'_> {
     fn drop(&mut self) {
         if let Some(post) = self.0 {
-            lock(post).turn = None;
+            post.end();
         }
+    }
+}
+
+/// A shard whose turns are watched, for as long as this lives.
+pub(super) struct Watched(Arc<Watchdog>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        *lock(&self.0.shards) -= 1;
+        self.0.shard_left.notify_all();
     }
 }
 
@@ -62,12 +67,18 @@ impl Watchdog {
     /// For so many shards; a time of zero: nobody looks.
     pub(super) fn new(shards: usize, hangs_after: Duration) -> Self {
         Self {
-            posts: (0..shards).map(|_| Mutex::default()).collect(),
+            posts: (0..shards).map(|_| Post::default()).collect(),
             hangs_after: (!hangs_after.is_zero()).then_some(hangs_after),
             hung: Mutex::default(),
-            stopped: Mutex::new(false),
-            wake: Condvar::new(),
+            shards: Mutex::new(0),
+            shard_left: Condvar::new(),
         }
+    }
+
+    /// A shard's thread begins: it is looked after until what is returned is dropped.
+    pub(super) fn enter(self: &Arc<Self>) -> Watched {
+        *lock(&self.shards) += 1;
+        Watched(Arc::clone(self))
     }
 
     /// A turn begins on a shard.
@@ -80,9 +91,7 @@ impl Watchdog {
     ) -> TurnWatch<'_> {
         let post = self.posts.get(shard).filter(|_| self.hangs_after.is_some());
         if let Some(post) = post {
-            let mut post = lock(post);
-            post.number = post.number.wrapping_add(1);
-            post.turn = Some((workflow_id.clone(), run_id, workflow_type.cloned()));
+            post.begin(workflow_id, run_id, workflow_type);
         }
         TurnWatch(post)
     }
@@ -92,51 +101,45 @@ impl Watchdog {
         lock(&self.hung).clone()
     }
 
-    pub(super) fn stop(&self) {
-        *lock(&self.stopped) = true;
-        self.wake.notify_all();
-    }
-
-    /// Looks until it is stopped.
-    pub(super) fn run(self: &Arc<Self>) {
+    /// Looks for as long as there are shards, also while their engine stops: whoever waits for that is told what keeps it.
+    pub(super) fn run(&self) {
         let Some(hangs_after) = self.hangs_after else { return };
         let pause = (hangs_after / LOOKS).max(Duration::from_millis(1));
         let mut seen = vec![Seen::default(); self.posts.len()];
-        let mut stopped = lock(&self.stopped);
-        while !*stopped {
-            // Woken for no reason it looks a little early, which counts as a look: rare, and it only warns.
-            stopped = self
-                .wake
-                .wait_timeout(stopped, pause)
-                .map_or_else(|poisoned| poisoned.into_inner().0, |(stopped, _)| stopped);
-            if !*stopped {
-                // Without the lock: whoever stops this must not wait for the log.
-                drop(stopped);
-                let hung = self.look(&mut seen, pause, tell);
-                *lock(&self.hung) = hung;
-                stopped = lock(&self.stopped);
+        let mut shards = lock(&self.shards);
+        loop {
+            shards = self
+                .shard_left
+                .wait_timeout_while(shards, pause, |shards| *shards > 0)
+                .map_or_else(|poisoned| poisoned.into_inner().0, |(shards, _)| shards);
+            if *shards == 0 {
+                lock(&self.hung).clear();
+                return;
             }
+            // Without the lock: a shard that ends must not wait for the log.
+            drop(shards);
+            let hung = self.look(&mut seen, pause, tell);
+            *lock(&self.hung) = hung;
+            shards = lock(&self.shards);
         }
     }
 
     fn look(&self, seen: &mut [Seen], pause: Duration, tell: impl Fn(&HungTurn)) -> Vec<HungTurn> {
         let posts = self.posts.iter().zip(seen).enumerate();
         let hung = posts.filter_map(|(shard, (post, seen))| {
-            let post = lock(post);
-            let Some((workflow_id, run_id, workflow_type)) = &post.turn else {
+            let Some(turn) = post.turn() else {
                 *seen = Seen::default();
                 return None;
             };
-            let looks = seen.again(post.number)?;
+            let looks = seen.again(turn)?;
+            let (workflow_id, run_id, workflow_type) = post.whose(turn)?;
             let hung = HungTurn {
-                workflow_id: workflow_id.clone(),
-                run_id: *run_id,
-                workflow_type: workflow_type.clone(),
+                workflow_id,
+                run_id,
+                workflow_type,
                 shard,
                 hangs_for: pause * looks,
             };
-            // Whatever the log does, the shard does not wait for it when its turn comes back.
-            drop(post);
             if is_told(looks) {
                 tell(&hung);
             }
@@ -239,26 +242,35 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_can_come_back_while_it_is_told_of() {
-        let watchdog = Watchdog::new(1, SECOND);
-        let mut seen = vec![Seen::default()];
-        let turn = begun(&watchdog, 0, "slow");
-        let told = std::cell::Cell::new(0);
-        for _ in 0..=LOOKS {
-            watchdog.look(&mut seen, SECOND, |_| {
-                told.set(told.get() + 1);
-                assert!(watchdog.posts[0].try_lock().is_ok(), "its shard would wait");
-            });
-        }
-        assert_eq!(told.get(), 1);
-        drop(turn);
+    fn it_looks_until_the_last_shard_has_ended_and_not_longer() {
+        let watchdog = Arc::new(Watchdog::new(2, Duration::from_millis(4)));
+        let shards = [watchdog.enter(), watchdog.enter()];
+        let looking = {
+            let watchdog = Arc::clone(&watchdog);
+            std::thread::spawn(move || watchdog.run())
+        };
+        let [first, last] = shards;
+        drop(first);
+        let _hangs = begun(&watchdog, 1, "hangs");
+        let (tell, told) = std::sync::mpsc::channel();
+        let asking = Arc::clone(&watchdog);
+        std::thread::spawn(move || {
+            while asking.hung().is_empty() {
+                std::thread::yield_now();
+            }
+            tell.send(())
+        });
+        told.recv_timeout(SECOND * 60).expect("somebody still looks");
+        drop(last);
+        looking.join().unwrap();
     }
 
     #[test]
     fn with_a_time_of_zero_nobody_looks() {
         let watchdog = Arc::new(Watchdog::new(1, Duration::ZERO));
+        let _shard = watchdog.enter();
         let _turn = begun(&watchdog, 0, "hangs");
         watchdog.run();
-        assert!(lock(&watchdog.posts[0]).turn.is_none());
+        assert_eq!(watchdog.posts[0].turn(), None);
     }
 }

@@ -40,9 +40,17 @@ impl AmendsBuilder {
     }
 
     /// How many async attempts that go forward this engine makes at once, 16,384 when not said otherwise; and as many
-    /// blocking ones, but never more than 64. Compensations have places of their own.
+    /// blocking ones, within [`max_blocking_activities`](Self::max_blocking_activities). Compensations have places of their own.
     pub fn max_concurrent_activities(mut self, attempts: usize) -> Self {
         self.limits.max_concurrent = Some(attempts.clamp(1, limits::ATTEMPTS_MAX));
+        self
+    }
+
+    /// How many attempts of blocking activities that go forward this engine makes at once, each on a thread of its own: 64 when
+    /// not said otherwise, at most 256. The threads are those of the tokio runtime that activities run on, which has to allow
+    /// as many (512, when not said otherwise). Compensations have places of their own.
+    pub fn max_blocking_activities(mut self, attempts: usize) -> Self {
+        self.limits.max_blocking = Some(attempts.clamp(1, limits::BLOCKING_ATTEMPTS_MAX));
         self
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::limits;
+use crate::model::{RunLimits, limits};
 
 use super::super::Namespace;
 use super::AmendsBuilder;
@@ -61,22 +61,24 @@ impl AmendsBuilder {
 
     /// How large a value of a run of the default namespace may be; as [`Namespace::max_payload_bytes`] for others.
     pub fn max_payload_bytes(mut self, bytes: usize) -> Self {
-        self.namespaces.default.limits.payload_bytes =
-            bytes.clamp(limits::NAMESPACE_PAYLOAD_BYTES_LEAST, limits::PAYLOAD_BYTES_MAX);
+        self.run_limits().grant_payload_bytes(bytes);
         self
     }
 
     /// How many events the history of a run of the default namespace may have; as [`Namespace::max_history_events`] for others.
     pub fn max_history_events(mut self, events: u64) -> Self {
-        self.namespaces.default.limits.history_events =
-            events.clamp(limits::NAMESPACE_HISTORY_EVENTS_LEAST, limits::HISTORY_EVENTS_MAX);
+        self.run_limits().grant_history_events(events);
         self
     }
 
     /// How many bytes the history of a run of the default namespace may have; as [`Namespace::max_history_bytes`] for others.
     pub fn max_history_bytes(mut self, bytes: u64) -> Self {
-        self.namespaces.default.limits.history_bytes =
-            bytes.clamp(limits::NAMESPACE_HISTORY_BYTES_LEAST, limits::HISTORY_BYTES_MAX);
+        self.run_limits().grant_history_bytes(bytes);
         self
+    }
+
+    /// What runs of the default namespace are granted.
+    pub(crate) fn run_limits(&mut self) -> &mut RunLimits {
+        &mut self.namespaces.default.limits
     }
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use futures_util::future::pending;
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::testing::VirtualClock;
@@ -73,6 +74,7 @@ async fn each_lane_has_places_of_its_own() {
             due: Timestamp::EPOCH,
             schedule_to_start: None,
             start_to_close: Duration::from_secs(10),
+            close_by: None,
             heartbeat: None,
             ear: Arc::new(Hearing { attempt, ended }),
         };
@@ -161,6 +163,7 @@ fn order_of_type(activity: Arc<dyn Activity>, attempt: u32, ear: Arc<dyn Ear>) -
         due: Timestamp::EPOCH,
         schedule_to_start: None,
         start_to_close: Duration::from_secs(3_600),
+        close_by: None,
         heartbeat: None,
         ear,
     }
@@ -204,7 +207,9 @@ async fn who_waits_for_a_queue_gathers_no_tokens() {
     let clock = VirtualClock::new();
     let second = Duration::from_secs(1);
     let pool = limited(&clock, crate::model::ActivityLimits::new().rate(1, second));
-    let queue = Arc::new(Semaphore::new(0));
+    let queue = Arc::new(LaneLimits::new(std::num::NonZeroU32::new(3), None));
+    let places = Arc::clone(queue.places().unwrap());
+    let taken = Arc::clone(&places).try_acquire_many_owned(3).unwrap();
     let (begun, mut beginnings) = tokio::sync::mpsc::unbounded_channel();
     let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
     let launch = |attempt: u32| {
@@ -222,7 +227,7 @@ async fn who_waits_for_a_queue_gathers_no_tokens() {
         clock.advance(second);
     }
     settle().await;
-    queue.add_permits(3);
+    drop(taken);
     assert_eq!(ends.recv().await, Some((1, "done")));
     settle().await;
     assert_eq!(
@@ -233,7 +238,7 @@ async fn who_waits_for_a_queue_gathers_no_tokens() {
     clock.pass(second).await;
     assert_eq!(ends.recv().await, Some((2, "done")));
     assert_eq!(
-        queue.available_permits(),
+        places.available_permits(),
         3,
         "the third waits for its token without a place"
     );

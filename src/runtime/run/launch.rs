@@ -73,6 +73,7 @@ impl RunActor {
             due: activity.due,
             schedule_to_start: options.schedule_to_start,
             start_to_close: options.start_to_close,
+            close_by: None,
             heartbeat: options.heartbeat,
             ear,
         })

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use actix::Context;
+use actix::{Context, Handler, Message};
 
 use crate::model::{
-    ActivityId, AttemptOutcome, AttemptToken, Failure, LocalActivity, Payload, RetryDecision, TaskToken, WorkflowType,
-    limits,
+    ActivityType, AttemptOutcome, AttemptToken, Failure, LocalActivity, LocalActivityEnded, Payload, RetryDecision,
+    RetryState, TaskToken, TimeoutKind, Timestamp, WorkflowType, limits,
 };
 use crate::sdk::{ActivityDefinition, ActivityInfo, CancelFlag, idempotency_key};
 
@@ -15,6 +15,20 @@ use super::super::attempt::{AttemptEnd, AttemptHandle, AttemptOrder, Ear, Lane};
 use super::super::messages::AttemptEnded;
 use super::super::shared::Shared;
 use super::{RunActor, RunLine};
+
+/// Local activity to run: the engine stops before it was tried again, and the next one begins with it anew.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct LocalLeft(AttemptToken);
+
+impl Handler<LocalLeft> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, LocalLeft(token): LocalLeft, _: &mut Context<Self>) {
+        self.attempts.remove(&token);
+        self.count_busy();
+    }
+}
 
 impl RunActor {
     /// Starts the local activities that should be running and are not. A draining engine leaves them to the next one.
@@ -38,13 +52,15 @@ impl RunActor {
         let shared = Arc::clone(&self.at.shared);
         let info = self.local_info(&local, token);
         shared.clone().attempts.supervise(move |cancel| async move {
-            let outcome = run_locally(&shared, local, info, cancel).await;
-            run.do_send(AttemptEnded { token, outcome });
+            match run_locally(&shared, local, info, cancel).await {
+                Some(outcome) => run.do_send(AttemptEnded { token, outcome }),
+                None => run.do_send(LocalLeft(token)),
+            }
         })
     }
 
     fn local_info(&self, local: &LocalActivity, token: AttemptToken) -> ActivityInfo {
-        let activity_id = ActivityId::from_trusted(format!("local-{}", local.seq));
+        let activity_id = LocalActivityEnded::activity_id(local.seq);
         let workflow_type = self.state.started().map(|started| started.workflow_type.clone());
         let asked = self.state.writer_of_local(local.seq).unwrap_or(self.at.run_id);
         ActivityInfo {
@@ -67,40 +83,74 @@ impl RunActor {
     }
 }
 
-/// Tries until it succeeds, may not be tried again, or its time is up.
+/// Tries until it succeeds, may not be tried again, or its time is up; `None`: it is left to the next engine.
 async fn run_locally(
     shared: &Shared,
     local: LocalActivity,
     mut info: ActivityInfo,
     cancel: CancelFlag,
-) -> AttemptOutcome {
+) -> Option<AttemptOutcome> {
     let Some(definition) = shared.registry.activity(local.activity_type.as_str()) else {
         let message = format!(
             "no activity {:?} is registered with this engine",
             local.activity_type.as_str()
         );
-        return Err(Failure::non_retryable("UnknownActivity", message).without_effect());
+        return Some(Err(Failure::non_retryable("UnknownActivity", message).without_effect()));
     };
     let asked = local.options.schedule_to_close.unwrap_or(limits::LOCAL_ACTIVITY_MAX);
     let deadline = shared.clock.now().after(asked.min(limits::LOCAL_ACTIVITY_MAX));
+    let mut last_failure: Option<Failure> = None;
     loop {
-        let order = order(&local, definition, info.clone(), deadline.since(shared.clock.now()));
-        let ended = shared.attempts.run(order, cancel.clone()).await;
-        let failure = match ended {
-            AttemptEnd::Ended(Ok(result)) => return Ok(result),
+        let order = order(&local, definition, info.clone(), deadline);
+        let failure = match shared.attempts.run(order, cancel.clone()).await {
+            AttemptEnd::Ended(Ok(result)) => return Some(Ok(result)),
             AttemptEnd::Ended(Err(failure)) => failure,
-            AttemptEnd::Parked => Failure::new("BreakerOpen", "its circuit breaker is open").without_effect(),
+            AttemptEnd::Parked => match until_let_go(shared, &local.activity_type, deadline).await {
+                // Nobody was asked: it is the same try.
+                LetGo::Yes => continue,
+                LetGo::Stopping => return None,
+                LetGo::TimeIsUp => Failure::timeout(TimeoutKind::ScheduleToClose),
+            },
             AttemptEnd::HandedOver { .. } => Failure::non_retryable(
                 "NotLocal",
                 "a local activity cannot be completed by somebody else: call it as an ordinary activity",
             ),
         };
+        let failure = match (failure.timeout_kind(), last_failure) {
+            (Some(TimeoutKind::ScheduleToClose), Some(last)) => failure.caused_by(last),
+            _ => failure,
+        };
         let now = shared.clock.now();
         match local.options.retry.decide(info.attempt, &failure, now, Some(deadline)) {
             RetryDecision::RetryAt(due) => shared.clock.sleep_until(due).await,
-            RetryDecision::Stop(_) => return Err(failure),
+            RetryDecision::Stop(retry_state) => return Some(Err(recorded(&local, retry_state, failure))),
         }
+        last_failure = Some(failure);
         info.attempt = info.attempt.saturating_add(1);
+    }
+}
+
+fn recorded(local: &LocalActivity, retry_state: RetryState, failure: Failure) -> Failure {
+    LocalActivityEnded::recorded(local.seq, local.activity_type.clone(), retry_state, failure)
+}
+
+/// How waiting for a breaker ends.
+enum LetGo {
+    /// It may be tried.
+    Yes,
+    /// The engine stops.
+    Stopping,
+    /// It has to have ended by now.
+    TimeIsUp,
+}
+
+/// Waits for the breaker of this type, which keeps attempts back.
+async fn until_let_go(shared: &Shared, activity_type: &ActivityType, deadline: Timestamp) -> LetGo {
+    tokio::select! {
+        biased;
+        () = shared.draining().raised() => LetGo::Stopping,
+        () = shared.clock.sleep_until(deadline) => LetGo::TimeIsUp,
+        () = shared.attempts.until_let_go(activity_type.as_str()) => LetGo::Yes,
     }
 }
 
@@ -108,7 +158,7 @@ fn order(
     local: &LocalActivity,
     definition: &ActivityDefinition,
     info: ActivityInfo,
-    left: std::time::Duration,
+    deadline: Timestamp,
 ) -> Box<AttemptOrder> {
     Box::new(AttemptOrder {
         lane: Lane::Forward,
@@ -119,7 +169,8 @@ fn order(
         input: local.input.clone(),
         queue: None,
         schedule_to_start: None,
-        start_to_close: local.options.start_to_close.min(left),
+        start_to_close: local.options.start_to_close,
+        close_by: Some(deadline),
         heartbeat: None,
         ear: Arc::new(Deaf),
     })

@@ -1,26 +1,31 @@
-//! Limits of activity types while attempts run: places, rates, breakers. Lives here: waiting for them, and letting go what
-//! a breaker has parked. Must not live here: when a token is there (`bucket`), when a breaker opens (`breaker`).
+//! Limits of activity types while attempts run: places, rates, breakers. Lives here: waiting for them. Must not live here: when
+//! a token is there (`bucket`), when a breaker opens (`breaker`), what it keeps back meanwhile (`parked`).
 //!
 //! All of it is this engine's, in memory: after a restart every bucket is full and every breaker closed. That an attempt is
 //! parked is journaled by its run, because nobody has it: a crash does not lose it.
 
 mod breaker;
 mod bucket;
+mod parked;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::model::{ActivityLimits, AttemptOutcome, AttemptToken, Rate, RunId, Timestamp, WorkflowId, limits};
+use crate::model::{ActivityLimits, AttemptOutcome, Rate, Timestamp, limits};
 
 use super::attempt::Lane;
 use super::clock::Clock;
 use super::gateway::Gateway;
 use breaker::{Circuit, Passage, Switch, verdict};
 use bucket::Bucket;
+use parked::Guarded;
+
+pub(super) use parked::Parked;
 
 /// The limits of all activity types of one engine.
 pub(super) struct Throttle {
@@ -34,37 +39,23 @@ pub(super) struct Throttle {
 
 /// One activity type's limits.
 struct TypeThrottle {
-    forward: LaneThrottle,
-    amends: LaneThrottle,
+    forward: LaneLimits,
+    amends: LaneLimits,
     circuit: Option<Mutex<Guarded>>,
 }
 
-/// What one lane of a type has to itself.
-struct LaneThrottle {
+/// What one lane of a type, or of a task queue, has to itself.
+#[derive(Debug)]
+pub(super) struct LaneLimits {
     places: Option<Arc<Semaphore>>,
     rate: Option<Paced>,
 }
 
 /// A bucket, and the line before it: who comes first is served first, and who gives up leaves the line.
+#[derive(Debug)]
 struct Paced {
     line: tokio::sync::Mutex<()>,
     bucket: Mutex<Bucket>,
-}
-
-/// A breaker and what it has parked, longest parked first.
-struct Guarded {
-    circuit: Circuit,
-    parked: VecDeque<Parked>,
-    /// Somebody waits for its time to be over.
-    watched: bool,
-}
-
-/// An attempt that a breaker keeps back.
-#[derive(Clone, Debug)]
-pub(super) struct Parked {
-    pub(super) workflow_id: WorkflowId,
-    pub(super) run_id: RunId,
-    pub(super) token: AttemptToken,
 }
 
 /// How one activity type stands in an engine.
@@ -83,6 +74,8 @@ pub struct ActivityTypeStatus {
 pub(crate) struct EngineLimits {
     /// How many forward attempts may run at once.
     pub(crate) max_concurrent: Option<usize>,
+    /// How many of them may be attempts of blocking activities.
+    pub(crate) max_blocking: Option<usize>,
     /// How many attempts of isolated activities may run at once: forward ones, and again as many others.
     pub(crate) worker_processes: Option<usize>,
     /// How fast forward attempts may follow each other.
@@ -96,11 +89,19 @@ impl EngineLimits {
     pub(crate) fn most_at_once(&self) -> usize {
         self.max_concurrent.unwrap_or(limits::ATTEMPTS_MAX).max(1)
     }
+
+    /// How many of them may be attempts of blocking activities.
+    pub(crate) fn most_blocking(&self) -> usize {
+        let most = self.max_blocking.unwrap_or(limits::BLOCKING_ATTEMPTS_DEFAULT);
+        most.clamp(1, self.most_at_once())
+    }
 }
 
 /// What an attempt holds while it runs.
 pub(super) struct Pass {
     of_type: Option<Arc<TypeThrottle>>,
+    /// Its task queue, when that has a rate.
+    paced_queue: Option<Arc<LaneLimits>>,
     lane: Lane,
     place: Option<OwnedSemaphorePermit>,
 }
@@ -117,12 +118,13 @@ pub(super) enum Admittance {
 }
 
 impl Pass {
-    /// What paces the attempt: its type's rate, and the engine's.
+    /// What paces the attempt: the rates of its type, its queue, and the engine.
     fn rates<'a>(&'a self, throttle: &'a Throttle) -> impl Iterator<Item = &'a Paced> {
         let of_type = self.of_type.as_ref();
         let of_type = of_type.and_then(|of_type| of_type.lane(self.lane).rate.as_ref());
+        let of_queue = self.paced_queue.as_ref().and_then(|queue| queue.rate.as_ref());
         let of_engine = throttle.engine_rate.as_ref().filter(|_| self.lane == Lane::Forward);
-        of_type.into_iter().chain(of_engine)
+        of_type.into_iter().chain(of_queue).chain(of_engine)
     }
 
     /// Its place among those of its type, which it keeps for as long as its code runs.
@@ -152,7 +154,7 @@ impl Throttle {
 
     /// Waits for a place among those of this type; `None` when its breaker keeps attempts back: asked first, so that what is
     /// kept back takes nobody's place.
-    pub(super) async fn enter(&self, activity_type: &str, lane: Lane) -> Option<Pass> {
+    pub(super) async fn enter(&self, activity_type: &str, lane: Lane, queue: Option<&Arc<LaneLimits>>) -> Option<Pass> {
         let of_type = self.types.get(activity_type);
         if of_type.is_some_and(|of_type| of_type.is_shut(self.clock.now())) {
             return None;
@@ -164,18 +166,29 @@ impl Throttle {
         };
         Some(Pass {
             of_type: of_type.cloned(),
+            paced_queue: queue.filter(|queue| queue.rate.is_some()).cloned(),
             lane,
             place,
         })
     }
 
-    /// A pass for an attempt that nothing limits; `None` if something does.
-    pub(super) fn pass_unlimited(&self, activity_type: &str, lane: Lane) -> Option<Pass> {
-        if self.engine_rate.is_some() || self.types.contains_key(activity_type) {
+    /// A pass for an attempt that nothing limits but places in its queue; `None` if something does.
+    pub(super) fn pass_unlimited(
+        &self,
+        activity_type: &str,
+        lane: Lane,
+        queue: Option<&Arc<LaneLimits>>,
+    ) -> Option<Pass> {
+        let is_paced = self.engine_rate.is_some() || queue.is_some_and(|queue| queue.rate.is_some());
+        if is_paced || self.types.contains_key(activity_type) {
             return None;
         }
-        let (of_type, place) = (None, None);
-        Some(Pass { of_type, lane, place })
+        Some(Pass {
+            of_type: None,
+            paced_queue: None,
+            lane,
+            place: None,
+        })
     }
 
     /// Waits until there are tokens. They are not taken: who still has to wait for something else would gather them, and
@@ -188,7 +201,7 @@ impl Throttle {
 
     /// An attempt that has all of its places wants to begin: its tokens are taken, and its breaker has its last word.
     pub(super) fn admit(&self, pass: &Pass) -> Admittance {
-        if pass.of_type.is_none() && self.engine_rate.is_none() {
+        if pass.of_type.is_none() && pass.rates(self).next().is_none() {
             return Admittance::Go;
         }
         let now = self.clock.now();
@@ -214,36 +227,10 @@ impl Throttle {
         match guarded.circuit.ended(self.clock.now(), verdict(outcome)) {
             Switch::Stays | Switch::Opened(_) => {}
             Switch::Closed => {
-                let all: Vec<Parked> = guarded.parked.drain(..).collect();
+                let all = guarded.take_all();
                 drop(guarded);
                 self.release(all);
             }
-        }
-    }
-
-    /// An attempt was kept back, which its run knows by now: it is let go when the breaker's time is over.
-    pub(super) fn park(self: &Arc<Self>, activity_type: &str, parked: Parked, handle: &tokio::runtime::Handle) {
-        let Some(of_type) = self.types.get(activity_type) else {
-            return;
-        };
-        let Some(mut guarded) = of_type.guarded() else {
-            return;
-        };
-        // It may have closed meanwhile.
-        if guarded.circuit.open_until().is_none() {
-            drop(guarded);
-            return self.release(vec![parked]);
-        }
-        guarded.parked.push_back(parked);
-        if !std::mem::replace(&mut guarded.watched, true) {
-            let (throttle, of_type) = (Arc::downgrade(self), Arc::clone(of_type));
-            handle.spawn(watch(throttle, of_type));
-        }
-    }
-
-    fn release(&self, parked: Vec<Parked>) {
-        if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
-            parked.into_iter().for_each(|parked| gateway.release(parked));
         }
     }
 
@@ -254,69 +241,24 @@ impl Throttle {
             ActivityTypeStatus {
                 activity_type: name.clone(),
                 open_until: guarded.as_ref().and_then(|guarded| guarded.circuit.open_until()),
-                parked: guarded.map_or(0, |guarded| guarded.parked.len()),
+                parked: guarded.map_or(0, |guarded| guarded.parked()),
             }
         };
         self.types.iter().map(status).collect()
     }
 }
 
-/// Lets one parked attempt go whenever the breaker's time is over: it probes. Ends when nothing is parked any more.
-async fn watch(throttle: Weak<Throttle>, of_type: Arc<TypeThrottle>) {
-    loop {
-        let alarm = {
-            let Some(throttle) = throttle.upgrade() else {
-                return;
-            };
-            let Some(mut guarded) = of_type.guarded() else {
-                return;
-            };
-            match guarded.circuit.open_until() {
-                Some(until) if until > throttle.clock.now() && !guarded.parked.is_empty() => {
-                    throttle.clock.sleep_until(until)
-                }
-                _ => {
-                    let next = guarded.parked.pop_front();
-                    // Until the probe has come by, nobody else is to follow it: it is heard of within that time.
-                    let until = guarded.circuit.open_until();
-                    guarded.watched = next.is_some() && !guarded.parked.is_empty();
-                    let goes_on = guarded.watched;
-                    drop(guarded);
-                    throttle.release(next.into_iter().collect());
-                    if !goes_on {
-                        return;
-                    }
-                    let now = throttle.clock.now();
-                    throttle
-                        .clock
-                        .sleep_until(until.unwrap_or(now).max(now.after(PROBE_PAUSE)))
-                }
-            }
-        };
-        alarm.await;
-    }
-}
-
-/// How long the next parked attempt waits for news of the one that probes.
-const PROBE_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
-
 impl TypeThrottle {
     fn new(limits: &ActivityLimits) -> Self {
-        let guarded = |breaker| {
-            Mutex::new(Guarded {
-                circuit: Circuit::new(breaker),
-                parked: VecDeque::new(),
-                watched: false,
-            })
-        };
+        let guarded = |breaker| Mutex::new(Guarded::new(Circuit::new(breaker)));
         Self {
-            forward: LaneThrottle::new(limits),
-            amends: LaneThrottle::new(limits),
+            forward: LaneLimits::new(limits.max_concurrent, limits.rate),
+            amends: LaneLimits::new(limits.max_concurrent, limits.rate),
             circuit: limits.breaker.map(guarded),
         }
     }
 
-    fn lane(&self, lane: Lane) -> &LaneThrottle {
+    fn lane(&self, lane: Lane) -> &LaneLimits {
         match lane {
             Lane::Forward => &self.forward,
             Lane::Amends => &self.amends,
@@ -340,17 +282,19 @@ impl TypeThrottle {
     }
 }
 
-impl LaneThrottle {
-    fn new(limits: &ActivityLimits) -> Self {
-        let places = |most: std::num::NonZeroU32| {
-            Arc::new(Semaphore::new(
-                usize::try_from(most.get()).unwrap_or(Semaphore::MAX_PERMITS),
-            ))
-        };
+impl LaneLimits {
+    pub(super) fn new(most: Option<NonZeroU32>, rate: Option<Rate>) -> Self {
+        let number = |most: NonZeroU32| usize::try_from(most.get()).unwrap_or(usize::MAX);
+        let places = |most| Arc::new(Semaphore::new(number(most).min(Semaphore::MAX_PERMITS)));
         Self {
-            places: limits.max_concurrent.map(places),
-            rate: limits.rate.map(Paced::new),
+            places: most.map(places),
+            rate: rate.map(Paced::new),
         }
+    }
+
+    /// The places, if their number is limited.
+    pub(super) fn places(&self) -> Option<&Arc<Semaphore>> {
+        self.places.as_ref()
     }
 }
 
@@ -377,7 +321,7 @@ impl Paced {
         }
     }
 
-    /// Takes a token of each, or none of any. Everybody takes them in the same order: the type's before the engine's.
+    /// Takes a token of each, or none of any. Everybody takes them in the same order: the type's, the queue's, the engine's.
     fn take_all<'a>(rates: impl Iterator<Item = &'a Self>, now: Timestamp) -> bool {
         let mut buckets: Vec<MutexGuard<'_, Bucket>> = rates.map(Self::bucket).collect();
         let are_there = buckets.iter().all(|bucket| bucket.next(now).is_none());

@@ -21,7 +21,17 @@ fn throttle(clock: &VirtualClock, limits: ActivityLimits) -> Arc<Throttle> {
 
 /// What an attempt does that waits for nothing but its type.
 async fn enter(throttle: &Throttle, activity_type: &str, lane: Lane) -> Option<Pass> {
-    let pass = throttle.enter(activity_type, lane).await?;
+    enter_queue(throttle, activity_type, lane, None).await
+}
+
+/// The same for one whose queue paces it as well.
+async fn enter_queue(
+    throttle: &Throttle,
+    activity_type: &str,
+    lane: Lane,
+    queue: Option<&Arc<LaneLimits>>,
+) -> Option<Pass> {
+    let pass = throttle.enter(activity_type, lane, queue).await?;
     loop {
         throttle.until_paced(&pass).await;
         match throttle.admit(&pass) {
@@ -109,7 +119,11 @@ fn a_type_s_token_is_not_taken_when_the_engine_has_none() {
         ..EngineLimits::default()
     };
     let throttle = Throttle::new(Arc::new(clock.clone()), &limits);
-    let waits = throttle.enter("t", Lane::Forward).now_or_never().flatten().unwrap();
+    let waits = throttle
+        .enter("t", Lane::Forward, None)
+        .now_or_never()
+        .flatten()
+        .unwrap();
     assert!(
         at_once(&throttle, "other", Lane::Forward).is_some(),
         "it has the engine's token"
@@ -118,4 +132,28 @@ fn a_type_s_token_is_not_taken_when_the_engine_has_none() {
     clock.advance(SECOND * 10);
     assert_eq!(throttle.admit(&waits), Admittance::Go, "its type's was left");
     assert_eq!(throttle.admit(&waits), Admittance::Wait);
+}
+
+#[test]
+fn a_queue_paces_its_attempts_of_whatever_type_and_no_others() {
+    let clock = VirtualClock::new();
+    let throttle = throttle(&clock, ActivityLimits::new().rate(1, SECOND * 10));
+    let queue = |attempts: u32| {
+        let rate = ActivityLimits::new().rate(attempts, SECOND * 10).rate;
+        Arc::new(LaneLimits::new(None, rate))
+    };
+    let (mail, bulk) = (queue(2), queue(1));
+    let at_once = |activity_type: &str, queue: &Arc<LaneLimits>| {
+        let entered = enter_queue(&throttle, activity_type, Lane::Forward, Some(queue)).now_or_never();
+        entered.flatten().is_some()
+    };
+    assert!(throttle.pass_unlimited("other", Lane::Forward, Some(&mail)).is_none());
+    assert!(at_once("t", &mail));
+    assert!(!at_once("t", &mail), "its type has no token");
+    assert!(at_once("other", &mail), "the queue's was left");
+    assert!(!at_once("third", &mail), "two in ten seconds");
+    assert!(at_once("third", &bulk), "another queue");
+    clock.advance(SECOND * 5);
+    assert!(at_once("third", &mail));
+    assert!(!at_once("third", &mail), "evenly spaced after the burst");
 }

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use amends::model::limits::BLOCKING_ATTEMPTS_MAX;
+use amends::config::EngineConfig;
+use amends::model::limits::BLOCKING_ATTEMPTS_DEFAULT;
 use amends::testing::VirtualClock;
 use amends::{Failure, ResultError, RetryPolicy};
 use futures_util::future::join_all;
@@ -108,14 +109,14 @@ fn timed_out_blocking_attempts_still_count_and_others_wait_for_a_place() {
             .unwrap();
         let filling = amends
             .workflow_by_name("many")
-            .start(&json!(BLOCKING_ATTEMPTS_MAX))
+            .start(&json!(BLOCKING_ATTEMPTS_DEFAULT))
             .await
             .unwrap();
-        recorder.until("began", BLOCKING_ATTEMPTS_MAX).await;
+        recorder.until("began", BLOCKING_ATTEMPTS_DEFAULT).await;
         let waiting = amends.workflow_by_name("many").start(&json!(2)).await.unwrap();
         clock.until_asleep(SECOND * 20).await;
         clock.pass(SECOND * 10).await;
-        let timed_out = vec!["start-to-close timeout"; BLOCKING_ATTEMPTS_MAX];
+        let timed_out = vec!["start-to-close timeout"; BLOCKING_ATTEMPTS_DEFAULT];
         assert_eq!(filling.result().await.unwrap(), json!(timed_out));
         // Nobody listens to the sixty-four any more, but there is no place yet.
         clock.pass(SECOND * 10).await;
@@ -126,8 +127,52 @@ fn timed_out_blocking_attempts_still_count_and_others_wait_for_a_place() {
         barrier.open();
         let after = amends.workflow_by_name("many").start(&json!(2)).await.unwrap();
         assert_eq!(after.result().await.unwrap(), json!(["ok", "ok"]));
-        assert_eq!(barrier.most.load(Ordering::SeqCst), BLOCKING_ATTEMPTS_MAX);
+        assert_eq!(barrier.most.load(Ordering::SeqCst), BLOCKING_ATTEMPTS_DEFAULT);
         amends.shutdown(SECOND).await;
+    });
+}
+
+#[test]
+fn so_many_blocking_attempts_run_at_once_as_the_engine_is_told() {
+    run(async {
+        let home = Home::memory();
+        let builder = || home.builder();
+        let file = EngineConfig::parse("amends.toml", "max_blocking_activities = 2").unwrap();
+        for builder in [
+            builder().max_blocking_activities(2),
+            builder().config(file),
+            // They are among all that run at once.
+            builder().max_blocking_activities(8).max_concurrent_activities(2),
+        ] {
+            let (clock, barrier) = (VirtualClock::new(), Arc::new(Barrier::default()));
+            let blocked = barrier.clone();
+            let amends = builder
+                .clock(Arc::new(clock.clone()))
+                .activity_definition(blocking_activity("block", move |_, input| {
+                    blocked.pass();
+                    Ok(input)
+                }))
+                .workflow_definition(workflow("three", |cx, _| async move {
+                    let calls = (0..3).map(|_| {
+                        let call = cx.activity_by_name::<Value>("block", &());
+                        call.schedule_to_start(SECOND * 20)
+                    });
+                    Ok(json!(join_all(calls).await.into_iter().filter(Result::is_ok).count()))
+                }))
+                .start()
+                .await
+                .unwrap();
+            let three = amends.workflow_by_name("three").start(&json!(0)).await.unwrap();
+            // One of them waits for a place, and the others block.
+            clock.until_asleep(SECOND * 20).await;
+            while barrier.inside.load(Ordering::SeqCst) < 2 {
+                tokio::task::yield_now().await;
+            }
+            barrier.open();
+            assert_eq!(three.result().await.unwrap(), json!(3));
+            assert_eq!(barrier.most.load(Ordering::SeqCst), 2);
+            amends.shutdown(SECOND).await;
+        }
     });
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use amends::model::StepKind;
-use amends::model::limits::BLOCKING_ATTEMPTS_MAX;
+use amends::model::limits::BLOCKING_ATTEMPTS_DEFAULT;
 use amends::testing::VirtualClock;
 use amends::{ActivityDefinition, Amends, Error, Failure, ResultError, RetryPolicy, RunStatus, WorkflowDefinition};
 use futures_util::future::join_all;
@@ -129,7 +129,7 @@ fn undoing_does_not_wait_behind_forward_work() {
                 Ok(input)
             }))
             .workflow_definition(workflow("fills", |cx, _| async move {
-                let calls = (0..BLOCKING_ATTEMPTS_MAX).map(|_| cx.activity_by_name::<Value>("block", &()));
+                let calls = (0..BLOCKING_ATTEMPTS_DEFAULT).map(|_| cx.activity_by_name::<Value>("block", &()));
                 join_all(calls).await.into_iter().collect::<Result<Value, _>>()
             }))
             .workflow_definition(workflow("waits", |cx, _| async move {
@@ -148,7 +148,7 @@ fn undoing_does_not_wait_behind_forward_work() {
             tokio::task::yield_now().await;
         }
         let filling = amends.workflow_by_name("fills").start(&json!(0)).await.unwrap();
-        recorder.until("blocked", BLOCKING_ATTEMPTS_MAX).await;
+        recorder.until("blocked", BLOCKING_ATTEMPTS_DEFAULT).await;
         waiting.signal("go", &json!(1)).await.unwrap();
         assert!(matches!(waiting.result().await, Err(ResultError::Amended(_))));
         assert_eq!(recorder.count("undone"), 1);

@@ -9,7 +9,7 @@ use amends::engine::HungTurn;
 use amends::{Amends, RunStatus, WorkflowDefinition};
 use serde_json::{Value, json};
 
-use crate::support::{Home, run, until_status, workflow};
+use crate::support::{Home, Recorder, run, until_status, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -32,14 +32,22 @@ fn blocking() -> (WorkflowDefinition, Sender<()>) {
     (definition, go_on)
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a turn hangs in real time, and whether it comes to that is seen long before"
+)]
 async fn until_hung(amends: &Amends, hangs: bool) -> Vec<HungTurn> {
-    loop {
-        let hung = amends.client().hung_turns();
-        if hung.is_empty() != hangs {
-            return hung;
+    let until = async {
+        loop {
+            let hung = amends.client().hung_turns();
+            if hung.is_empty() != hangs {
+                return hung;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+    };
+    let seen = tokio::time::timeout(SECOND * 60, until).await;
+    seen.unwrap_or_else(|_| panic!("hangs: {hangs} was never seen"))
 }
 
 #[test]
@@ -118,5 +126,37 @@ fn a_replay_that_does_not_come_back_is_told_of_as_well() {
         assert_eq!(amends.find("b").await.unwrap().result().await.unwrap(), Value::Null);
         until_hung(&amends, false).await;
         amends.shutdown(SECOND).await;
+    });
+}
+
+/// Whoever waits for an engine to stop is told what keeps it.
+#[test]
+fn a_turn_that_hangs_while_its_engine_stops_is_told_of() {
+    run(async {
+        let (home, recorder) = (Home::memory(), Recorder::new());
+        let (go_on, told) = channel::<()>();
+        let (told, begun) = (Mutex::new(told), recorder.clone());
+        let blocking = workflow("blocking", move |_, _| {
+            begun.note("begun");
+            let _ = told.lock().unwrap().recv();
+            async { Ok(Value::Null) }
+        });
+        let builder = home.builder().turn_hangs_after(Duration::from_millis(400));
+        let amends = builder.workflow_definition(blocking).start().await.unwrap();
+        let starting = {
+            let amends = amends.clone();
+            tokio::spawn(async move { amends.workflow_by_name("blocking").id("b").start(&json!(0)).await })
+        };
+        recorder.until("begun", 1).await;
+        let stopping = {
+            let amends = amends.clone();
+            tokio::spawn(async move { amends.shutdown(Duration::ZERO).await })
+        };
+        let hung = until_hung(&amends, true).await.remove(0);
+        assert_eq!(hung.workflow_id.as_str(), "b");
+        go_on.send(()).unwrap();
+        stopping.await.unwrap();
+        let _ = starting.await.unwrap();
+        until_hung(&amends, false).await;
     });
 }

@@ -4,8 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use amends::config::EngineConfig;
+use amends::testing::VirtualClock;
 use amends::{Error, ResultError, RunStatus, TaskQueueOptions};
-use serde_json::json;
+use futures_util::future::join;
+use serde_json::{Value, json};
 
 use super::task_queues::noted;
 use crate::support::{Gate, Home, Recorder, activity, run, saga, workflow};
@@ -184,6 +187,60 @@ fn a_name_that_cannot_be_one_is_refused_where_it_is_given() {
             panic!("the call cannot be made");
         };
         assert!(failure.to_string().contains("task queue"), "{failure}");
+        amends.shutdown(SECOND).await;
+    });
+}
+
+/// Of whatever type, and of no other queue; compensations have a rate of their own.
+#[test]
+fn a_queue_s_rate_paces_its_attempts_on_the_engine_s_clock() {
+    run(async {
+        let (home, clock, recorder) = (Home::memory(), VirtualClock::new(), Recorder::new());
+        let config = "[task_queues.mail]\nactivity_rate = { attempts = 1, per = \"10s\" }\n";
+        let amends = home
+            .builder()
+            .clock(Arc::new(clock.clone()))
+            .config(EngineConfig::parse("amends.toml", config).unwrap())
+            .activity_definition(noted("welcome", &recorder))
+            .activity_definition(noted("remind", &recorder))
+            .activity_definition(noted("ship", &recorder))
+            .activity_definition(noted("call back", &recorder))
+            .workflow_definition(workflow("both", |cx, _| async move {
+                let call = |name: &str| cx.activity_by_name::<Value>(name, &()).start_to_close(SECOND * 5);
+                let (welcomed, shipped) = join(call("welcome").task_queue("mail"), call("ship")).await;
+                welcomed.and(shipped)?;
+                call("remind").task_queue("mail").await
+            }))
+            .saga(saga(
+                r#"
+                name = "recall"
+                [[step]]
+                name = "ship"
+                activity = "ship"
+                compensation = { activity = "call back", task_queue = "mail" }
+                [[step]]
+                name = "never"
+                activity = "ship"
+                input = "${ steps.ship.output.nothing }"
+                compensation = "none"
+                "#,
+            ))
+            .start()
+            .await
+            .unwrap();
+        let both = amends.workflow_by_name("both").start(&json!(0)).await.unwrap();
+        recorder.until_len(2).await;
+        clock.until_asleep(SECOND * 10).await;
+        assert_eq!(recorder.count("remind"), 0);
+        let recalled = amends.workflow_by_name("recall").start(&json!(0)).await.unwrap();
+        assert!(matches!(recalled.result().await, Err(ResultError::Amended(_))));
+        assert_eq!(recorder.count("call back"), 1, "a way back does not wait for mails");
+        clock.pass(SECOND * 10).await;
+        // Waiting was no part of its time.
+        both.result().await.unwrap();
+        let status = amends.client().task_queues();
+        let mail = status.iter().find(|queue| queue.task_queue.as_str() == "mail").unwrap();
+        assert_eq!(mail.options, TaskQueueOptions::new().activity_rate(1, SECOND * 10));
         amends.shutdown(SECOND).await;
     });
 }

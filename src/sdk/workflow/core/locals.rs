@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ActivityType, Command, Failure, LocalActivity, Payload, RetryState};
+use crate::model::{ActivityType, Command, Failure, LocalActivity, LocalActivityEnded, Payload};
 
 use super::super::local::LocalRequest;
 use super::{Core, Key, What};
@@ -73,14 +73,8 @@ impl Core {
         };
         let key = *key;
         self.locals.forget(seq);
-        let outcome = outcome.clone().map_err(|cause| {
-            let id = crate::model::ActivityId::from_trusted(format!("local-{seq}"));
-            let retry_state = match cause.is_canceled() {
-                true => RetryState::CancelRequested,
-                false => RetryState::NonRetryable,
-            };
-            Failure::of_activity(id, activity_type.clone(), retry_state, cause)
-        });
+        let heard = |recorded| LocalActivityEnded::heard(seq, activity_type, recorded);
+        let outcome = outcome.clone().map_err(heard);
         self.resolve(key, outcome);
         true
     }

@@ -1,0 +1,176 @@
+//! What a breaker keeps back, and letting it go: one to probe when the breaker's time is over, all of it when that was answered.
+//! Must not live here: when a breaker opens (`breaker`).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::model::{AttemptToken, RunId, WorkflowId};
+
+use super::breaker::Circuit;
+use super::{Throttle, TypeThrottle};
+
+/// How long the next parked attempt waits for news of the one that probes.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
+
+/// A breaker and what it has parked.
+pub(super) struct Guarded {
+    pub(super) circuit: Circuit,
+    /// By the order in which it came.
+    parked: BTreeMap<u64, Kept>,
+    last: u64,
+    /// Somebody waits for its time to be over.
+    watched: bool,
+}
+
+/// An attempt of a run that a breaker keeps back, which its run knows.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Parked {
+    pub(in super::super) workflow_id: WorkflowId,
+    pub(in super::super) run_id: RunId,
+    pub(in super::super) token: AttemptToken,
+}
+
+/// Whom a breaker keeps back.
+pub(super) enum Kept {
+    /// An attempt that its run makes when it is let go.
+    Attempt(Parked),
+    /// Somebody who waits here.
+    Waiter(oneshot::Sender<()>),
+}
+
+impl Guarded {
+    pub(super) fn new(circuit: Circuit) -> Self {
+        Self {
+            circuit,
+            parked: BTreeMap::new(),
+            last: 0,
+            watched: false,
+        }
+    }
+
+    pub(super) fn parked(&self) -> usize {
+        self.parked.len()
+    }
+
+    pub(super) fn take_all(&mut self) -> Vec<Kept> {
+        std::mem::take(&mut self.parked).into_values().collect()
+    }
+
+    fn take_first(&mut self) -> Option<Kept> {
+        self.parked.pop_first().map(|(_, kept)| kept)
+    }
+}
+
+impl Throttle {
+    /// An attempt was kept back, which its run knows by now: it is let go when the breaker's time is over.
+    pub(in super::super) fn park(self: &Arc<Self>, activity_type: &str, parked: Parked, handle: &Handle) {
+        let Some(of_type) = self.types.get(activity_type) else {
+            return;
+        };
+        if let Err(not_kept) = self.keep(of_type, Kept::Attempt(parked), handle) {
+            self.release(vec![not_kept]);
+        }
+    }
+
+    /// Waits until the breaker of this type lets go whoever waits here; at once when it is closed. Who stops waiting is
+    /// forgotten.
+    pub(in super::super) async fn until_let_go(self: &Arc<Self>, activity_type: &str, handle: &Handle) {
+        let Some(of_type) = self.types.get(activity_type) else {
+            return;
+        };
+        let (let_go, told) = oneshot::channel();
+        if let Ok(key) = self.keep(of_type, Kept::Waiter(let_go), handle) {
+            let mut waiting = Waiting { of_type, key, told };
+            let _ = (&mut waiting.told).await;
+        }
+    }
+
+    /// Its number among those that are kept back; or the same again, when the breaker has closed meanwhile.
+    fn keep(self: &Arc<Self>, of_type: &Arc<TypeThrottle>, kept: Kept, handle: &Handle) -> Result<u64, Kept> {
+        let Some(mut guarded) = of_type.guarded() else {
+            return Err(kept);
+        };
+        if guarded.circuit.open_until().is_none() {
+            return Err(kept);
+        }
+        guarded.last += 1;
+        let key = guarded.last;
+        guarded.parked.insert(key, kept);
+        if !std::mem::replace(&mut guarded.watched, true) {
+            let (throttle, of_type) = (Arc::downgrade(self), Arc::clone(of_type));
+            handle.spawn(watch(throttle, of_type));
+        }
+        Ok(key)
+    }
+
+    pub(super) fn release(&self, kept: Vec<Kept>) {
+        for kept in kept {
+            match kept {
+                Kept::Attempt(parked) => {
+                    if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
+                        gateway.release(parked);
+                    }
+                }
+                // Whoever has just stopped waiting needs it no more.
+                Kept::Waiter(let_go) => {
+                    let _ = let_go.send(());
+                }
+            }
+        }
+    }
+}
+
+/// Somebody who waits for a breaker.
+struct Waiting<'a> {
+    of_type: &'a TypeThrottle,
+    key: u64,
+    told: oneshot::Receiver<()>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(mut guarded) = self.of_type.guarded() {
+            guarded.parked.remove(&self.key);
+        }
+    }
+}
+
+/// Lets one parked attempt go whenever the breaker's time is over: it probes. Ends when nothing is parked any more.
+async fn watch(throttle: Weak<Throttle>, of_type: Arc<TypeThrottle>) {
+    loop {
+        let alarm = {
+            let Some(throttle) = throttle.upgrade() else {
+                return;
+            };
+            let Some(mut guarded) = of_type.guarded() else {
+                return;
+            };
+            match guarded.circuit.open_until() {
+                Some(until) if until > throttle.clock.now() && guarded.parked() > 0 => {
+                    throttle.clock.sleep_until(until)
+                }
+                _ => {
+                    let next = guarded.take_first();
+                    // Until the probe has come by, nobody else is to follow it: it is heard of within that time.
+                    let until = guarded.circuit.open_until();
+                    guarded.watched = next.is_some() && guarded.parked() > 0;
+                    let goes_on = guarded.watched;
+                    drop(guarded);
+                    throttle.release(next.into_iter().collect());
+                    if !goes_on {
+                        return;
+                    }
+                    let now = throttle.clock.now();
+                    throttle
+                        .clock
+                        .sleep_until(until.unwrap_or(now).max(now.after(PROBE_PAUSE)))
+                }
+            }
+        };
+        alarm.await;
+    }
+}
