@@ -89,4 +89,4 @@ pub use throttle::{ActivityLimits, Breaker, Rate};
 pub use time::Timestamp;
 pub use turn::{HoldReason, PendingChange, TaskIdentity, Turn, WorkflowTask};
 pub use undo::Undo;
-pub use version::{DEFAULT_VERSION, VersionMarker};
+pub use version::{CHANGE_VERSION, DEFAULT_VERSION, VersionMarker};
