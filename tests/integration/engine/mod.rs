@@ -52,3 +52,4 @@ mod task_queue_places;
 mod task_queues;
 mod time;
 mod unreadable;
+mod workflow_versions;
