@@ -123,6 +123,11 @@ pub(crate) async fn run(directory: &Path) -> Result<BTreeMap<String, Vec<String>
     start(&amends, "begun-after").await?;
     tell(&amends, "begun-after", "approve").await?;
     let mut orders = BTreeMap::new();
+    // Which of the open orders are checked?
+    let checked = "TemporalChangeVersion = 'fraud-check' AND CloseTime IS NULL";
+    while amends.client().count(checked).await?.runs < 2 {
+        tokio::task::yield_now().await;
+    }
     for order in ["approved-before", "approved-after"] {
         tell(&amends, order, "deliver").await?;
         let done: serde_json::Value = amends.find(order).await?.result().await?;

@@ -39,6 +39,13 @@ mod changed {
     }
 }
 
+/// The next version of it, beside it: it is checked first.
+#[workflow(name = "order", version = "2")]
+async fn order_2(cx: WorkflowContext, order: String) -> Result<String, Failure> {
+    cx.signal::<()>("deliver").recv().await?;
+    Ok(format!("{}, checked", cx.activity(charge, &order).await?))
+}
+
 /// Waits for something that is not of amends: after a crash nobody would wake it.
 #[workflow]
 async fn foreign(_cx: WorkflowContext) -> Result<(), Failure> {
@@ -101,6 +108,35 @@ async fn incompatible() -> Told {
     let amends = engine(&memory).workflow(order).start().await?;
     let result: serde_json::Value = amends.find("order-1").await?.result().await?;
     told.push(format!("with its own code again: {result}"));
+    amends.shutdown(SECOND).await;
+    Ok(told)
+}
+
+/// Two versions of one workflow: an open run goes on with its own, a new one takes the newest.
+async fn side_by_side() -> Told {
+    let memory = MemoryStore::new();
+    let amends = engine(&memory).workflow(order).start().await?;
+    amends.workflow(order).id("begun-before").start(&"a".to_owned()).await?;
+    until_run(&amends, "begun-before", |seen| {
+        seen.pending.is_empty() && seen.events > 7
+    })
+    .await;
+    amends.shutdown(SECOND).await;
+
+    let amends = engine(&memory).workflow(order).workflow(order_2).start().await?;
+    amends
+        .workflow(order_2)
+        .id("begun-after")
+        .start(&"b".to_owned())
+        .await?;
+    let mut told = Vec::new();
+    for id in ["begun-before", "begun-after"] {
+        amends.client().signal(id, "deliver", &()).await?;
+        let result: serde_json::Value = amends.find(id).await?.result().await?;
+        told.push(format!("{id}: {result}"));
+    }
+    let of_version_2 = amends.client().count("TemporalChangeVersion = 'order@2'").await?;
+    told.push(format!("runs of version 2: {}", of_version_2.runs));
     amends.shutdown(SECOND).await;
     Ok(told)
 }
@@ -183,6 +219,7 @@ async fn replay_test() -> Told {
 
 pub(crate) async fn visit() -> Told {
     let mut told = incompatible().await?;
+    told.extend(side_by_side().await?);
     told.extend(foreign_future().await?);
     told.extend(every_turn().await?);
     told.extend(hung_turn().await?);

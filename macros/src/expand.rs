@@ -68,12 +68,14 @@ pub(crate) fn workflow(attribute: TokenStream, item: TokenStream) -> syn::Result
     let name = optional(options.name.as_ref().map(|name| quote! { #name }));
     let ident = &function.sig.ident;
     let task_queue = optional(options.task_queue.as_ref().map(|name| quote! { #name }));
+    let version = optional(options.version.as_ref().map(|version| quote! { #version }));
     let saga = optional(saga_sets(&options));
     let identify = quote_spanned! { ident.span() => || ::amends::__private::workflow_function_id(#ident) };
     let metadata = quote! {
         ::amends::__private::WorkflowMetadata {
             function: #identify,
             name: #name,
+            version: #version,
             task_queue: #task_queue,
             saga: #saga,
         }

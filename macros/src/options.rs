@@ -12,7 +12,7 @@ use crate::duration;
 
 const ACTIVITY_OPTIONS: &str = "name, start_to_close, schedule_to_close, schedule_to_start, heartbeat, retry(..), task_queue, compensate, verify, \
      on_ambiguous, in_flight, cancellation, isolated";
-const WORKFLOW_OPTIONS: &str = "name, task_queue, unwind_timeout, unwind_parallel, allow_nondeterminism";
+const WORKFLOW_OPTIONS: &str = "name, version, task_queue, unwind_timeout, unwind_parallel, allow_nondeterminism";
 const RETRY_OPTIONS: &str = "initial_interval, coefficient, maximum_interval, max_attempts, non_retryable(..)";
 
 /// `#[activity(..)]`
@@ -70,6 +70,7 @@ pub(crate) struct RetryOptions {
 #[derive(Default)]
 pub(crate) struct WorkflowOptions {
     pub(crate) name: Option<LitStr>,
+    pub(crate) version: Option<LitStr>,
     pub(crate) task_queue: Option<LitStr>,
     pub(crate) unwind_timeout: Option<Duration>,
     pub(crate) unwind_parallel: Option<u32>,
@@ -154,6 +155,7 @@ impl Parse for WorkflowOptions {
         let mut options = Self::default();
         each(input, |key, input| match key.to_string().as_str() {
             "name" => once(&mut options.name, key, name(input)?),
+            "version" => once(&mut options.version, key, name(input)?),
             "task_queue" => once(&mut options.task_queue, key, name(input)?),
             "unwind_timeout" => once(&mut options.unwind_timeout, key, limit(input)?),
             "unwind_parallel" => once(&mut options.unwind_parallel, key, parallel(input)?),
@@ -329,7 +331,10 @@ mod tests {
         let refusal = |text: &str| syn::parse_str::<WorkflowOptions>(text).err().unwrap().to_string();
         assert!(refusal("unwind_parallel = 0").contains("nothing would ever be undone"));
         assert!(refusal("allow_nondeterminism = \"\"").contains("say why"));
-        assert!(refusal("deadline = \"1s\"").contains("there are: name, task_queue, unwind_timeout, unwind_parallel"));
+        assert!(
+            refusal("deadline = \"1s\"")
+                .contains("there are: name, version, task_queue, unwind_timeout, unwind_parallel")
+        );
     }
 
     #[test]

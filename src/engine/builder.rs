@@ -4,6 +4,7 @@ mod attributes;
 mod limits;
 mod namespaces;
 mod opening;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::machine::{QueryError, Rejection};
 use crate::model::{
     Event, Failure, Input, NamespaceName, Payload, Query, QueryName, Reported, RequestId, RunId, SearchAttributeTypes,
-    SearchAttributes, SignalName, ToPayload, Turn, WorkflowId,
+    SignalName, ToPayload, Turn, WorkflowId,
 };
 use crate::runtime::{Clock, Codecs, OfflineDesk, Retention, SystemClock, fold, load_turns, prune_offline};
 use crate::sdk::{PayloadCodec, Workflow};
@@ -220,8 +220,7 @@ impl Offline {
         if let Some(digest) = definition.filter(|digest| is_missing(*digest)) {
             return Some(format!("its saga definition {digest} is missing"));
         }
-        let none = SearchAttributes::new();
-        if state.search_attributes() != head.search_attributes().unwrap_or(&none) {
+        if !state.is_found_by(head.search_attributes()) {
             return Some("its history ends with other search attributes than the index says".to_owned());
         }
         let told = (state.status(), state.next_event().0);

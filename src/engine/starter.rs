@@ -303,6 +303,7 @@ impl Amends {
             .filter(|name| name != BUILT_IN_WORKFLOW);
         let mut known: Vec<String> = workflows.chain(self.inner.sagas.names()).collect();
         known.sort();
+        known.dedup();
         Error::UnknownWorkflow {
             name: workflow_type.to_string(),
             known,

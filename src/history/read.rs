@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::model::{Event, EventAttributes, Timestamp, WorkflowTask};
+use crate::model::{CHANGE_VERSION, Event, EventAttributes, Timestamp, WorkflowTask};
 
 use super::HistoryError;
 use super::attribute;
@@ -19,9 +19,6 @@ const WITHOUT_MEANING: [&str; 4] = [
     "WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED",
     "WORKFLOW_TASK_TIMED_OUT",
 ];
-
-/// The search attribute in which Temporal's SDKs list patches and versions.
-const CHANGE_VERSION: &str = "TemporalChangeVersion";
 
 /// Reads event by event. A turn of ours is one event that takes three ids in a row. Where something arrived between the three
 /// it came before the turn, as the worker saw it; tasks that failed or timed out came to nothing and are left out. So ids are

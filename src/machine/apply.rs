@@ -10,6 +10,7 @@ use crate::model::{
 };
 
 use super::chain::CancelRequest;
+use super::changes_met;
 use super::ledger::says_not_applied;
 use super::pause::Pause;
 use super::pending::{PendingActivity, PendingTimer};
@@ -142,7 +143,8 @@ impl RunState {
             E::TimerCanceled { timer_id, .. } => {
                 self.timers.remove(timer_id);
             }
-            E::MarkerRecorded { .. } | E::VersionMarkerRecorded(_) => {}
+            E::MarkerRecorded { .. } => {}
+            E::VersionMarkerRecorded(marker) => changes_met::list(&mut self.search_attributes, marker),
             E::Child(child) => self.apply_child(event.id, event.time, child)?,
             E::UpsertWorkflowSearchAttributes(changes) => merge_changes(&mut self.search_attributes, changes),
             E::WorkflowPropertiesModified(changes) => merge_changes(&mut self.memo, changes),

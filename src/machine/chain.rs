@@ -12,6 +12,7 @@ use crate::model::{
     UnwindCause, UpdateId, WorkflowSignaled, limits,
 };
 
+use super::changes_met;
 use super::cron::CronSchedule;
 use super::decider::{Decider, NoDecider};
 use super::ledger::{UndoScope, UndoState};
@@ -312,7 +313,7 @@ impl RunState {
             saga: started.saga.clone(),
             task_queue: started.task_queue.clone(),
             parent: started.parent.clone(),
-            search_attributes: self.search_attributes.clone(),
+            search_attributes: changes_met::without(&self.search_attributes),
             memo: self.memo.clone(),
             ids: IdPolicies::default(),
             chain: Some(Box::new(RunChain {

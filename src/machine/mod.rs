@@ -11,6 +11,7 @@ mod adoption;
 mod ambiguity;
 mod apply;
 mod chain;
+mod changes_met;
 mod child;
 mod cron;
 mod decider;

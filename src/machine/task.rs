@@ -8,6 +8,7 @@ use crate::model::{
     check_search_attributes, limits, merge_changes,
 };
 
+use super::changes_met;
 use super::decider::{Decider, Task};
 use super::ledger::UndoScope;
 use super::state::{Phase, RunState};
@@ -245,7 +246,7 @@ impl<'a> Starting<'a> {
             Command::UpsertSearchAttributes(changes) => {
                 let now = self
                     .search_attributes
-                    .get_or_insert_with(|| state.search_attributes.clone());
+                    .get_or_insert_with(|| changes_met::without(&state.search_attributes));
                 merge_changes(now, changes);
                 check_search_attributes(now).or_else(|error| bad(error.to_string()))
             }

@@ -215,6 +215,10 @@ pub const SEARCH_ATTRIBUTES_MAX: usize = 100;
 /// and that is a part of one value of at most 4 KiB in the store. Enforced where they enter.
 pub const SEARCH_ATTRIBUTES_BYTES_MAX: usize = 2 * 1024;
 
+/// Bytes of the list of changes that a run has met, which is a search attribute beside those of the user: what does not fit is
+/// not listed, and the run cannot be found by it. (Temporal has 2 KiB.) Enforced by `machine`.
+pub const CHANGE_VERSION_BYTES_MAX: usize = 512;
+
 /// Fields of one run's memo: it is shown as a whole. Enforced where they enter.
 pub const MEMO_FIELDS_MAX: usize = 100;
 

@@ -34,6 +34,7 @@ mod time;
 mod turn;
 mod undo;
 mod version;
+mod version_order;
 
 pub use chain::{ContinueAsNew, ContinuedAsNew, IdConflictPolicy, IdPolicies, IdReusePolicy, Initiator, RunChain};
 pub use child::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY, WATCH_ACTIVITY, WatchedRun};
@@ -45,6 +46,7 @@ pub use decision::{Choice, ChoiceKind, Decide, SagaDecided};
 pub use event::{ActivityRole, ActivityScheduled, RunStarted};
 pub use event::{Event, EventAttributes, TURN_EVENT_IDS};
 pub use failure::{Application, Failure, FailureKind, RetryState, TimeoutKind};
+pub(crate) use ids::check as check_id;
 pub use ids::{
     ActivityId, ActivityType, ChangeId, DefinitionDigest, EventId, IdError, QueryName, RequestId, RunId, SignalName,
     StepName, TaskQueue, TimerId, UpdateId, UpdateName, WorkflowType,
@@ -89,4 +91,5 @@ pub use throttle::{ActivityLimits, Breaker, Rate};
 pub use time::Timestamp;
 pub use turn::{HoldReason, PendingChange, TaskIdentity, Turn, WorkflowTask};
 pub use undo::Undo;
-pub use version::{DEFAULT_VERSION, VersionMarker};
+pub use version::{CHANGE_VERSION, DEFAULT_VERSION, VersionMarker};
+pub use version_order::compare_versions;

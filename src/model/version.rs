@@ -8,6 +8,9 @@ use super::ChangeId;
 /// The version of a change that a run is older than: what its history says by saying nothing.
 pub const DEFAULT_VERSION: i32 = -1;
 
+/// The search attribute that lists the changes which a run has met: Temporal's name.
+pub const CHANGE_VERSION: &str = "TemporalChangeVersion";
+
 /// What a run's history says about one change of its code. To Temporal's tools it is a marker, with the names and details
 /// that Temporal's SDKs give it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,15 @@ impl VersionMarker {
         match self {
             VersionMarker::Patch { .. } => Self::PATCH,
             VersionMarker::Version { .. } => Self::VERSION,
+        }
+    }
+
+    /// How [`CHANGE_VERSION`] lists it: as Temporal's SDKs do.
+    #[must_use]
+    pub fn listed(&self) -> String {
+        match self {
+            VersionMarker::Patch { id, .. } => id.as_str().to_owned(),
+            VersionMarker::Version { id, version } => format!("{id}-{version}"),
         }
     }
 

@@ -74,10 +74,6 @@ pub fn replay_history(registry: &Registry, history: &[Event]) -> Result<(), Park
         Some(EventAttributes::WorkflowExecutionStarted(started)) => &started.workflow_type,
         _ => return Err(decider::no_beginning()),
     };
-    let workflow = registry
-        .code(workflow_type.as_str())
-        .ok_or_else(|| ParkReason::UnknownWorkflow {
-            workflow_type: workflow_type.to_string(),
-        })?;
+    let workflow = registry.code_of_run(workflow_type, history)?;
     CodeDecider::replay(workflow, history)?.check_rest(history)
 }

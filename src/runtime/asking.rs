@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::machine::{QueryError, Rejection};
-use crate::model::{Event, Failure, Input, ParkReason, Payload, Query, RunId, StartRun, UpdateId, WorkflowId};
+use crate::model::{Event, Failure, Input, Payload, Query, RunId, StartRun, UpdateId, WorkflowId};
 
 use super::entropy::Entropy;
 use super::error::RequestError;
@@ -177,10 +177,9 @@ fn query_stored(shared: &Shared, run_id: RunId, query: &Query) -> Result<Result<
     if started.definition.is_some() {
         return Ok(state.answer(query));
     }
-    let Some(workflow) = shared.registry.code(started.workflow_type.as_str()) else {
-        let workflow_type = started.workflow_type.to_string();
-        return Ok(Err(undecidable(ParkReason::UnknownWorkflow { workflow_type })));
-    };
     let history: Vec<Event> = turns.into_iter().flat_map(|turn| turn.events).collect();
-    Ok(ask_replayed(workflow, &state, &history, query))
+    Ok(match shared.registry.code_of_run(&started.workflow_type, &history) {
+        Ok(workflow) => ask_replayed(workflow, &state, &history, query),
+        Err(reason) => Err(undecidable(reason)),
+    })
 }

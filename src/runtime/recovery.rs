@@ -377,10 +377,9 @@ fn decider(
         return Ok((Box::new(DefinitionDecider::new(definition)), None));
     }
     let parked = |reason| -> (Box<dyn Decider>, _) { (Box::new(ParkedDecider::of_code(reason)), None) };
-    let Some(workflow) = shared.registry.code(workflow_type.as_str()) else {
-        return Ok(parked(ParkReason::UnknownWorkflow {
-            workflow_type: workflow_type.to_string(),
-        }));
+    let workflow = match shared.registry.code_of_run(workflow_type, history) {
+        Ok(workflow) => workflow,
+        Err(reason) => return Ok(parked(reason)),
     };
     let code: Result<(Box<dyn Decider>, _), ParkReason> = match shared.replay_every_turn {
         true => CheckedDecider::replay(workflow, history).map(|code| {

@@ -123,6 +123,7 @@ pub use amends_macros::activity;
 /// | Option | Meaning |
 /// |---|---|
 /// | `name = "..."` | The workflow type; without it, the function's name. |
+/// | `version = "2"` | Which version of the workflow type it is, beside others of that name: new runs take the newest, and each run keeps its own. |
 /// | `unwind_timeout = "10m"` | How long the undoing of its saga as a whole may take until a person is called; without it, for as long as it takes. |
 /// | `unwind_parallel = 4` | How many compensations of its saga run at once at most. |
 /// | `allow_nondeterminism = "..."` | Why its body may do what is not the same on replay: it is not looked through then. |

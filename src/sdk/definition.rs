@@ -260,6 +260,7 @@ pub struct WorkflowDefinition {
     workflow: Arc<dyn Workflow>,
     saga: Option<SagaOptions>,
     task_queue: Option<TaskQueue>,
+    version: Option<String>,
 }
 
 impl WorkflowDefinition {
@@ -273,6 +274,7 @@ impl WorkflowDefinition {
             workflow: function.into_workflow(),
             saga: metadata::saga_options::<F>(),
             task_queue: metadata::task_queue::<F>(),
+            version: metadata::version::<F>(),
         })
     }
 
@@ -286,7 +288,16 @@ impl WorkflowDefinition {
             workflow: Arc::new(workflow),
             saga: None,
             task_queue: None,
+            version: None,
         })
+    }
+
+    /// The same as this version of its workflow type: beside others, of which new runs take the newest, and each run keeps its
+    /// own.
+    #[must_use]
+    pub fn with_version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
     }
 
     /// The same with this task queue for runs whose start names none.
@@ -362,6 +373,12 @@ impl WorkflowDefinition {
         &self.workflow_type
     }
 
+    /// Which version of its workflow type it is, if it says so.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
     /// The task queue of runs whose start names none. `None`: the default one.
     #[must_use]
     pub fn task_queue(&self) -> Option<&TaskQueue> {
@@ -394,6 +411,7 @@ impl fmt::Debug for WorkflowDefinition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkflowDefinition")
             .field("workflow_type", &self.workflow_type)
+            .field("version", &self.version)
             .field("saga", &self.saga)
             .field("task_queue", &self.task_queue)
             .finish_non_exhaustive()

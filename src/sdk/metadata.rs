@@ -151,6 +151,22 @@ pub(super) fn task_queue<F: 'static>() -> Option<TaskQueue> {
     None
 }
 
+/// The version that the function's attribute gives to it.
+#[cfg_attr(
+    not(feature = "macros"),
+    allow(
+        clippy::extra_unused_type_parameters,
+        reason = "only attributes tell functions apart"
+    )
+)]
+pub(super) fn version<F: 'static>() -> Option<String> {
+    #[cfg(feature = "macros")]
+    if let Some(metadata) = collected::of_workflow::<F>() {
+        return metadata.version.map(str::to_owned);
+    }
+    None
+}
+
 /// What the function's attribute says about its sagas.
 #[cfg_attr(
     not(feature = "macros"),
@@ -228,6 +244,8 @@ mod collected {
         pub function: fn() -> TypeId,
         /// The workflow type, when it is not the function's name.
         pub name: Option<&'static str>,
+        /// Which version of its workflow type it is, if it says so.
+        pub version: Option<&'static str>,
         /// The task queue of its runs, if it names one.
         pub task_queue: Option<&'static str>,
         /// Sets what the attribute says about sagas, if it does.

@@ -1,5 +1,8 @@
 //! The set of registered activities and workflows. Lives here: adding, checking, looking up. Must not live here: what
-//! one of them is (`definition`), saga definition files (`definition` room).
+//! one of them is (`definition`), which version of a workflow a run has (`versions`), saga definition files (`definition`
+//! room).
+
+mod versions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,10 +10,11 @@ use std::sync::Arc;
 use futures_util::future::LocalBoxFuture;
 
 use crate::model::{
-    ActivityType, Failure, IdError, OnAmbiguous, Payload, SearchAttributeError, SearchAttributeType,
+    ActivityType, ChangeId, Failure, IdError, OnAmbiguous, Payload, SearchAttributeError, SearchAttributeType,
     SearchAttributeTypes, WorkflowType,
 };
 
+use self::versions::Versions;
 use super::{ActivityDefinition, FunctionNameError, Workflow, WorkflowContext, WorkflowDefinition};
 
 /// Why something cannot be registered, or a registry cannot be used.
@@ -20,8 +24,21 @@ pub enum RegistryError {
     #[error("two activities are registered as {0:?}: give one of them another name (`#[activity(name = \"...\")]`)")]
     DuplicateActivity(ActivityType),
     /// Two workflows have one name.
-    #[error("two workflows are registered as {0:?}: give one of them another name (`#[workflow(name = \"...\")]`)")]
+    #[error(
+        "two workflows are registered as {0:?}: give one of them another name (`#[workflow(name = \"...\")]`), or another \
+         version (`#[workflow(version = \"...\")]`)"
+    )]
     DuplicateWorkflow(WorkflowType),
+    /// A version is named as the current one but not registered.
+    #[error(
+        "version {version:?} of workflow {workflow:?} is to be the current one, and is not registered: register it too"
+    )]
+    MissingVersion {
+        /// The workflow.
+        workflow: WorkflowType,
+        /// The version that is missing.
+        version: String,
+    },
     /// A compensation is named but not registered.
     #[error("activity {activity:?} is undone by {compensation:?}, which is not registered: register it too")]
     MissingCompensation {
@@ -80,7 +97,9 @@ pub enum RegistryError {
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     activities: BTreeMap<ActivityType, ActivityDefinition>,
-    workflows: BTreeMap<WorkflowType, WorkflowDefinition>,
+    workflows: BTreeMap<WorkflowType, Versions>,
+    /// The versions that are current although they need not be the newest.
+    current: BTreeMap<WorkflowType, String>,
     search_attributes: SearchAttributeTypes,
 }
 
@@ -104,16 +123,23 @@ impl Registry {
         Ok(())
     }
 
-    /// Registers a workflow.
+    /// Registers a workflow, or one more version of it.
     ///
     /// # Errors
-    /// [`RegistryError::DuplicateWorkflow`]; the earlier one stays.
+    /// [`RegistryError::DuplicateWorkflow`] when there is one of its name and version; the earlier one stays.
+    /// [`RegistryError::Id`] for a version that cannot be one.
     pub fn add_workflow(&mut self, definition: WorkflowDefinition) -> Result<(), RegistryError> {
         let name = definition.workflow_type().clone();
-        if self.workflows.contains_key(&name) {
-            return Err(RegistryError::DuplicateWorkflow(name));
-        }
-        self.workflows.insert(name, definition);
+        self.workflows.entry(name).or_default().add(definition)
+    }
+
+    /// Has new runs take this version of a workflow, instead of the newest.
+    ///
+    /// # Errors
+    /// [`RegistryError::Id`] when the name cannot be one. Whether there is such a version, [`check`](Self::check) tells.
+    pub fn set_current_version(&mut self, workflow_type: &str, version: &str) -> Result<(), RegistryError> {
+        self.current
+            .insert(WorkflowType::new(workflow_type)?, version.to_owned());
         Ok(())
     }
 
@@ -137,22 +163,30 @@ impl Registry {
         self.activities.get(activity_type)
     }
 
-    /// The workflow of this name.
+    /// The workflow of this name: the version that new runs take.
     #[must_use]
     pub fn workflow(&self, workflow_type: &str) -> Option<&WorkflowDefinition> {
-        self.workflows.get(workflow_type)
+        let versions = self.workflows.get(workflow_type)?;
+        let current = self.current.get(workflow_type);
+        current.map_or_else(|| versions.newest(), |version| versions.get(Some(version)))
     }
 
-    /// The code of the workflow of this name, which knows the types of search attributes.
+    /// The code of the workflow of this name for new runs, which knows the types of search attributes.
     #[must_use]
     pub fn code(&self, workflow_type: &str) -> Option<Arc<dyn Workflow>> {
-        let code = self.workflow(workflow_type)?.workflow().clone();
-        match self.search_attributes.is_empty() {
-            true => Some(code),
-            false => Some(Arc::new(Typed {
+        Some(self.prepared(self.workflow(workflow_type)?))
+    }
+
+    /// The code as runs get it.
+    fn prepared(&self, definition: &WorkflowDefinition) -> Arc<dyn Workflow> {
+        let code = definition.workflow().clone();
+        match self.search_attributes.is_empty() && definition.version().is_none() {
+            true => code,
+            false => Arc::new(Prepared {
                 code,
                 types: self.search_attributes.clone(),
-            })),
+                version: versions::marker(definition).ok().flatten(),
+            }),
         }
     }
 
@@ -161,9 +195,9 @@ impl Registry {
         self.activities.values()
     }
 
-    /// Every workflow, by name.
+    /// Every workflow, by name, older versions first.
     pub fn workflows(&self) -> impl Iterator<Item = &WorkflowDefinition> {
-        self.workflows.values()
+        self.workflows.values().flat_map(Versions::iter)
     }
 
     /// Puts what makes attempts elsewhere in the place of the code of isolated activities.
@@ -179,7 +213,7 @@ impl Registry {
     /// Checks that the registered things fit together, once all of them are there.
     ///
     /// # Errors
-    /// Everything that is wrong: each compensation, verification and escalation that is not registered.
+    /// Everything that is wrong: each compensation, verification, escalation and current version that is not registered.
     pub fn check(&self) -> Result<(), Vec<RegistryError>> {
         let activities = self.activities().flat_map(|definition| {
             let of_activity = [
@@ -191,7 +225,7 @@ impl Registry {
         let workflows = self
             .workflows()
             .filter_map(|definition| self.missing_escalation(definition));
-        let missing: Vec<_> = activities.chain(workflows).collect();
+        let missing: Vec<_> = activities.chain(workflows).chain(self.missing_versions()).collect();
         if missing.is_empty() { Ok(()) } else { Err(missing) }
     }
 
@@ -216,20 +250,36 @@ impl Registry {
         Some(RegistryError::MissingEscalation { workflow, escalation })
     }
 
+    fn missing_versions(&self) -> impl Iterator<Item = RegistryError> {
+        let missing = self
+            .current
+            .keys()
+            .filter(|name| self.workflow(name.as_str()).is_none());
+        missing.map(|name| RegistryError::MissingVersion {
+            workflow: name.clone(),
+            version: self.current.get(name).cloned().unwrap_or_default(),
+        })
+    }
+
     fn missing(&self, activity_type: &ActivityType) -> Option<ActivityType> {
         (!self.activities.contains_key(activity_type)).then(|| activity_type.clone())
     }
 }
 
-/// Workflow code with the types of search attributes.
-struct Typed {
+/// Workflow code that knows the types of search attributes, and says which version it is.
+struct Prepared {
     code: Arc<dyn Workflow>,
     types: SearchAttributeTypes,
+    version: Option<ChangeId>,
 }
 
-impl Workflow for Typed {
+impl Workflow for Prepared {
     fn start(&self, cx: WorkflowContext, input: Payload) -> LocalBoxFuture<'static, Result<Payload, Failure>> {
         cx.know_search_attribute_types(self.types.clone());
+        if let Some(version) = &self.version {
+            // As a deprecated patch: no other code, and no tool of Temporal's, need ask for it.
+            cx.deprecate_patch(version.as_str());
+        }
         self.code.start(cx, input)
     }
 }

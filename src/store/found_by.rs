@@ -29,7 +29,10 @@ impl FoundBy {
                 ..parent
             })
         };
-        let is_change = |attributes: &_| matches!(attributes, EventAttributes::UpsertWorkflowSearchAttributes(_));
+        let is_change = |attributes: &_| {
+            use EventAttributes::{UpsertWorkflowSearchAttributes, VersionMarkerRecorded};
+            matches!(attributes, UpsertWorkflowSearchAttributes(_) | VersionMarkerRecorded(_))
+        };
         let changed = turn.events.iter().any(|event| is_change(&event.attributes));
         let opens = turn.seq == 1 && (!attributes.is_empty() || parent().is_some());
         (changed || opens).then(|| {

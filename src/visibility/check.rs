@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::{RunId, RunStatus, SearchAttributeType, SearchAttributeTypes, Timestamp, nearest_name};
+use crate::model::{
+    CHANGE_VERSION, RunId, RunStatus, SearchAttributeType, SearchAttributeTypes, Timestamp, nearest_name,
+};
 
 use super::attribute::{Attribute, BuiltIn, Kind};
 use super::error::QuerySyntaxError;
@@ -107,6 +109,10 @@ impl Check<'_> {
         if let Some(built_in) = BuiltIn::ALL.into_iter().find(|built_in| built_in.as_str() == written) {
             return Ok(Attribute::BuiltIn(built_in));
         }
+        if written == CHANGE_VERSION {
+            let kind = Some(SearchAttributeType::KeywordList);
+            return Ok(Attribute::Custom(written.to_owned(), kind));
+        }
         let kind = self.known.types.get(written);
         if kind.is_some() || self.known.others.contains(written) {
             return Ok(Attribute::Custom(written.to_owned(), kind));
@@ -117,6 +123,9 @@ impl Check<'_> {
         let mut known: Vec<&str> = custom.into_iter().collect();
         for built_in in BuiltIn::ALL {
             known.push(built_in.as_str());
+        }
+        if !known.contains(&CHANGE_VERSION) {
+            known.push(CHANGE_VERSION);
         }
         let hint = nearest_name(written, known.iter().copied());
         let hint = hint.map_or_else(String::new, |name| format!("did you mean `{name}`? "));

@@ -14,7 +14,6 @@ mod tokens;
 mod tests;
 
 use proc_macro2::{Span, TokenStream};
-use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
     Arm, Block, Expr, ExprCall, ExprClosure, ExprForLoop, ExprIf, ExprMethodCall, ExprPath, ExprWhile, FnArg, Item,
@@ -240,9 +239,27 @@ impl Lint {
         }
     }
 
+    /// Only tokio's: futures' polls in the order in which it was written.
+    fn look_at_join(&mut self, called: &Macro) {
+        let written: Vec<String> = called.path.segments.iter().map(|word| word.ident.to_string()).collect();
+        let resolved = self.imports.resolve(&written);
+        if let [from, name] = resolved.as_slice()
+            && from == "tokio"
+            && ["join", "try_join"].contains(&name.as_str())
+        {
+            self.refuse_tokens(
+                &called.path,
+                &format!(
+                    "tokio's `{name}!` begins with another one each time it is polled: begin it with `biased;`, or use \
+                     `futures_util::{name}!`, which keeps to the order"
+                ),
+            );
+        }
+    }
+
     fn look_at_select(&mut self, called: &Macro) {
-        self.refuse(
-            called.path.span(),
+        self.refuse_tokens(
+            &called.path,
             "`select!` takes one of several that are ready by chance: begin it with `biased;`, or use `select_biased!` or \
              `futures_util::future::select`",
         );

@@ -40,6 +40,7 @@ fn what_is_not_the_same_on_replay_is_refused_with_what_to_write_instead() {
         ("let t = option.unwrap_or_else(Instant::now);", "`cx.now()`"),
         ("let t = Utc::now() + chrono::Duration::days(1);", "`cx.now()`"),
         ("let t = chrono::Local::now();", "`cx.now()`"),
+        ("let t = Local::now();", "`cx.now()`"),
         ("let n: u8 = rand::random();", "`cx.random()`"),
         ("let n = rand::random::<u8>();", "`cx.random()`"),
         ("let n = rand::thread_rng().gen_range(0..6);", "`cx.random_below(..)`"),
@@ -64,6 +65,9 @@ fn what_is_not_the_same_on_replay_is_refused_with_what_to_write_instead() {
         ("let stream = std::net::TcpStream::connect(\"a:1\");", "in an activity"),
         ("std::process::Command::new(\"ls\").status();", "in an activity"),
         ("std::process::exit(1);", "the run ends"),
+        ("thread::current().id();", "in an activity"),
+        ("std::os::unix::net::UnixStream::connect(\"a\");", "in an activity"),
+        ("tokio::io::stdin().read(&mut line).await;", "`cx.signal(..)`"),
     ] {
         assert_refused(body, instead);
     }
@@ -139,6 +143,29 @@ fn a_select_that_chooses_by_chance_is_refused() {
 }
 
 #[test]
+fn a_join_that_takes_turns_is_refused() {
+    for (body, instead) in [
+        ("tokio::join!(a, b);", "`futures_util::join!`"),
+        ("let both = tokio::try_join!(a, b)?;", "`futures_util::try_join!`"),
+        ("use tokio::join; join!(a, b);", "`futures_util::join!`"),
+        (
+            "use tokio::try_join as both; futures::join!(a); both!(a, b)?;",
+            "`futures_util::try_join!`",
+        ),
+    ] {
+        assert_refused(body, instead);
+    }
+    for body in [
+        "tokio::join!(biased; a, b);",
+        "futures_util::join!(a, b); futures::try_join!(a, b)?;",
+        "use futures_util::join; join!(a, b);",
+        "my::tokio::join!(a, b);",
+    ] {
+        assert_good(body);
+    }
+}
+
+#[test]
 fn the_order_of_hash_tables_is_refused_where_it_can_be_seen() {
     for body in [
         "let m = HashMap::new(); for x in &m { f(x).await; }",
@@ -202,7 +229,8 @@ fn what_only_looks_similar_is_good() {
         "let id = Uuid::parse_str(text)?; let id = Uuid::from_u128(7); let id = Uuid::new_v5(&a, b);",
         "let ip = std::net::Ipv4Addr::LOCALHOST; let a = std::net::SocketAddr::from((ip, 80));",
         "let os = std::env::consts::OS;",
-        "let (a, b) = tokio::join!(cx.activity(x, &1), cx.activity(y, &2)); tokio::pin!(a);",
+        "let (a, b) = join!(cx.activity(x, &1), cx.activity(y, &2)); tokio::pin!(a);",
+        "use std::os::unix::net; let a: net::SocketAddr = b;",
         "let (tx, rx) = tokio::sync::oneshot::channel();",
         "let fs = input.fs; fs.read(1); let env = input.env; env.var(2); process::Step::new(); thread::Message::new();",
         "let code = std::process::ExitCode::SUCCESS;",

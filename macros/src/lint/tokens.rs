@@ -36,8 +36,11 @@ pub(super) fn look_into(lint: &mut Lint, called: &Macro) {
     if TEXT.contains(&name.as_str()) {
         return;
     }
-    if name == "select" && !begins_with_biased(&called.tokens) {
-        lint.look_at_select(called);
+    if !begins_with_biased(&called.tokens) {
+        match name.as_str() {
+            "select" => lint.look_at_select(called),
+            _ => lint.look_at_join(called),
+        }
     }
     if let Ok(expressions) = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(called.tokens.clone()) {
         return expressions.iter().for_each(|expression| lint.visit_expr(expression));
@@ -48,7 +51,7 @@ pub(super) fn look_into(lint: &mut Lint, called: &Macro) {
     search(lint, called.tokens.clone());
 }
 
-/// tokio's and futures' `select!` choose by chance unless told not to.
+/// tokio's and futures' `select!` choose by chance unless told not to, and tokio's `join!` takes turns.
 fn begins_with_biased(tokens: &TokenStream) -> bool {
     let first = tokens.clone().into_iter().next();
     matches!(first, Some(TokenTree::Ident(first)) if first == "biased")

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::super::CHANGE_VERSION;
 use super::{
     SearchAttributeError, SearchAttributeType, SearchAttributeValue, SearchAttributes, check_name,
     check_search_attributes,
@@ -19,7 +20,11 @@ impl SearchAttributeTypes {
     /// When the name cannot be one, or has another type already.
     pub fn register(&mut self, name: &str, kind: SearchAttributeType) -> Result<(), SearchAttributeError> {
         check_name(name)?;
-        let first = *Arc::make_mut(&mut self.0).entry(name.to_owned()).or_insert(kind);
+        let kind_there = match name == CHANGE_VERSION {
+            true => SearchAttributeType::KeywordList,
+            false => kind,
+        };
+        let first = *Arc::make_mut(&mut self.0).entry(name.to_owned()).or_insert(kind_there);
         match first == kind {
             true => Ok(()),
             false => Err(SearchAttributeError::Registered {
