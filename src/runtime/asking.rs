@@ -11,7 +11,7 @@ use crate::model::{Event, Failure, Input, ParkReason, Payload, Query, RunId, Sta
 use super::entropy::Entropy;
 use super::error::RequestError;
 use super::gateway::{Gateway, LOOK_AGAIN};
-use super::messages::{Ask, Delivered, Question, ReplyTo, StartWith, UpdateOutcome, Watched};
+use super::messages::{Ask, Delivered, Question, ReplyTo, StartWith, UpdateOutcome, Watched, Whom};
 use super::offline::{ask_replayed, undecidable};
 use super::recovery::{fold, load_state, load_turns};
 use super::shared::Shared;
@@ -23,6 +23,19 @@ pub(crate) struct Joined {
 }
 
 impl Gateway {
+    /// Hands an input to the run that is meant. Answers once it is durable.
+    pub(crate) async fn deliver_to(
+        &self,
+        workflow_id: &WorkflowId,
+        whom: Whom,
+        input: Input,
+    ) -> Result<Delivered, RequestError> {
+        match whom {
+            Whom::Chain(run_id) => self.deliver_to_chain(workflow_id, run_id, input).await,
+            Whom::Newest | Whom::Run(_) => self.deliver(workflow_id.clone(), whom.run_id(), input).await,
+        }
+    }
+
     /// Hands an input to the open run with this id; when there is none, to a new one, whose start it becomes a part of.
     pub(crate) async fn begin_with(&self, mut start: StartRun, then: Input) -> Result<Joined, RequestError> {
         start.run_id = Entropy.run_id(self.shared().clock.now());
@@ -82,18 +95,18 @@ impl Gateway {
     pub(crate) async fn update_outcome(
         &self,
         workflow_id: &WorkflowId,
-        run_id: Option<RunId>,
+        whom: Whom,
         update_id: &UpdateId,
     ) -> Result<UpdateOutcome, RequestError> {
         loop {
-            let asked = self.ask(workflow_id, run_id, |reply| Question::UpdateOutcome {
+            let asked = self.ask(workflow_id, whom.run_id(), |reply| Question::UpdateOutcome {
                 update_id: update_id.clone(),
                 reply,
             });
             match asked.await {
                 // An earlier run of its chain may have had it.
                 Err(RequestError::Rejected(Rejection::Closed) | RequestError::UnknownUpdate(_)) => {
-                    return self.recorded_update(workflow_id, run_id, update_id);
+                    return self.recorded_update(workflow_id, whom, update_id);
                 }
                 Err(RequestError::Interrupted) if self.shared().is_draining() => {
                     return Err(RequestError::ShuttingDown);
@@ -110,11 +123,11 @@ impl Gateway {
     fn recorded_update(
         &self,
         workflow_id: &WorkflowId,
-        run_id: Option<RunId>,
+        whom: Whom,
         update_id: &UpdateId,
     ) -> Result<Result<Payload, Failure>, RequestError> {
         // Whoever repeats an update asks the newest run of the chain, or the one that it knew first.
-        let asked = self.stored_run(workflow_id, run_id)?;
+        let asked = self.stored_run(workflow_id, whom.run_id())?;
         for earlier in [true, false] {
             let mut next = Some(asked);
             while let Some(run_id) = next {
@@ -127,6 +140,7 @@ impl Gateway {
                     return Ok(outcome);
                 }
                 next = match earlier {
+                    _ if whom == Whom::Run(asked) => None,
                     true => state.previous_run(),
                     false => state.next_run(),
                 };

@@ -30,6 +30,7 @@ mod messages;
 mod messages_every_turn;
 mod namespace_limits;
 mod namespaces;
+mod one_run;
 mod open_runs;
 mod overload;
 mod passive;
