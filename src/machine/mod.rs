@@ -58,4 +58,4 @@ pub use query::QueryError;
 pub use reset::{Beside, Origins, ResetRefusal};
 pub use state::{Phase, RunState};
 pub use turn::{Decision, Rejection, Reply, decide, park};
-pub use update::UpdateRecord;
+pub use update::{UPDATE_ABANDONED, UpdateRecord};

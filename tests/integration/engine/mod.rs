@@ -42,6 +42,7 @@ mod requests;
 mod reset;
 mod reset_children;
 mod reset_survives;
+mod reset_updates;
 mod retention;
 mod retention_children;
 mod schedules;
