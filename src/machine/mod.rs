@@ -45,7 +45,7 @@ pub use apply::ApplyError;
 pub use chain::Successor;
 pub use child::PendingChild;
 pub use cron::{CronError, CronSchedule};
-pub use decider::{Decider, NoDecider, Task, TaskError};
+pub use decider::{Decider, NoDecider, Task, TaskError, UnfinishedHandler};
 pub use definition_decider::DefinitionDecider;
 pub use desk::Stuck;
 pub use external::external_request_id;

@@ -52,4 +52,5 @@ mod sizes;
 mod task_queue_places;
 mod task_queues;
 mod time;
+mod unfinished;
 mod unreadable;
