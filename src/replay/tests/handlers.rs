@@ -1,13 +1,13 @@
-//! Handlers that know what they are about, and that have not finished when their run ends.
+//! Handlers that know what they are about, that refuse whatever has no name, and that have not finished when their run ends.
 //! Must not live here: what handlers do otherwise (`messages`).
 
 use std::time::Duration;
 
 use crate::machine::{Reply, UnfinishedHandler};
-use crate::model::{Failure, Outcome, SignalName, UpdateId, UpdateName};
+use crate::model::{Failure, Outcome, Payload, SignalName, UpdateId, UpdateName};
 use crate::sdk::{HandlerUnfinishedPolicy, WorkflowContext};
 
-use super::messages::{ask, plays, refused, signal, update};
+use super::messages::{answer, ask, plays, refused, signal, update};
 use super::world::{World, number};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -191,4 +191,49 @@ fn a_handler_knows_which_update_it_is_about_however_they_overlap() {
         ];
         assert_eq!(ask(world, "seen").unwrap(), serde_json::json!(seen));
     });
+}
+
+#[test]
+fn the_updates_of_all_other_names_can_be_refused_before_they_leave_a_trace() {
+    async fn script(cx: WorkflowContext, _n: u32) -> Result<u32, Failure> {
+        let sum = cx.state(0_u32);
+        let (raised, limit) = (sum.clone(), sum.clone());
+        cx.on_any_validated_update(
+            move |name, n| match (name.as_str(), n.to::<u32>()) {
+                ("raise", Ok(n)) if n + limit.get() <= 10 => Ok(()),
+                ("touch", _) => {
+                    limit.change(|sum| *sum += 1);
+                    Ok(())
+                }
+                _ => Err(Failure::new("NotInTheScript", name.as_str())),
+            },
+            async move |_, n| {
+                raised.change(|sum| *sum += n.to::<u32>().unwrap_or_default());
+                Ok(Payload::json(&raised.get())?)
+            },
+        );
+        sum.on_update("own", |_, n: u32| Ok::<u32, Failure>(n))?;
+        sum.wait_until(|sum| *sum >= 10).await?;
+        Ok(sum.get())
+    }
+    let kinds = plays(script, |world| {
+        assert_eq!(world.turn(vec![update("a", "raise", 6)]), [Reply::Accepted]);
+        let before = world.history();
+        for (name, n, why) in [
+            ("raise", 5, "NotInTheScript"),
+            ("dance", 0, "NotInTheScript"),
+            ("touch", 0, "NotReadOnly"),
+        ] {
+            let replies = world.turn(vec![update("b", name, n)]);
+            assert!(refused(&replies[0]).is_type(why), "{replies:?}");
+        }
+        assert_eq!(world.history(), before, "refused updates leave no trace");
+        // A name with a handler of its own is not its concern.
+        assert_eq!(world.turn(vec![update("c", "own", 100)]), [Reply::Accepted]);
+        assert_eq!((answer(world, "a"), answer(world, "c")), (Ok(6), Ok(100)));
+        world.take(update("d", "raise", 4));
+        assert_eq!(world.state.outcome().map(number), Some(Ok(10)));
+    });
+    let accepted = kinds.iter().filter(|kind| **kind == "WorkflowExecutionUpdateAccepted");
+    assert_eq!(accepted.count(), 3);
 }

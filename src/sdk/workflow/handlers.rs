@@ -200,13 +200,47 @@ impl WorkflowContext {
     where
         F: AsyncFn(UpdateName, Payload) -> Result<Payload, Failure> + 'static,
     {
+        self.add_any_update(None, handler)
+    }
+
+    /// Does every update that has no handler of its own, after a look at each: see
+    /// [`on_validated_update`](Self::on_validated_update).
+    ///
+    /// ```
+    /// use amends::{Failure, WorkflowContext};
+    ///
+    /// async fn script(cx: WorkflowContext, verbs: Vec<String>) -> Result<(), Failure> {
+    ///     cx.on_any_validated_update(
+    ///         move |verb, _| match verbs.iter().any(|known| known == verb.as_str()) {
+    ///             true => Ok(()),
+    ///             false => Err(Failure::new("UnknownVerb", verb.as_str())),
+    ///         },
+    ///         async |_verb, said| Ok(said),
+    ///     );
+    ///     cx.signal::<()>("end").recv().await
+    /// }
+    /// # let _ = amends::WorkflowDefinition::of(script);
+    /// ```
+    pub fn on_any_validated_update<F, V>(&self, validator: V, handler: F) -> RegisteredHandler
+    where
+        F: AsyncFn(UpdateName, Payload) -> Result<Payload, Failure> + 'static,
+        V: Fn(&UpdateName, &Payload) -> Result<(), Failure> + 'static,
+    {
+        let validate = move |request: &UpdateRequest| validator(&request.name, &request.input);
+        self.add_any_update(Some(Rc::new(validate)), handler)
+    }
+
+    fn add_any_update<F>(&self, validate: Option<Validator>, handler: F) -> RegisteredHandler
+    where
+        F: AsyncFn(UpdateName, Payload) -> Result<Payload, Failure> + 'static,
+    {
         let handler = Rc::new(handler);
         let start = move |request: UpdateRequest| {
             let handler = handler.clone();
             Ok(async move { handler(request.name, request.input).await }.boxed_local())
         };
         let start = Rc::new(start);
-        let handler = UpdateHandler { validate: None, start };
+        let handler = UpdateHandler { validate, start };
         let replaced = self.core.borrow_mut().handle_update(None, handler);
         drop(replaced);
         self.registered(HandlerOf::Update(None))
