@@ -49,8 +49,8 @@ pub use runtime::{WorkerProcess, worker_process};
 pub use sdk::{
     Activity, ActivityContext, ActivityDefinition, CancelFlag, CancellationScope, CancellationType,
     ChildCancellationType, ChildHandle, ChildWorkflow, CodecContext, CodecError, CompensationDefinition, Execution,
-    PayloadCodec, Registry, RegistryError, Saga, Savepoint, SharedState, VerificationDefinition, Workflow,
-    WorkflowContext, WorkflowDefinition, WorkflowState,
+    HandlerUnfinishedPolicy, PayloadCodec, Registry, RegistryError, Saga, Savepoint, SharedState, UpdateInfo,
+    VerificationDefinition, Workflow, WorkflowContext, WorkflowDefinition, WorkflowState,
 };
 #[cfg(feature = "macros")]
 pub use sdk::{activity, workflow};

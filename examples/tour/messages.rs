@@ -4,7 +4,11 @@ use std::future::Future;
 use std::task::Poll;
 
 use amends::engine::SignalOptions;
-use amends::{Amends, Failure, Payload, ResultError, UpdateError, UpdateOptions, WorkflowContext, workflow};
+use amends::model::{Reset, ResetPoint};
+use amends::{
+    Amends, Failure, HandlerUnfinishedPolicy, Payload, ResultError, UpdateError, UpdateHandle, UpdateOptions,
+    WorkflowContext, workflow,
+};
 
 use super::{Told, until};
 
@@ -36,10 +40,40 @@ async fn mailbox(cx: WorkflowContext) -> Result<Vec<String>, Failure> {
     let (own, asked) = (letters.clone(), letters.clone());
     cx.on_any_signal(async move |name, _| own.change(|letters| letters.push(format!("signal {name}"))));
     cx.on_any_query(move |name, _| Ok(Payload::json(&format!("{name}? {}", asked.get().join(", ")))?));
-    cx.on_any_update(async |name, _| Ok(Payload::json(&format!("{name}: done"))?));
+    let this = cx.clone();
+    cx.on_any_validated_update(
+        |name, _| match name.as_str() {
+            "burn" => Err(Failure::new("Refused", "letters are not burned")),
+            _ => Ok(()),
+        },
+        async move |name, _| {
+            let id = this.current_update().map(|update| update.id.to_string());
+            Ok(Payload::json(&format!(
+                "{name}: done (update {})",
+                id.unwrap_or_default()
+            ))?)
+        },
+    );
     // This name has a receiver of its own.
     cx.signal::<()>("end").recv().await?;
     Ok(letters.get())
+}
+
+/// A game whose rounds are counted, and which is continued as new.
+#[workflow]
+async fn rounds(cx: WorkflowContext, first: u32) -> Result<(), Failure> {
+    let round = cx.state(first);
+    round.on_query("round", |round, ()| *round)?;
+    round.on_signal("play", |round, ()| *round += 1)?;
+    let played = round.clone();
+    let until = cx.on_update("play until", async move |last: u32| {
+        played.wait_until(move |round| *round >= last).await?;
+        Ok::<u32, Failure>(played.get())
+    })?;
+    // Whoever waits for a round that is not played any more hears of it; nobody has to be warned.
+    until.unfinished(HandlerUnfinishedPolicy::Abandon);
+    cx.signal::<()>("next").recv().await?;
+    cx.continue_as_new(rounds, &(round.get() + 1)).await
 }
 
 /// Queries that do what no query may.
@@ -97,9 +131,63 @@ async fn everything_else(amends: &Amends) -> Told {
     let mailbox = amends.workflow(mailbox).id("mailbox").start(&()).await?;
     mailbox.signal("postcard", &"from Porto").await?;
     let asked: String = mailbox.query("post", &()).await?;
-    let done: String = mailbox.update("forward", &()).await?;
+    let named = UpdateOptions {
+        update_id: Some("f-1".to_owned()),
+    };
+    let done: UpdateHandle<String> = mailbox.start_update("forward", &(), named).await?;
+    let done = done.result().await?;
+    let burned = mailbox.update::<_, String>("burn", &()).await;
+    let burned = burned.err().map_or_else(String::new, |refusal| refusal.to_string());
     mailbox.signal("end", &()).await?;
-    Ok(vec![asked, done, format!("received: {:?}", mailbox.result().await?)])
+    Ok(vec![
+        asked,
+        done,
+        burned,
+        format!("received: {:?}", mailbox.result().await?),
+    ])
+}
+
+/// A message for one very run, not for the one that follows it.
+async fn one_run(amends: &Amends) -> Told {
+    let game = amends.workflow(rounds).id("rounds").start(&1).await?;
+    let first = amends.find_run(game.run_id()).await?.only_this_run();
+    game.signal("next", &()).await?;
+    first.outcome().await?;
+    let (one, newest): (u32, u32) = (first.query("round", &()).await?, game.query("round", &()).await?);
+    let refused = first.signal("next", &()).await.err();
+    game.terminate("played enough").await?;
+    Ok(vec![format!(
+        "asked the first run: round {one}; asked the newest: round {newest}; told the first: {}",
+        refused.map_or_else(String::new, |error| error.to_string())
+    )])
+}
+
+/// Who waits for an update when its run ends: abandoned, or done again by the run that a reset makes.
+async fn over_a_reset(amends: &Amends) -> Told {
+    let game = amends.workflow(rounds).id("reset").start(&1).await?;
+    let round: UpdateHandle<u32> = game.start_update("play until", &3, UpdateOptions::default()).await?;
+    let wanted = Reset::to(ResetPoint::FirstTurn, "ada", "from the beginning");
+    let again = game.reset(&wanted).await?;
+    for _ in 0..2 {
+        again.signal("play", &()).await?;
+    }
+    let answer = round.result().await?;
+    again.terminate("played enough").await?;
+    Ok(vec![format!("the run that does it again answers: round {answer}")])
+}
+
+/// Handlers that may be abandoned when their run ends; about others the log has a warning.
+async fn unfinished(amends: &Amends) -> Told {
+    let game = amends.workflow(rounds).id("unfinished").start(&1).await?;
+    let round: UpdateHandle<u32> = game.start_update("play until", &9, UpdateOptions::default()).await?;
+    game.signal("next", &()).await?;
+    let answer = round
+        .result()
+        .await
+        .err()
+        .map_or_else(String::new, |error| error.to_string());
+    game.terminate("played enough").await?;
+    Ok(vec![answer])
 }
 
 /// A message that starts its run when there is none, and else finds it.
@@ -171,10 +259,17 @@ async fn misbehaving(amends: &Amends) -> Told {
 
 pub(crate) async fn visit() -> Told {
     let builder = Amends::builder().memory().workflow(till).workflow(mailbox);
-    let builder = builder.workflow(touchy).workflow(cashier).workflow(hasty);
+    let builder = builder
+        .workflow(touchy)
+        .workflow(cashier)
+        .workflow(hasty)
+        .workflow(rounds);
     let amends = builder.start().await?;
     let mut told = once(&amends).await?;
     told.extend(everything_else(&amends).await?);
+    told.extend(one_run(&amends).await?);
+    told.extend(over_a_reset(&amends).await?);
+    told.extend(unfinished(&amends).await?);
     told.extend(with_start(&amends).await?);
     told.extend(to_others(&amends).await?);
     told.extend(last_words(&amends).await?);

@@ -7,12 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::model::{Failure, FromPayload, Input, Outcome, RunId, ToPayload, WorkflowId};
-use crate::runtime::{Delivered, Watched};
+use crate::runtime::{Delivered, RequestError, Watched, Whom};
 
 use super::{Amends, Client, Decision, Error, RunDescription, SagaView};
 
 /// A run, with those that follow it in its chain, and the type of their result. What is asked of it and said to it is for the
-/// newest of them.
+/// newest of them, unless the handle is for [only this run](Self::only_this_run).
 pub struct RunHandle<O> {
     engine: Amends,
     workflow_id: WorkflowId,
@@ -21,6 +21,8 @@ pub struct RunHandle<O> {
     watch: Mutex<Option<oneshot::Receiver<Watched>>>,
     /// The newest run of the chain that was met.
     newest: Mutex<RunId>,
+    /// What is asked of it and said to it is for the run itself.
+    only_this: bool,
     output: PhantomData<fn() -> O>,
 }
 
@@ -46,7 +48,8 @@ pub enum ResultError {
     /// Its time was up.
     #[error("the run's time was up")]
     TimedOut,
-    /// Another run followed, which nothing is known of: it was deleted.
+    /// Another run followed: the handle is for [only this run](RunHandle::only_this_run), or nothing is known of that one
+    /// because it was deleted.
     #[error("the run continued as run {new_run_id}")]
     ContinuedAsNew {
         /// That run.
@@ -70,7 +73,42 @@ impl<O> RunHandle<O> {
             run_id,
             watch: Mutex::new(watch),
             newest: Mutex::new(run_id),
+            only_this: false,
             output: PhantomData,
+        }
+    }
+
+    /// The handle for this very run, as it was started or found: what is asked of it and said to it is not for the runs that
+    /// follow it, and its result is its own. A run that has ended still answers queries, and has the answers to the updates
+    /// that it took on; it refuses everything else ([`Rejection::Closed`](super::Rejection::Closed)), also when another run
+    /// of its workflow id is open.
+    ///
+    /// ```no_run
+    /// # async fn look(amends: amends::Amends, run_id: amends::model::RunId) -> Result<(), amends::Error> {
+    /// let run = amends.find_run(run_id).await?.only_this_run();
+    /// let items: Vec<String> = run.query("items", &()).await?;
+    /// run.signal("close", &()).await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn only_this_run(mut self) -> Self {
+        self.only_this = true;
+        self
+    }
+
+    /// Whom what is asked and said is for.
+    pub(super) fn whom(&self) -> Whom {
+        match self.only_this {
+            true => Whom::Run(self.run_id),
+            false => Whom::Chain(self.newest()),
+        }
+    }
+
+    /// The run that answers.
+    pub(super) async fn asked(&self) -> Result<RunId, Error> {
+        match self.only_this {
+            true => Ok(self.engine.own_run(self.run_id)?.run_id),
+            false => self.newest_run_id().await,
         }
     }
 
@@ -91,6 +129,9 @@ impl<O> RunHandle<O> {
     /// # Errors
     /// When the store cannot be read, or the engine stops before the run ends.
     pub async fn outcome(&self) -> Result<Outcome, Error> {
+        if self.only_this {
+            return self.run_outcome().await;
+        }
         let gateway = self.engine.runtime().gateway();
         let (_, outcome) = gateway.outcome(&self.workflow_id, self.run_id, self.armed()).await?;
         Ok(outcome)
@@ -103,7 +144,8 @@ impl<O> RunHandle<O> {
     pub async fn run_outcome(&self) -> Result<Outcome, Error> {
         let gateway = self.engine.runtime().gateway();
         let ended = gateway.run_outcome(&self.workflow_id, self.run_id, self.armed());
-        Ok(ended.await?.outcome)
+        let ended = ended.await.map_err(|error| not_there(error, self.whom()))?;
+        Ok(ended.outcome)
     }
 
     fn armed(&self) -> Option<oneshot::Receiver<Watched>> {
@@ -137,9 +179,8 @@ impl<O> RunHandle<O> {
     /// Hands an input to the open run of the chain.
     pub(super) async fn deliver(&self, input: Input) -> Result<Delivered, Error> {
         let gateway = self.engine.runtime().gateway();
-        let delivered = gateway
-            .deliver_to_chain(&self.workflow_id, self.newest(), input)
-            .await?;
+        let delivered = gateway.deliver_to(&self.workflow_id, self.whom(), input).await;
+        let delivered = delivered.map_err(|error| not_there(error, self.whom()))?;
         self.met(delivered.run_id);
         Ok(delivered)
     }
@@ -149,7 +190,7 @@ impl<O> RunHandle<O> {
     /// # Errors
     /// When the store cannot be read.
     pub async fn describe(&self) -> Result<RunDescription, Error> {
-        self.client().describe_run(self.newest_run_id().await?).await
+        self.client().describe_run(self.asked().await?).await
     }
 
     /// That run's saga: what became of every step, what is stuck, and who decided what.
@@ -165,9 +206,9 @@ impl<O> RunHandle<O> {
     /// # Errors
     /// As for [`Client::decide`].
     pub async fn decide(&self, decision: Decision) -> Result<(), Error> {
-        let newest = self.newest_run_id().await?;
+        let asked = self.asked().await?;
         self.client()
-            .decide_run(self.workflow_id.as_str(), Some(newest), decision)
+            .decide_run(self.workflow_id.as_str(), Some(asked), decision)
             .await
     }
 
@@ -220,6 +261,14 @@ impl<O: FromPayload> RunHandle<O> {
             Outcome::TimedOut => Err(ResultError::TimedOut),
             Outcome::ContinuedAsNew { new_run_id } => Err(ResultError::ContinuedAsNew { new_run_id }),
         }
+    }
+}
+
+/// The workflow id may well be known where one very run of it is not.
+pub(super) fn not_there(error: RequestError, whom: Whom) -> Error {
+    match (error, whom) {
+        (RequestError::NotFound(_), Whom::Run(run_id)) => Error::RunNotFound(run_id),
+        (error, _) => error.into(),
     }
 }
 

@@ -9,8 +9,9 @@ use crate::model::{
     Failure, FromPayload, Input, Payload, Query, QueryName, RequestId, RunId, SignalName, ToPayload, UpdateId,
     UpdateName, UpdateRequest, WorkflowId,
 };
-use crate::runtime::{Entropy, RequestError};
+use crate::runtime::{Entropy, RequestError, Whom};
 
+use super::handle::not_there;
 use super::{Amends, Client, Error, RunHandle, SignalOptions, Starter};
 
 /// Why an update has no result.
@@ -39,7 +40,7 @@ pub struct UpdateOptions {
 pub struct UpdateHandle<R> {
     engine: Amends,
     workflow_id: WorkflowId,
-    run_id: Option<RunId>,
+    whom: Whom,
     update_id: UpdateId,
     result: PhantomData<fn() -> R>,
 }
@@ -60,7 +61,7 @@ impl<R: FromPayload> UpdateHandle<R> {
     /// [`Error::UnknownUpdate`] when the run has accepted no such update.
     pub async fn result(&self) -> Result<R, UpdateError> {
         let gateway = self.engine.runtime().gateway();
-        let outcome = gateway.update_outcome(&self.workflow_id, self.run_id, &self.update_id);
+        let outcome = gateway.update_outcome(&self.workflow_id, self.whom, &self.update_id);
         match outcome.await.map_err(Error::from)? {
             Ok(result) => Ok(result.to().map_err(Error::from)?),
             Err(failure) => Err(UpdateError::Failed(failure)),
@@ -110,30 +111,28 @@ impl Amends {
     async fn start_update<R>(
         &self,
         workflow_id: WorkflowId,
-        run_id: Option<RunId>,
+        whom: Whom,
         request: UpdateRequest,
     ) -> Result<UpdateHandle<R>, UpdateError> {
         let update_id = request.update_id.clone();
         let gateway = self.runtime().gateway();
         let request = Input::Update(Box::new(request));
-        let asked = match run_id {
-            Some(run_id) => gateway.deliver_to_chain(&workflow_id, run_id, request).await,
-            None => gateway.deliver(workflow_id.clone(), None, request).await,
-        };
-        let run_id = match asked {
-            Ok(delivered) => Some(delivered.run_id),
+        let whom = match gateway.deliver_to(&workflow_id, whom, request).await {
+            Ok(_) if matches!(whom, Whom::Run(_)) => whom,
+            Ok(delivered) => Whom::Chain(delivered.run_id),
             // It may have been accepted before the run ended.
             Err(closed @ RequestError::Rejected(Rejection::Closed)) => {
-                let known = gateway.update_outcome(&workflow_id, run_id, &update_id).await;
+                let known = gateway.update_outcome(&workflow_id, whom, &update_id).await;
                 let _answered = known.map_err(|_| Error::from(closed))?;
-                run_id
+                whom
             }
+            Err(gone @ RequestError::NotFound(_)) => return Err(not_there(gone, whom).into()),
             Err(error) => return Err(error.into()),
         };
         Ok(UpdateHandle {
             engine: self.clone(),
             workflow_id,
-            run_id,
+            whom,
             update_id,
             result: PhantomData,
         })
@@ -162,8 +161,8 @@ impl<O> RunHandle<O> {
         R: FromPayload,
     {
         let (engine, workflow_id) = (self.engine(), self.workflow_id());
-        let newest = self.newest_run_id().await?;
-        engine.query(workflow_id, Some(newest), name, input).await
+        let asked = self.asked().await?;
+        engine.query(workflow_id, Some(asked), name, input).await
     }
 
     /// Asks for an update, and waits for its result.
@@ -195,8 +194,9 @@ impl<O> RunHandle<O> {
     {
         let engine = self.engine();
         let request = engine.update_request(name, input, options)?;
-        let (workflow_id, run_id) = (self.workflow_id().clone(), Some(self.run_id()));
-        engine.start_update(workflow_id, run_id, request).await
+        engine
+            .start_update(self.workflow_id().clone(), self.whom(), request)
+            .await
     }
 
     /// An update that the run has accepted before.
@@ -207,7 +207,7 @@ impl<O> RunHandle<O> {
         Ok(UpdateHandle {
             engine: self.engine().clone(),
             workflow_id: self.workflow_id().clone(),
-            run_id: Some(self.run_id()),
+            whom: self.whom(),
             update_id: UpdateId::new(update_id)?,
             result: PhantomData,
         })
@@ -257,7 +257,7 @@ impl Client {
     {
         let workflow_id = self.engine().workflow_id(workflow_id)?;
         let request = self.engine().update_request(name, input, options)?;
-        self.engine().start_update(workflow_id, None, request).await
+        self.engine().start_update(workflow_id, Whom::Newest, request).await
     }
 }
 
@@ -334,7 +334,7 @@ impl<I: ToPayload, O> Starter<I, O> {
         let update = UpdateHandle {
             engine: engine.clone(),
             workflow_id: workflow_id.clone(),
-            run_id: Some(run_id),
+            whom: Whom::Chain(run_id),
             update_id,
             result: PhantomData,
         };

@@ -28,6 +28,8 @@ pub struct Offline {
     code: BTreeMap<&'static str, Arc<dyn Workflow>>,
     identity: String,
     namespace: NamespaceName,
+    /// Of a workflow id, only this run is meant.
+    only_run: Option<RunId>,
 }
 
 /// Names an activity to an [`Offline`] store.
@@ -99,6 +101,7 @@ impl Offline {
             code: super::built_in_code(),
             identity: format!("{}@{}", env!("CARGO_PKG_NAME"), std::process::id()),
             namespace: NamespaceName::default(),
+            only_run: None,
         }
     }
 
@@ -150,10 +153,16 @@ impl Offline {
     /// When there is none, or the store cannot be read.
     pub fn find(&self, id: &str) -> Result<RunHead, Error> {
         let workflow_id = WorkflowId::new(id)?.in_namespace(&self.namespace);
+        let run_id = id.parse::<RunId>();
+        if let Some(only) = self.only_run
+            && run_id != Ok(only)
+        {
+            return self.this_run(&workflow_id, only);
+        }
         if let Some(head) = self.store.find(&workflow_id)? {
             return Ok(head);
         }
-        let by_run_id = match id.parse::<RunId>() {
+        let by_run_id = match run_id {
             Ok(run_id) => self.store.head(run_id)?,
             Err(_) => None,
         };
@@ -256,10 +265,11 @@ impl Offline {
         answer.map_err(Error::Query)
     }
 
-    /// Leaves a signal for the open run with this id; durable when this returns. An engine brings about what follows.
+    /// Leaves a signal for the open run with this id, or the run that the options name; durable when this returns. An engine
+    /// brings about what follows.
     ///
     /// # Errors
-    /// When there is no open run, or the signal cannot be made durable.
+    /// When there is no such open run, or the signal cannot be made durable.
     pub fn signal<T: ToPayload + ?Sized>(
         &self,
         workflow_id: &str,
@@ -273,7 +283,8 @@ impl Offline {
             request_id: options.request_id.map(RequestId::new).transpose()?,
             identity: self.identity.clone(),
         };
-        self.deliver(workflow_id, signal)
+        let workflow_id = WorkflowId::new(workflow_id)?.in_namespace(&self.namespace);
+        self.deliver_to(&workflow_id, options.run_id, signal)
     }
 
     /// Asks the open run with this id to end, undoing what it did. An engine brings about the undoing.
@@ -330,7 +341,7 @@ impl Offline {
         if self.store.find(&place.workflow_id)?.is_some_and(of_other_run) {
             return Err(Error::NoSuchAttempt(place.workflow_id.clone()));
         }
-        let delivered = self.deliver_to(&place.workflow_id, place.input(what));
+        let delivered = self.deliver_to(&place.workflow_id, None, place.input(what));
         delivered.map_err(|error| place.refused(error))
     }
 
@@ -405,10 +416,12 @@ impl Offline {
     }
 
     pub(super) fn deliver(&self, workflow_id: &str, input: Input) -> Result<RunId, Error> {
-        self.deliver_to(&WorkflowId::new(workflow_id)?.in_namespace(&self.namespace), input)
+        let workflow_id = WorkflowId::new(workflow_id)?.in_namespace(&self.namespace);
+        self.deliver_to(&workflow_id, None, input)
     }
 
-    fn deliver_to(&self, workflow_id: &WorkflowId, input: Input) -> Result<RunId, Error> {
+    fn deliver_to(&self, workflow_id: &WorkflowId, run_id: Option<RunId>, input: Input) -> Result<RunId, Error> {
+        self.expect_newest(workflow_id, run_id.or(self.only_run))?;
         Ok(self.desk().deliver(workflow_id, input)?)
     }
 }
@@ -419,5 +432,6 @@ impl std::fmt::Debug for Offline {
     }
 }
 
+mod only_run;
 #[cfg(test)]
 mod tests;

@@ -52,8 +52,7 @@ impl<O> RunHandle<O> {
     /// # Errors
     /// When the run has ended.
     pub async fn pause(&self, by: &str, reason: &str) -> Result<(), Error> {
-        let (id, run) = (self.workflow_id().as_str(), Some(self.run_id()));
-        self.engine().client().deliver(id, run, paused(by, reason)).await
+        self.deliver(paused(by, reason)).await.map(drop)
     }
 
     /// Lets the run go on; see [`Client::unpause`].
@@ -61,8 +60,7 @@ impl<O> RunHandle<O> {
     /// # Errors
     /// When the run has ended.
     pub async fn unpause(&self, by: &str, reason: &str) -> Result<(), Error> {
-        let (id, run) = (self.workflow_id().as_str(), Some(self.run_id()));
-        self.engine().client().deliver(id, run, unpaused(by, reason)).await
+        self.deliver(unpaused(by, reason)).await.map(drop)
     }
 }
 

@@ -57,11 +57,7 @@ impl<O> RunHandle<O> {
     /// As for [`Client::reset`].
     pub async fn reset(&self, wanted: &Reset) -> Result<RunHandle<O>, Error> {
         let engine = self.engine();
-        let base = engine
-            .runtime()
-            .gateway()
-            .newest_of_chain(self.workflow_id(), self.run_id())?;
-        let run_id = engine.client().reset_run(base, wanted).await?;
+        let run_id = engine.client().reset_run(self.asked().await?, wanted).await?;
         Ok(RunHandle::new(engine.clone(), self.workflow_id().clone(), run_id, None))
     }
 }

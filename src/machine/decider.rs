@@ -1,12 +1,32 @@
 //! The seam between the machine and whoever decides for a run: workflow code, a saga definition, later a remote worker.
 //! Must not live here: any of them.
 
+use std::fmt;
+
 use crate::model::{
-    Command, Event, Failure, LocalActivity, ParkReason, Payload, Query, StuckNotice, Timestamp, Undo, UpdateRequest,
-    WorkflowTask,
+    Command, Event, Failure, LocalActivity, ParkReason, Payload, Query, SignalName, StuckNotice, Timestamp, Undo,
+    UpdateId, UpdateName, UpdateRequest, WorkflowTask,
 };
 
 use super::{QueryError, RunState, StepRecord, StepState};
+
+/// A handler that was about its work, or had not even begun it, when the code ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnfinishedHandler {
+    /// Of this signal.
+    Signal(SignalName),
+    /// Of this update.
+    Update(UpdateId, UpdateName),
+}
+
+impl fmt::Display for UnfinishedHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UnfinishedHandler::Signal(name) => write!(f, "signal {name:?}"),
+            UnfinishedHandler::Update(id, name) => write!(f, "update {name:?} (id {id})"),
+        }
+    }
+}
 
 /// Turns what happened into commands.
 pub trait Decider {
@@ -19,6 +39,12 @@ pub trait Decider {
 
     /// The local activities that it waits for, with what they are given.
     fn local_activities(&self) -> Vec<LocalActivity> {
+        Vec::new()
+    }
+
+    /// The handlers that its code had not finished when it ended, as far as somebody minds; only of an end that was decided
+    /// here, and only once.
+    fn take_unfinished(&mut self) -> Vec<UnfinishedHandler> {
         Vec::new()
     }
 

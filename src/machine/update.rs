@@ -21,6 +21,9 @@ use crate::model::{
 use super::state::{Phase, RunState};
 use super::turn::{Rejection, Reply, TurnBuilder};
 
+/// The type of the failure that answers an update which a run has left unanswered.
+pub const UPDATE_ABANDONED: &str = "UpdateAbandoned";
+
 /// An update that was accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateRecord {
@@ -147,6 +150,22 @@ impl RunState {
         self.updates.iter()
     }
 
+    /// Whether the run has accepted it, or is to be asked for it again after a reset.
+    #[must_use]
+    pub fn knows_update(&self, update_id: &UpdateId) -> bool {
+        self.updates.contains_key(update_id) || (!self.is_closed() && self.is_readmitted(update_id))
+    }
+
+    /// Whether the run has left it unanswered for good.
+    #[must_use]
+    pub fn has_abandoned(&self, update_id: &UpdateId) -> bool {
+        let open = self
+            .updates
+            .get(update_id)
+            .is_some_and(|update| update.outcome.is_none());
+        open && self.phase != Phase::Running
+    }
+
     /// The answer to an accepted update, as far as there is or can be one: a run that ends, or turns back, leaves what it
     /// had accepted unanswered for good. `None`: not accepted, or still in progress.
     #[must_use]
@@ -156,7 +175,7 @@ impl RunState {
             (Some(outcome), _) => Some(outcome.clone()),
             (None, Phase::Running) => None,
             (None, _) => Some(Err(Failure::non_retryable(
-                "UpdateAbandoned",
+                UPDATE_ABANDONED,
                 format!(
                     "the run ended, or turned back, before it had answered the update {:?}",
                     update.name

@@ -68,6 +68,9 @@ pub const CHILDREN_PENDING_MAX: usize = 2_000;
 /// Updates of one run that were accepted and are not answered. Temporal's limit: their callers wait. Enforced by `machine`.
 pub const UPDATES_IN_FLIGHT_MAX: usize = 10;
 
+/// Unfinished handlers that a warning about the end of their run names; it counts the others. Enforced by `runtime`.
+pub const UNFINISHED_NAMED_MAX: usize = 10;
+
 /// Updates of one run, the answered ones included: each is remembered, so that it is not done twice. Temporal's limit.
 /// Enforced by `machine`.
 pub const UPDATES_MAX: usize = 2_000;

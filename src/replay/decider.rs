@@ -6,15 +6,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::machine::{Decider, Phase, QueryError, RunState, Task};
+use crate::machine::{Decider, Phase, QueryError, RunState, Task, UnfinishedHandler};
 use crate::model::{
     ChildEvent, Command, Event, EventAttributes, EventId, Failure, LocalActivity, ParkReason, Payload, Query,
-    RetryState, RunId, TURN_EVENT_IDS, UpdateRequest,
+    RetryState, RunId, TURN_EVENT_IDS,
 };
 use crate::sdk::Workflow;
 
 use super::matching::{self, ActivityIds, Expected};
-use super::occasion::Occasion;
+use super::occasion::{Occasion, accepted_in, is_task, original_run};
 use super::root_waker::{ForeignWakes, RootWaker};
 use super::run::{Rest, Run, Updates};
 use super::saga::SagaWatch;
@@ -39,6 +39,8 @@ pub struct CodeDecider {
     /// The code has ended, or the machine took over: there is nothing to decide any more.
     over: bool,
     broken: Option<ParkReason>,
+    /// What its code left when it ended just now.
+    unfinished: Vec<UnfinishedHandler>,
     /// The run that wrote the first event, when it is another one: the code's random numbers are of that one.
     original: Option<RunId>,
 }
@@ -58,6 +60,7 @@ impl CodeDecider {
             saga: SagaWatch::default(),
             over: false,
             broken: None,
+            unfinished: Vec::new(),
             original: None,
         }
     }
@@ -334,6 +337,9 @@ impl CodeDecider {
             Rest::Ended(ending) => {
                 self.over = true;
                 commands.push(run.closing_command(ending));
+                if occasion.is_live() {
+                    self.unfinished = run.unfinished();
+                }
                 run.put_away()?;
             }
             Rest::Waiting if !run.core.borrow().is_waiting() => return Err(ParkReason::ForeignFuture),
@@ -372,6 +378,10 @@ impl Decider for CodeDecider {
     fn local_activities(&self) -> Vec<LocalActivity> {
         let run = self.run.as_ref().filter(|_| !self.over);
         run.map_or_else(Vec::new, |run| run.core.borrow().local_activities())
+    }
+
+    fn take_unfinished(&mut self) -> Vec<UnfinishedHandler> {
+        std::mem::take(&mut self.unfinished)
     }
 
     fn decide(&mut self, task: &Task<'_>) -> Result<Vec<Command>, ParkReason> {
@@ -425,26 +435,4 @@ pub(super) fn no_beginning() -> ParkReason {
     ParkReason::BadCommand {
         message: "the history does not begin with WorkflowExecutionStarted".to_owned(),
     }
-}
-
-/// The run that wrote the first event of a run that was reset.
-fn original_run(history: &[Event]) -> Option<RunId> {
-    history.iter().rev().find_map(|event| match &event.attributes {
-        EventAttributes::WorkflowExecutionReset(reset) => Some(reset.original_run_id),
-        _ => None,
-    })
-}
-
-pub(super) fn is_task(event: &Event) -> bool {
-    matches!(event.attributes, EventAttributes::WorkflowTask(_))
-}
-
-/// The updates that the task before these events accepted: the events up to the next task are of its commands.
-fn accepted_in(later: &[Event]) -> Vec<UpdateRequest> {
-    let of_the_task = later.iter().take_while(|event| !is_task(event));
-    let accepted = of_the_task.filter_map(|event| match &event.attributes {
-        EventAttributes::WorkflowExecutionUpdateAccepted(update) => Some((**update).clone()),
-        _ => None,
-    });
-    accepted.collect()
 }

@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use crate::machine::{Decider, QueryError, RunState, Task};
+use crate::machine::{Decider, QueryError, RunState, Task, UnfinishedHandler};
 use crate::model::{
     Command, Event, EventAttributes, EventId, LocalActivity, ParkReason, Payload, Query, TURN_EVENT_IDS,
 };
 use crate::sdk::Workflow;
 
 use super::CodeDecider;
-use super::decider::is_task;
 use super::matching::Expected;
+use super::occasion::is_task;
 use super::root_waker::ForeignWakes;
 
 /// Decides as a [`CodeDecider`], and replays the run from its beginning at every turn. Where the two decide differently,
@@ -96,6 +96,10 @@ impl CheckedDecider {
 impl Decider for CheckedDecider {
     fn local_activities(&self) -> Vec<LocalActivity> {
         self.live.local_activities()
+    }
+
+    fn take_unfinished(&mut self) -> Vec<UnfinishedHandler> {
+        self.live.take_unfinished()
     }
 
     fn query(&mut self, run: &RunState, query: &Query) -> Result<Payload, QueryError> {

@@ -8,6 +8,7 @@
 
 mod decider;
 mod every_turn;
+mod handling;
 mod matching;
 mod occasion;
 mod root_waker;

@@ -1,6 +1,7 @@
-//! What a turn of the code is about, beside events and updates. Must not live here: what the code makes of it (`run`).
+//! What a turn of the code is about, beside events and updates; and what a history says about its turns. Must not live here:
+//! what the code makes of it (`run`).
 
-use crate::model::{Event, EventId, Timestamp, WorkflowTask};
+use crate::model::{Event, EventAttributes, EventId, RunId, Timestamp, UpdateRequest, WorkflowTask};
 use crate::sdk::HistoryInfo;
 
 use super::run::Run;
@@ -27,6 +28,11 @@ impl<'a> Occasion<'a> {
             only_updates,
             task,
         }
+    }
+
+    /// Whether it is decided for the first time.
+    pub(super) fn is_live(&self) -> bool {
+        self.led_to.is_none()
     }
 
     /// A turn that was decided before. One that came to nothing was forgotten: this one did not.
@@ -60,4 +66,26 @@ impl Run {
         }
         before
     }
+}
+
+/// The run that wrote the first event of a run that was reset.
+pub(super) fn original_run(history: &[Event]) -> Option<RunId> {
+    history.iter().rev().find_map(|event| match &event.attributes {
+        EventAttributes::WorkflowExecutionReset(reset) => Some(reset.original_run_id),
+        _ => None,
+    })
+}
+
+pub(super) fn is_task(event: &Event) -> bool {
+    matches!(event.attributes, EventAttributes::WorkflowTask(_))
+}
+
+/// The updates that the task before these events accepted: the events up to the next task are of its commands.
+pub(super) fn accepted_in(later: &[Event]) -> Vec<UpdateRequest> {
+    let of_the_task = later.iter().take_while(|event| !is_task(event));
+    let accepted = of_the_task.filter_map(|event| match &event.attributes {
+        EventAttributes::WorkflowExecutionUpdateAccepted(update) => Some((**update).clone()),
+        _ => None,
+    });
+    accepted.collect()
 }

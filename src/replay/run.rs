@@ -18,15 +18,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use futures_util::future::LocalBoxFuture;
+use crate::machine::{QueryError, UnfinishedHandler};
+use crate::model::{Command, Failure, ParkReason, Payload, Query, RunId, RunStarted, UpdateRequest, limits};
+use crate::sdk::{Core, UpdateHandler, UpdateInfo, Workflow, WorkflowContext};
 
-use crate::machine::QueryError;
-use crate::model::{Command, Failure, ParkReason, Payload, Query, RunId, RunStarted, UpdateId, UpdateRequest, limits};
-use crate::sdk::{Core, UpdateHandler, Workflow, WorkflowContext};
-
+use super::handling::{CodeFuture, Handling, about};
 use super::root_waker::RootWaker;
-
-type CodeFuture = LocalBoxFuture<'static, Result<Payload, Failure>>;
 
 /// A query that every run of code answers: what it handles and waits for.
 const DESCRIBE: &str = "__describe";
@@ -55,25 +52,6 @@ pub(super) struct Run {
     handlers: Vec<Handling>,
     /// To start the code with, before its first poll.
     input: Option<Payload>,
-}
-
-/// A handler that has begun.
-enum Handling {
-    Signal(LocalBoxFuture<'static, ()>),
-    Update(UpdateId, CodeFuture),
-}
-
-impl Handling {
-    /// `Some` when it has ended: with the answer of an update.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Command>> {
-        match self {
-            Handling::Signal(future) => future.as_mut().poll(cx).map(|()| None),
-            Handling::Update(update_id, future) => future.as_mut().poll(cx).map(|outcome| {
-                let update_id = update_id.clone();
-                Some(Command::CompleteUpdate { update_id, outcome })
-            }),
-        }
-    }
 }
 
 /// How the code ended.
@@ -182,7 +160,7 @@ impl Run {
             };
             began = true;
             match caught(|| (signal.handler)(&signal.name, signal.input.clone()))? {
-                Ok(future) => self.begin(Handling::Signal(future), polls)?,
+                Ok(future) => self.begin(Handling::Signal(signal.name, future), polls)?,
                 Err(failure) => self.core.borrow_mut().note_unreadable(&signal.name, &failure),
             }
         }
@@ -204,17 +182,18 @@ impl Run {
         polls: &mut Polls,
     ) -> Result<bool, ParkReason> {
         let update_id = update.update_id.clone();
-        if validate && let Err(failure) = self.validate(handler, &update) {
+        let info = Rc::new(UpdateInfo::new(update_id.clone(), update.name.clone()));
+        if validate && let Err(failure) = about(&self.core, &info, || self.validate(handler, &update)) {
             self.core
                 .borrow_mut()
                 .command(Command::RejectUpdate { update_id, failure });
             return Ok(false);
         }
-        match caught(|| (handler.start)(update.clone()))? {
+        match about(&self.core, &info, || caught(|| (handler.start)(update.clone())))? {
             Ok(future) => {
                 let accept = Command::AcceptUpdate(Box::new(update));
                 self.core.borrow_mut().command(accept);
-                self.begin(Handling::Update(update_id, future), polls)?;
+                self.begin(Handling::Update(info, future), polls)?;
                 Ok(true)
             }
             // What was accepted once has to be done: matching will find it missing.
@@ -253,7 +232,7 @@ impl Run {
     fn begin(&mut self, mut handling: Handling, polls: &mut Polls) -> Result<(), ParkReason> {
         polls.take()?;
         self.core.borrow_mut().handler_began();
-        match caught(|| handling.poll(&mut Context::from_waker(&polls.task)))? {
+        match caught(|| handling.poll(&self.core, &mut Context::from_waker(&polls.task)))? {
             Poll::Ready(answer) => self.end_handler(answer),
             Poll::Pending => self.handlers.push(handling),
         }
@@ -316,7 +295,7 @@ impl Run {
     fn poll_handlers(&mut self, task: &Waker) -> Result<(), ParkReason> {
         let mut waiting = Vec::with_capacity(self.handlers.len());
         for mut handling in std::mem::take(&mut self.handlers) {
-            match caught(|| handling.poll(&mut Context::from_waker(task)))? {
+            match caught(|| handling.poll(&self.core, &mut Context::from_waker(task)))? {
                 Poll::Ready(answer) => self.end_handler(answer),
                 Poll::Pending => waiting.push(handling),
             }
@@ -389,6 +368,14 @@ impl Run {
             }
             Err(failure) => Command::FailWorkflow { failure },
         }
+    }
+
+    /// The handlers that are about their work, or have not begun it, as far as somebody minds.
+    pub(super) fn unfinished(&self) -> Vec<UnfinishedHandler> {
+        let core = self.core.borrow();
+        let begun = self.handlers.iter().filter_map(|handling| handling.unfinished(&core));
+        let waiting = core.signals_not_begun().filter(|name| !core.may_abandon_signal(name));
+        begun.chain(waiting.cloned().map(UnfinishedHandler::Signal)).collect()
     }
 
     /// Drops the code; what it still holds means nothing any more. Who answers queries stays.

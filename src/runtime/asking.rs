@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::machine::{QueryError, Rejection};
-use crate::model::{Event, Failure, Input, Payload, Query, RunId, StartRun, UpdateId, WorkflowId};
+use crate::machine::{QueryError, Rejection, RunState, UPDATE_ABANDONED};
+use crate::model::{Event, Failure, Input, ParkReason, Payload, Query, RunId, StartRun, UpdateId, WorkflowId};
 
 use super::entropy::Entropy;
 use super::error::RequestError;
 use super::gateway::{Gateway, LOOK_AGAIN};
-use super::messages::{Ask, Delivered, Question, ReplyTo, StartWith, UpdateOutcome, Watched};
+use super::messages::{Ask, Delivered, Question, ReplyTo, StartWith, UpdateOutcome, Watched, Whom};
 use super::offline::{ask_replayed, undecidable};
 use super::recovery::{fold, load_state, load_turns};
 use super::shared::Shared;
@@ -23,6 +23,19 @@ pub(crate) struct Joined {
 }
 
 impl Gateway {
+    /// Hands an input to the run that is meant. Answers once it is durable.
+    pub(crate) async fn deliver_to(
+        &self,
+        workflow_id: &WorkflowId,
+        whom: Whom,
+        input: Input,
+    ) -> Result<Delivered, RequestError> {
+        match whom {
+            Whom::Chain(run_id) => self.deliver_to_chain(workflow_id, run_id, input).await,
+            Whom::Newest | Whom::Run(_) => self.deliver(workflow_id.clone(), whom.run_id(), input).await,
+        }
+    }
+
     /// Hands an input to the open run with this id; when there is none, to a new one, whose start it becomes a part of.
     pub(crate) async fn begin_with(&self, mut start: StartRun, then: Input) -> Result<Joined, RequestError> {
         start.run_id = Entropy.run_id(self.shared().clock.now());
@@ -78,61 +91,102 @@ impl Gateway {
         answered.await.ok_or(RequestError::Interrupted)?
     }
 
-    /// Waits for the answer to an update that was accepted, also by a run that has ended since.
+    /// Waits for the answer to an update that was accepted, also by a run that has ended since. Where a reset has another run
+    /// do it again, the answer is that run's.
     pub(crate) async fn update_outcome(
         &self,
         workflow_id: &WorkflowId,
-        run_id: Option<RunId>,
+        whom: Whom,
         update_id: &UpdateId,
     ) -> Result<UpdateOutcome, RequestError> {
+        let mut asked_last = whom.run_id();
         loop {
-            let asked = self.ask(workflow_id, run_id, |reply| Question::UpdateOutcome {
+            let asked = self.ask(workflow_id, asked_last, |reply| Question::UpdateOutcome {
                 update_id: update_id.clone(),
                 reply,
             });
             match asked.await {
+                Ok(Err(failure)) if failure.is_type(UPDATE_ABANDONED) => {}
                 // An earlier run of its chain may have had it.
-                Err(RequestError::Rejected(Rejection::Closed) | RequestError::UnknownUpdate(_)) => {
-                    return self.recorded_update(workflow_id, run_id, update_id);
-                }
+                Err(RequestError::Rejected(Rejection::Closed) | RequestError::UnknownUpdate(_)) => {}
                 Err(RequestError::Interrupted) if self.shared().is_draining() => {
                     return Err(RequestError::ShuttingDown);
                 }
                 // The engine has lost its memory of the run, not the run.
-                Err(RequestError::Interrupted) => {}
+                Err(RequestError::Interrupted) => {
+                    self.wait_a_little().await;
+                    continue;
+                }
                 answer => return answer,
             }
-            let clock = &self.shared().clock;
-            clock.sleep_until(clock.now().after(LOOK_AGAIN)).await;
+            match self.recorded_update(workflow_id, whom, update_id)? {
+                (_, Some(outcome)) => return Ok(outcome),
+                (run_id, None) if asked_last == Some(run_id) => self.wait_a_little().await,
+                (run_id, None) => asked_last = Some(run_id),
+            }
         }
     }
 
+    async fn wait_a_little(&self) {
+        let clock = &self.shared().clock;
+        clock.sleep_until(clock.now().after(LOOK_AGAIN)).await;
+    }
+
+    /// The run that has the update, and how it was answered there; `None`: it is in progress.
     fn recorded_update(
         &self,
         workflow_id: &WorkflowId,
-        run_id: Option<RunId>,
+        whom: Whom,
         update_id: &UpdateId,
-    ) -> Result<Result<Payload, Failure>, RequestError> {
+    ) -> Result<(RunId, Option<UpdateOutcome>), RequestError> {
         // Whoever repeats an update asks the newest run of the chain, or the one that it knew first.
-        let asked = self.stored_run(workflow_id, run_id)?;
+        let asked = self.stored_run(workflow_id, whom.run_id())?;
+        let only_this = whom == Whom::Run(asked);
         for earlier in [true, false] {
             let mut next = Some(asked);
-            while let Some(run_id) = next {
-                let store = self.store()?;
-                if store.head(run_id)?.is_none() {
-                    break;
-                }
-                let state = load_state(&self.shared().codecs, &*store, run_id)?;
-                if let Some(outcome) = state.update_outcome(update_id.as_str()) {
-                    return Ok(outcome);
+            while let Some((run_id, state)) = next.map(|run_id| self.stored_state(run_id)).transpose()?.flatten() {
+                if state.knows_update(update_id) {
+                    let (run_id, state) = match only_this {
+                        true => (run_id, state),
+                        false => self.done_again(run_id, state, update_id)?,
+                    };
+                    return Ok((run_id, state.update_outcome(update_id.as_str())));
                 }
                 next = match earlier {
+                    _ if only_this => None,
                     true => state.previous_run(),
                     false => state.next_run(),
                 };
             }
         }
         Err(RequestError::UnknownUpdate(update_id.clone()))
+    }
+
+    /// The last of the runs, each made of the one before by a reset, that do the update again.
+    fn done_again(
+        &self,
+        run_id: RunId,
+        state: RunState,
+        update_id: &UpdateId,
+    ) -> Result<(RunId, RunState), RequestError> {
+        let mut last = (run_id, state);
+        while last.1.has_abandoned(update_id)
+            && let Some(next) = last.1.next_run()
+            && let Some(next) = self.stored_state(next)?
+            && next.1.knows_update(update_id)
+        {
+            last = next;
+        }
+        Ok(last)
+    }
+
+    /// How a run stands; `None`: it is not there (any more).
+    fn stored_state(&self, run_id: RunId) -> Result<Option<(RunId, RunState)>, RequestError> {
+        let store = self.store()?;
+        match store.head(run_id)? {
+            Some(_) => Ok(Some((run_id, load_state(&self.shared().codecs, &*store, run_id)?))),
+            None => Ok(None),
+        }
     }
 
     fn stored_run(&self, workflow_id: &WorkflowId, run_id: Option<RunId>) -> Result<RunId, RequestError> {

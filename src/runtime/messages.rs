@@ -32,6 +32,27 @@ pub(crate) struct Delivered {
     pub(crate) stop_asked: bool,
 }
 
+/// Which run of a workflow id a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// Whichever is open, or else the newest one.
+    Newest,
+    /// The newest one of the chain that this run is a part of.
+    Chain(RunId),
+    /// This very run.
+    Run(RunId),
+}
+
+impl Whom {
+    /// The run that was named.
+    pub(crate) fn run_id(self) -> Option<RunId> {
+        match self {
+            Whom::Newest => None,
+            Whom::Chain(run_id) | Whom::Run(run_id) => Some(run_id),
+        }
+    }
+}
+
 /// A request's place among those that may wait at once. It also counts as busy, so that a draining engine answers what it
 /// has admitted.
 pub(crate) struct Admission {

@@ -59,7 +59,7 @@ pub use codecs::{Encryption, EncryptionKey, EncryptionKeyError};
 pub(crate) use entropy::Entropy;
 pub use error::RequestError;
 pub(crate) use gateway::Gateway;
-pub(crate) use messages::{Delivered, Watched};
+pub(crate) use messages::{Delivered, Watched, Whom};
 pub(crate) use namespaces::{NamespaceOptions, NamespacesOptions};
 pub(crate) use offline::OfflineDesk;
 #[cfg(unix)]

@@ -32,9 +32,10 @@ pub use registry::{Registry, RegistryError};
 pub use shared_state::SharedState;
 pub use workflow::{
     ActivityCall, CancellationScope, CancellationType, ChildCall, ChildCancellationType, ChildHandle, ChildResult,
-    ChildRun, ChildStart, ChildWorkflow, ContinueAsNewCall, ExternalCall, ExternalWorkflow, LocalActivityCall,
-    LockCall, RollBack, RunCanceled, Saga, Savepoint, ScopeCanceled, Scoped, SignalReceive, SignalReceiver, Sleep,
-    StepCall, WaitCondition, Workflow, WorkflowContext, WorkflowInfo, WorkflowState,
+    ChildRun, ChildStart, ChildWorkflow, ContinueAsNewCall, ExternalCall, ExternalWorkflow, HandlerUnfinishedPolicy,
+    LocalActivityCall, LockCall, RegisteredHandler, RollBack, RunCanceled, Saga, Savepoint, ScopeCanceled, Scoped,
+    SignalReceive, SignalReceiver, Sleep, StepCall, UpdateInfo, WaitCondition, Workflow, WorkflowContext, WorkflowInfo,
+    WorkflowState,
 };
 
 #[cfg(all(unix, feature = "runtime"))]

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde::de::IgnoredAny;
 
-use crate::engine::{DrawingFormat, Error, Offline};
-use crate::model::{DEFAULT_NAMESPACE, NamespaceName, Payload, limits};
+use crate::engine::{DrawingFormat, Error, Offline, Rejection};
+use crate::model::{DEFAULT_NAMESPACE, NamespaceName, Payload, RunId, limits};
 
 use super::exit::Refusal;
 
@@ -30,6 +30,40 @@ impl DataArgs {
     pub(crate) fn open(&self) -> Result<Offline, Error> {
         Ok(Offline::open(&self.data)?.in_namespace(self.namespace.clone()))
     }
+}
+
+/// The option that names one run of a workflow id.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct OneRunArgs {
+    /// Only this run of the workflow id, not its newest one
+    #[arg(long, value_name = "RUN-ID", value_parser = run_id)]
+    pub(crate) run_id: Option<RunId>,
+}
+
+impl OneRunArgs {
+    /// The same directory, for what is asked of this run or said to it.
+    pub(crate) fn of(self, offline: Offline) -> Offline {
+        match self.run_id {
+            Some(run_id) => offline.only_run(run_id),
+            None => offline,
+        }
+    }
+
+    /// The refusal; a run that was named and has ended need not be the one that was meant.
+    pub(crate) fn refusal(self, error: Error) -> Refusal {
+        let has_ended = matches!(error, Error::Rejected(Rejection::Closed));
+        let refusal = Refusal::from(error);
+        match has_ended && self.run_id.is_some() {
+            true => refusal.hint("without --run-id the newest run of the workflow id is meant"),
+            false => refusal,
+        }
+    }
+}
+
+/// A run's id.
+pub(crate) fn run_id(text: &str) -> Result<RunId, String> {
+    text.parse()
+        .map_err(|_| "not a run id, which `amends list` shows in its last column".to_owned())
 }
 
 /// The option that draws instead.

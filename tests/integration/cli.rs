@@ -10,6 +10,7 @@ mod graphs;
 mod histories;
 mod mistakes;
 mod namespaces;
+mod one_run;
 mod pruning;
 mod queries;
 mod resets;

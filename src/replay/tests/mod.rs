@@ -9,6 +9,7 @@ mod concurrent;
 mod crashes;
 mod desk;
 mod every_turn;
+mod handlers;
 mod local;
 mod messages;
 mod mini_machine;

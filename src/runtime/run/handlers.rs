@@ -3,7 +3,7 @@
 
 use actix::{ActorContext, Context, Handler};
 
-use crate::model::{HoldReason, Input, ParkReason};
+use crate::model::{HoldReason, Input, ParkReason, limits};
 
 use super::super::messages::{Abandon, AttemptEnded, AttemptHeld, Durable, Letter, PassivateIfIdle, RunNews};
 use super::{Over, RunActor};
@@ -49,11 +49,36 @@ impl Handler<Durable> for RunActor {
             self.is_on_trial = false;
             self.tell_shard(RunNews::Sound);
         }
+        self.tell_of_unfinished_handlers();
         self.follow_up(ctx);
         if !self.inbox.is_empty() {
             self.pump(ctx);
         }
         self.count_busy();
+    }
+}
+
+impl RunActor {
+    /// The code has ended, and left handlers behind.
+    fn tell_of_unfinished_handlers(&mut self) {
+        let unfinished = self.decider.take_unfinished();
+        if unfinished.is_empty() {
+            return;
+        }
+        let named: Vec<String> = unfinished
+            .iter()
+            .take(limits::UNFINISHED_NAMED_MAX)
+            .map(ToString::to_string)
+            .collect();
+        let workflow_type = self.state.started().map(|started| &started.workflow_type);
+        tracing::warn!(
+            workflow_id = %self.at.workflow_id, run_id = %self.at.run_id,
+            workflow_type = workflow_type.map_or("", |workflow_type| workflow_type.as_str()),
+            count = unfinished.len(), handlers = %named.join(", "),
+            "the run's code ended before its handlers had finished, and they never will; callers of updates hear \
+             UpdateAbandoned. Let it wait: cx.wait_condition(|| cx.all_handlers_finished()), or say of handlers that may be \
+             abandoned: unfinished(HandlerUnfinishedPolicy::Abandon)"
+        );
     }
 }
 

@@ -66,14 +66,20 @@ impl RunActor {
             match self.state.update_outcome(update_id.as_str()) {
                 Some(outcome) => drop(reply.send(Ok(outcome))),
                 None if reply.is_closed() => {}
+                // A reset asked for it again, and it was refused.
+                None if !self.state.knows_update(&update_id) => {
+                    drop(reply.send(Err(RequestError::UnknownUpdate(update_id))));
+                }
                 None => self.questions.waiting.push((update_id, reply)),
             }
         }
     }
 
     fn wait_for_update(&mut self, update_id: UpdateId, reply: ReplyTo<UpdateOutcome>) {
-        let is_known = self.state.updates().any(|(known, _)| *known == update_id);
-        let refusal = match (is_known, self.questions.waiting.len() < limits::PENDING_MAX) {
+        let refusal = match (
+            self.state.knows_update(&update_id),
+            self.questions.waiting.len() < limits::PENDING_MAX,
+        ) {
             (true, true) => return self.questions.waiting.push((update_id, reply)),
             (true, false) => RequestError::Overloaded,
             (false, _) => RequestError::UnknownUpdate(update_id),

@@ -8,6 +8,7 @@ mod attributes;
 mod chain;
 mod children;
 mod decided_by;
+mod handling;
 mod locals;
 mod locks;
 mod messages;

@@ -17,6 +17,7 @@ use super::condition::WaitCondition;
 use super::core::{UpdateHandler, Validator};
 use super::external::ExternalWorkflow;
 use super::state::WorkflowState;
+use super::unfinished::{HandlerOf, RegisteredHandler, UpdateInfo};
 use super::{WorkflowContext, invalid_input};
 
 /// Signals, queries and updates. Handlers are called in the order in which what they handle came; each runs until its
@@ -53,7 +54,7 @@ impl WorkflowContext {
     ///
     /// # Errors
     /// A failure of type `InvalidId` when no signal can have this name.
-    pub fn on_signal<I, F>(&self, name: impl AsRef<str>, handler: F) -> Result<(), Failure>
+    pub fn on_signal<I, F>(&self, name: impl AsRef<str>, handler: F) -> Result<RegisteredHandler, Failure>
     where
         I: FromPayload + 'static,
         F: AsyncFn(I) + 'static,
@@ -65,14 +66,14 @@ impl WorkflowContext {
             let handler = handler.clone();
             Ok(async move { handler(input).await }.boxed_local())
         };
-        let replaced = self.core.borrow_mut().handle_signals(name, Rc::new(start));
+        let replaced = self.core.borrow_mut().handle_signals(name.clone(), Rc::new(start));
         drop(replaced);
-        Ok(())
+        Ok(self.registered(HandlerOf::Signal(Some(name))))
     }
 
     /// Handles every signal that has no handler of its own and that the code does not receive by
     /// [`signal`](Self::signal), also those that came before.
-    pub fn on_any_signal<F>(&self, handler: F)
+    pub fn on_any_signal<F>(&self, handler: F) -> RegisteredHandler
     where
         F: AsyncFn(SignalName, Payload) + 'static,
     {
@@ -83,6 +84,7 @@ impl WorkflowContext {
         };
         let replaced = self.core.borrow_mut().handle_any_signal(Rc::new(start));
         drop(replaced);
+        self.registered(HandlerOf::Signal(None))
     }
 
     /// Answers queries of this name, while the run goes on and after it has ended. The handler only looks: when it asks the
@@ -122,7 +124,7 @@ impl WorkflowContext {
     ///
     /// # Errors
     /// A failure of type `InvalidId` when no update can have this name.
-    pub fn on_update<I, O, E, F>(&self, name: impl AsRef<str>, handler: F) -> Result<(), Failure>
+    pub fn on_update<I, O, E, F>(&self, name: impl AsRef<str>, handler: F) -> Result<RegisteredHandler, Failure>
     where
         I: FromPayload + 'static,
         O: ToPayload + 'static,
@@ -142,7 +144,7 @@ impl WorkflowContext {
         name: impl AsRef<str>,
         validator: V,
         handler: F,
-    ) -> Result<(), Failure>
+    ) -> Result<RegisteredHandler, Failure>
     where
         I: FromPayload + 'static,
         O: ToPayload + 'static,
@@ -157,7 +159,12 @@ impl WorkflowContext {
         self.add_update::<I, O, E, F>(name.as_ref(), Some(Rc::new(validate)), handler)
     }
 
-    fn add_update<I, O, E, F>(&self, name: &str, validate: Option<Validator>, handler: F) -> Result<(), Failure>
+    fn add_update<I, O, E, F>(
+        &self,
+        name: &str,
+        validate: Option<Validator>,
+        handler: F,
+    ) -> Result<RegisteredHandler, Failure>
     where
         I: FromPayload + 'static,
         O: ToPayload + 'static,
@@ -177,13 +184,53 @@ impl WorkflowContext {
         };
         let start = Rc::new(start);
         let handler = UpdateHandler { validate, start };
-        let replaced = self.core.borrow_mut().handle_update(Some(name), handler);
+        let replaced = self.core.borrow_mut().handle_update(Some(name.clone()), handler);
         drop(replaced);
-        Ok(())
+        Ok(self.registered(HandlerOf::Update(Some(name))))
+    }
+
+    /// What was said about the handler before it is of the one that it replaces.
+    fn registered(&self, which: HandlerOf) -> RegisteredHandler {
+        self.core.borrow_mut().mind_unfinished(&which);
+        RegisteredHandler::new(self.core.clone(), which)
     }
 
     /// Does every update that has no handler of its own.
-    pub fn on_any_update<F>(&self, handler: F)
+    pub fn on_any_update<F>(&self, handler: F) -> RegisteredHandler
+    where
+        F: AsyncFn(UpdateName, Payload) -> Result<Payload, Failure> + 'static,
+    {
+        self.add_any_update(None, handler)
+    }
+
+    /// Does every update that has no handler of its own, after a look at each: see
+    /// [`on_validated_update`](Self::on_validated_update).
+    ///
+    /// ```
+    /// use amends::{Failure, WorkflowContext};
+    ///
+    /// async fn script(cx: WorkflowContext, verbs: Vec<String>) -> Result<(), Failure> {
+    ///     cx.on_any_validated_update(
+    ///         move |verb, _| match verbs.iter().any(|known| known == verb.as_str()) {
+    ///             true => Ok(()),
+    ///             false => Err(Failure::new("UnknownVerb", verb.as_str())),
+    ///         },
+    ///         async |_verb, said| Ok(said),
+    ///     );
+    ///     cx.signal::<()>("end").recv().await
+    /// }
+    /// # let _ = amends::WorkflowDefinition::of(script);
+    /// ```
+    pub fn on_any_validated_update<F, V>(&self, validator: V, handler: F) -> RegisteredHandler
+    where
+        F: AsyncFn(UpdateName, Payload) -> Result<Payload, Failure> + 'static,
+        V: Fn(&UpdateName, &Payload) -> Result<(), Failure> + 'static,
+    {
+        let validate = move |request: &UpdateRequest| validator(&request.name, &request.input);
+        self.add_any_update(Some(Rc::new(validate)), handler)
+    }
+
+    fn add_any_update<F>(&self, validate: Option<Validator>, handler: F) -> RegisteredHandler
     where
         F: AsyncFn(UpdateName, Payload) -> Result<Payload, Failure> + 'static,
     {
@@ -193,9 +240,33 @@ impl WorkflowContext {
             Ok(async move { handler(request.name, request.input).await }.boxed_local())
         };
         let start = Rc::new(start);
-        let handler = UpdateHandler { validate: None, start };
+        let handler = UpdateHandler { validate, start };
         let replaced = self.core.borrow_mut().handle_update(None, handler);
         drop(replaced);
+        self.registered(HandlerOf::Update(None))
+    }
+
+    /// The update that the code is about right now: its id and its name, in the update's handler and its validator, and in
+    /// whatever they call. `None` elsewhere.
+    ///
+    /// ```
+    /// use amends::{ActivityContext, Failure, WorkflowContext};
+    ///
+    /// async fn charge(_cx: ActivityContext, request: (String, u32)) -> Result<(), Failure> { drop(request); Ok(()) }
+    ///
+    /// async fn tab(cx: WorkflowContext, _table: u32) -> Result<(), Failure> {
+    ///     let own = cx.clone();
+    ///     cx.on_update("pay", async move |cents: u32| {
+    ///         let update = own.current_update().ok_or_else(|| Failure::new("NotAnUpdate", ""))?;
+    ///         own.activity(charge, &(update.id.to_string(), cents)).await
+    ///     })?;
+    ///     cx.signal::<()>("leave").recv().await
+    /// }
+    /// # let _ = amends::WorkflowDefinition::of(tab);
+    /// ```
+    #[must_use]
+    pub fn current_update(&self) -> Option<UpdateInfo> {
+        self.core.borrow().current_update().cloned()
     }
 
     /// Whether no handler of a signal or an update is still about its work: what to wait for before the function returns,

@@ -21,6 +21,7 @@ mod scope;
 mod signal;
 mod state;
 mod timer;
+mod unfinished;
 mod version;
 
 use std::cell::RefCell;
@@ -54,6 +55,7 @@ pub use scope::{CancellationScope, ScopeCanceled, Scoped};
 pub use signal::{SignalReceive, SignalReceiver};
 pub use state::WorkflowState;
 pub use timer::Sleep;
+pub use unfinished::{HandlerUnfinishedPolicy, RegisteredHandler, UpdateInfo};
 
 pub(crate) use self::core::{Core, HistoryInfo, Refusal, UpdateHandler};
 

@@ -103,6 +103,7 @@ impl<S: 'static> WorkflowState<S> {
         let this = self.clone();
         self.cx
             .on_signal(name, async move |input: I| this.change(|state| handler(state, input)))
+            .map(drop)
     }
 
     /// Answers queries; see [`WorkflowContext::on_query`].
@@ -136,6 +137,7 @@ impl<S: 'static> WorkflowState<S> {
         let this = self.clone();
         self.cx
             .on_update(name, async move |input: I| this.change(|state| handler(state, input)))
+            .map(drop)
     }
 
     /// Does updates that a validator lets pass; see [`WorkflowContext::on_validated_update`].
@@ -154,11 +156,12 @@ impl<S: 'static> WorkflowState<S> {
         E: Into<Failure> + 'static,
     {
         let (this, looked_at) = (self.clone(), self.clone());
-        self.cx.on_validated_update(
+        let registered = self.cx.on_validated_update(
             name,
             move |input: &I| looked_at.read(|state| validator(state, input)),
             async move |input: I| this.change(|state| handler(state, input)),
-        )
+        );
+        registered.map(drop)
     }
 }
 

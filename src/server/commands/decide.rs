@@ -9,7 +9,7 @@ use crate::model::{Choice, ChoiceKind, Payload};
 use crate::server::advice;
 use crate::server::console::{Console, OutputArgs};
 use crate::server::exit::{Exit, Refusal};
-use crate::server::input::{self, DataArgs};
+use crate::server::input::{self, DataArgs, OneRunArgs};
 
 /// Decide how a stuck saga goes on: amends decide order-42 --step charge retry --by ada --data DIR
 ///
@@ -44,6 +44,8 @@ pub(crate) struct DecideArgs {
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
     #[command(flatten)]
+    one: OneRunArgs,
+    #[command(flatten)]
     data: DataArgs,
     // Not `output`: that is the step's.
     #[command(flatten)]
@@ -69,6 +71,7 @@ pub(crate) fn run(args: &DecideArgs, console: &Console) -> Result<Exit, Refusal>
         decision = decision.request_id(request_id);
     }
     let offline = args.data.open().map_err(|error| advised(error, args))?;
+    let offline = args.one.of(offline);
     let run = offline
         .decide(&args.id, decision)
         .map_err(|error| advised(error, args))?;
@@ -139,9 +142,9 @@ fn advised(error: Error, args: &DecideArgs) -> Refusal {
         ) => Some(format!("see: {}", advice::show(&args.id, &args.data))),
         _ => None,
     };
-    let refusal = Refusal::from(error);
+    let refusal = args.one.refusal(error);
     match hint {
-        Some(hint) => refusal.hint(hint),
-        None => refusal,
+        Some(hint) if refusal.hint.is_none() => refusal.hint(hint),
+        _ => refusal,
     }
 }

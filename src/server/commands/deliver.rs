@@ -10,7 +10,7 @@ use crate::model::{ChoiceKind, RunId};
 use crate::server::advice;
 use crate::server::console::{Console, OutputArgs};
 use crate::server::exit::{Exit, Refusal};
-use crate::server::input::{self, DataArgs};
+use crate::server::input::{self, DataArgs, OneRunArgs};
 
 /// Leave a signal for a run: amends signal order-42 paid '{"by": "card"}' --data DIR
 ///
@@ -72,7 +72,19 @@ struct Target {
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
+    one: OneRunArgs,
+    #[command(flatten)]
     data: DataArgs,
+}
+
+impl Target {
+    fn open(&self) -> Result<Offline, Error> {
+        Ok(self.one.of(self.data.open()?))
+    }
+
+    fn refusal(&self, error: Error) -> Refusal {
+        self.one.refusal(error)
+    }
 }
 
 pub(crate) fn signal(args: SignalArgs, console: &Console) -> Result<Exit, Refusal> {
@@ -85,27 +97,30 @@ pub(crate) fn signal(args: SignalArgs, console: &Console) -> Result<Exit, Refusa
         request_id: args.request_id,
         ..SignalOptions::default()
     };
-    let offline = args.target.data.open()?;
-    let run = offline.signal(&args.target.id, &args.name, &data, options)?;
+    let offline = args.target.open()?;
+    let run = offline.signal(&args.target.id, &args.name, &data, options);
+    let run = run.map_err(|error| args.target.refusal(error))?;
     told(&args.target, "signal", run, console);
     Ok(Exit::Done)
 }
 
 pub(crate) fn cancel(args: &CancelArgs, console: &Console) -> Result<Exit, Refusal> {
-    let run = args.target.data.open()?.cancel(&args.target.id, &args.reason)?;
+    let run = args.target.open()?.cancel(&args.target.id, &args.reason);
+    let run = run.map_err(|error| args.target.refusal(error))?;
     told(&args.target, "cancel request", run, console);
     Ok(Exit::Done)
 }
 
 pub(crate) fn terminate(args: &TerminateArgs, console: &Console) -> Result<Exit, Refusal> {
-    let offline = args.target.data.open()?;
+    let offline = args.target.open()?;
     if args.amend {
         let asked = offline.cancel(&args.target.id, &args.reason);
         let run = asked.map_err(|error| only_forward(error, &args.target, &offline))?;
         told(&args.target, "cancel request", run, console);
         return Ok(Exit::Done);
     }
-    let run = offline.terminate(&args.target.id, &args.reason)?;
+    let run = offline.terminate(&args.target.id, &args.reason);
+    let run = run.map_err(|error| args.target.refusal(error))?;
     console.object(&json!({"type": "terminated", "workflow_id": args.target.id, "run_id": run.to_string()}));
     console.line(format!(
         "{} is terminated (run {run}); nothing was undone",
@@ -125,7 +140,7 @@ fn told(target: &Target, what: &str, run: RunId, console: &Console) {
 /// Why a run is not undone, and what is possible instead.
 fn only_forward(error: Error, target: &Target, offline: &Offline) -> Refusal {
     if !matches!(error, Error::Rejected(Rejection::PastPivot)) {
-        return error.into();
+        return target.refusal(error);
     }
     let stuck = offline.describe(&target.id).map(|run| run.stuck).unwrap_or_default();
     let back = stuck.iter().any(|stuck| stuck.choices.contains(&ChoiceKind::GoBack));

@@ -9,7 +9,7 @@ use crate::server::console::{Console, FAINT, OutputArgs, style_of};
 use crate::server::desk;
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
-use crate::server::input::DataArgs;
+use crate::server::input::{DataArgs, run_id};
 use crate::server::text::{Cell, duration, table};
 
 /// Runs that a page has when nothing else is said.
@@ -59,11 +59,6 @@ fn status(text: &str) -> Result<RunStatus, String> {
         let known: Vec<&str> = RunStatus::ALL.iter().map(|status| status.as_str()).collect();
         format!("no such status; there are {}", known.join(", "))
     })
-}
-
-fn run_id(text: &str) -> Result<RunId, String> {
-    text.parse()
-        .map_err(|_| "not a run id, which the list shows in its last column".to_owned())
 }
 
 pub(crate) fn run(args: &ListArgs, console: &Console) -> Result<Exit, Refusal> {

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::server::advice;
 use crate::server::console::{Console, OutputArgs};
 use crate::server::exit::{Exit, Refusal};
-use crate::server::input::DataArgs;
+use crate::server::input::{DataArgs, OneRunArgs};
 
 /// Let a run stand still: amends pause order-42 --by NAME --reason TEXT --data DIR
 ///
@@ -44,13 +44,16 @@ struct Target {
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
     #[command(flatten)]
+    one: OneRunArgs,
+    #[command(flatten)]
     data: DataArgs,
 }
 
 pub(crate) fn pause(args: &PauseArgs, console: &Console) -> Result<Exit, Refusal> {
     let target = &args.target;
-    let offline = target.data.open()?;
-    let run = offline.pause(&target.id, &target.by, &target.reason)?;
+    let offline = target.one.of(target.data.open()?);
+    let run = offline.pause(&target.id, &target.by, &target.reason);
+    let run = run.map_err(|error| target.one.refusal(error))?;
     console.object(&json!({"type": "paused", "workflow_id": target.id, "run_id": run.to_string()}));
     console.line(format!("{} is paused (run {run})", target.id));
     console.note(format!(
@@ -63,8 +66,9 @@ pub(crate) fn pause(args: &PauseArgs, console: &Console) -> Result<Exit, Refusal
 
 pub(crate) fn unpause(args: &UnpauseArgs, console: &Console) -> Result<Exit, Refusal> {
     let target = &args.target;
-    let offline = target.data.open()?;
-    let run = offline.unpause(&target.id, &target.by, &target.reason)?;
+    let offline = target.one.of(target.data.open()?);
+    let run = offline.unpause(&target.id, &target.by, &target.reason);
+    let run = run.map_err(|error| target.one.refusal(error))?;
     let status = offline.describe(&run.to_string())?.status;
     console.object(&json!({
         "type": "unpaused", "workflow_id": target.id, "run_id": run.to_string(), "status": status.as_str(),

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::server::console::{Console, OutputArgs};
 use crate::server::dto;
 use crate::server::exit::{Exit, Refusal};
-use crate::server::input::DataArgs;
+use crate::server::input::{DataArgs, OneRunArgs};
 
 /// Ask a run of a saga definition a question: amends query order-42 outputs --data DIR
 ///
@@ -22,13 +22,15 @@ pub(crate) struct QueryArgs {
     #[arg(value_name = "QUERY", default_value = "status")]
     query: String,
     #[command(flatten)]
+    one: OneRunArgs,
+    #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
 pub(crate) fn run(args: &QueryArgs, console: &Console) -> Result<Exit, Refusal> {
-    let answer = args.data.open()?.query(&args.id, &args.query)?;
+    let answer = args.one.of(args.data.open()?).query(&args.id, &args.query)?;
     let answer = dto::payload(&answer);
     console.object(&json!({
         "type": "answer", "workflow_id": args.id, "query": args.query, "answer": answer,

@@ -3,6 +3,7 @@
 
 mod faults;
 mod recorder;
+mod warnings;
 
 use std::future::Future;
 use std::path::Path;
@@ -25,6 +26,7 @@ use tempfile::TempDir;
 
 pub(crate) use faults::{insist, insist_on_finding, whichever_commit_fails};
 pub(crate) use recorder::{Gate, Recorder};
+pub(crate) use warnings::{listen_to_warnings, warnings_about};
 
 /// A test that takes longer hangs: the slowest takes a few seconds on an idle machine.
 const HANGS_AFTER: Duration = Duration::from_secs(120);

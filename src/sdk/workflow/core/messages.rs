@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::model::{Command, EventId, Failure, Payload, Query, QueryName, SignalName, UpdateName, UpdateRequest};
 
+use super::super::unfinished::{HandlerOf, UpdateInfo};
 use super::{Core, Key, WaitFor, What};
 
 /// What starts the handling of a signal; a failure means that its data does not fit.
@@ -53,6 +54,18 @@ pub(crate) struct Handlers {
     pub(super) starting: VecDeque<SignalStart>,
 }
 
+impl Handlers {
+    /// Whether signals of this name have a handler of their own.
+    pub(super) fn handles_signal(&self, name: &SignalName) -> bool {
+        self.signals.contains_key(name)
+    }
+
+    /// Whether updates of this name have a handler of their own.
+    pub(super) fn handles_update(&self, name: &UpdateName) -> bool {
+        self.updates.contains_key(name)
+    }
+}
+
 impl fmt::Debug for Handlers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handlers").finish_non_exhaustive()
@@ -69,6 +82,10 @@ pub(super) struct Messages {
     received: BTreeSet<SignalName>,
     /// Handlers that have started and not ended.
     running: usize,
+    /// The update that the code is about right now.
+    pub(super) current_update: Option<Rc<UpdateInfo>>,
+    /// Handlers that need not have finished when the run ends.
+    pub(super) may_be_abandoned: BTreeSet<HandlerOf>,
     /// How many conditions were met so far.
     conditions_met: u64,
     /// Messages to other runs whose initiating events are not known yet, in order.
