@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::history::{from_temporal_json, to_temporal_json};
 use crate::machine::{Beside, Decider, LockState, NoDecider, Reply, RunState, Successor, decide};
 use crate::model::{
-    AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, Input, LocalActivity, LockName, Outcome,
-    Payload, PendingChange, Reset, RunId, SagaOptions, SearchAttributeType, SignalName, StartRun, StepName, Timestamp,
-    Turn, WorkflowId, WorkflowType,
+    AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, Input, LocalActivity, LockName, Outcome, Payload,
+    PendingChange, Reset, RunId, SagaOptions, SearchAttributeType, SignalName, StartRun, StepName, Timestamp, Turn,
+    WorkflowId, WorkflowType,
 };
 use crate::replay::{CheckedDecider, CodeDecider, replay_history};
 use crate::sdk::{Registry, WorkflowFunction};
