@@ -4,7 +4,9 @@
 //! A child is known by what its first event says of its parent: the run, and the event of it that asked for the child. Times and
 //! run ids say nothing here, as clocks are set back; and all runs of a child's chain have the same parent.
 
-use crate::model::{EventAttributes, ParentRun, RunId, WorkflowId};
+use std::sync::Arc;
+
+use crate::model::{EventAttributes, ParentRun, RunId, RunStarted, WorkflowId};
 use crate::store::{Error, RunHead, Store};
 
 use super::super::recovery::load_turns;
@@ -46,29 +48,67 @@ pub(super) async fn begun_by(
 }
 
 fn is_asked_for_by(head: &RunHead, parent_run: RunId) -> bool {
-    let found_by = head.found_by.as_deref();
-    let parent = found_by.and_then(|found_by| found_by.parent.as_ref());
-    parent.is_some_and(|parent| parent.run_id == parent_run)
+    parent_of(head).is_some_and(|parent| parent.run_id == parent_run)
+}
+
+fn parent_of(head: &RunHead) -> Option<&ParentRun> {
+    head.found_by.as_ref()?.parent.as_ref()
+}
+
+/// The newest run of the chain that begins with this run, or is all that is left of it, if that is a child of this workflow id's.
+/// It may have ended, and another run may have its id by now.
+pub(in super::super) fn newest_of_child(
+    store: &dyn Store,
+    parent: &WorkflowId,
+    workflow_id: &WorkflowId,
+    first: RunId,
+) -> Result<Option<RunId>, Error> {
+    let is_child = |head: &RunHead| {
+        let parent_id = parent_of(head).map(|of| of.workflow_id.beside(&head.workflow_id));
+        head.workflow_id == *workflow_id && parent_id.as_ref() == Some(parent)
+    };
+    let known = store.head(first)?;
+    if known.as_ref().is_some_and(|known| !is_child(known)) {
+        return Ok(None);
+    }
+    let is_open = known.as_ref().is_some_and(|known| !known.status.is_closed());
+    let newest = match is_open {
+        true => None,
+        false => store.find(workflow_id)?.filter(|newest| newest.run_id != first),
+    };
+    if let Some(newest) = newest.filter(is_child)
+        && let Some(started) = started(store, newest.run_id)?
+        && first_of(&started) == first
+    {
+        return Ok(Some(newest.run_id));
+    }
+    Ok(known.map(|_| first))
 }
 
 /// The first run of the chain of this run, if that is the child of this event.
 fn first_run_of(store: &dyn Store, run_id: RunId, parent: &ParentRun) -> Result<Option<RunId>, Error> {
+    let asked = |of: &ParentRun| (of.run_id, of.initiated) == (parent.run_id, parent.initiated);
+    let started = started(store, run_id)?;
+    let started = started.filter(|started| started.parent.as_ref().is_some_and(asked));
+    Ok(started.map(|started| first_of(&started)))
+}
+
+fn first_of(started: &RunStarted) -> RunId {
+    let first = started.chain.as_ref().and_then(|chain| chain.first);
+    first.unwrap_or(started.run_id)
+}
+
+/// How a run began; `None`: retention has taken it meanwhile.
+fn started(store: &dyn Store, run_id: RunId) -> Result<Option<Arc<RunStarted>>, Error> {
     let turns = match load_turns(store, run_id) {
         Ok(turns) => turns,
-        // Retention has taken it meanwhile.
         Err(_) if store.head(run_id)?.is_none() => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut events = turns.iter().flat_map(|turn| &turn.events);
-    let started = events.find_map(|event| match &event.attributes {
+    let mut events = turns.into_iter().flat_map(|turn| turn.events);
+    Ok(events.find_map(|event| match event.attributes {
         EventAttributes::WorkflowExecutionStarted(started) => Some(started),
         _ => None,
-    });
-    let asked = |of: &ParentRun| (of.run_id, of.initiated) == (parent.run_id, parent.initiated);
-    let started = started.filter(|started| started.parent.as_ref().is_some_and(asked));
-    Ok(started.map(|started| {
-        let first = started.chain.as_ref().and_then(|chain| chain.first);
-        first.unwrap_or(run_id)
     }))
 }
 

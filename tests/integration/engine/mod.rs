@@ -7,6 +7,7 @@ mod async_completion;
 mod attributes;
 mod chain;
 mod child_begun_once;
+mod child_messages;
 mod child_workflows;
 mod child_workflows_end;
 mod child_workflows_options;
