@@ -95,7 +95,10 @@ where
 /// Whether it is the engine's own trouble, which passes. Damage to a run does not.
 pub(super) fn is_passing(error: &RequestError) -> bool {
     match error {
-        RequestError::Overloaded | RequestError::Interrupted | RequestError::ShuttingDown => true,
+        RequestError::Overloaded
+        | RequestError::Leaving(..)
+        | RequestError::Interrupted
+        | RequestError::ShuttingDown => true,
         RequestError::Store(error) => !matches!(error, store::Error::Corrupt { run: Some(_), .. }),
         _ => false,
     }
