@@ -53,23 +53,12 @@ pub(crate) fn run_id(number: u64) -> RunId {
 }
 
 fn start(number: u64, input: u64) -> StartRun {
+    let workflow_id = WorkflowId::new(format!("bench-{number:09}")).expect("a short id");
+    let workflow_type = WorkflowType::new("bench_saga").expect("a short name");
     StartRun {
-        workflow_id: WorkflowId::new(format!("bench-{number:09}")).expect("a short id"),
         run_id: run_id(number),
-        workflow_type: WorkflowType::new("bench_saga").expect("a short name"),
-        definition: None,
-        input: Payload::json(&input).expect("a number"),
-        request_id: None,
-        run_timeout: None,
         identity: "bench".to_owned(),
-        saga: None,
-        task_queue: None,
-        parent: None,
-        search_attributes: std::collections::BTreeMap::new(),
-        memo: std::collections::BTreeMap::new(),
-        ids: Default::default(),
-        chain: None,
-        adopted: None,
+        ..StartRun::new(workflow_id, workflow_type, Payload::json(&input).expect("a number"))
     }
 }
 

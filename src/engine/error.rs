@@ -154,6 +154,18 @@ pub enum Error {
     /// An engine is to be started in a worker process.
     #[error("this is a worker process of an engine: call `amends::worker_process()` first thing in `main`")]
     WorkerProcess,
+    /// The last run of the workflow id has ended, and has not let go of the id: it still has children to tell, or messages to
+    /// bring, and those who get them cannot take them just now. Nothing was started; try again later.
+    #[error(
+        "workflow {workflow_id} has ended (run {run_id}), and still tells its children so, or brings its last messages, which \
+         another run keeps it from; nothing was started: try again later"
+    )]
+    Leaving {
+        /// The id.
+        workflow_id: WorkflowId,
+        /// The run that has ended.
+        run_id: RunId,
+    },
     /// Too many requests are waiting; try again later.
     #[error("overloaded: too many requests are waiting; try again later")]
     Overloaded,
@@ -214,6 +226,7 @@ impl Error {
             Error::Rejected(Rejection::ResetRefused(_)) => 51,
             Error::Rejected(_) => 9,
             Error::Overloaded => 10,
+            Error::Leaving { .. } => 48,
             Error::ShuttingDown => 11,
             Error::Interrupted => 12,
             Error::TaskToken(_) => 30,
@@ -250,6 +263,7 @@ impl From<RequestError> for Error {
             RequestError::UnknownUpdate(update_id) => Error::UnknownUpdate(update_id),
             RequestError::NoWorker(task_queue) => Error::NoWorker(task_queue),
             RequestError::TooManyOpenRuns { namespace, most } => Error::TooManyOpenRuns { namespace, most },
+            RequestError::Leaving(workflow_id, run_id) => Error::Leaving { workflow_id, run_id },
             RequestError::Overloaded => Error::Overloaded,
             RequestError::ShuttingDown => Error::ShuttingDown,
             RequestError::Interrupted => Error::Interrupted,

@@ -178,7 +178,7 @@ impl<I, O> Starter<I, O> {
     ///
     /// # Errors
     /// [`Error::AlreadyStarted`] when the id is taken, [`Error::UnknownWorkflow`], [`Error::Payload`] for an input that
-    /// is too large, [`Error::Overloaded`], and errors of the store.
+    /// is too large, [`Error::Leaving`], [`Error::Overloaded`], and errors of the store.
     pub async fn start(self, input: &I) -> Result<RunHandle<O>, Error>
     where
         I: ToPayload,

@@ -211,3 +211,28 @@ pub struct StartRun {
     /// The steps of another run, which this one is started to undo.
     pub adopted: Option<Box<SagaAdopted>>,
 }
+
+impl StartRun {
+    /// A start without options. The new execution's id is for whoever begins it to say.
+    #[must_use]
+    pub fn new(workflow_id: WorkflowId, workflow_type: WorkflowType, input: Payload) -> Self {
+        Self {
+            workflow_id,
+            run_id: RunId::NIL,
+            workflow_type,
+            definition: None,
+            input,
+            request_id: None,
+            run_timeout: None,
+            identity: String::new(),
+            saga: None,
+            task_queue: None,
+            parent: None,
+            search_attributes: SearchAttributes::new(),
+            memo: Memo::new(),
+            ids: IdPolicies::default(),
+            chain: None,
+            adopted: None,
+        }
+    }
+}

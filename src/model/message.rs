@@ -41,7 +41,7 @@ pub struct UpdateCompleted {
 pub struct ExternalSignal {
     /// Whose workflow id.
     pub workflow_id: WorkflowId,
-    /// Only for this execution; `None`: for the open one.
+    /// Only for this execution, or, when it is a child of the sender's, for its chain; `None`: for the open one.
     pub run_id: Option<RunId>,
     /// The signal's name.
     pub name: SignalName,
@@ -54,7 +54,7 @@ pub struct ExternalSignal {
 pub struct ExternalCancel {
     /// Whose workflow id.
     pub workflow_id: WorkflowId,
-    /// Only this execution; `None`: the open one.
+    /// Only this execution, or, when it is a child of the sender's, its chain; `None`: the open one.
     pub run_id: Option<RunId>,
     /// Why.
     pub reason: String,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::machine::{QueryError, Rejection, RunState, UPDATE_ABANDONED};
-use crate::model::{Event, Failure, Input, ParkReason, Payload, Query, RunId, StartRun, UpdateId, WorkflowId};
+use crate::model::{Event, Input, ParkReason, Payload, Query, RunId, StartRun, UpdateId, WorkflowId};
 
 use super::entropy::Entropy;
 use super::error::RequestError;
-use super::gateway::{Gateway, LOOK_AGAIN};
+use super::gateway::{Gateway, LOOK_AGAIN, Patience};
 use super::messages::{Ask, Delivered, Question, ReplyTo, StartWith, UpdateOutcome, Watched, Whom};
 use super::offline::{ask_replayed, undecidable};
 use super::recovery::{fold, load_state, load_turns};
@@ -40,6 +40,7 @@ impl Gateway {
     pub(crate) async fn begin_with(&self, mut start: StartRun, then: Input) -> Result<Joined, RequestError> {
         start.run_id = Entropy.run_id(self.shared().clock.now());
         let port = self.port(&start.workflow_id)?;
+        let mut patience = Patience::default();
         loop {
             let admission = self.admit(port).await?;
             let (reply, answer) = oneshot::channel();
@@ -54,7 +55,9 @@ impl Gateway {
             match answer.await.map_err(|_| RequestError::Interrupted)? {
                 Ok(delivered) => return Ok(Joined { delivered, outcome }),
                 // It came to a run at its very end.
-                Err(RequestError::Rejected(Rejection::Closed)) => self.until_let_go(&start.workflow_id).await?,
+                Err(RequestError::Rejected(Rejection::Closed)) => {
+                    self.until_let_go(&start.workflow_id, &mut patience).await?
+                }
                 Err(error) => return Err(error),
             }
         }

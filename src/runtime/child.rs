@@ -29,8 +29,8 @@ use tokio::sync::oneshot;
 use crate::definition::{ChildSaga, SAGA_ACTIVITY, SAGA_UNDO_ACTIVITY};
 use crate::machine::{PendingActivity, RunState, StepState};
 use crate::model::{
-    ActivityRole, ActivityType, AttemptOutcome, EventId, Failure, IdError, IdPolicies, Input, Memo, Outcome, ParentRun,
-    Payload, RequestId, RunId, SearchAttributes, StartRun, TaskQueue, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
+    ActivityRole, ActivityType, AttemptOutcome, EventId, Failure, IdError, Input, Memo, Outcome, ParentRun, Payload,
+    RequestId, RunId, SearchAttributes, StartRun, TaskQueue, Undo, WATCH_ACTIVITY, WorkflowId, WorkflowType,
 };
 use crate::sdk::{ActivityInfo, CancelFlag};
 
@@ -371,23 +371,18 @@ impl Attendant {
             return Ok(None);
         };
         let workflow_id = undo_id(id).map_err(|error| Failure::non_retryable("ChildNotUndone", error.to_string()))?;
+        let start = StartRun::new(workflow_id, started.workflow_type.clone(), started.input.clone());
         Ok(Some(StartRun {
-            workflow_id,
-            run_id: RunId::NIL,
-            workflow_type: started.workflow_type.clone(),
             definition: started.definition,
-            input: started.input.clone(),
             request_id: Some(self.request_id()),
-            run_timeout: None,
             identity: env!("CARGO_PKG_NAME").to_owned(),
             saga: started.saga.clone(),
             task_queue: started.task_queue.clone(),
             parent: Some(self.order.parent.clone()),
             search_attributes: child.search_attributes().clone(),
             memo: child.memo().clone(),
-            ids: IdPolicies::default(),
-            chain: None,
             adopted: Some(Box::new(adopted)),
+            ..start
         }))
     }
 

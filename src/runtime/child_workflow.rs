@@ -6,12 +6,15 @@
 
 mod earlier;
 
+use earlier::ChildChain;
+pub(super) use earlier::newest_of_child;
+
 use std::sync::{Arc, Weak};
 
 use crate::machine::{Origins, Rejection, RunState, external_request_id};
 use crate::model::{
     ChildEnd, ChildKey, Failure, IdConflictPolicy, IdPolicies, IdReusePolicy, Input, LeftChild, ParentClosePolicy,
-    ParentRun, RequestId, RunId, StartChild, StartRun, TaskQueue, Timestamp, WorkflowId,
+    ParentRun, RequestId, RunId, StartChild, StartRun, TaskQueue, WorkflowId,
 };
 
 use super::error::RequestError;
@@ -40,6 +43,15 @@ impl Kinship {
     fn identity(&self) -> String {
         format!("workflow {}", self.parent)
     }
+
+    /// What the child's first event says of its parent.
+    fn parent(&self) -> ParentRun {
+        ParentRun {
+            workflow_id: self.parent.clone(),
+            run_id: self.child.parent_run,
+            initiated: Some(self.child.initiated),
+        }
+    }
 }
 
 /// What there is to be done for a child that a run has left open.
@@ -64,12 +76,13 @@ impl LeftTask {
     }
 }
 
-/// Starts the child, or finds it started; `None` when the engine stopped before that.
+/// Starts the child, or finds it started; `None` when the engine stopped before that. `was_tried`: an earlier try may have begun
+/// it without its parent's knowing.
 pub(super) async fn start(
     shared: &Arc<Shared>,
     kinship: &Kinship,
     child: &StartChild,
-    initiated_at: Timestamp,
+    mut was_tried: bool,
 ) -> Option<Result<RunId, Failure>> {
     let mut start = match run_of(shared, kinship, child) {
         Ok(start) => start,
@@ -78,6 +91,11 @@ pub(super) async fn start(
     loop {
         let gateway = gateway(shared).ok()?;
         let error = match gateway.begin(Box::new(start.clone())).await {
+            // By a later run of its chain, if it has come that far.
+            Ok((delivered, _)) if delivered.duplicate => {
+                let own = begun(shared, kinship, &start.workflow_id).await?;
+                return Some(Ok(own.ok().flatten().map_or(delivered.run_id, |own| own.first)));
+            }
             Ok((delivered, _)) => return Some(Ok(delivered.run_id)),
             Err(error) => error,
         };
@@ -88,14 +106,12 @@ pub(super) async fn start(
             _ => None,
         };
         if let Some((run_id, status)) = there {
-            let own = ask(shared, &child.workflow_id, || async {
-                let store = self::gateway(shared)?.store()?;
-                Ok(earlier::begun_by(&*store, &shared.codecs, &start, initiated_at).await?)
-            });
-            match own.await? {
-                Ok(Some(own)) => return Some(Ok(own)),
-                Ok(None) => {}
-                Err(error) => return Some(Err(not_started(child, &error))),
+            if was_tried {
+                match begun(shared, kinship, &start.workflow_id).await? {
+                    Ok(Some(own)) => return Some(Ok(own.first)),
+                    Ok(None) => {}
+                    Err(error) => return Some(Err(not_started(child, &error))),
+                }
             }
             let is_first_try = start.ids == IdPolicies::default();
             if is_first_try && is_of_a_base(shared, kinship, run_id) {
@@ -111,10 +127,29 @@ pub(super) async fn start(
             }
         }
         match error {
-            error if is_passing(&error) => pause(shared, &child.workflow_id, &error).await?,
+            error if is_passing(&error) => {
+                // It may have begun all the same, and another run may have its id by the next try: that one only looks.
+                was_tried = true;
+                start.ids = IdPolicies::default();
+                pause(shared, &child.workflow_id, &error).await?;
+            }
             error => return Some(Err(not_started(child, &error))),
         }
     }
+}
+
+/// The child's chain, as far as the store has it, if the child was ever begun.
+async fn begun(
+    shared: &Arc<Shared>,
+    kinship: &Kinship,
+    workflow_id: &WorkflowId,
+) -> Option<Result<Option<ChildChain>, RequestError>> {
+    let parent = kinship.parent();
+    ask(shared, workflow_id, || async {
+        let store = gateway(shared)?.store()?;
+        Ok(earlier::begun_by(&*store, workflow_id, &parent).await?)
+    })
+    .await
 }
 
 fn not_started(child: &StartChild, error: &RequestError) -> Failure {
@@ -151,11 +186,7 @@ fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<Star
         input: child.input.clone(),
         request_id: kinship.request_id(),
         identity: kinship.identity(),
-        parent: ParentRun {
-            workflow_id: kinship.parent.clone(),
-            run_id: kinship.child.parent_run,
-            initiated: Some(kinship.child.initiated),
-        },
+        parent: kinship.parent(),
         run_timeout: child.run_timeout,
         chain: child.chain(),
         search_attributes: child.search_attributes.clone(),
@@ -168,7 +199,11 @@ fn run_of(shared: &Shared, kinship: &Kinship, child: &StartChild) -> Result<Star
 }
 
 /// Waits for the child's end, and gives the lookout back with it; `None` when the engine stopped before that.
-pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Option<(ChildEnd, Lookout)> {
+pub(super) async fn end_of(
+    mut lookout: Lookout,
+    kinship: &Kinship,
+    workflow_id: &WorkflowId,
+) -> Option<(ChildEnd, Lookout)> {
     let shared = Arc::clone(&lookout.shared);
     loop {
         let gateway = gateway(&shared).ok()?;
@@ -185,9 +220,9 @@ pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Op
             Err(error) => {
                 // It ended long ago, and was deleted: its chain may go on.
                 if matches!(error, RequestError::NotFound(_))
-                    && let Ok(Some(newest)) = gateway.left_of_chain(workflow_id, lookout.run_id)
+                    && let Ok(Some(own)) = begun(&shared, kinship, workflow_id).await?
                 {
-                    lookout.run_id = newest;
+                    lookout.run_id = own.newest;
                     continue;
                 }
                 let message = format!("nobody knows what became of the child {workflow_id:?}: {error}");
@@ -203,14 +238,16 @@ pub(super) async fn end_of(mut lookout: Lookout, workflow_id: &WorkflowId) -> Op
 pub(super) async fn end_of_left(shared: &Arc<Shared>, kinship: &Kinship, child: &LeftChild) -> Option<Option<Lookout>> {
     let workflow_id = &child.start.workflow_id.beside(&kinship.parent);
     let run_id = match child.run_id {
-        None => find(shared, kinship, workflow_id).await?,
+        None => find(shared, kinship, workflow_id).await?.map(|own| own.newest),
         seen => seen,
     };
     let Some(run_id) = run_id else {
         return Some(None);
     };
     let lookout = Lookout::new(Arc::clone(shared), kinship.parent.clone(), run_id);
-    end_of(lookout, workflow_id).await.map(|(_, lookout)| Some(lookout))
+    end_of(lookout, kinship, workflow_id)
+        .await
+        .map(|(_, lookout)| Some(lookout))
 }
 
 /// Looks out for the end of a child. The parent may leave memory meanwhile, and the child wakes it when it ends; but a child
@@ -267,48 +304,41 @@ pub(super) async fn release(shared: &Arc<Shared>, kinship: &Kinship, child: &Lef
         ParentClosePolicy::Abandon if child.owes_cancel => Input::RequestCancel { reason, identity },
         // It is to outlive its parent, also when that has not seen it begin.
         ParentClosePolicy::Abandon => {
-            let started = start(shared, kinship, &child.start, child.initiated_at);
+            let started = start(shared, kinship, &child.start, true);
             return started.await.map(drop);
         }
     };
     let workflow_id = &child.start.workflow_id.beside(&kinship.parent);
-    let run_id = match child.run_id {
-        Some(run_id) => run_id,
-        None => match find(shared, kinship, workflow_id).await? {
-            Some(run_id) => run_id,
-            None => return Some(()),
-        },
+    let mut newest = match child.run_id {
+        None => find(shared, kinship, workflow_id).await?.map(|own| own.newest),
+        seen => seen,
     };
-    let told = ask(shared, workflow_id, || async {
-        let gateway = gateway(shared)?;
-        gateway.deliver_to_chain(workflow_id, run_id, input.clone()).await
-    });
-    if let Err(error) = told.await? {
-        tracing::debug!(%workflow_id, %error, "a child goes its own way");
+    while let Some(run_id) = newest {
+        let told = ask(shared, workflow_id, || async {
+            let gateway = gateway(shared)?;
+            gateway.deliver_to_chain(workflow_id, run_id, input.clone()).await
+        });
+        let Err(error) = told.await? else { break };
+        // Retention may have taken the run that the parent knows, or one between that and the newest: its chain may go on.
+        let own = begun(shared, kinship, workflow_id).await?.unwrap_or(None);
+        newest = own.map(|own| own.newest).filter(|newest| *newest != run_id);
+        if newest.is_none() {
+            tracing::debug!(%workflow_id, %error, "a child goes its own way");
+        }
     }
     Some(())
 }
 
 /// The child that may have been started without its parent's knowing.
-async fn find(shared: &Arc<Shared>, kinship: &Kinship, workflow_id: &WorkflowId) -> Option<Option<RunId>> {
-    let find = |gateway: &Gateway| -> Result<Option<RunId>, RequestError> {
-        let store = gateway.store()?;
-        let Some(head) = store.find(workflow_id)? else {
-            return Ok(None);
-        };
-        let state = load_state(&shared.codecs, &*store, head.run_id)?;
-        let request_id = state.started().and_then(|started| started.request_id.clone());
-        Ok((request_id == Some(kinship.request_id())).then_some(head.run_id))
-    };
-    let found = ask(shared, workflow_id, || async {
+async fn find(shared: &Arc<Shared>, kinship: &Kinship, workflow_id: &WorkflowId) -> Option<Option<ChildChain>> {
+    // Comes to the child's shard behind a start that may still be on its way there.
+    let behind = ask(shared, workflow_id, || async {
         let gateway = gateway(shared)?;
-        // Comes to the child's shard behind a start that may still be on its way there.
-        match gateway.deliver(workflow_id.clone(), None, Input::Wake).await {
-            Err(error) if is_passing(&error) => Err(error),
-            _ => find(&gateway),
-        }
+        gateway.deliver(workflow_id.clone(), None, Input::Wake).await.map(drop)
     });
-    Some(found.await?.unwrap_or(None))
+    // Whether there is a run by now, and which, the store says.
+    let _ = behind.await?;
+    Some(begun(shared, kinship, workflow_id).await?.unwrap_or(None))
 }
 
 /// An engine that has none any more is gone.

@@ -9,9 +9,10 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use crate::machine::Rejection;
-use crate::model::{EventAttributes, ExternalMessage, Failure, Input, RequestId, RunId, WorkflowId};
+use crate::model::{EventAttributes, ExternalMessage, Failure, Input, RequestId, RunId, Turn, WorkflowId};
 use crate::store::Error;
 
+use super::child_workflow::newest_of_child;
 use super::error::RequestError;
 use super::gateway::Gateway;
 use super::recovery::load_turns;
@@ -49,9 +50,15 @@ pub(super) async fn bring(
     };
     loop {
         let gateway = shared.gateway.get().and_then(Weak::upgrade)?;
-        let error = match gateway.deliver(workflow_id.clone(), run_id, input.clone()).await {
-            Ok(_) => return Some(Ok(())),
-            Err(RequestError::Rejected(Rejection::Closed)) => match had_it(&gateway, &workflow_id, run_id, key) {
+        let to = To {
+            gateway: &gateway,
+            sender,
+            workflow_id: &workflow_id,
+            run_id,
+        };
+        let error = match to.deliver(input.clone()).await {
+            Ok(()) => return Some(Ok(())),
+            Err(RequestError::Rejected(Rejection::Closed)) => match to.had_it(key) {
                 Ok(true) => return Some(Ok(())),
                 Ok(false) => return Some(Err(not_found(&workflow_id, "has ended"))),
                 Err(error) => error,
@@ -82,18 +89,47 @@ fn not_found(workflow_id: &WorkflowId, how: &str) -> Failure {
     Failure::non_retryable("ExternalWorkflowNotFound", format!("workflow {workflow_id:?} {how}"))
 }
 
-/// Whether a run that has ended had the message before.
-fn had_it(gateway: &Gateway, workflow_id: &WorkflowId, run_id: Option<RunId>, key: &str) -> Result<bool, RequestError> {
-    let store = gateway.store()?;
-    let run_id = match run_id {
-        Some(run_id) => run_id,
-        None => match store.find(workflow_id)? {
-            Some(head) => head.run_id,
-            None => return Ok(false),
-        },
-    };
-    let turns = load_turns(&*store, run_id)?;
-    Ok(turns
+/// Who is to get a message.
+struct To<'a> {
+    gateway: &'a Gateway,
+    sender: &'a WorkflowId,
+    workflow_id: &'a WorkflowId,
+    run_id: Option<RunId>,
+}
+
+impl To<'_> {
+    /// The newest run of the sender's own child that is meant; `None`: it is not one of those.
+    fn child(&self) -> Result<Option<RunId>, RequestError> {
+        let Some(run_id) = self.run_id else { return Ok(None) };
+        let store = self.gateway.store()?;
+        Ok(newest_of_child(&*store, self.sender, self.workflow_id, run_id)?)
+    }
+
+    /// A child is meant with all runs of its chain, and no other run that has its id by then; anybody else as it says.
+    async fn deliver(&self, input: Input) -> Result<(), RequestError> {
+        let delivered = match self.child()? {
+            Some(newest) => self.gateway.deliver_to_chain(self.workflow_id, newest, input).await,
+            None => self.gateway.deliver(self.workflow_id.clone(), self.run_id, input).await,
+        };
+        delivered.map(drop)
+    }
+
+    /// Whether a run that has ended had the message before.
+    fn had_it(&self, key: &str) -> Result<bool, RequestError> {
+        let store = self.gateway.store()?;
+        let run_id = match self.child()?.or(self.run_id) {
+            Some(run_id) => run_id,
+            None => match store.find(self.workflow_id)? {
+                Some(head) => head.run_id,
+                None => return Ok(false),
+            },
+        };
+        Ok(has_had(&load_turns(&*store, run_id)?, key))
+    }
+}
+
+fn has_had(turns: &[Turn], key: &str) -> bool {
+    turns
         .iter()
         .flat_map(|turn| &turn.events)
         .any(|event| match &event.attributes {
@@ -107,5 +143,5 @@ fn had_it(gateway: &Gateway, workflow_id: &WorkflowId, run_id: Option<RunId>, ke
                 known.is_some_and(|known| known.iter().any(|known| known.as_str() == key))
             }
             _ => false,
-        }))
+        })
 }

@@ -37,6 +37,13 @@ pub enum RequestError {
         /// How many it may have.
         most: usize,
     },
+    /// The last run of the workflow id has ended, and has not let go of the id: it still has children to tell, or messages to
+    /// bring.
+    #[error(
+        "workflow {0} has ended (run {1}), and still tells its children so, or brings its last messages, which another run \
+         keeps it from; nothing was started: try again later"
+    )]
+    Leaving(WorkflowId, RunId),
     /// Too many requests are waiting.
     #[error("overloaded: too many requests are waiting; try again later")]
     Overloaded,

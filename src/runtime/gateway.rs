@@ -9,7 +9,7 @@ use actix::Addr;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::machine::Rejection;
-use crate::model::{Input, LockName, Outcome, RunId, StartRun, WorkflowId, limits};
+use crate::model::{Input, LockName, Outcome, RunId, StartRun, Timestamp, WorkflowId, limits};
 use crate::store::Store;
 
 use super::entropy::Entropy;
@@ -42,6 +42,13 @@ enum Newest {
     Leaving(RunId),
     /// It has ended, or there is none.
     Ended,
+}
+
+/// How long a request waits for a run that has ended and has not let go of its workflow id.
+#[derive(Default)]
+pub(super) struct Patience {
+    /// Known when it has met such a run.
+    until: Option<Timestamp>,
 }
 
 pub(super) struct ShardPort {
@@ -98,6 +105,7 @@ impl Gateway {
     ) -> Result<(Delivered, oneshot::Receiver<Watched>), RequestError> {
         start.run_id = Entropy.run_id(self.shared.clock.now());
         let port = self.port(&start.workflow_id)?;
+        let mut patience = Patience::default();
         loop {
             let admission = self.admit(port).await?;
             let (reply, answer) = oneshot::channel();
@@ -111,7 +119,9 @@ impl Gateway {
             match answer.await.map_err(|_| RequestError::Interrupted)? {
                 Ok(delivered) => return Ok((delivered, outcome)),
                 // It came to a run at its very end.
-                Err(RequestError::Rejected(Rejection::Closed)) => self.until_let_go(&start.workflow_id).await?,
+                Err(RequestError::Rejected(Rejection::Closed)) => {
+                    self.until_let_go(&start.workflow_id, &mut patience).await?
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -183,20 +193,35 @@ impl Gateway {
         Ok(Newest::Ended)
     }
 
-    /// Whoever begins a run has just met one that has ended: waits until that has let go of its workflow id.
-    pub(super) async fn until_let_go(&self, workflow_id: &WorkflowId) -> Result<(), RequestError> {
+    /// Whoever begins a run has just met one that has ended: waits until that has let go of its workflow id, but not for longer
+    /// than requests wait at all. How long that takes is for other runs to say: its children, and those that it has messages for.
+    ///
+    /// # Errors
+    /// [`RequestError::Leaving`] when it takes longer.
+    pub(super) async fn until_let_go(
+        &self,
+        workflow_id: &WorkflowId,
+        patience: &mut Patience,
+    ) -> Result<(), RequestError> {
         // Otherwise the shard knows by now what follows.
         let Newest::Leaving(run_id) = self.newest(workflow_id)? else {
             return Ok(());
         };
+        let clock = &self.shared.clock;
+        let until = *patience
+            .until
+            .get_or_insert_with(|| clock.now().after(self.admission_timeout));
         tokio::select! {
             biased;
             () = self.shared.draining().raised() => return Err(RequestError::ShuttingDown),
             ended = self.watch(workflow_id.clone(), run_id, WatchFor::LetGo)? => if ended.is_ok() {
                 return Ok(());
             },
+            () = clock.sleep_until(until) => {}
         }
-        let clock = &self.shared.clock;
+        if clock.now() >= until {
+            return Err(RequestError::Leaving(workflow_id.clone(), run_id));
+        }
         clock.sleep_until(clock.now().after(LOOK_AGAIN)).await;
         Ok(())
     }
@@ -204,6 +229,7 @@ impl Gateway {
     /// Makes a run anew. Answers once its first turn is durable.
     pub(crate) async fn reset(&self, workflow_id: WorkflowId, order: ResetOrder) -> Result<Delivered, RequestError> {
         let port = self.port(&workflow_id)?;
+        let mut patience = Patience::default();
         loop {
             let admission = self.admit(port).await?;
             let (reply, answer) = oneshot::channel();
@@ -215,7 +241,9 @@ impl Gateway {
             });
             match answer.await.map_err(|_| RequestError::Interrupted)? {
                 // It came to a run at its very end.
-                Err(RequestError::Rejected(Rejection::Closed)) => self.until_let_go(&workflow_id).await?,
+                Err(RequestError::Rejected(Rejection::Closed)) => {
+                    self.until_let_go(&workflow_id, &mut patience).await?
+                }
                 answer => return answer,
             }
         }

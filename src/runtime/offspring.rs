@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::machine::CronSchedule;
 use crate::model::{
-    IdPolicies, Memo, ParentRun, Payload, RequestId, RunChain, RunId, SearchAttributes, StartRun, TaskQueue,
-    WorkflowId, WorkflowType,
+    Memo, ParentRun, Payload, RequestId, RunChain, SearchAttributes, StartRun, TaskQueue, WorkflowId, WorkflowType,
 };
 use crate::store;
 
@@ -48,11 +47,6 @@ impl Offspring {
             CronSchedule::parse(schedule).map_err(|error| error.to_string())?;
         }
         let mut start = StartRun {
-            workflow_id: self.workflow_id,
-            run_id: RunId::NIL,
-            workflow_type: self.workflow_type,
-            definition: None,
-            input: self.input,
             request_id: Some(self.request_id),
             run_timeout: self.run_timeout,
             task_queue: self.task_queue.or_else(|| code?.task_queue().cloned()),
@@ -61,9 +55,8 @@ impl Offspring {
             parent: Some(self.parent),
             search_attributes: self.search_attributes,
             memo: self.memo,
-            ids: IdPolicies::default(),
             chain: self.chain.map(Box::new),
-            adopted: None,
+            ..StartRun::new(self.workflow_id, self.workflow_type, self.input)
         };
         if let Some(saga) = saga {
             saga.begin(&mut start).map_err(|error| error.to_string())?;
@@ -102,7 +95,10 @@ where
 /// Whether it is the engine's own trouble, which passes. Damage to a run does not.
 pub(super) fn is_passing(error: &RequestError) -> bool {
     match error {
-        RequestError::Overloaded | RequestError::Interrupted | RequestError::ShuttingDown => true,
+        RequestError::Overloaded
+        | RequestError::Leaving(..)
+        | RequestError::Interrupted
+        | RequestError::ShuttingDown => true,
         RequestError::Store(error) => !matches!(error, store::Error::Corrupt { run: Some(_), .. }),
         _ => false,
     }

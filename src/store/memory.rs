@@ -146,6 +146,17 @@ impl Store for MemoryStore {
         Ok(newest.and_then(|run| content.runs.get(run)).map(|run| run.head.clone()))
     }
 
+    fn runs_of(&self, workflow_id: &WorkflowId, before: Option<RunId>, limit: usize) -> Result<Vec<RunHead>, Error> {
+        let content = self.read();
+        let before = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let named = content.names.get(workflow_id).into_iter();
+        let newest_first = named.flat_map(|runs| runs.range((Bound::Unbounded, before)).rev());
+        let heads = newest_first
+            .filter_map(|run| content.runs.get(run))
+            .map(|run| run.head.clone());
+        Ok(heads.take(limit).collect())
+    }
+
     fn head(&self, run: RunId) -> Result<Option<RunHead>, Error> {
         Ok(self.read().runs.get(&run).map(|run| run.head.clone()))
     }

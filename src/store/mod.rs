@@ -63,6 +63,12 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read.
     fn find(&self, workflow_id: &WorkflowId) -> Result<Option<RunHead>, Error>;
 
+    /// A page of the runs with this workflow id, newest first: those that are older than `before`, and not more than `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn runs_of(&self, workflow_id: &WorkflowId, before: Option<RunId>, limit: usize) -> Result<Vec<RunHead>, Error>;
+
     /// The head of one run.
     ///
     /// # Errors

@@ -213,6 +213,10 @@ impl Store for FaultyStore {
         self.below.find(workflow_id)
     }
 
+    fn runs_of(&self, workflow_id: &WorkflowId, before: Option<RunId>, limit: usize) -> Result<Vec<RunHead>, Error> {
+        self.below.runs_of(workflow_id, before, limit)
+    }
+
     fn head(&self, run: RunId) -> Result<Option<RunHead>, Error> {
         self.below.head(run)
     }

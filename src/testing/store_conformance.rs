@@ -45,6 +45,7 @@ pub fn check(open: OpenStore<'_>) {
     turns::large_turns_come_back_as_committed(open);
     turns::refused_batches_change_nothing(open);
     runs::the_newest_run_of_an_id_is_found(open);
+    runs::the_runs_of_an_id_come_in_pages_newest_first(open);
     runs::open_runs_and_wakes_survive(open);
     runs::wakes_come_in_pages(open);
     runs::pages_are_newest_first_and_complete(open);

@@ -9,7 +9,7 @@ use amends::{
     Amends, AmendsBuilder, Error, Failure, ParentClosePolicy, RetryPolicy, RunStatus, WorkflowContext, workflow as flow,
 };
 
-use crate::support::{insist, whichever_commit_fails};
+use crate::support::{insist, third, whichever_commit_fails};
 
 /// Adds a child's result to what it was given, one generation deeper each time.
 #[flow]
@@ -99,15 +99,6 @@ fn whichever_commit_fails_the_histories_are_the_same() {
 }
 
 const MOMENT: Duration = Duration::from_millis(1);
-
-/// Succeeds at the third try.
-#[flow]
-async fn third(cx: WorkflowContext) -> Result<u32, Failure> {
-    match cx.info().attempt {
-        3 => Ok(3),
-        attempt => Err(Failure::new("NotYet", format!("try {attempt}"))),
-    }
-}
 
 /// Has a child that is tried again, one that is given up, and the same one three times.
 #[flow]

@@ -82,6 +82,7 @@ impl Activity for Start {
             }
             Err(
                 error @ (Error::Overloaded
+                | Error::Leaving { .. }
                 | Error::TooManyOpenRuns { .. }
                 | Error::ShuttingDown
                 | Error::Interrupted

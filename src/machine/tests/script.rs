@@ -213,23 +213,15 @@ pub(super) fn unreachable() -> Failure {
 }
 
 pub(super) fn start_run() -> StartRun {
+    let (workflow_id, workflow_type) = (
+        WorkflowId::from_trusted("order-42"),
+        WorkflowType::from_trusted("order"),
+    );
     StartRun {
-        workflow_id: WorkflowId::from_trusted("order-42"),
         run_id: RunId::from_bytes([7; 16]),
-        workflow_type: WorkflowType::from_trusted("order"),
-        definition: None,
-        input: Payload::null(),
         request_id: Some(RequestId::from_trusted("start-1")),
-        run_timeout: None,
         identity: "test".to_owned(),
-        saga: None,
-        task_queue: None,
-        parent: None,
-        search_attributes: std::collections::BTreeMap::new(),
-        memo: std::collections::BTreeMap::new(),
-        ids: IdPolicies::default(),
-        chain: None,
-        adopted: None,
+        ..StartRun::new(workflow_id, workflow_type, Payload::null())
     }
 }
 

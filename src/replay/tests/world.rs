@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::history::{from_temporal_json, to_temporal_json};
 use crate::machine::{Beside, Decider, LockState, NoDecider, Reply, RunState, Successor, decide};
 use crate::model::{
-    AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, IdPolicies, Input, LocalActivity, LockName, Outcome,
-    Payload, PendingChange, Reset, RunId, SagaOptions, SearchAttributeType, SignalName, StartRun, StepName, Timestamp,
-    Turn, WorkflowId, WorkflowType,
+    AttemptOutcome, AttemptToken, Choice, Decide, Event, Failure, Input, LocalActivity, LockName, Outcome, Payload,
+    PendingChange, Reset, RunId, SagaOptions, SearchAttributeType, SignalName, StartRun, StepName, Timestamp, Turn,
+    WorkflowId, WorkflowType,
 };
 use crate::replay::{CheckedDecider, CodeDecider, replay_history};
 use crate::sdk::{Registry, WorkflowFunction};
@@ -123,23 +123,10 @@ impl World {
 
     /// The start of a run with this input.
     pub(super) fn start_of(input: u32) -> Input {
+        let (workflow_id, workflow_type) = (WorkflowId::from_trusted("w"), WorkflowType::from_trusted("w"));
         Input::Start(Box::new(StartRun {
-            workflow_id: WorkflowId::from_trusted("w"),
             run_id: RunId::from_bytes([9; 16]),
-            workflow_type: WorkflowType::from_trusted("w"),
-            definition: None,
-            input: Payload::json(&input).unwrap(),
-            request_id: None,
-            run_timeout: None,
-            identity: String::new(),
-            saga: None,
-            task_queue: None,
-            parent: None,
-            search_attributes: BTreeMap::new(),
-            memo: BTreeMap::new(),
-            ids: IdPolicies::default(),
-            chain: None,
-            adopted: None,
+            ..StartRun::new(workflow_id, workflow_type, Payload::json(&input).unwrap())
         }))
     }
 

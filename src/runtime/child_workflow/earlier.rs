@@ -1,117 +1,208 @@
-//! Whether a child was started before, when another run has its workflow id by now: ids may be used again. Must not live here:
-//! starting it.
+//! Which run of a workflow id is a child, when other runs may have had the id since: ids may be used again. Must not live here:
+//! starting a child, or telling it anything.
+//!
+//! A child is known by what its first event says of its parent: the run, and the event of it that asked for the child. Times and
+//! run ids say nothing here, as clocks are set back; and all runs of a child's chain have the same parent.
 
-use crate::model::{RunId, StartRun, Timestamp};
-use crate::store::{Error, ListQuery, RunHead, Store};
+use std::sync::Arc;
 
-use super::super::codecs::Codecs;
-use super::super::recovery::load_state;
+use crate::model::{EventAttributes, ParentRun, RunId, RunStarted, WorkflowId};
+use crate::store::{Error, RunHead, Store};
 
-/// Runs that are looked at before others have their turn: well below a millisecond.
-const LOOK_RUNS: usize = 1_000;
+use super::super::recovery::load_turns;
 
-/// The newest run that this start has begun, of those that the store has. Runs are in the order of their beginnings, and none of
-/// the child is older than its parent's asking for it: mostly that was a moment ago.
+/// Heads that are looked at before others have their turn.
+const LOOK_RUNS: usize = 100;
+
+/// A child's chain, as far as the store has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ChildChain {
+    /// Its first run, by which its parent knows it; retention may have taken that.
+    pub(super) first: RunId,
+    /// Its newest one.
+    pub(super) newest: RunId,
+}
+
+/// The child that this event of the parent has begun.
 pub(super) async fn begun_by(
     store: &dyn Store,
-    codecs: &Codecs,
-    start: &StartRun,
-    asked_at: Timestamp,
-) -> Result<Option<RunId>, Error> {
-    // Ids of runs have milliseconds.
-    let is_older = |run_id: RunId| run_id.created_at().as_micros() / 1_000 < asked_at.as_micros() / 1_000;
-    let mut query = ListQuery {
-        limit: LOOK_RUNS,
-        ..ListQuery::default()
-    };
+    workflow_id: &WorkflowId,
+    parent: &ParentRun,
+) -> Result<Option<ChildChain>, Error> {
+    let mut before = None;
     loop {
-        let heads = store.list(&query)?;
-        let of_id = |head: &&RunHead| head.workflow_id == start.workflow_id && !is_older(head.run_id);
-        for head in heads.iter().filter(of_id) {
-            let state = load_state(codecs, store, head.run_id)?;
-            let begun_by = state.started().and_then(|started| started.request_id.as_ref());
-            if begun_by == start.request_id.as_ref() {
-                return Ok(Some(head.run_id));
+        let heads = store.runs_of(workflow_id, before, LOOK_RUNS)?;
+        // Heads know the parent's run, but not its event.
+        for head in heads.iter().filter(|head| is_asked_for_by(head, parent.run_id)) {
+            if let Some(first) = first_run_of(store, head.run_id, parent)? {
+                let newest = head.run_id;
+                return Ok(Some(ChildChain { first, newest }));
             }
         }
         match heads.last() {
-            Some(last) if heads.len() == LOOK_RUNS && !is_older(last.run_id) => query.before = Some(last.run_id),
+            Some(last) if heads.len() == LOOK_RUNS => before = Some(last.run_id),
             _ => return Ok(None),
         }
         tokio::task::yield_now().await;
     }
 }
 
+fn is_asked_for_by(head: &RunHead, parent_run: RunId) -> bool {
+    parent_of(head).is_some_and(|parent| parent.run_id == parent_run)
+}
+
+fn parent_of(head: &RunHead) -> Option<&ParentRun> {
+    head.found_by.as_ref()?.parent.as_ref()
+}
+
+/// The newest run of the chain that begins with this run, or is all that is left of it, if that is a child of this workflow id's.
+/// It may have ended, and another run may have its id by now.
+pub(in super::super) fn newest_of_child(
+    store: &dyn Store,
+    parent: &WorkflowId,
+    workflow_id: &WorkflowId,
+    first: RunId,
+) -> Result<Option<RunId>, Error> {
+    let is_child = |head: &RunHead| {
+        let parent_id = parent_of(head).map(|of| of.workflow_id.beside(&head.workflow_id));
+        head.workflow_id == *workflow_id && parent_id.as_ref() == Some(parent)
+    };
+    let known = store.head(first)?;
+    if known.as_ref().is_some_and(|known| !is_child(known)) {
+        return Ok(None);
+    }
+    let is_open = known.as_ref().is_some_and(|known| !known.status.is_closed());
+    let newest = match is_open {
+        true => None,
+        false => store.find(workflow_id)?.filter(|newest| newest.run_id != first),
+    };
+    if let Some(newest) = newest.filter(is_child)
+        && let Some(started) = started(store, newest.run_id)?
+        && first_of(&started) == first
+    {
+        return Ok(Some(newest.run_id));
+    }
+    Ok(known.map(|_| first))
+}
+
+/// The first run of the chain of this run, if that is the child of this event.
+fn first_run_of(store: &dyn Store, run_id: RunId, parent: &ParentRun) -> Result<Option<RunId>, Error> {
+    let asked = |of: &ParentRun| (of.run_id, of.initiated) == (parent.run_id, parent.initiated);
+    let started = started(store, run_id)?;
+    let started = started.filter(|started| started.parent.as_ref().is_some_and(asked));
+    Ok(started.map(|started| first_of(&started)))
+}
+
+fn first_of(started: &RunStarted) -> RunId {
+    let first = started.chain.as_ref().and_then(|chain| chain.first);
+    first.unwrap_or(started.run_id)
+}
+
+/// How a run began; `None`: retention has taken it meanwhile.
+fn started(store: &dyn Store, run_id: RunId) -> Result<Option<Arc<RunStarted>>, Error> {
+    let turns = match load_turns(store, run_id) {
+        Ok(turns) => turns,
+        Err(_) if store.head(run_id)?.is_none() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut events = turns.into_iter().flat_map(|turn| turn.events);
+    Ok(events.find_map(|event| match event.attributes {
+        EventAttributes::WorkflowExecutionStarted(started) => Some(started),
+        _ => None,
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::machine::{NoDecider, RunState, decide};
-    use crate::model::{IdPolicies, Input, Payload, RequestId, RunStatus, WorkflowId, WorkflowType};
+    use crate::model::{EventId, Input, Payload, RunChain, RunStatus, StartRun, Timestamp, WorkflowType};
+    use crate::runtime::codecs::Codecs;
     use crate::runtime::recovery::turn_record;
     use crate::store::{CommitBatch, MemoryStore, TurnRecord};
 
-    fn start(id: &str, request: &str) -> StartRun {
-        StartRun {
-            workflow_id: WorkflowId::from_trusted(id),
-            run_id: RunId::NIL,
-            workflow_type: WorkflowType::from_trusted("parcel"),
-            definition: None,
-            input: Payload::null(),
-            request_id: Some(RequestId::from_trusted(request)),
-            run_timeout: None,
-            identity: String::new(),
-            saga: None,
-            task_queue: None,
-            parent: None,
-            search_attributes: std::collections::BTreeMap::new(),
-            memo: std::collections::BTreeMap::new(),
-            ids: IdPolicies::default(),
-            chain: None,
-            adopted: None,
+    fn asked_by(run: u8, event: u64) -> ParentRun {
+        ParentRun {
+            workflow_id: WorkflowId::from_trusted("shipment"),
+            run_id: RunId::from_bytes([run; 16]),
+            initiated: Some(EventId(event)),
         }
     }
 
-    fn at(millis: u64) -> Timestamp {
-        Timestamp::from_micros(i64::try_from(millis * 1_000).unwrap())
+    /// The first turn of a run, the `number`th of all, which has ended by now.
+    fn begun(id: &str, parent: Option<ParentRun>, number: u16) -> TurnRecord {
+        of_chain(id, parent, number, None)
     }
 
-    /// The first turn of a run that began at this time, as the `number`th of its millisecond, and has ended by now.
-    fn begun(of: StartRun, millis: u64, number: u16) -> TurnRecord {
+    fn numbered(number: u16) -> RunId {
         let [high, low] = number.to_be_bytes();
-        let run_id = RunId::from_parts(millis, &[high, low, 0, 0, 0, 0, 0, 0, 0, 0]);
+        RunId::from_parts(5_000, &[high, low, 0, 0, 0, 0, 0, 0, 0, 0])
+    }
+
+    fn of_chain(id: &str, parent: Option<ParentRun>, number: u16, first: Option<RunId>) -> TurnRecord {
+        let run_id = numbered(number);
+        let (id, workflow_type) = (WorkflowId::from_trusted(id), WorkflowType::from_trusted("parcel"));
+        let start = StartRun {
+            run_id,
+            parent,
+            chain: first.map(|first| {
+                Box::new(RunChain {
+                    first: Some(first),
+                    ..RunChain::default()
+                })
+            }),
+            ..StartRun::new(id, workflow_type, Payload::null())
+        };
         let mut state = RunState::default();
-        let input = Input::Start(Box::new(StartRun { run_id, ..of }));
-        let turn = decide(&mut state, vec![input], at(millis), &mut NoDecider)
-            .turn
-            .unwrap();
+        let input = Input::Start(Box::new(start));
+        // Whatever the clock shows.
+        let at = Timestamp::from_micros(i64::from(u16::MAX - number));
+        let turn = decide(&mut state, vec![input], at, &mut NoDecider).turn.unwrap();
         let record = turn_record(&Codecs::default(), run_id, &state, &turn).ok().unwrap();
         let status = RunStatus::Completed;
         TurnRecord { status, ..record }
     }
 
     #[tokio::test]
-    async fn a_run_is_found_behind_any_number_of_others_but_not_before_it_was_asked_for() {
+    async fn a_child_is_found_by_who_asked_for_it_behind_any_number_of_others() {
         let store = MemoryStore::new();
         let epoch = store.claim().unwrap();
-        let own = begun(start("parcel-1", "own"), 5_000, 0);
-        let own_run = own.run_id;
-        let mut turns = vec![begun(start("parcel-1", "older"), 4_999, 0), own];
-        // More than one page: of other ids, and others of its id.
-        for number in 0..1_500 {
-            let id = if number % 500 == 0 { "parcel-1" } else { "letter" };
-            turns.push(begun(start(id, "other"), 5_001, number));
+        let own = begun("parcel-1", Some(asked_by(9, 4)), 1);
+        let next_of_chain = of_chain("parcel-1", Some(asked_by(9, 4)), 2, Some(own.run_id));
+        let (first, newest) = (own.run_id, next_of_chain.run_id);
+        let mut turns = vec![begun("parcel-1", Some(asked_by(9, 1)), 0), own, next_of_chain];
+        for number in 3..3 * u16::try_from(LOOK_RUNS).unwrap() {
+            turns.push(match number % 4 {
+                0 => begun("parcel-1", Some(asked_by(8, 4)), number),
+                1 => begun("parcel-1", Some(asked_by(9, 7)), number),
+                2 => begun("parcel-1", None, number),
+                _ => begun("letter", Some(asked_by(9, 4)), number),
+            });
         }
         let definitions = Vec::new();
         store.commit(epoch, &CommitBatch { turns, definitions }).unwrap();
-        let found = async |id: &str, request: &str, millis: u64| {
-            let start = start(id, request);
-            begun_by(&store, &Codecs::default(), &start, at(millis)).await.unwrap()
+        let found = async |id: &str, parent: ParentRun| {
+            let id = WorkflowId::from_trusted(id);
+            let chain = begun_by(&store, &id, &parent).await.unwrap();
+            chain.map(|chain| (chain.first, chain.newest))
         };
-        assert_eq!(found("parcel-1", "own", 5_000).await, Some(own_run));
-        assert_eq!(found("parcel-1", "own", 4_000).await, Some(own_run));
-        assert_eq!(found("parcel-1", "own", 5_001).await, None, "it began later than that");
-        assert_eq!(found("parcel-2", "own", 5_000).await, None, "another child has its id");
-        assert_eq!(found("parcel-1", "older", 5_000).await, None, "nobody had asked for it");
-        assert_eq!(found("parcel-1", "unknown", 0).await, None);
+        assert_eq!(found("parcel-1", asked_by(9, 4)).await, Some((first, newest)));
+        assert_eq!(
+            found("parcel-1", asked_by(9, 5)).await,
+            None,
+            "the same parent's, but another event's"
+        );
+        assert_eq!(
+            found("parcel-1", asked_by(7, 4)).await,
+            None,
+            "the same event, but of another run"
+        );
+        assert_eq!(
+            found("parcel-2", asked_by(9, 4)).await,
+            None,
+            "another child has its id"
+        );
+        store.delete(epoch, &[newest]).unwrap();
+        assert_eq!(found("parcel-1", asked_by(9, 4)).await, Some((first, first)));
     }
 }

@@ -18,6 +18,8 @@ use super::{RunActor, RunLine};
 /// What is under way for a run's children, by initiating event.
 #[derive(Default)]
 pub(super) struct Nursery {
+    /// What the run had asked for when it was made live: an actor before this one may have begun it. `None`: nobody knows.
+    asked_before: Option<EventId>,
     /// Starts; without a handle: how it went is known, but not to the state yet.
     pub(super) starts: BTreeMap<EventId, Option<AttemptHandle>>,
     /// Those whose ends are waited for. A run may leave memory meanwhile: a child that ends wakes its parent, and so does a
@@ -34,6 +36,19 @@ pub(super) struct LeftErrand {
 }
 
 impl Nursery {
+    /// For a run that is made live in this state.
+    pub(super) fn of(state: &RunState) -> Self {
+        Self {
+            asked_before: Some(state.next_event()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the child that this event asks for may have been begun before.
+    fn may_be_begun(&self, initiated: EventId) -> bool {
+        self.asked_before.is_none_or(|before| initiated < before)
+    }
+
     /// Whether the run may leave memory as far as its children are concerned.
     pub(super) fn is_idle(&self) -> bool {
         self.left.values().all(|errand| errand.task == LeftTask::AwaitEnd) && !self.starts.values().any(Option::is_some)
@@ -115,8 +130,9 @@ impl RunActor {
     fn start_child(&mut self, initiated: EventId, child: PendingChild, run: RunLine) {
         let key = self.key(initiated);
         let (shared, kinship) = (Arc::clone(&self.at.shared), self.kinship(key));
+        let was_tried = self.nursery.may_be_begun(initiated);
         let errand = self.at.shared.attempts.supervise(move |_| async move {
-            let outcome = child_workflow::start(&shared, &kinship, &child.start, child.initiated_at).await;
+            let outcome = child_workflow::start(&shared, &kinship, &child.start, was_tried).await;
             let input = outcome.map(|outcome| Input::ChildStarted { initiated, outcome });
             run.do_send(ChildNews::of_own(key, input));
         });
@@ -128,10 +144,11 @@ impl RunActor {
             return;
         };
         let (key, shared) = (self.key(initiated), Arc::clone(&self.at.shared));
+        let kinship = self.kinship(key);
         let workflow_id = child.start.workflow_id.beside(&self.at.workflow_id);
         let lookout = Lookout::new(shared, self.at.workflow_id.clone(), run_id);
         let watch = self.at.shared.attempts.supervise(move |_| async move {
-            if let Some((end, lookout)) = child_workflow::end_of(lookout, &workflow_id).await {
+            if let Some((end, lookout)) = child_workflow::end_of(lookout, &kinship, &workflow_id).await {
                 let input = Some(Input::ChildEnded { initiated, end });
                 run.do_send(ChildNews {
                     lookout: Some(lookout),

@@ -191,15 +191,10 @@ impl<O> ChildHandle<O> {
         self.external().cancel(reason)
     }
 
-    /// Whichever run of its chain is open. When it has ended, another one may have its id: what is said to the child is not for
-    /// that one.
+    /// Whichever run of its chain is open: the engine knows a child by its first run. When it has ended, another one may have its
+    /// id, also before its parent has heard of that: what is said to the child is not for that one.
     fn external(&self) -> ExternalWorkflow {
-        let core = &self.child.core;
-        let external = ExternalWorkflow::new(core.clone(), self.workflow_id.as_str());
-        match core.borrow().child_has_ended(self.child.serial) {
-            true => external.run(self.run_id),
-            false => external,
-        }
+        ExternalWorkflow::new(self.child.core.clone(), self.workflow_id.as_str()).run(self.run_id)
     }
 }
 

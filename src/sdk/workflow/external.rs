@@ -31,7 +31,7 @@ impl ExternalWorkflow {
         }
     }
 
-    /// Only this execution of it.
+    /// Only this execution of it; of a child of this workflow's, those that follow it, too.
     #[must_use]
     pub fn run(mut self, run_id: RunId) -> Self {
         self.run_id = Some(run_id);

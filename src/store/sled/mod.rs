@@ -236,6 +236,10 @@ impl Store for SledStore {
         self.shared.find_newest(workflow_id)
     }
 
+    fn runs_of(&self, workflow_id: &WorkflowId, before: Option<RunId>, limit: usize) -> Result<Vec<RunHead>, Error> {
+        self.shared.runs_of_name(workflow_id, before, limit)
+    }
+
     fn head(&self, run: RunId) -> Result<Option<RunHead>, Error> {
         self.shared.read_head(run)
     }

@@ -1,7 +1,7 @@
 //! Reads: from memory what is there, from the database everything else; never waiting for a commit in progress. Must
 //! not live here: changes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 
@@ -145,18 +145,61 @@ impl Shared {
             if let Some(head) = self.read_head(run)? {
                 return Ok(Some(head));
             }
-            // Deleted: either it is still there, or its name is gone, too.
-            if !self.live().deleted.contains(&run) && self.disk.entry(&keys::name(workflow_id, run))?.is_some() {
-                return Err(Error::Corrupt {
-                    run: Some(run),
-                    what: "its head is missing".to_owned(),
-                });
-            }
+            self.expect_deleted(workflow_id, run)?;
             most = before(run);
             if most.is_none() {
                 return Ok(in_memory);
             }
         }
+    }
+
+    /// A run that has a name in the database, but no head: it was deleted meanwhile.
+    fn expect_deleted(&self, workflow_id: &WorkflowId, run: RunId) -> Result<(), Error> {
+        // Either it is still there, or its name is gone, too.
+        if !self.live().deleted.contains(&run) && self.disk.entry(&keys::name(workflow_id, run))?.is_some() {
+            return Err(Error::Corrupt {
+                run: Some(run),
+                what: "its head is missing".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Two lists: all in memory, of which there are few, and the newest in the database.
+    pub(super) fn runs_of_name(
+        &self,
+        workflow_id: &WorkflowId,
+        older_than: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunHead>, Error> {
+        let is_older = |head: &RunHead| older_than.is_none_or(|run| head.run_id < run);
+        // Memory first, as above.
+        let (mut heads, may_be_on_disk) = {
+            let live = self.live();
+            let heads = live.runs_of(workflow_id).map(|run| run.head.clone());
+            let heads: BTreeMap<RunId, RunHead> = heads.filter(is_older).map(|head| (head.run_id, head)).collect();
+            (heads, live.stored_names.may_contain(workflow_id))
+        };
+        let mut most = older_than.map_or(Some(RunId::from_bytes([u8::MAX; 16])), before);
+        let mut stored = 0;
+        while may_be_on_disk
+            && stored < limit
+            && let Some(at_most) = most
+            && let Some(run) = self.disk.newest(workflow_id, Some(at_most))?
+        {
+            most = before(run);
+            if heads.contains_key(&run) {
+                continue;
+            }
+            match self.read_head(run)? {
+                Some(head) => {
+                    stored += 1;
+                    heads.insert(run, head);
+                }
+                None => self.expect_deleted(workflow_id, run)?,
+            }
+        }
+        Ok(heads.into_values().rev().take(limit).collect())
     }
 
     /// Two lists, both in the order of the ids: what is in memory counts, and the marks in the database of all others.

@@ -326,6 +326,13 @@ impl Live {
         let named = self.names.get(workflow_id)?;
         self.runs.get(&named.newest)
     }
+
+    /// All runs in memory with this id, in no order.
+    pub(super) fn runs_of(&self, workflow_id: &WorkflowId) -> impl Iterator<Item = &LiveRun> {
+        let named = self.names.get(workflow_id).into_iter();
+        let runs = named.flat_map(|named| std::iter::once(&named.newest).chain(&named.older));
+        runs.filter_map(|run| self.runs.get(run))
+    }
 }
 
 fn know(names: &mut BTreeSet<String>, found_by: &FoundBy) {

@@ -38,6 +38,9 @@ pub(super) fn ids_of_two_namespaces_are_two_ids(open: OpenStore<'_>) {
         let newest = |namespace: &str| store.find(&of(namespace)).expect("readable").map(|head| head.run_id);
         let found = ["default", "payments", "mail", "none"].map(newest);
         assert_eq!(found, [Some(run_id(1)), Some(run_id(3)), Some(run_id(4)), None]);
+        let runs = store.runs_of(&of("payments"), None, 10).expect("readable");
+        let runs: Vec<RunId> = runs.iter().map(|head| head.run_id).collect();
+        assert_eq!(runs, [run_id(3), run_id(2)]);
         let head = store.head(run_id(3)).expect("readable").expect("there");
         assert_eq!(
             (head.workflow_id.as_str(), head.workflow_id.namespace()),

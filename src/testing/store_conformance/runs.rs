@@ -76,6 +76,55 @@ pub(super) fn the_newest_run_of_an_id_is_found(open: OpenStore<'_>) {
     );
 }
 
+pub(super) fn the_runs_of_an_id_come_in_pages_newest_first(open: OpenStore<'_>) {
+    const RUNS: u64 = 60;
+    let named = |number: u64| {
+        let mut first = turn(number, 1, 20, RunStatus::Completed);
+        if let Some(new) = &mut first.opens {
+            // Every third run has the name; two others begin with it.
+            let name = ["a", "a\0", "ab"][usize::try_from(number % 3).unwrap_or(0)];
+            new.workflow_id = WorkflowId::from_trusted(name);
+        }
+        first
+    };
+    let check = |store: &dyn Store, expected: &[u64]| {
+        let id = WorkflowId::from_trusted("a");
+        let page = |before: Option<u64>, limit| {
+            let heads = store.runs_of(&id, before.map(run_id), limit).expect("readable");
+            assert!(heads.iter().all(|head| head.workflow_id == id && head.turns == 1));
+            heads.into_iter().map(|head| head.run_id).collect::<Vec<_>>()
+        };
+        let all: Vec<RunId> = expected.iter().copied().map(run_id).collect();
+        assert_eq!(page(None, usize::MAX), all);
+        assert_eq!(page(None, 7), all[..7]);
+        assert_eq!(page(Some(31), 3), [30, 27, 24].map(run_id));
+        assert_eq!(page(Some(30), 3), [27, 24, 21].map(run_id), "older than that one");
+        assert_eq!(page(Some(3), 9), [run_id(0)]);
+        assert_eq!(page(Some(0), 9), []);
+        assert_eq!(page(None, 0), []);
+        let nobody = store.runs_of(&WorkflowId::from_trusted("b"), None, 9);
+        assert_eq!(nobody.expect("readable"), []);
+    };
+    let mut expected: Vec<u64> = (0..RUNS).rev().filter(|number| number % 3 == 0).collect();
+    let mut store = open(Open::Fresh);
+    // Some were there before the store was opened again, whatever has become of them; an old one comes last.
+    for numbers in [1..RUNS / 2, RUNS / 2..RUNS, 0..1] {
+        let epoch = store.claim().expect("claimed");
+        for number in numbers {
+            commit(&*store, epoch, vec![named(number)]);
+        }
+        drop(store);
+        store = open(Open::Again);
+    }
+    check(&*store, &expected);
+    let epoch = store.claim().expect("claimed");
+    store.delete(epoch, &[run_id(57), run_id(12)]).expect("deleted");
+    expected.retain(|number| ![57, 12].contains(number));
+    check(&*store, &expected);
+    drop(store);
+    check(&*open(Open::Again), &expected);
+}
+
 pub(super) fn open_runs_and_wakes_survive(open: OpenStore<'_>) {
     use RunStatus as S;
     let store = open(Open::Fresh);

@@ -13,19 +13,10 @@ use amends::{
 use serde_json::{Value, json};
 
 use super::child_workflows::{double, kinds, until, until_event};
-use crate::support::{Home, run, saga, workflow};
+use crate::support::{Home, run, saga, third, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
-
-/// Succeeds at the third try.
-#[flow]
-async fn third(cx: WorkflowContext) -> Result<u32, Failure> {
-    match cx.info().attempt {
-        3 => Ok(3),
-        attempt => Err(Failure::new("NotYet", format!("try {attempt}"))),
-    }
-}
 
 /// Goes on for ever, seventy seconds in each run.
 #[flow]
@@ -36,7 +27,7 @@ async fn forever(cx: WorkflowContext) -> Result<(), Failure> {
 
 /// Counts its runs.
 #[flow]
-async fn tick(cx: WorkflowContext) -> Result<u32, Failure> {
+pub(super) async fn tick(cx: WorkflowContext) -> Result<u32, Failure> {
     Ok(cx.last_result::<u32>()?.unwrap_or(0) + 1)
 }
 

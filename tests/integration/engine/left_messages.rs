@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use amends::engine::Rejection;
+use amends::model::{Reset, ResetPoint};
 use amends::testing::VirtualClock;
 use amends::{
     Amends, AmendsBuilder, Error, Failure, IdConflictPolicy, IdReusePolicy, Outcome, RetryPolicy, RunStatus,
@@ -172,6 +173,19 @@ fn blocking_listener() -> (WorkflowDefinition, Receiver<()>, Sender<()>) {
     (definition, begins, go_on)
 }
 
+async fn as_time_passes<T>(clock: &VirtualClock, request: impl Future<Output = T>) -> T {
+    let passing = async {
+        loop {
+            clock.advance(Duration::from_millis(10));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        answer = request => answer,
+        () = passing => panic!("time does not end"),
+    }
+}
+
 #[test]
 fn nobody_waits_for_messages_that_cannot_be_brought_and_who_owes_them_is_kept_until_they_are() {
     const DAY: Duration = Duration::from_secs(86_400);
@@ -213,6 +227,15 @@ fn nobody_waits_for_messages_that_cannot_be_brought_and_who_owes_them_is_kept_un
             clock.advance(DAY * 2);
             look(&clock).await;
             assert!(is_there(&amends, &id).await, "it has something to do");
+            // Who begins another run under its id, or makes it anew, hears so before long.
+            let again = amends.workflow(teller).id(&id);
+            let again = again.id_reuse_policy(IdReusePolicy::AllowDuplicate);
+            let refused = as_time_passes(&clock, again.start(&2)).await.map(drop);
+            assert!(matches!(refused, Err(Error::Leaving { .. })), "{refused:?}");
+            let reset = Reset::to(ResetPoint::LastTurn, "ada", "to say it again");
+            let ended = amends.find(&id).await.unwrap();
+            let refused = as_time_passes(&clock, ended.reset(&reset)).await.map(drop);
+            assert!(matches!(refused, Err(Error::Leaving { .. })), "{refused:?}");
             if matches!(home, Home::Memory(_)) {
                 home.assert_sound();
             }

@@ -7,6 +7,8 @@ mod async_completion;
 mod attributes;
 mod chain;
 mod change_versions;
+mod child_begun_once;
+mod child_messages;
 mod child_workflows;
 mod child_workflows_end;
 mod child_workflows_options;

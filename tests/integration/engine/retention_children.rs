@@ -2,15 +2,19 @@
 //! be, and found. Must not live here: other runs that are kept or deleted (`retention`).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use amends::engine::Offline;
 use amends::model::{Outcome, Reset, ResetPoint};
-use amends::testing::VirtualClock;
-use amends::{Amends, AmendsBuilder, Error, Failure, RunStatus, WorkflowDefinition};
+use amends::store::{RunHead, Store};
+use amends::testing::{CommitFault, StoreFaults, VirtualClock};
+use amends::{Amends, AmendsBuilder, Error, Failure, RunStatus, WorkflowContext, WorkflowDefinition, workflow as flow};
 use serde_json::{Value, json};
 
+use super::child_begun_once::{World, until_commits};
 use super::child_workflows::until_event;
+use super::child_workflows_options::tick;
 use super::children::{child, step};
 use super::retention::{is_there, look};
 use crate::support::{Gate, Home, Recorder, activity, run, until_status, workflow};
@@ -216,5 +220,61 @@ fn what_a_reset_child_has_copied_is_undone_with_it() {
         assert!(matches!(parent.outcome().await.unwrap(), Outcome::Amended(_)));
         assert_eq!(recorder.all(), ["undo n", "undo c"]);
         amends.shutdown(Duration::ZERO).await;
+    });
+}
+
+/// Has a child on a schedule, and continues as new.
+#[flow]
+async fn keeper(cx: WorkflowContext, has_child: bool) -> Result<(), Failure> {
+    cx.signal::<()>("go").recv().await?;
+    if has_child {
+        return Ok(());
+    }
+    cx.child(tick).id("c").cron_schedule("0 * * * *").start(&()).await?;
+    cx.continue_as_new(keeper, &true).await
+}
+
+/// The parent hears of the child when that is in its third run, and goes on as another run for so long that none of these is left.
+#[test]
+fn a_child_is_ended_with_its_parent_s_chain_though_no_run_is_left_that_its_parent_has_known() {
+    run(async {
+        let (world, clock) = (World::new(), VirtualClock::new());
+        let engine = |faults: &StoreFaults| {
+            let builder = world.engine(faults, &clock).retention(DAY);
+            builder.workflow(keeper).workflow(tick)
+        };
+        let faults = StoreFaults::new();
+        let amends = engine(&faults).start().await.unwrap();
+        amends.workflow(keeper).id("p").start(&false).await.unwrap();
+        let commits = faults.commits();
+        faults.fail_commit(2, CommitFault::Kept);
+        amends.client().signal("p", "go", &()).await.unwrap();
+        until_commits(&faults, commits + 2).await;
+        amends.shutdown(Duration::ZERO).await;
+
+        world.lock.decodes.store(false, Ordering::SeqCst);
+        let amends = engine(&StoreFaults::new()).start().await.unwrap();
+        let pass_until = async |is_so: &dyn Fn() -> bool| {
+            while !is_so() {
+                clock.advance(DAY / 48);
+                tokio::task::yield_now().await;
+            }
+        };
+        pass_until(&|| world.runs("c").len() >= 3).await;
+        amends.shutdown(Duration::ZERO).await;
+        let known = world.runs("c");
+
+        world.lock.decodes.store(true, Ordering::SeqCst);
+        let amends = engine(&StoreFaults::new()).start().await.unwrap();
+        pass_until(&|| world.runs("p").len() == 2).await;
+        let is_left = |head: &RunHead| world.memory.head(head.run_id).unwrap().is_some();
+        pass_until(&|| world.runs("p").len() == 1 && !known.iter().any(is_left)).await;
+        amends.client().signal("p", "go", &()).await.unwrap();
+        let ended = amends.find("p").await.unwrap().outcome().await.unwrap();
+        assert_eq!(ended.status(), RunStatus::Completed);
+        let newest = amends.client().describe("c").await.unwrap();
+        assert_eq!(newest.status, RunStatus::Terminated);
+        amends.shutdown(Duration::ZERO).await;
+        world.assert_sound();
     });
 }

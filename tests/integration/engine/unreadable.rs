@@ -19,13 +19,13 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Encodes the data of one run, and fails at decoding it whenever it is told to.
 #[derive(Clone)]
-struct Lock {
+pub(super) struct Lock {
     of: &'static str,
-    decodes: Arc<AtomicBool>,
+    pub(super) decodes: Arc<AtomicBool>,
 }
 
 impl Lock {
-    fn of(workflow_id: &'static str) -> Self {
+    pub(super) fn of(workflow_id: &'static str) -> Self {
         Self {
             of: workflow_id,
             decodes: Arc::new(AtomicBool::new(true)),

@@ -88,23 +88,11 @@ pub(super) fn play(row: &Row) -> Played {
 }
 
 fn start(saga: &SagaDefinition) -> StartRun {
+    let workflow_id = WorkflowId::from_trusted("row");
     let mut start = StartRun {
-        workflow_id: WorkflowId::from_trusted("row"),
         run_id: RunId::from_bytes([7; 16]),
-        workflow_type: saga.name().clone(),
-        definition: None,
-        input: Payload::null(),
-        request_id: None,
-        run_timeout: None,
         identity: "test".to_owned(),
-        saga: None,
-        task_queue: None,
-        parent: None,
-        search_attributes: BTreeMap::new(),
-        memo: BTreeMap::new(),
-        ids: Default::default(),
-        chain: None,
-        adopted: None,
+        ..StartRun::new(workflow_id, saga.name().clone(), Payload::null())
     };
     saga.begin(&mut start).expect("nothing is asked of the input");
     start

@@ -201,6 +201,15 @@ pub(crate) fn counting_workflow(name: &str) -> WorkflowDefinition {
     })
 }
 
+/// Succeeds at the third try.
+#[amends::workflow]
+pub(crate) async fn third(cx: WorkflowContext) -> Result<u32, Failure> {
+    match cx.info().attempt {
+        3 => Ok(3),
+        attempt => Err(Failure::new("NotYet", format!("try {attempt}"))),
+    }
+}
+
 /// Looks again and again until the run stands as asked for.
 pub(crate) async fn until_status(amends: &Amends, workflow_id: &str, wanted: RunStatus) -> RunDescription {
     loop {

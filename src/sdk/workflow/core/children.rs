@@ -141,11 +141,6 @@ impl Core {
         Some((child.workflow_id.clone(), child.run_id?))
     }
 
-    pub(in crate::sdk::workflow) fn child_has_ended(&self, serial: ChildSerial) -> bool {
-        let child = self.children.known.get(&serial);
-        child.is_none_or(|child| child.outcome.is_some())
-    }
-
     /// Nobody will ask for the child's end any more.
     pub(in crate::sdk::workflow) fn let_go_of_child(&mut self, serial: ChildSerial) {
         if let Some(child) = self.children.known.get_mut(&serial) {
@@ -210,7 +205,7 @@ impl Core {
             .push(Command::RequestCancelExternal(Box::new(ExternalCancel {
                 workflow_id: child.workflow_id.clone(),
                 // Whichever run of its chain is open.
-                run_id: None,
+                run_id: child.run_id,
                 reason: "its parent asked it to end".to_owned(),
             })));
         let key = self.begin(What::ChildCancel(serial));
