@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::machine::{QueryError, Rejection, RunState, UPDATE_ABANDONED};
-use crate::model::{Event, Input, ParkReason, Payload, Query, RunId, StartRun, UpdateId, WorkflowId};
+use crate::model::{Event, Input, Payload, Query, RunId, StartRun, UpdateId, WorkflowId};
 
 use super::entropy::Entropy;
 use super::error::RequestError;
