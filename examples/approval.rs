@@ -1,5 +1,5 @@
 //! Human approval: an activity hands out a token and leaves its completion to a person; when nobody answers in time, the
-//! question goes to somebody else.
+//! question goes to somebody else. Who has no token may name the activity instead.
 //!
 //! Run it with `cargo run --example approval`. It answers its own questions; a real one would come by mail or chat.
 
@@ -47,6 +47,7 @@ async fn approve_expense(cx: WorkflowContext, expense: String) -> Result<String,
         let limit = Duration::from_secs(days * 86_400);
         let call = cx
             .activity(ask, &question)
+            .id(approver)
             .start_to_close(limit)
             .retry(RetryPolicy::never());
         match call.await {
@@ -87,9 +88,18 @@ pub(crate) async fn begin(amends: &Amends, expense: &str) -> Result<amends::RunH
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (amends, questions) = engine(Arc::new(amends::engine::SystemClock)).await?;
     let run = begin(&amends, "train to Lisbon").await?;
-    let (approver, token) = tokio::task::spawn_blocking(move || questions.recv()).await??;
+    let asked = tokio::task::spawn_blocking(move || (questions.recv(), questions));
+    let (asked, questions) = asked.await?;
+    let (approver, token) = asked?;
     println!("the {approver} is asked, with the token {token}");
     amends.client().complete_activity(&token, &true).await?;
+    println!("{}", run.result().await?);
+
+    // The same without the token: by the ids of the run and of the activity in it.
+    let run = begin(&amends, "taxi to the station").await?;
+    tokio::task::spawn_blocking(move || questions.recv()).await??;
+    let question = amends.client().activity_by_id("taxi to the station", "manager")?;
+    question.complete(&false).await?;
     println!("{}", run.result().await?);
     amends.shutdown(Duration::from_secs(5)).await;
     Ok(())

@@ -27,13 +27,19 @@ struct Item {
     cents: u64,
 }
 
-/// How many things one run of a cart takes. Real ones ask `cx.info().continue_as_new_suggested`, which is true from some
-/// thousands of events on; nobody wants to wait for that here.
-const ITEMS_PER_RUN: usize = 2;
+/// How many events the history of one run of a cart may have. Real ones only ask `continue_as_new_suggested`, which is true from
+/// some thousands of events on; nobody wants to wait for that here.
+const EVENTS_PER_RUN: u64 = 5;
+
+/// Whether it is time to continue as a new run. What a run is told of its history is recorded, so the same on replay.
+fn is_long(cx: &WorkflowContext) -> bool {
+    let info = cx.info();
+    info.continue_as_new_suggested || info.history_length > EVENTS_PER_RUN
+}
 
 #[workflow]
 async fn cart(cx: WorkflowContext, begun: Cart) -> Result<Cart, Failure> {
-    let (known, customer) = (begun.items.len(), begun.customer.clone());
+    let customer = begun.customer.clone();
     let cart = cx.state(begun);
     cart.on_query("cart", |cart, ()| cart.clone())?;
     cart.on_validated_update(
@@ -61,8 +67,8 @@ async fn cart(cx: WorkflowContext, begun: Cart) -> Result<Cart, Failure> {
         paying.change(|cart| cart.paid = true);
         Ok::<u64, Failure>(cents)
     })?;
-    let full = known + ITEMS_PER_RUN;
-    cart.wait_until(|cart| cart.paid || cart.items.len() >= full).await?;
+    cx.wait_condition(|| cart.read(|cart| cart.paid) || is_long(&cx))
+        .await?;
     // Who asked for an update waits for its answer: let handlers end before this run does.
     cx.wait_condition(|| cx.all_handlers_finished()).await?;
     if cart.read(|cart| cart.paid) {

@@ -35,6 +35,10 @@ async fn parcel(cx: WorkflowContext, address: String) -> Result<String, Failure>
 /// All parcels at once; ends when all have arrived, or when the first one fails.
 #[workflow]
 async fn shipment(cx: WorkflowContext, addresses: Vec<String>) -> Result<Vec<String>, Failure> {
+    let sent = cx.state(false);
+    let all = sent.clone();
+    // Who has something to tell the parcels asks this first: it is answered when all of them are there.
+    cx.on_update("all sent", async move |(): ()| all.wait_until(|sent| *sent).await)?;
     let mut parcels = Vec::new();
     for address in &addresses {
         let child = cx
@@ -43,6 +47,7 @@ async fn shipment(cx: WorkflowContext, addresses: Vec<String>) -> Result<Vec<Str
             .parent_close_policy(ParentClosePolicy::RequestCancel);
         parcels.push(child.start(address).await?);
     }
+    sent.change(|sent| *sent = true);
     cx.try_map_concurrent(&parcels, parcels.len(), |parcel| parcel.result())
         .await
 }
@@ -56,8 +61,9 @@ pub(crate) async fn run() -> Result<(Vec<String>, String, RunStatus), Box<dyn st
 
     let addresses = ["Lisbon", "Porto"].map(str::to_owned).to_vec();
     let arriving = amends.workflow(shipment).id("books").start(&addresses).await?;
+    arriving.update::<_, ()>("all sent", &()).await?;
     for (address, by) in [("Lisbon", "Ada"), ("Porto", "Grace")] {
-        sign(&client, &format!("books/to-{address}"), by).await?;
+        client.signal(&format!("books/to-{address}"), "signed", by).await?;
     }
     let arrived = arriving.result().await?;
 
@@ -71,16 +77,6 @@ pub(crate) async fn run() -> Result<(Vec<String>, String, RunStatus), Box<dyn st
     let on_its_way = amends.find("lamps/to-Faro").await?.outcome().await?;
     amends.shutdown(Duration::from_secs(5)).await;
     Ok((arrived, why, on_its_way.status()))
-}
-
-/// Signs for a parcel, as soon as it is there.
-async fn sign(client: &amends::Client, parcel: &str, by: &str) -> Result<(), amends::Error> {
-    loop {
-        match client.signal(parcel, "signed", by).await {
-            Err(amends::Error::NotFound(_)) => tokio::task::yield_now().await,
-            signed => return signed,
-        }
-    }
 }
 
 #[tokio::main]

@@ -6,13 +6,15 @@
 
 use std::time::Duration;
 
-use amends::{ActivityContext, Amends, Failure, WorkflowContext};
+use amends::{ActivityContext, Amends, Failure, WorkflowContext, activity, workflow};
 
 /// An ordinary blocking function: it runs on a bounded pool of threads made for that.
+#[activity(start_to_close = "5s")]
 fn digits(_cx: ActivityContext, number: u64) -> Result<usize, Failure> {
     Ok(number.to_string().len())
 }
 
+#[workflow]
 async fn count(cx: WorkflowContext, number: u64) -> Result<usize, Failure> {
     cx.sleep(Duration::from_millis(10)).await?;
     cx.activity(digits, &number).await

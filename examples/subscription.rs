@@ -13,9 +13,11 @@ use std::time::Duration;
 use amends::engine::Clock;
 use amends::testing::VirtualClock;
 use amends::{
-    ActivityContext, Amends, Failure, RunHandle, RunStatus, Undo, WorkflowContext, WorkflowState, activity, workflow,
+    ActivityContext, Amends, Failure, RunHandle, RunStatus, Undo, UpdateError, WorkflowContext, WorkflowState,
+    activity, workflow,
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -54,6 +56,11 @@ async fn subscription(cx: WorkflowContext, begun: Subscription) -> Result<(), Fa
     subscription.on_signal("change plan", |subscription, cents: u64| subscription.cents = cents)?;
     subscription.on_signal("new card", |subscription, ()| subscription.cards += 1)?;
     subscription.on_query("subscription", |subscription, ()| subscription.clone())?;
+    let this_month = subscription.clone();
+    // Answered when this month is paid.
+    cx.on_update("paid", async move |(): ()| {
+        this_month.wait_until(|this| !this.owes).await
+    })?;
     let invoice = Invoice {
         customer: customer.clone(),
         cents: subscription.read(|subscription| subscription.cents),
@@ -173,6 +180,7 @@ struct Town {
     bank_is_closed: Arc<AtomicBool>,
     declined: Arc<Mutex<BTreeSet<String>>>,
     notes: Arc<Mutex<Vec<String>>>,
+    noted: Arc<Notify>,
 }
 
 impl Town {
@@ -185,12 +193,18 @@ impl Town {
     fn note(&self, what: &str) {
         let days = self.clock.now().since(VirtualClock::new().now()).as_secs() / 86_400;
         lock(&self.notes).push(format!("day {days}: {what}"));
+        self.noted.notify_waiters();
     }
 
     /// Waits until this has happened.
     async fn happens(&self, what: &str) {
-        while !lock(&self.notes).iter().any(|note| note == what) {
-            tokio::task::yield_now().await;
+        loop {
+            // Before looking, so that nothing is missed.
+            let noted = self.noted.notified();
+            if lock(&self.notes).iter().any(|note| note == what) {
+                return;
+            }
+            noted.await;
         }
     }
 }
@@ -240,7 +254,7 @@ async fn ada(amends: &Amends, town: &Town) -> Result<RunStatus, amends::Error> {
 }
 
 /// Bob's card is declined in the second month. He gives another one after the second reminder, and leaves in the third month.
-async fn bob(amends: &Amends, town: &Town) -> Result<RunStatus, amends::Error> {
+async fn bob(amends: &Amends, town: &Town) -> Result<RunStatus, UpdateError> {
     let bob = subscribe(amends, "Bob").await?;
     town.clock.until_asleep(MONTH).await;
     lock(&town.declined).insert("Bob".to_owned());
@@ -250,9 +264,7 @@ async fn bob(amends: &Amends, town: &Town) -> Result<RunStatus, amends::Error> {
     town.clock.advance(DAY);
     lock(&town.declined).remove("Bob");
     amends.client().signal("Bob", "new card", &()).await?;
-    while standing(amends, "Bob").await?.owes {
-        tokio::task::yield_now().await;
-    }
+    amends.client().update::<_, ()>("Bob", "paid", &()).await?;
     // The month ends 30 days after it began, whenever it was paid.
     (36..60).for_each(|_| town.clock.advance(DAY));
     town.clock.pass(DAY).await;
@@ -277,7 +289,7 @@ async fn cleo(amends: &Amends, town: &Town) -> Result<RunStatus, amends::Error> 
 }
 
 /// For each of the three what became of the subscription, and everything that happened.
-pub(crate) async fn run() -> Result<Vec<(RunStatus, Vec<String>)>, amends::Error> {
+pub(crate) async fn run() -> Result<Vec<(RunStatus, Vec<String>)>, UpdateError> {
     let mut lives = Vec::new();
     for customer in ["Ada", "Bob", "Cleo"] {
         let town = Town::default();
@@ -295,7 +307,7 @@ pub(crate) async fn run() -> Result<Vec<(RunStatus, Vec<String>)>, amends::Error
 }
 
 #[tokio::main]
-async fn main() -> Result<(), amends::Error> {
+async fn main() -> Result<(), UpdateError> {
     for (end, notes) in run().await? {
         notes.iter().for_each(|note| println!("{note}"));
         println!("in the end the subscription was {end}\n");

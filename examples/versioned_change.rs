@@ -1,5 +1,6 @@
 //! A workflow whose code changes while its runs are under way: three deployments of one service, one after the other on
-//! the same data. The change: orders are to be checked for fraud before their card is charged.
+//! the same data. The first change: orders are to be checked for fraud before their card is charged. The second one: parcels are
+//! to be tracked.
 //!
 //! Run it with `cargo run --example versioned_change`.
 
@@ -24,6 +25,11 @@ async fn check_fraud(_cx: ActivityContext, order: String) -> Result<String, Fail
 #[activity]
 async fn send_parcel(_cx: ActivityContext, order: String) -> Result<String, Failure> {
     Ok(format!("{order} sent"))
+}
+
+#[activity]
+async fn send_tracked(_cx: ActivityContext, order: String) -> Result<String, Failure> {
+    Ok(format!("{order} sent and tracked"))
 }
 
 /// What the service is at first.
@@ -62,20 +68,25 @@ mod second {
 }
 
 /// No open order is without the check any more, so the old branch can go. When no open order was begun by the second
-/// deployment either, `deprecate_patch` goes, too.
+/// deployment either, `deprecate_patch` goes, too. The next change has versions, of which there may be more: an order that had been
+/// approved before keeps the one from before.
 mod third {
-    use amends::{Failure, WorkflowContext, workflow};
+    use amends::{DEFAULT_VERSION, Failure, WorkflowContext, workflow};
 
-    use super::{charge_card, check_fraud, send_parcel};
+    use super::{charge_card, check_fraud, send_parcel, send_tracked};
 
     #[workflow]
     pub(crate) async fn place_order(cx: WorkflowContext, order: String) -> Result<Vec<String>, Failure> {
         cx.signal::<()>("approve").recv().await?;
         cx.deprecate_patch("fraud-check");
+        let parcels = cx.version("parcels", DEFAULT_VERSION, 1);
         let mut done = vec![cx.activity(check_fraud, &order).await?];
         done.push(cx.activity(charge_card, &order).await?);
         cx.signal::<()>("deliver").recv().await?;
-        done.push(cx.activity(send_parcel, &order).await?);
+        done.push(match parcels {
+            DEFAULT_VERSION => cx.activity(send_parcel, &order).await?,
+            _ => cx.activity(send_tracked, &order).await?,
+        });
         Ok(done)
     }
 }
@@ -86,6 +97,7 @@ fn service(directory: &Path) -> AmendsBuilder {
         .activity(charge_card)
         .activity(check_fraud)
         .activity(send_parcel)
+        .activity(send_tracked)
 }
 
 async fn start(amends: &Amends, order: &str) -> Result<(), Error> {
@@ -136,9 +148,13 @@ pub(crate) async fn run(directory: &Path) -> Result<BTreeMap<String, Vec<String>
     amends.shutdown(grace).await;
 
     let amends = service(directory).workflow(third::place_order).start().await?;
-    tell(&amends, "begun-after", "deliver").await?;
-    let done: serde_json::Value = amends.find("begun-after").await?.result().await?;
-    orders.insert("begun-after".to_owned(), serde_json::from_value(done)?);
+    start(&amends, "begun-last").await?;
+    tell(&amends, "begun-last", "approve").await?;
+    for order in ["begun-after", "begun-last"] {
+        tell(&amends, order, "deliver").await?;
+        let done: serde_json::Value = amends.find(order).await?.result().await?;
+        orders.insert(order.to_owned(), serde_json::from_value(done)?);
+    }
     amends.shutdown(grace).await;
     Ok(orders)
 }

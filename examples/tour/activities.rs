@@ -8,7 +8,7 @@ use amends::{
     workflow,
 };
 
-use super::{Notes, SECOND, Told, on, until_run};
+use super::{Notes, SECOND, Told, note, on, until_run};
 
 /// Hangs, but for its third attempt.
 #[activity(start_to_close = "10s")]
@@ -46,11 +46,11 @@ async fn fall_silent(cx: ActivityContext) -> Result<(), Failure> {
 fn print(cx: ActivityContext, pages: u32) -> Result<(), Failure> {
     for page in 1..=pages {
         if let Err(stop) = cx.heartbeat(&page) {
-            note(&cx, "the printer stops".to_owned());
+            note(&cx, "the printer stops");
             return Err(stop.with_details(Payload::of("between two pages")?));
         }
         if page == 1 {
-            note(&cx, "the first page".to_owned());
+            note(&cx, "the first page");
         }
         std::thread::yield_now();
     }
@@ -79,12 +79,6 @@ fn crunch(cx: ActivityContext, numbers: u64) -> Result<u64, Failure> {
         ),
     );
     Ok((1..=numbers).sum())
-}
-
-fn note(cx: &ActivityContext, what: String) {
-    if let Some(notes) = cx.state::<Notes>() {
-        notes.note(what);
-    }
 }
 
 #[workflow]

@@ -11,7 +11,7 @@ use amends::{
     activity, workflow,
 };
 
-use super::{SECOND, Told};
+use super::{SECOND, Told, look};
 
 /// Copies three rows. Its first attempt stops after the second one.
 #[activity]
@@ -104,16 +104,14 @@ async fn markers(cx: WorkflowContext) -> Result<String, Failure> {
     Ok(format!("version {version}, {tidied}, patched: {}", cx.patched("late")))
 }
 
-/// Asks again as long as it is the store that does not answer, as a careful caller does; or until what is meant is there.
+/// Asks again, a moment later, as long as it is the store that does not answer, as a careful caller does; or until what is meant
+/// is there.
 async fn insist<T, E: Into<UpdateError>>(mut request: impl AsyncFnMut() -> Result<T, E>) -> Result<T, UpdateError> {
-    loop {
-        match request().await.map_err(Into::into) {
-            Err(UpdateError::Engine(Error::Interrupted | Error::Store(_) | Error::NotFound(_))) => {
-                tokio::task::yield_now().await;
-            }
-            answer => return answer,
-        }
-    }
+    look(async || match request().await.map_err(Into::into) {
+        Err(UpdateError::Engine(Error::Interrupted | Error::Store(_) | Error::NotFound(_))) => None,
+        answer => Some(answer),
+    })
+    .await
 }
 
 async fn signal(amends: &Amends, id: &str, name: &str, request: &str, word: &str) -> Result<(), UpdateError> {

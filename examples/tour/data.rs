@@ -2,7 +2,7 @@
 
 use amends::model::{FailureKind, limits};
 use amends::{
-    ActivityContext, Amends, Bincode, Error, Failure, Payload, Raw, ResultError, RetryPolicy, WorkflowContext,
+    ActivityContext, Amends, Bincode, Error, Failure, Payload, Proto, Raw, ResultError, RetryPolicy, WorkflowContext,
     activity, workflow,
 };
 
@@ -12,6 +12,12 @@ use super::{SECOND, Told};
 #[activity]
 async fn develop(_cx: ActivityContext, negative: Raw) -> Result<Bincode<Vec<u8>>, Failure> {
     Ok(Bincode(negative.0.iter().map(|byte| !byte).collect()))
+}
+
+/// JSON, as which everything is stored that does not say otherwise, to a message of protobuf.
+#[activity]
+async fn entitle(_cx: ActivityContext, title: String) -> Result<Proto<String>, Failure> {
+    Ok(Proto(format!("\"{title}\"")))
 }
 
 /// As large as it is told to.
@@ -30,6 +36,7 @@ async fn charge(_cx: ActivityContext, cents: u64) -> Result<(), Failure> {
 #[workflow]
 async fn studio(cx: WorkflowContext, negative: Raw) -> Result<Raw, Failure> {
     let Bincode(picture) = cx.activity(develop, &negative).await?;
+    let Proto(_title) = cx.activity(entitle, &"at night".to_owned()).await?;
     Ok(Raw::from(picture))
 }
 
@@ -129,6 +136,7 @@ pub(crate) async fn visit() -> Told {
     let builder = Amends::builder()
         .memory()
         .activity(develop)
+        .activity(entitle)
         .activity(inflate)
         .activity(charge);
     let builder = builder.workflow(studio).workflow(balloon).workflow(pay).workflow(shop);

@@ -9,7 +9,7 @@ use amends::store::MemoryStore;
 use amends::testing::Replayer;
 use amends::{ActivityContext, Amends, AmendsBuilder, Failure, RunStatus, WorkflowContext, activity, workflow};
 
-use super::{SECOND, Told, until_run};
+use super::{SECOND, Told, look, until_run};
 
 #[activity]
 async fn charge(_cx: ActivityContext, order: String) -> Result<String, Failure> {
@@ -172,18 +172,13 @@ async fn hung_turn() -> Told {
     let builder = engine(&MemoryStore::new()).workflow(hanging);
     let amends = builder.turn_hangs_after(Duration::from_millis(20)).start().await?;
     let starter = amends.workflow(hanging).id("hanging");
-    let look = async {
-        let hung = loop {
-            match amends.client().hung_turns().pop() {
-                Some(hung) => break hung,
-                None => tokio::task::yield_now().await,
-            }
-        };
+    let looking = async {
+        let hung = look(async || amends.client().hung_turns().pop()).await;
         *GATE.lock().unwrap_or_else(PoisonError::into_inner) = true;
         OPENED.notify_all();
         hung
     };
-    let (run, hung) = tokio::join!(starter.start(&()), look);
+    let (run, hung) = tokio::join!(starter.start(&()), looking);
     run?.result().await?;
     amends.shutdown(SECOND).await;
     let workflow_type = hung.workflow_type.map_or(String::new(), |kind| kind.to_string());

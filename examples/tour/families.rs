@@ -6,7 +6,7 @@ use amends::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Notes, SECOND, Told, until_run};
+use super::{Notes, SECOND, Told, note, until_run};
 
 /// Stays until it is told to go. Asked to end, it takes its time until it is told, too.
 #[workflow]
@@ -72,12 +72,6 @@ async fn put_up(cx: ActivityContext, what: String) -> Result<(), Failure> {
 async fn take_down(cx: ActivityContext, undo: Undo<String, ()>) -> Result<(), Failure> {
     note(&cx, format!("{} is taken down", undo.input));
     Ok(())
-}
-
-fn note(cx: &ActivityContext, what: String) {
-    if let Some(notes) = cx.state::<Notes>() {
-        notes.note(what);
-    }
 }
 
 /// A saga of two steps.

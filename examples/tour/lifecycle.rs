@@ -6,7 +6,7 @@ use amends::{
     WorkflowContext, activity, workflow,
 };
 
-use super::{DAY, HOUR, Notes, SECOND, Told, on, until};
+use super::{DAY, HOUR, Notes, SECOND, Told, note, on, until};
 
 /// Ends as it is told to.
 #[workflow]
@@ -54,12 +54,6 @@ async fn check_in(cx: ActivityContext, guest: String) -> Result<(), Failure> {
 async fn check_out(cx: ActivityContext, undo: Undo<String, ()>) -> Result<(), Failure> {
     note(&cx, format!("{} checks out", undo.input));
     Ok(())
-}
-
-fn note(cx: &ActivityContext, what: String) {
-    if let Some(notes) = cx.state::<Notes>() {
-        notes.note(what);
-    }
 }
 
 /// A step that has to be undone when the run does not end well.

@@ -14,7 +14,7 @@ use amends::{
     TaskQueueOptions, WorkflowContext, activity, workflow,
 };
 
-use super::{Notes, SECOND, Told, on, until, until_run};
+use super::{Notes, SECOND, Told, moment, note, on, until, until_run};
 
 /// Counts how many of it are at work.
 #[derive(Clone, Default)]
@@ -28,9 +28,7 @@ async fn work(cx: ActivityContext, number: u32) -> Result<u32, Failure> {
     if let Some(busy) = cx.state::<Busy>() {
         let now = busy.now.fetch_add(1, Ordering::SeqCst) + 1;
         busy.most.fetch_max(now, Ordering::SeqCst);
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
+        moment().await;
         busy.now.fetch_sub(1, Ordering::SeqCst);
     }
     Ok(number)
@@ -51,9 +49,7 @@ fn grind(cx: ActivityContext, number: u32) -> Result<u32, Failure> {
 
 #[activity]
 async fn mail(cx: ActivityContext, number: u32) -> Result<u32, Failure> {
-    if let Some(notes) = cx.state::<Notes>() {
-        notes.note(format!("mail {number}"));
-    }
+    note(&cx, format!("mail {number}"));
     Ok(number)
 }
 
@@ -63,9 +59,7 @@ async fn charge(cx: ActivityContext) -> Result<u32, Failure> {
     let is_up = cx
         .state::<Arc<AtomicBool>>()
         .is_some_and(|up| up.load(Ordering::SeqCst));
-    if let Some(notes) = cx.state::<Notes>() {
-        notes.note("asked");
-    }
+    note(&cx, "asked");
     match is_up {
         true => Ok(cx.info().attempt),
         false => Err(Failure::new("Down", "nobody answers")),
@@ -221,7 +215,7 @@ async fn blocking() -> Told {
     Ok(vec![format!("{} blocks at a time", busy.most.load(Ordering::SeqCst))])
 }
 
-/// After three failures in a row nobody asks any more, until the participant has answered a probe.
+/// After two failures in a row nobody asks any more, until the participant has answered a probe.
 async fn breaker() -> Told {
     let (clock, notes, up) = (VirtualClock::new(), Notes::default(), Arc::new(AtomicBool::new(false)));
     let limits = ActivityLimits::new().breaker(Breaker::after(2).open_for(SECOND * 30));

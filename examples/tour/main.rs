@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use amends::engine::RunDescription;
 use amends::testing::VirtualClock;
-use amends::{Amends, AmendsBuilder};
+use amends::{ActivityContext, Amends, AmendsBuilder};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -65,23 +65,39 @@ fn on(clock: &VirtualClock) -> AmendsBuilder {
     builder.clock(Arc::new(clock.clone())).passivate_after(DAY * 3_650)
 }
 
-/// Looks again and again, until it is so.
-async fn until(mut is_so: impl AsyncFnMut() -> bool) {
-    while !is_so().await {
-        tokio::task::yield_now().await;
-    }
+/// How often somebody looks for something that nobody tells of, a moment apart, until it is clear that it does not come.
+const LOOKS: u32 = 60_000;
+
+/// A moment of real time, however the engine's clock is moved.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "who looks from outside is not on the engine's clock"
+)]
+async fn moment() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
-/// Looks at a run again and again, until it stands as asked for.
-async fn until_run(amends: &Amends, id: &str, is_so: impl Fn(&RunDescription) -> bool) -> RunDescription {
-    loop {
-        if let Ok(seen) = amends.client().describe(id).await
-            && is_so(&seen)
-        {
-            return seen;
+/// Looks until there is what is looked for. Only for what there is no better way to wait for: a result, an update's answer, a
+/// channel.
+async fn look<T>(mut for_it: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..LOOKS {
+        if let Some(found) = for_it().await {
+            return found;
         }
-        tokio::task::yield_now().await;
+        moment().await;
     }
+    panic!("what this stop waits for has not come for a minute")
+}
+
+/// Looks until it is so.
+async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    look(async || is_so().await.then_some(())).await;
+}
+
+/// Looks at a run until it stands as asked for.
+async fn until_run(amends: &Amends, id: &str, is_so: impl Fn(&RunDescription) -> bool) -> RunDescription {
+    let client = amends.client();
+    look(async || client.describe(id).await.ok().filter(&is_so)).await
 }
 
 /// What activities have noted, in the order in which they did. Clones are the same pad.
@@ -99,6 +115,13 @@ impl Notes {
 
     async fn until(&self, notes: usize) {
         until(async || self.all().len() >= notes).await;
+    }
+}
+
+/// Notes what an activity does, where its engine has a pad for that.
+fn note(cx: &ActivityContext, what: impl Into<String>) {
+    if let Some(notes) = cx.state::<Notes>() {
+        notes.note(what);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Namespaces: one engine on one store for several teams that do not see each other's runs, each with limits of its own.
 
+use std::time::Duration;
+
 use amends::config::EngineConfig;
 use amends::model::limits::RETENTION_REST;
 use amends::store::MemoryStore;
@@ -41,6 +43,14 @@ async fn talker(cx: WorkflowContext, bytes: usize) -> Result<usize, Failure> {
     Ok(told.len())
 }
 
+/// Never comes to an end.
+#[workflow]
+async fn restless(cx: WorkflowContext) -> Result<(), Failure> {
+    loop {
+        cx.sleep(Duration::ZERO).await?;
+    }
+}
+
 #[workflow]
 async fn echo(_cx: WorkflowContext, text: String) -> Result<String, Failure> {
     Ok(text)
@@ -53,6 +63,7 @@ fn described(builder: AmendsBuilder) -> AmendsBuilder {
         .workflow(card)
         .workflow(talker)
         .workflow(echo)
+        .workflow(restless)
 }
 
 /// How many runs there are in a namespace.
@@ -185,9 +196,7 @@ async fn open_runs() -> Told {
 
 /// Values and histories of a namespace may be smaller than elsewhere.
 async fn sizes() -> Told {
-    let tight = Namespace::new("tight")
-        .max_payload_bytes(1_000)
-        .max_history_events(1_000);
+    let tight = Namespace::new("tight").max_payload_bytes(1_000).max_history_events(100);
     let amends = described(Amends::builder().memory()).namespace(tight).start().await?;
     let tight = amends.in_namespace("tight")?;
     let start = tight.workflow(echo).start(&"x".repeat(2_000)).await;
@@ -197,8 +206,12 @@ async fn sizes() -> Told {
         other => format!("{other:?}"),
     };
     let elsewhere = amends.workflow(talker).start(&2_000).await?.result().await?;
+    let long = match tight.workflow(restless).start(&()).await?.result().await {
+        Err(ResultError::Failed(failure)) => failure.to_string(),
+        other => format!("{other:?}"),
+    };
     amends.shutdown(SECOND).await;
-    Ok(vec![start, code, format!("elsewhere: {elsewhere} bytes")])
+    Ok(vec![start, code, format!("elsewhere: {elsewhere} bytes"), long])
 }
 
 /// The same from the configuration of an engine.

@@ -7,13 +7,7 @@ use amends::{
     activity, workflow,
 };
 
-use super::{Notes, SECOND, Told, until, until_run};
-
-fn note(cx: &ActivityContext, what: String) {
-    if let Some(notes) = cx.state::<Notes>() {
-        notes.note(what);
-    }
-}
+use super::{Notes, SECOND, Told, note, until, until_run};
 
 #[activity(compensate = release)]
 async fn reserve(cx: ActivityContext, what: String) -> Result<u32, Failure> {
@@ -51,14 +45,15 @@ async fn pay_back(cx: ActivityContext, undo: Undo<u64, ()>) -> Result<(), Failur
 }
 
 /// Does its work, and dies before it can say so.
-#[activity(retry(max_attempts = 1), compensate = forget, verify = look_up)]
+#[activity(retry(max_attempts = 1), compensate = call_back)]
 async fn send(cx: ActivityContext, parcel: String) -> Result<String, Failure> {
     note(&cx, format!("{parcel} is sent"));
     panic!("the answer is lost")
 }
 
 #[activity]
-async fn forget(_cx: ActivityContext, _undo: Undo<String, String>) -> Result<(), Failure> {
+async fn call_back(cx: ActivityContext, undo: Undo<String, String>) -> Result<(), Failure> {
+    note(&cx, format!("{} is called back", undo.input));
     Ok(())
 }
 
@@ -68,17 +63,24 @@ async fn look_up(_cx: ActivityContext, of: Undo<String, String>) -> Result<Verdi
     Ok(Verdict::applied(format!("{} is on its way", of.input)))
 }
 
-/// Reserves, then pays: the step that decides. Behind it nothing is undone.
+/// Reserves, twice, then pays: the step that decides. Behind it nothing is undone.
 #[workflow]
 async fn order(cx: WorkflowContext, cents: u64) -> Result<(), Failure> {
     let saga = cx.saga();
     saga.run(reserve, &"a table".to_owned()).await?;
+    saga.run(reserve, &"a cook".to_owned()).await?;
     saga.pivot(charge, &cents).await
 }
 
+/// Sends a parcel. Each call says what is done when nobody knows whether it had its effect; the attribute can say it, too.
 #[workflow]
-async fn parcel(cx: WorkflowContext) -> Result<String, Failure> {
-    cx.saga().run(send, &"the parcel".to_owned()).await
+async fn parcel(cx: WorkflowContext, how: String) -> Result<String, Failure> {
+    let sent = cx.saga().run(send, &"the parcel".to_owned());
+    match how.as_str() {
+        "verified" => sent.verify(look_up).await,
+        "asked about" => sent.step("send").on_ambiguous_ask().await,
+        _ => sent.on_ambiguous_compensate().await,
+    }
 }
 
 /// Tries one room after the other, and gives back those that were no use.
@@ -90,6 +92,8 @@ async fn rooms(cx: WorkflowContext) -> Result<String, Failure> {
         saga.run(reserve, &room.to_owned()).await?;
         match saga.run(charge, &cents).await {
             Ok(()) => return Ok(room.to_owned()),
+            // Whoever cancels the run wants no other room.
+            Err(failure) if failure.is_canceled() => return Err(failure),
             Err(_) => saga.roll_back_to(&savepoint).await?,
         }
     }
@@ -123,9 +127,24 @@ async fn amends_or_all(amends: &Amends, notes: &Notes) -> Told {
     Ok(told)
 }
 
-/// An attempt that ended without an answer is looked up, not guessed at.
-async fn verified(amends: &Amends) -> Told {
-    Ok(vec![amends.workflow(parcel).start(&()).await?.result().await?])
+/// An attempt that ended without an answer is not guessed at: it is looked up, asked about, or undone in any case.
+async fn lost_answers(amends: &Amends, notes: &Notes) -> Told {
+    let mut told = Vec::new();
+    for how in ["verified", "asked about", "undone"] {
+        let before = notes.all().len();
+        let run = amends.workflow(parcel).id(how).start(&how.to_owned()).await?;
+        if how == "asked about" {
+            until_run(amends, how, |seen| seen.status == RunStatus::Stuck).await;
+            let decision = Decision::mark_done("the parcel has arrived")?.step("send");
+            run.decide(decision.by("ada").because("I have it")).await?;
+        }
+        let end = match run.result().await {
+            Ok(end) => end,
+            Err(_) => run.outcome().await?.status().to_string(),
+        };
+        told.push(format!("{how}: {}; {end}", notes.all().split_off(before).join(", ")));
+    }
+    Ok(told)
 }
 
 /// A part of a saga is undone, and its code goes on.
@@ -214,7 +233,7 @@ pub(crate) async fn visit() -> Told {
         .activity(release)
         .activity(charge)
         .activity(pay_back);
-    let builder = builder.activity(send).activity(forget).activity(look_up);
+    let builder = builder.activity(send).activity(call_back).activity(look_up);
     let builder = builder
         .workflow(order)
         .workflow(parcel)
@@ -222,7 +241,7 @@ pub(crate) async fn visit() -> Told {
         .workflow(change);
     let amends = builder.workflow(vault).start().await?;
     let mut told = amends_or_all(&amends, &notes).await?;
-    told.extend(verified(&amends).await?);
+    told.extend(lost_answers(&amends, &notes).await?);
     told.extend(savepoints(&amends, &notes).await?);
     told.extend(locks(&amends).await?);
     told.extend(decided(&amends).await?);

@@ -7,7 +7,7 @@ use amends::store::MemoryStore;
 use amends::testing::VirtualClock;
 use amends::{Amends, Failure, WorkflowContext, workflow};
 
-use super::{DAY, HOUR, SECOND, Told, on, until_run};
+use super::{DAY, HOUR, SECOND, Told, look, on, until_run};
 
 /// Is done at once.
 #[workflow]
@@ -27,21 +27,21 @@ async fn engine(memory: &MemoryStore, clock: &VirtualClock) -> Result<Amends, am
     builder.workflow(report).workflow(settlement).start().await
 }
 
-/// Looks again and again, while a little time goes by, until the schedule stands as asked for.
+/// Looks until the schedule stands as asked for, while a little time goes by.
 async fn until(
     amends: &Amends,
     clock: &VirtualClock,
     id: &str,
     wanted: impl Fn(&ScheduleDescription) -> bool,
 ) -> Result<ScheduleDescription, amends::Error> {
-    loop {
-        let seen = amends.schedules().describe(id).await?;
-        if wanted(&seen) {
-            return Ok(seen);
+    look(async || match amends.schedules().describe(id).await {
+        Ok(seen) if !wanted(&seen) => {
+            clock.advance(SECOND / 1_000);
+            None
         }
-        clock.advance(SECOND / 1_000);
-        tokio::task::yield_now().await;
-    }
+        seen => Some(seen),
+    })
+    .await
 }
 
 /// So many runs were started, and none is under way.

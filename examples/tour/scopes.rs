@@ -3,13 +3,11 @@
 
 use amends::{ActivityContext, Amends, Failure, ResultError, WorkflowContext, activity, workflow};
 
-use super::{Notes, SECOND, Told, until_run};
+use super::{Notes, SECOND, Told, note, until_run};
 
 #[activity]
 async fn tidy_up(cx: ActivityContext, what: String) -> Result<(), Failure> {
-    if let Some(notes) = cx.state::<Notes>() {
-        notes.note(format!("{what} is tidied up"));
-    }
+    note(&cx, format!("{what} is tidied up"));
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod embed_tokio;
 
 #[cfg(feature = "server")]
 #[path = "../../examples/embed_actix.rs"]
+#[allow(dead_code, reason = "its `main` only chooses the directory")]
 mod embed_actix;
 
 async fn shout(cx: ActivityContext, word: String) -> Result<String, Failure> {
@@ -157,8 +158,23 @@ fn the_thread_example_runs() {
     embed_thread::main().unwrap();
 }
 
+/// A request that is sent again orders once, also when another process has begun meanwhile.
 #[cfg(feature = "server")]
 #[test]
-fn the_actix_example_runs() {
-    embed_actix::main().unwrap();
+fn the_actix_example_answers_what_is_sent_again_as_the_first_time() {
+    let directory = tempfile::TempDir::new().unwrap();
+    for _ in 0..2 {
+        let answers = actix_rt::System::new()
+            .block_on(embed_actix::run(directory.path()))
+            .unwrap();
+        assert_eq!(answers[..2], ["200 OK: a cup of tea", "200 OK: a cup of tea"]);
+        assert!(
+            answers[2].starts_with("409 ") && answers[2].contains("order-1"),
+            "{answers:?}"
+        );
+        assert!(
+            answers[3].starts_with("422 ") && answers[3].contains("I am a teapot"),
+            "{answers:?}"
+        );
+    }
 }

@@ -44,6 +44,7 @@ fn a_batch_gathers_what_came_of_it_and_names_what_did_not_work() {
             _ => format!("{number:02}.png"),
         });
         let report = batch::run(images.collect()).await.unwrap();
+        assert_eq!(report.cover, "the cover, from the near mirror");
         assert_eq!(report.bytes, 45 * 6_000);
         assert_eq!(report.broken, ["3.txt", "13.txt", "23.txt", "33.txt", "43.txt"]);
     });
@@ -85,6 +86,12 @@ fn an_approval_is_escalated_when_nobody_answers() {
         assert_eq!(approver, "manager");
         amends.client().complete_activity(&token, &true).await.unwrap();
         assert_eq!(quick.result().await.unwrap(), "train: approved by the manager");
+
+        let named = approval::begin(&amends, "taxi").await.unwrap();
+        let _ = ask();
+        let question = amends.client().activity_by_id("taxi", "manager").unwrap();
+        question.complete(&true).await.unwrap();
+        assert_eq!(named.result().await.unwrap(), "taxi: approved by the manager");
 
         let slow = approval::begin(&amends, "flight").await.unwrap();
         let (_, of_manager) = ask();

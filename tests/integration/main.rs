@@ -47,6 +47,7 @@ mod tidy;
     feature = "macros",
     feature = "testing",
     feature = "bincode",
+    feature = "prost",
     feature = "schedules"
 ))]
 mod tour;

@@ -188,6 +188,8 @@ impl Saga {
     ///                 saga.pivot(charge, &reservation).await?;
     ///                 return Ok(reservation);
     ///             }
+    ///             // Whoever cancels the run wants no other supplier.
+    ///             Err(failure) if failure.is_canceled() => return Err(failure),
     ///             // Nothing is left of this supplier, and everything of what came before.
     ///             Err(_) => saga.roll_back_to(&savepoint).await?,
     ///         }

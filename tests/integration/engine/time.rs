@@ -43,6 +43,41 @@ fn timers_fire_when_due_also_several_at_the_same_instant() {
     }
 }
 
+/// Whether it comes due while there is no engine, or after another one has begun.
+#[test]
+fn a_timer_outlives_its_engine_and_fires_in_time() {
+    for home in Home::each() {
+        run(async {
+            let clock = VirtualClock::new();
+            let engine = || {
+                let naps = workflow("naps", |cx, minutes| async move {
+                    let begun = cx.now();
+                    cx.sleep(Duration::from_secs(minutes.as_u64().unwrap_or(0) * 60))
+                        .await?;
+                    Ok(json!(cx.now().since(begun).as_secs() / 60))
+                });
+                on(&clock, &home).workflow_definition(naps).start()
+            };
+            let amends = engine().await.unwrap();
+            for (id, minutes) in [("short", 20), ("long", 60)] {
+                let naps = amends.workflow_by_name("naps").id(id);
+                naps.start(&json!(minutes)).await.unwrap();
+                clock.until_asleep(SECOND * 60 * minutes).await;
+            }
+            amends.shutdown(Duration::ZERO).await;
+            clock.advance(HOUR / 2);
+            let amends = engine().await.unwrap();
+            let short = amends.find("short").await.unwrap().result().await.unwrap();
+            assert_eq!(short, json!(30), "as soon as there was somebody");
+            clock.pass(HOUR / 2).await;
+            let long = amends.find("long").await.unwrap().result().await.unwrap();
+            assert_eq!(long, json!(60), "not begun anew");
+            amends.shutdown(Duration::ZERO).await;
+        });
+        home.assert_sound();
+    }
+}
+
 #[test]
 fn a_run_timeout_ends_a_run_undoing_its_steps() {
     run(async {

@@ -32,6 +32,10 @@ fn the_example_changes_its_workflow_while_runs_are_under_way() {
         done("begun-after"),
         "begun-after checked, begun-after charged, begun-after sent"
     );
+    assert_eq!(
+        done("begun-last"),
+        "begun-last checked, begun-last charged, begun-last sent and tracked"
+    );
 }
 
 /// Waits for `go`, then does what this version of the code does, waits again, and says which version that was.

@@ -126,6 +126,20 @@ fn without_fragment(target: &str) -> &str {
     target.split('#').next().unwrap_or_default()
 }
 
+/// Which of a page's links to tests lead nowhere. Their fragment is the name of the test; the page is at the root.
+pub(super) fn missing_tests(root: &Path, page: &str) -> Vec<String> {
+    let tests = links(page)
+        .into_iter()
+        .filter_map(|(_, target)| target.split_once(".rs#"));
+    tests
+        .filter(|(file, test)| {
+            let text = std::fs::read_to_string(root.join(format!("{file}.rs"))).unwrap_or_default();
+            !text.contains(&format!("fn {test}("))
+        })
+        .map(|(file, test)| format!("there is no test {test} in {file}.rs"))
+        .collect()
+}
+
 /// The text and the target of each link.
 fn links(cell: &str) -> Vec<(&str, &str)> {
     let parts = cell.split("](").zip(cell.split("](").skip(1));

@@ -220,3 +220,18 @@ fn every_feature_has_its_test() {
     let problems = features::problems(&root(), &page);
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
+
+/// What the README promises is linked to the test that holds it.
+#[test]
+fn every_promise_has_its_tests() {
+    let page = fs::read_to_string(root().join("README.md")).unwrap();
+    let promises = page.split("## What is promised").nth(1).unwrap();
+    let promises = promises.split("\n## ").next().unwrap();
+    for number in 1..=5 {
+        let (_, rest) = promises.split_once(&format!("\n{number}. ")).unwrap();
+        let promise = rest.split(&format!("\n{}. ", number + 1)).next().unwrap();
+        assert!(promise.contains(".rs#"), "README.md: name the test of: {promise}");
+    }
+    let missing = features::missing_tests(&root(), promises);
+    assert!(missing.is_empty(), "README.md: {}", missing.join("\n"));
+}
