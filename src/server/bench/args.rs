@@ -29,10 +29,11 @@ pub(crate) struct BenchArgs {
     /// Sagas in flight at once; 1, 64 and 512, one after the other, when not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(CONCURRENCY_MAX)))]
     concurrency: Option<u32>,
-    /// Seconds measured for each number in flight: half of them the engine, half of them a bare file [default: 10]
+    /// Seconds measured for each number in flight: half of them the engine, half of them a bare file [default: 10;
+    /// 36 for each size of `stored`]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: Option<u32>,
-    /// Slices that these seconds are cut into, for each side; 5 or more when not given
+    /// Slices that these seconds are cut into, for each side; 5 or more when not given, 9 or more for `stored`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     slices: Option<u32>,
     /// Steps of a saga [default: 3]
@@ -56,7 +57,7 @@ pub(crate) struct BenchArgs {
     /// Directory for the files that are measured (removed afterwards); the system's temporary directory when not given
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Measure how cost grows, from 1 to 10,000 in flight and from 10,000 stored runs on, and draw it into this file
+    /// Measure how cost grows, from 1 to 10,000 in flight and from 1,000 stored runs on, and draw it into this file
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -90,7 +91,7 @@ pub(super) enum Workload {
     Recovery,
     /// --runs runs wait for a signal; some are woken at random
     Parked,
-    /// Rate and memory with 10,000 and more, up to --runs, ended runs in the store, beside a new store
+    /// Rate and memory with 1,000 and more, up to --runs, ended runs in the store, beside a new store
     Stored,
     /// Four times as many starts as the engine can take
     Saturation,
@@ -177,6 +178,18 @@ impl Workload {
     fn has_seconds(self) -> bool {
         !matches!(self, Workload::Recovery | Workload::Parked)
     }
+
+    /// When not said otherwise. Two stores differ by less than a store and a bare file.
+    fn seconds(self) -> u32 {
+        match self {
+            Workload::Stored => 36,
+            _ => 10,
+        }
+    }
+
+    fn has_slices(self) -> bool {
+        self.is_closed_loop() || matches!(self, Workload::Stored | Workload::Saturation)
+    }
 }
 
 /// What is to be measured, after all questions are answered.
@@ -185,6 +198,8 @@ pub(super) struct Settings {
     pub(super) workload: Workload,
     pub(super) concurrency: Option<u32>,
     pub(super) seconds: u32,
+    /// What was said of them: other workloads have other defaults.
+    pub(super) seconds_asked: Option<u32>,
     pub(super) slices: Option<u32>,
     pub(super) steps: u32,
     pub(super) runs: u64,
@@ -198,6 +213,15 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// The same for another workload.
+    pub(super) fn of(&self, workload: Workload) -> Self {
+        Self {
+            workload,
+            seconds: self.seconds_asked.unwrap_or(workload.seconds()),
+            ..self.clone()
+        }
+    }
+
     /// Whether the last step is refused.
     pub(super) fn rollback(&self) -> bool {
         self.workload == Workload::Rollback
@@ -230,7 +254,8 @@ impl BenchArgs {
         Ok(Settings {
             workload,
             concurrency: self.concurrency,
-            seconds: self.seconds.unwrap_or(10),
+            seconds: self.seconds.unwrap_or(workload.seconds()),
+            seconds_asked: self.seconds,
             slices: self.slices,
             steps: self.steps.unwrap_or(3),
             runs: self.runs.unwrap_or(match workload {
@@ -265,6 +290,9 @@ impl BenchArgs {
         }
         if self.seconds.is_some() && !workload.has_seconds() {
             return unused("--seconds", "takes as long as its --runs take");
+        }
+        if self.slices.is_some() && !workload.has_slices() {
+            return unused("--slices", "is not measured in slices");
         }
         if self.store == StoreKind::Memory && workload == Workload::Recovery {
             return Err(usage(
@@ -331,6 +359,14 @@ pub(super) mod tests {
         assert_eq!((plain.steps, plain.seconds), (3, 10));
         assert!(plain.is_durable() && !plain.rollback());
         assert_eq!(settings("--workload stored").runs, 1_000_000);
+        assert_eq!(
+            (
+                settings("--workload stored").seconds,
+                plain.of(Workload::Stored).seconds
+            ),
+            (36, 36)
+        );
+        assert_eq!(settings("--seconds 6").of(Workload::Stored).seconds, 6);
         assert_eq!(settings("--workload parked").runs, 100_000);
     }
 
@@ -373,6 +409,9 @@ pub(super) mod tests {
             ("--workload fan-out --steps 4", "a saga of its own", "--steps"),
             ("--runs 4", "--workload steps goes on", "--runs"),
             ("--workload parked --seconds 4", "as long as", "--seconds"),
+            ("--workload timers --slices 4", "in slices", "--slices"),
+            ("--workload recovery --slices 4", "in slices", "--slices"),
+            ("--workload parked --slices 4", "in slices", "--slices"),
             ("--workload recovery --store memory", "recovered from", "--store memory"),
             ("--store memory --durability process", "no durability", "--durability"),
             ("--plot x.svg --concurrency 3", "1 to 10,000", "--plot"),
@@ -390,5 +429,8 @@ pub(super) mod tests {
             }
         }
         assert_eq!(settings("--plot x.svg --runs 10").runs, 10);
+        for workload in ["steps", "fan-out", "signals", "rollback", "stored", "saturation"] {
+            assert_eq!(settings(&format!("--workload {workload} --slices 4")).slices, Some(4));
+        }
     }
 }

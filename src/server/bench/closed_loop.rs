@@ -9,6 +9,7 @@ use super::args::Settings;
 use super::bare_load::BareLoad;
 use super::engine_load::{Case, EngineLoad};
 use super::figures::{Level, SliceFigures};
+use super::filling::bare_file;
 use super::slice::{self, Load, Timing};
 use super::{BenchError, Scratch, report};
 
@@ -46,14 +47,10 @@ pub(super) async fn one_level(
     console.replace(&format!("{clients} in flight: warming up"));
     slice::warm_up(&engine, clients, timing.warm_up).await?;
     let work = engine.work_per_saga().await?;
-    let bare = BareLoad::start(&directory.join("bare"), work, settings.is_durable())?;
-    if !settings.engine_only {
-        slice::warm_up(&bare, clients, timing.warm_up / 3).await?;
-    }
-    let beside = (!settings.engine_only).then_some(&bare);
-    let (measured, beside) = in_turns(&engine, beside, clients, timing, console).await?;
+    let bare = bare_file(settings, work, clients, &directory.join("bare")).await?;
+    let (measured, beside) = in_turns(&engine, bare.as_ref(), clients, timing, console).await?;
     let footprint = engine.footprint();
-    bare.stop();
+    bare.iter().for_each(BareLoad::stop);
     engine.stop().await;
     Ok(Level {
         clients,
@@ -76,18 +73,34 @@ pub(super) async fn in_turns(
     let (mut slices, mut others) = (Vec::new(), Vec::new());
     for pair in 1..=timing.pairs {
         console.replace(&format!("{clients} in flight: slice {pair} of {}", timing.pairs));
-        let engine_is_first = pair % 2 == 1;
-        if engine_is_first {
-            slices.push(slice::measure(engine, clients, timing).await?);
-        }
-        if let Some(beside) = beside {
-            others.push(slice::measure(beside, clients, timing).await?);
-        }
-        if !engine_is_first {
-            slices.push(slice::measure(engine, clients, timing).await?);
-        }
+        let (slice, other) = one_turn(engine, beside, clients, timing, pair % 2 == 1).await?;
+        slices.push(slice);
+        others.extend(other);
     }
     Ok((slices, others))
+}
+
+/// A slice of each side.
+pub(super) async fn one_turn(
+    engine: &impl Load,
+    beside: Option<&impl Load>,
+    clients: u32,
+    timing: Timing,
+    engine_is_first: bool,
+) -> Result<(SliceFigures, Option<SliceFigures>), BenchError> {
+    let Some(beside) = beside else {
+        return Ok((slice::measure(engine, clients, timing).await?, None));
+    };
+    let first = match engine_is_first {
+        true => Some(slice::measure(engine, clients, timing).await?),
+        false => None,
+    };
+    let other = slice::measure(beside, clients, timing).await?;
+    let slice = match first {
+        Some(first) => first,
+        None => slice::measure(engine, clients, timing).await?,
+    };
+    Ok((slice, Some(other)))
 }
 
 /// For tests: long enough for a slow disk to end a saga.
@@ -96,6 +109,7 @@ pub(super) const SHORT: Timing = Timing {
     warm_up: std::time::Duration::from_millis(30),
     ramp: std::time::Duration::from_millis(5),
     slice: std::time::Duration::from_millis(250),
+    sagas_max: u64::MAX,
     pairs: 1,
 };
 

@@ -8,14 +8,17 @@ use serde_json::{Map, Value, json};
 use crate::server::console::Console;
 
 use super::args::Settings;
-use super::figures::{Latencies, SliceFigures};
-use super::report::{names, rounded};
+use super::figures::{Latencies, Ratio, SliceFigures, Spent};
+use super::filling::Sides;
+use super::report::{names, rounded, warn_of_unrest};
 
 /// Facts in the order in which they are told.
 pub(super) struct Facts {
     title: String,
     lines: Vec<(String, String)>,
     object: Map<String, Value>,
+    /// Whether all CPU time was counted from rest to rest.
+    rested: bool,
 }
 
 impl Facts {
@@ -32,6 +35,7 @@ impl Facts {
             title: format!("{} ({form}), store {store}, durability {durability}.", title.into()),
             lines: Vec::new(),
             object,
+            rested: true,
         }
     }
 
@@ -62,7 +66,11 @@ impl Facts {
 
     /// Median, 99th percentile and maximum; programs get microseconds under `key_p50_us` and so on.
     pub(super) fn latencies(&mut self, key: &str, label: &str, latencies: Latencies) {
-        let [p50, p99, max] = latencies.percentiles([50, 99, 100]);
+        self.percentiles(key, label, latencies.percentiles([50, 99, 100]));
+    }
+
+    /// The same of figures that are known, in microseconds.
+    pub(super) fn percentiles(&mut self, key: &str, label: &str, [p50, p99, max]: [f64; 3]) {
         for (name, micros) in [("p50", p50), ("p99", p99), ("max", max)] {
             self.object.insert(format!("{key}_{name}_us"), json!(rounded(micros)));
         }
@@ -80,8 +88,36 @@ impl Facts {
         self.put(key, label, json!(bytes), shown);
     }
 
+    /// CPU time of each of some things.
+    pub(super) fn cpu(&mut self, key: &str, label: &str, spent: Spent) {
+        self.rested &= spent.rested;
+        self.amount(key, label, spent.each(), "us");
+    }
+
+    /// Medians of both sides of a comparison, and of the ratios of neighbours; only the first where the other is empty.
+    pub(super) fn sides(&mut self, keys: [&str; 3], labels: [&str; 3], sides: &Sides) {
+        let [engine, bare, ratio] = keys;
+        if let Some(figures) = SliceFigures::medians(&sides.engine) {
+            self.side(engine, labels[0], &figures);
+        }
+        if let Some(figures) = SliceFigures::medians(&sides.bare) {
+            self.side(bare, labels[1], &figures);
+        }
+        let of = |figure: fn(&SliceFigures) -> f64| Ratio::of(&sides.engine, &sides.bare, figure);
+        let rate = of(|slice| slice.sagas_per_second);
+        let (p50, p99) = (of(|slice| slice.p50), of(|slice| slice.p99));
+        if let (Some(rate), Some(p50), Some(p99), Some(cpu)) = (rate, p50, p99, of(|slice| slice.cpu_per_saga)) {
+            let [rate, p50, p99, cpu] = [rate, p50, p99, cpu].map(|ratio| rounded(ratio.median));
+            let pairs = sides.bare.len();
+            let value = json!({ "rate": rate, "p50": p50, "p99": p99, "cpu": cpu, "pairs": pairs });
+            let shown = format!("{rate:.2}x, p50 {p50:.2}x, p99 {p99:.2}x, CPU {cpu:.2}x");
+            self.put(ratio, labels[2], value, shown);
+        }
+    }
+
     /// What one side of a comparison did, as `starts` or `appends`: rate, latency and cost.
     pub(super) fn side(&mut self, key: &str, label: &str, figures: &SliceFigures) {
+        self.rested &= figures.rested;
         let rate = rounded(figures.sagas_per_second);
         let (p50, p99) = (rounded(figures.p50), rounded(figures.p99));
         let cpu = rounded(figures.cpu_per_saga);
@@ -101,7 +137,9 @@ impl Facts {
 
     /// What programs get.
     pub(super) fn object(&self) -> Value {
-        Value::Object(self.object.clone())
+        let mut object = self.object.clone();
+        object.insert("rested".to_owned(), json!(self.rested));
+        Value::Object(object)
     }
 
     /// What people get.
@@ -118,6 +156,7 @@ impl Facts {
     pub(super) fn show(&self, console: &Console) {
         console.object(&self.object());
         console.line(self.table());
+        warn_of_unrest(self.rested, console);
     }
 }
 
@@ -145,12 +184,60 @@ fn shown_micros(micros: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::args::tests::settings;
+    use super::super::figures::Counters;
     use super::*;
 
     #[test]
     fn thousands_are_grouped() {
         let numbers = [0, 999, 1_000, 12_345, 1_234_567];
         assert_eq!(numbers.map(grouped), ["0", "999", "1,000", "12,345", "1,234,567"]);
+    }
+
+    #[test]
+    fn sides_are_compared_by_medians_of_neighbours() {
+        let slice = |millis, rested| {
+            let mut latencies = Latencies::default();
+            latencies.push(Duration::from_millis(millis));
+            let spent = Spent {
+                cpu: Duration::from_micros(10 * millis),
+                sagas: 1,
+                rested,
+            };
+            SliceFigures::new(Duration::from_millis(millis), spent, Counters::default(), latencies)
+        };
+        let slices = |of: [u64; 3]| of.into_iter().filter_map(|millis| slice(millis, millis != 9)).collect();
+        let sides = Sides {
+            engine: slices([10, 20, 9]),
+            bare: slices([5, 2, 9]),
+        };
+        let told = |sides: &Sides| {
+            let mut facts = Facts::new(&settings("--workload parked --store memory"), "3 runs");
+            facts.sides(["started", "bare", "ratio"], ["started", "bare file", "  ratio"], sides);
+            (facts.table(), facts.object())
+        };
+        let (table, object) = told(&sides);
+        assert!(
+            table.contains("  ratio    0.50x, p50 2.00x, p99 2.00x, CPU 2.00x"),
+            "{table}"
+        );
+        assert_eq!(
+            (&object["ratio"]["p50"], &object["ratio"]["pairs"]),
+            (&json!(2.0), &json!(3))
+        );
+        assert_eq!(
+            (&object["bare"]["p50_us"], &object["rested"]),
+            (&json!(5_000.0), &json!(false))
+        );
+        let alone = Sides {
+            bare: Vec::new(),
+            ..sides
+        };
+        let (table, object) = told(&alone);
+        assert!(!table.contains("bare") && !table.contains("ratio"), "{table}");
+        assert!(
+            object.get("ratio").is_none() && object.get("bare").is_none(),
+            "{object}"
+        );
     }
 
     #[test]
@@ -180,7 +267,7 @@ mod tests {
         let expected = json!({
             "workload": "parked", "store": "memory", "form": "definition", "durability": "none",
             "runs": 12_345, "rss_per_run": 56.79, "opened_ms": 2.5, "disk_bytes": 3_145_728, "rss_bytes": null,
-            "wake_p50_us": 51_000.0, "wake_p99_us": 100_000.0, "wake_max_us": 101_000.0, "audit": "clean",
+            "wake_p50_us": 51_000.0, "wake_p99_us": 100_000.0, "wake_max_us": 101_000.0, "audit": "clean", "rested": true,
         });
         assert_eq!(facts.object(), expected);
     }

@@ -3,7 +3,6 @@
 use futures_util::future::try_join_all;
 
 use crate::SagaDefinition;
-use crate::Step;
 use crate::WorkflowContext;
 use crate::engine::{Amends, AmendsBuilder, Error};
 use crate::model::Failure;
@@ -11,7 +10,7 @@ use crate::model::Failure;
 use super::BenchError;
 use super::args::Form;
 use super::engine_load::{Case, check, start_run};
-use super::order::{BENCH_SAGA, Order, bench_step, bench_undo, register_activities};
+use super::order::{BENCH_SAGA, Order, bench_step, bench_undo, register_activities, saga};
 
 /// Steps at once.
 pub(super) const BRANCHES: u32 = 10;
@@ -20,12 +19,13 @@ pub(super) const BRANCHES: u32 = 10;
 pub(super) struct FanOut;
 
 fn definition() -> Result<SagaDefinition, Error> {
-    let mut saga = SagaDefinition::builder(BENCH_SAGA);
-    for branch in 1..=BRANCHES {
-        let step = Step::activity(format!("branch-{branch}"), "bench_step").compensate("bench_undo");
-        saga = saga.step(step.after::<String>([]));
-    }
-    saga.build().map_err(|error| Error::Definition(vec![error]))
+    let branches = (1..=BRANCHES).map(|branch| {
+        format!(
+            "[[step]]\nname = \"branch-{branch}\"\nafter = []\nactivity = \"bench_step\"\n\
+             compensation = {{ activity = \"bench_undo\" }}\n"
+        )
+    });
+    saga(&format!("name = \"{BENCH_SAGA}\"\n{}", branches.collect::<String>()))
 }
 
 async fn bench_saga(cx: WorkflowContext, order: Order) -> Result<u64, Failure> {

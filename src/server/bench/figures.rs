@@ -60,6 +60,15 @@ impl Latencies {
 pub(super) struct Spent {
     pub(super) cpu: Duration,
     pub(super) sagas: u64,
+    /// Whether the process did rest, before and after: it may else hold what others have caused, or lack a part.
+    pub(super) rested: bool,
+}
+
+impl Spent {
+    /// In microseconds.
+    pub(super) fn each(self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.sagas.max(1) as f64
+    }
 }
 
 /// One slice of one side. Latencies and CPU time in microseconds.
@@ -72,6 +81,8 @@ pub(super) struct SliceFigures {
     pub(super) commits_per_second: f64,
     pub(super) syncs_per_second: f64,
     pub(super) cpu_per_saga: f64,
+    /// Whether CPU time was counted from rest to rest.
+    pub(super) rested: bool,
 }
 
 impl SliceFigures {
@@ -90,7 +101,23 @@ impl SliceFigures {
             p99: latencies.percentile(99),
             commits_per_second: per_second(counters.commits as f64),
             syncs_per_second: per_second(counters.syncs as f64),
-            cpu_per_saga: spent.cpu.as_secs_f64() * 1e6 / spent.sagas.max(1) as f64,
+            cpu_per_saga: spent.each(),
+            rested: spent.rested,
+        })
+    }
+
+    /// The medians of all figures; `None` of nothing.
+    pub(super) fn medians(slices: &[SliceFigures]) -> Option<Self> {
+        let figure = |figure: fn(&SliceFigures) -> f64| median(slices, figure);
+        (!slices.is_empty()).then(|| Self {
+            sagas: slices.iter().map(|slice| slice.sagas).sum(),
+            sagas_per_second: figure(|slice| slice.sagas_per_second),
+            p50: figure(|slice| slice.p50),
+            p99: figure(|slice| slice.p99),
+            commits_per_second: figure(|slice| slice.commits_per_second),
+            syncs_per_second: figure(|slice| slice.syncs_per_second),
+            cpu_per_saga: figure(|slice| slice.cpu_per_saga),
+            rested: slices.iter().all(|slice| slice.rested),
         })
     }
 }
@@ -109,7 +136,7 @@ pub(super) struct Level {
     pub(super) stored: Option<u64>,
     pub(super) work: Work,
     pub(super) engine: Vec<SliceFigures>,
-    /// What it is compared with, slice by slice: the bare file, or the engine with a new store.
+    /// What it is compared with, slice by slice: the bare file, or the engine with a new store. Empty when it is alone.
     pub(super) beside: Vec<SliceFigures>,
     pub(super) footprint: Footprint,
 }
@@ -119,23 +146,57 @@ pub(super) fn median(slices: &[SliceFigures], figure: impl Fn(&SliceFigures) -> 
     middle(slices.iter().map(figure).collect())
 }
 
-fn middle(mut values: Vec<f64>) -> f64 {
+/// The median; of an even number the mean of the two in the middle.
+pub(super) fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
+    let half = values.len() / 2;
+    let upper = values.get(half).copied().unwrap_or(0.0);
+    match values.len() % 2 {
+        0 => half
+            .checked_sub(1)
+            .and_then(|at| values.get(at))
+            .map_or(0.0, |lower| (lower + upper) / 2.0),
+        _ => upper,
+    }
+}
+
+/// How often a figure of one side is the other side's, in pairs of neighbouring slices, which hear the same noise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Ratio {
+    pub(super) median: f64,
+    pub(super) least: f64,
+    pub(super) most: f64,
+}
+
+impl Ratio {
+    /// `None` where there is nothing to compare.
+    pub(super) fn of(
+        one: &[SliceFigures],
+        other: &[SliceFigures],
+        figure: impl Fn(&SliceFigures) -> f64,
+    ) -> Option<Self> {
+        let pairs = one.iter().zip(other);
+        let pairs = pairs.map(|(one, other)| (figure(one), figure(other)));
+        let ratios: Vec<f64> = pairs
+            .filter(|(_, other)| *other > 0.0)
+            .map(|(one, other)| one / other)
+            .collect();
+        let least = ratios.iter().copied().min_by(f64::total_cmp)?;
+        let most = ratios.iter().copied().max_by(f64::total_cmp)?;
+        let median = middle(ratios);
+        Some(Self { median, least, most })
+    }
 }
 
 impl Level {
-    /// How often a figure of the engine is the other side's: the median over pairs of neighbouring slices, which hear the
-    /// same noise.
-    pub(super) fn ratio(&self, figure: impl Fn(&SliceFigures) -> f64) -> f64 {
-        let pairs = self.engine.iter().zip(&self.beside);
-        let pairs = pairs.map(|(engine, beside)| (figure(engine), figure(beside)));
-        middle(
-            pairs
-                .filter(|(_, beside)| *beside > 0.0)
-                .map(|(engine, beside)| engine / beside)
-                .collect(),
-        )
+    /// How often a figure of the engine is the other side's.
+    pub(super) fn ratio(&self, figure: impl Fn(&SliceFigures) -> f64) -> Option<Ratio> {
+        Ratio::of(&self.engine, &self.beside, figure)
+    }
+
+    /// Whether all CPU time was counted from rest to rest.
+    pub(super) fn rested(&self) -> bool {
+        self.engine.iter().chain(&self.beside).all(|slice| slice.rested)
     }
 }
 
@@ -152,6 +213,7 @@ mod tests {
         let spent = Spent {
             cpu: Duration::from_millis(10),
             sagas: 100,
+            rested: true,
         };
         SliceFigures::new(Duration::from_secs(2), spent, counters, latencies)
     }
@@ -183,7 +245,23 @@ mod tests {
             footprint: Footprint::default(),
         };
         assert_eq!(median(&level.engine, |slice| slice.p50), 4_000.0);
-        assert_eq!(level.ratio(|slice| slice.p50), 1.5, "of 1.5, 900 and 0.005");
-        assert_eq!(median(&[], |slice| slice.p50), 0.0);
+        let ratio = level.ratio(|slice| slice.p50).unwrap();
+        assert_eq!(ratio.median, 1.5, "of 1.5, 900 and 0.005");
+        assert_eq!((ratio.least, ratio.most), (0.005, 900.0));
+        let medians = SliceFigures::medians(&level.engine).unwrap();
+        assert_eq!((medians.p50, medians.sagas, medians.rested), (4_000.0, 3, true));
+        let alone = Level {
+            beside: Vec::new(),
+            ..level
+        };
+        assert_eq!(alone.ratio(|slice| slice.p50), None);
+    }
+
+    #[test]
+    fn an_even_number_has_two_in_the_middle() {
+        assert_eq!(middle(vec![9.0, 1.0, 3.0]), 3.0);
+        assert_eq!(middle(vec![9.0, 1.0, 3.0, 4.0]), 3.5);
+        assert_eq!(middle(vec![7.0]), 7.0);
+        assert_eq!(middle(Vec::new()), 0.0);
     }
 }

@@ -13,16 +13,30 @@ use crate::server::console::Console;
 use super::BenchError;
 use super::args::Settings;
 use super::bare_load::BareLoad;
+use super::engine_load::{Case, EngineLoad};
 use super::facts::grouped;
-use super::figures::{Latencies, SliceFigures, Spent, Work};
-use super::meter::{monotonic, process_cpu, resident_bytes, until_at_rest, wait};
-use super::slice::Load;
+use super::figures::{Counters, Latencies, SliceFigures, Work};
+use super::meter::{CpuWatch, monotonic, resident_bytes, wait};
+use super::slice::{self, Load, Timing};
 
 /// Clients that fill a store: enough for large commits, few enough for no queue.
 pub(super) const FILLERS: u32 = 512;
 
-/// Appends of the bare file that a filling is compared with: enough for a second or so.
-const BARE_APPENDS: u64 = 50_000;
+/// Portions in which runs are put there, in turns with the bare file; a smaller one would say nothing.
+const PORTIONS: u64 = 5;
+const PORTION_MIN: u64 = 1_000;
+
+/// Runs that are started before, at most.
+const FIRST_MAX: u64 = 100;
+
+/// The bare file's part of each turn.
+const BARE: Timing = Timing {
+    warm_up: Duration::from_millis(500),
+    ramp: Duration::from_millis(100),
+    slice: Duration::from_secs(1),
+    sagas_max: u64::MAX,
+    pairs: 1,
+};
 
 /// How often a person is told how far it is.
 const PROGRESS: Duration = Duration::from_millis(200);
@@ -36,8 +50,28 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long a run is idle before its memory is returned, in workloads that measure what is left then.
 pub(super) const PASSIVATE_AFTER: Duration = Duration::from_secs(1);
 
+/// When all of it is returned: two sweeps, and what the store puts off.
+const PASSIVATED_AFTER: Duration = Duration::from_secs(4);
+
 /// Looks at the memory before it is taken as it is.
 const SETTLING_LOOKS_MAX: u32 = 30;
+
+/// What programs find of it: the engine's side, the bare file's, and their ratios.
+pub(super) const STARTED: [&str; 3] = ["started", "bare_file", "started_ratio"];
+
+/// Both sides of a comparison, turn by turn. The other is empty where the engine is alone.
+#[derive(Default)]
+pub(super) struct Sides {
+    pub(super) engine: Vec<SliceFigures>,
+    pub(super) bare: Vec<SliceFigures>,
+}
+
+/// What was put into a store, and how fast.
+struct Filled {
+    time: Duration,
+    counters: Counters,
+    latencies: Latencies,
+}
 
 /// Does so many sagas (or only starts, whatever the load does) as fast as these clients can.
 pub(super) async fn fill(
@@ -46,9 +80,19 @@ pub(super) async fn fill(
     sagas: u64,
     what: &str,
     console: &Console,
-) -> Result<SliceFigures, BenchError> {
+) -> Result<(), BenchError> {
+    timed_fill(load, clients, sagas, what, console).await.map(drop)
+}
+
+async fn timed_fill(
+    load: &impl Load,
+    clients: u32,
+    sagas: u64,
+    what: &str,
+    console: &Console,
+) -> Result<Filled, BenchError> {
     let left = Arc::new(AtomicU64::new(sagas));
-    let (time, cpu, counters) = (monotonic(), process_cpu(), load.counters());
+    let (time, counters) = (monotonic(), load.counters());
     let mut running = JoinSet::new();
     for _ in 0..clients.min(u32::try_from(sagas).unwrap_or(u32::MAX)) {
         let (load, left) = (load.clone(), Arc::clone(&left));
@@ -63,11 +107,11 @@ pub(super) async fn fill(
             Ok::<_, BenchError>(latencies)
         });
     }
-    let mut all = Latencies::default();
+    let mut latencies = Latencies::default();
     loop {
         tokio::select! {
             ended = running.join_next() => match ended {
-                Some(ended) => all.extend(ended.map_err(|error| BenchError::thread(&error))??),
+                Some(ended) => latencies.extend(ended.map_err(|error| BenchError::thread(&error))??),
                 None => break,
             },
             () = wait(PROGRESS) => {
@@ -76,26 +120,96 @@ pub(super) async fn fill(
             }
         }
     }
-    let time = monotonic().saturating_sub(time);
-    let counters = load.counters().since(counters);
-    until_at_rest().await;
-    let cpu = process_cpu().saturating_sub(cpu);
-    SliceFigures::new(time, Spent { cpu, sagas }, counters, all).ok_or(BenchError::Silence)
+    Ok(Filled {
+        time: monotonic().saturating_sub(time),
+        counters: load.counters().since(counters),
+        latencies,
+    })
 }
 
-/// The same work on the bare file, for at most some seconds.
-pub(super) async fn fill_bare(
+/// One portion. Its CPU time is counted until its runs are idle and their memory is given back.
+async fn portion(load: &impl Load, sagas: u64, what: &str, console: &Console) -> Result<SliceFigures, BenchError> {
+    let cpu = CpuWatch::start().await;
+    let filled = timed_fill(load, FILLERS, sagas, what, console).await?;
+    if sagas >= PORTION_MIN {
+        wait(PASSIVATED_AFTER).await;
+    }
+    let spent = cpu.stop(sagas).await;
+    SliceFigures::new(filled.time, spent, filled.counters, filled.latencies).ok_or(BenchError::Silence)
+}
+
+/// The bare file that so many clients of such work are compared with, warmed up; `None` when the engine is to be alone.
+pub(super) async fn bare_file(
     settings: &Settings,
     work: Work,
     clients: u32,
-    sagas: u64,
-    directory: &Path,
+    file: &Path,
+) -> Result<Option<BareLoad>, BenchError> {
+    if settings.engine_only {
+        return Ok(None);
+    }
+    let bare = BareLoad::start(file, work, settings.is_durable())?;
+    slice::warm_up(&bare, clients, BARE.warm_up).await?;
+    Ok(Some(bare))
+}
+
+/// The bare file's turn, if there is one.
+pub(super) async fn bare_turn(
+    bare: Option<&BareLoad>,
+    clients: u32,
     console: &Console,
-) -> Result<SliceFigures, BenchError> {
-    let bare = BareLoad::start(&directory.join("bare"), work, settings.is_durable())?;
-    let figures = fill(&bare, clients, sagas.min(BARE_APPENDS), "bare file", console).await;
-    bare.stop();
-    figures
+) -> Result<Option<SliceFigures>, BenchError> {
+    let Some(bare) = bare else { return Ok(None) };
+    console.replace("bare file");
+    slice::measure(bare, clients, BARE).await.map(Some)
+}
+
+/// What it takes to put runs that wait into a store, and to keep them there.
+pub(super) struct Waiting {
+    pub(super) sides: Sides,
+    /// One start.
+    pub(super) work: Work,
+    /// Memory of the process when they are idle.
+    pub(super) bytes: Option<u64>,
+    /// What each of them has added to it.
+    pub(super) bytes_each: Option<f64>,
+}
+
+/// Starts so many runs, portion by portion, in turns with the bare file. A few come first: they tell what work they are.
+pub(super) async fn fill_in_turns<C: Case>(
+    engine: &EngineLoad<C>,
+    settings: &Settings,
+    directory: &Path,
+    what: &str,
+    console: &Console,
+) -> Result<Waiting, BenchError> {
+    let first = (settings.runs / 10).clamp(1, FIRST_MAX);
+    fill(engine, FILLERS, first, what, console).await?;
+    let work = engine.work_per_saga().await?;
+    let bare = bare_file(settings, work, FILLERS, &directory.join("bare")).await?;
+    let (empty, left) = (resident_bytes(), settings.runs.saturating_sub(first));
+    let mut sides = Sides::default();
+    for (number, runs) in (1_u64..).zip(portions(left)) {
+        let what = format!("{what}, portion {number}");
+        sides.engine.push(portion(engine, runs, &what, console).await?);
+        sides.bare.extend(bare_turn(bare.as_ref(), FILLERS, console).await?);
+    }
+    bare.iter().for_each(BareLoad::stop);
+    let bytes = settled_bytes(console).await;
+    let more = bytes.zip(empty).filter(|_| left > 0);
+    Ok(Waiting {
+        sides,
+        work,
+        bytes,
+        bytes_each: more.map(|(bytes, empty)| bytes.saturating_sub(empty) as f64 / left as f64),
+    })
+}
+
+/// As equal as they can be.
+fn portions(sagas: u64) -> Vec<u64> {
+    let count = (sagas / PORTION_MIN).clamp(1, PORTIONS);
+    let portions = (0..count).map(|at| sagas * (at + 1) / count - sagas * at / count);
+    portions.filter(|sagas| *sagas > 0).collect()
 }
 
 /// Waits until `so_far` has reached `goal`.
@@ -150,7 +264,6 @@ pub(super) async fn settled_bytes(console: &Console) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::figures::Counters;
     use super::*;
     use crate::server::console::Format;
 
@@ -174,10 +287,16 @@ mod tests {
         let console = Console::new(Format::Json);
         for (clients, sagas) in [(3, 100), (8, 5)] {
             let load = Counting::default();
-            let figures = fill(&load, clients, sagas, "test", &console).await.unwrap();
-            assert_eq!(figures.sagas as u64, sagas);
+            fill(&load, clients, sagas, "test", &console).await.unwrap();
             assert_eq!(load.0.load(Ordering::Relaxed), sagas);
         }
+    }
+
+    #[test]
+    fn there_are_five_portions_where_they_are_not_too_small() {
+        assert_eq!(portions(100_003), [20_000, 20_001, 20_000, 20_001, 20_001]);
+        assert_eq!(portions(2_500), [1_250, 1_250]);
+        assert_eq!((portions(40), portions(0)), (vec![40], Vec::new()));
     }
 
     #[tokio::test]

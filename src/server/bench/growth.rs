@@ -1,13 +1,13 @@
 //! How cost grows with the number in flight and with the store, measured for a plot. Must not live here: drawing (`plot`),
 //! the measurements themselves (`closed_loop`, `stored`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::server::console::Console;
 
 use super::args::{Settings, Workload};
 use super::closed_loop::one_level;
-use super::figures::{Level, median};
+use super::figures::{Level, SliceFigures, median};
 use super::plot::{Panel, Scale, draw};
 use super::slice::Timing;
 use super::steps::Steps;
@@ -22,8 +22,7 @@ pub(super) async fn measure(
     scratch: &Scratch,
     console: &Console,
 ) -> Result<(), BenchError> {
-    // A file that cannot be written is known before minutes are spent.
-    std::fs::write(file, "").map_err(|error| BenchError::file(file, &error))?;
+    let plot = PlotFile::begin(file)?;
     report::title(settings, console);
     let mut by_clients = Vec::new();
     for clients in IN_FLIGHT {
@@ -34,17 +33,48 @@ pub(super) async fn measure(
         by_clients.push(level);
         let _ = std::fs::remove_dir_all(&directory);
     }
-    let settings = Settings {
-        workload: Workload::Stored,
-        ..settings.clone()
-    };
+    let settings = settings.of(Workload::Stored);
     console.line("");
     report::title(&settings, console);
     let by_stored = stored::levels(&settings, scratch, console).await?;
-    let drawing = draw(&panels(&by_clients, &by_stored)).map_err(|reason| BenchError::Thread(reason.clone()))?;
-    std::fs::write(file, drawing).map_err(|error| BenchError::file(file, &error))?;
+    let drawing = draw(&panels(&by_clients, &by_stored)).map_err(BenchError::Drawing)?;
+    plot.finish(&drawing)?;
     console.note(format!("\ndrawn into {}", file.display()));
     Ok(())
+}
+
+/// A plot on its way: beside the one that is there until it is done.
+struct PlotFile {
+    file: PathBuf,
+    growing: PathBuf,
+}
+
+impl PlotFile {
+    /// That it cannot be written is known before minutes are spent.
+    fn begin(file: &Path) -> Result<Self, BenchError> {
+        let growing = file.with_extension(format!("svg.{}", std::process::id()));
+        if file.is_dir() {
+            return Err(BenchError::plot(file, &"it is a directory"));
+        }
+        std::fs::write(&growing, "").map_err(|error| BenchError::plot(file, &error))?;
+        Ok(Self {
+            file: file.to_owned(),
+            growing,
+        })
+    }
+
+    fn finish(self, drawing: &str) -> Result<(), BenchError> {
+        let written = std::fs::write(&self.growing, drawing);
+        let renamed = written.and_then(|()| std::fs::rename(&self.growing, &self.file));
+        renamed.map_err(|error| BenchError::plot(&self.file, &error))
+    }
+}
+
+impl Drop for PlotFile {
+    fn drop(&mut self) {
+        // It is not there any more when it is done.
+        let _ = std::fs::remove_file(&self.growing);
+    }
 }
 
 /// A row for each figure, a column for each thing that grows.
@@ -71,14 +101,14 @@ fn panels(by_clients: &[Level], by_stored: &[Level]) -> [Panel; 8] {
             "CPU per saga, times a new store's",
             stored,
             Scale::FromZero,
-            points(by_stored, |level| level.ratio(|slice| slice.cpu_per_saga)),
+            points(by_stored, |level| ratio(level, |slice| slice.cpu_per_saga)),
         ),
         panel("sagas per second", clients, Scale::FromZero, points(by_clients, rate)),
         panel(
             "sagas per second, times a new store's",
             stored,
             Scale::FromZero,
-            points(by_stored, |level| level.ratio(|slice| slice.sagas_per_second)),
+            points(by_stored, |level| ratio(level, |slice| slice.sagas_per_second)),
         ),
         panel(
             "median latency, ms",
@@ -90,18 +120,23 @@ fn panels(by_clients: &[Level], by_stored: &[Level]) -> [Panel; 8] {
             "median latency, times a new store's",
             stored,
             Scale::FromZero,
-            points(by_stored, |level| level.ratio(|slice| slice.p50)),
+            points(by_stored, |level| ratio(level, |slice| slice.p50)),
         ),
         panel("memory, MiB", clients, Scale::FromZero, points(by_clients, memory)),
         panel("memory, MiB", stored, Scale::FromZero, points(by_stored, memory)),
     ]
 }
 
+/// 0 where there is nothing to compare.
+fn ratio(level: &Level, figure: fn(&SliceFigures) -> f64) -> f64 {
+    level.ratio(figure).map_or(0.0, |ratio| ratio.median)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::figures::{Counters, Footprint, Latencies, SliceFigures, Spent, Work};
+    use super::super::figures::{Counters, Footprint, Latencies, Spent, Work};
     use super::*;
 
     fn level(clients: u32, stored: Option<u64>, micros: u64) -> Level {
@@ -111,6 +146,7 @@ mod tests {
         let spent = Spent {
             cpu: Duration::from_micros(90),
             sagas: 1,
+            rested: true,
         };
         let slice = SliceFigures::new(second, spent, Counters::default(), latencies);
         Level {
@@ -126,6 +162,25 @@ mod tests {
                 resident_bytes: Some(64 * 1_048_576),
                 disk_bytes_per_saga: 0.0,
             },
+        }
+    }
+
+    #[test]
+    fn the_plot_that_is_there_stays_until_another_one_is_drawn() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("growth.svg");
+        std::fs::write(&file, "old").unwrap();
+        drop(PlotFile::begin(&file).unwrap());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+        PlotFile::begin(&file).unwrap().finish("new").unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "nothing else is left"
+        );
+        for bad in [dir.path().join("nowhere/growth.svg"), dir.path().to_owned()] {
+            assert!(matches!(PlotFile::begin(&bad), Err(BenchError::Plot { .. })), "{bad:?}");
         }
     }
 

@@ -8,6 +8,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::engine::{Clock, SystemClock};
 
+use super::figures::Spent;
+
 /// A monotonic time, for intervals only. The engine's own clock is the wall clock, which may be set while we measure.
 pub(super) fn monotonic() -> Duration {
     read(ClockId::Monotonic)
@@ -25,20 +27,58 @@ fn read(clock: ClockId) -> Duration {
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// How long each look takes whether the process still works, the share of a core that counts as rest, and how long it is
-/// waited for.
+/// How long each look takes whether the process still works, the share of a core that counts as rest, and how many looks in
+/// a row must find it: a store's archive may wait a twentieth of a second for more work.
 const REST_LOOK: Duration = Duration::from_millis(20);
 const REST_SHARE: u32 = 20;
-const REST_LOOKS_MAX: u32 = 150;
+const REST_LOOKS: u32 = 4;
+
+/// How long rest is waited for. In a test's process others are at work.
+#[cfg(not(test))]
+pub(super) const REST_MAX: Duration = Duration::from_secs(10);
+#[cfg(test)]
+pub(super) const REST_MAX: Duration = Duration::from_millis(500);
 
 /// Waits until the process rests: what is done behind acknowledged commits belongs to whoever caused it, not to who comes
-/// next.
-pub(super) async fn until_at_rest() {
-    for _ in 0..REST_LOOKS_MAX {
+/// next. `false`: it did not, for as long as this waits.
+pub(super) async fn until_at_rest() -> bool {
+    let begun = monotonic();
+    let mut quiet = 0;
+    while quiet < REST_LOOKS {
+        if monotonic().saturating_sub(begun) > REST_MAX {
+            return false;
+        }
         let cpu = process_cpu();
         wait(REST_LOOK).await;
-        if process_cpu().saturating_sub(cpu) * REST_SHARE < REST_LOOK {
-            break;
+        let rests = process_cpu().saturating_sub(cpu) * REST_SHARE < REST_LOOK;
+        quiet = if rests { quiet + 1 } else { 0 };
+    }
+    true
+}
+
+/// CPU time that is spent between two moments of rest.
+pub(super) struct CpuWatch {
+    cpu: Duration,
+    rested: bool,
+}
+
+impl CpuWatch {
+    /// Waits for rest, and begins.
+    pub(super) async fn start() -> Self {
+        let rested = until_at_rest().await;
+        Self {
+            cpu: process_cpu(),
+            rested,
+        }
+    }
+
+    /// Waits for rest, and ends: what was spent on this many.
+    pub(super) async fn stop(self, sagas: u64) -> Spent {
+        let rested = until_at_rest().await;
+        Spent {
+            cpu: process_cpu().saturating_sub(self.cpu),
+            sagas,
+            rested: rested && self.rested,
         }
     }
 }
@@ -120,9 +160,23 @@ mod tests {
             }
         });
         // Other tests of this process may work, too: then this one takes longer, and says nothing.
-        until_at_rest().await;
-        assert!(over.load(Ordering::Relaxed));
+        if until_at_rest().await {
+            assert!(over.load(Ordering::Relaxed));
+        }
         assert!(working.join().is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_never_rests_is_not_waited_for_without_end() {
+        let over = Arc::new(AtomicBool::new(false));
+        let working = std::thread::spawn({
+            let over = Arc::clone(&over);
+            move || while !over.load(Ordering::Relaxed) {}
+        });
+        let spent = CpuWatch::start().await.stop(2).await;
+        over.store(true, Ordering::Relaxed);
+        assert!(working.join().is_ok());
+        assert!(!spent.rested && spent.each() > 0.0);
     }
 
     #[test]

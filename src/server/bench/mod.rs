@@ -28,6 +28,7 @@ mod slice;
 mod steps;
 mod stored;
 mod timers;
+mod waits;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,10 @@ enum BenchError {
     Engine(#[from] Error),
     #[error("{path} cannot be used: {reason}")]
     File { path: String, reason: String },
+    #[error("the plot {path} cannot be written: {reason}")]
+    Plot { path: String, reason: String },
+    #[error("the plot cannot be drawn: {0}")]
+    Drawing(String),
     #[error("the saga {id} ended as {found}, not as {expected}")]
     Outcome {
         id: String,
@@ -70,6 +75,13 @@ impl BenchError {
         }
     }
 
+    fn plot(path: &Path, error: &impl fmt::Display) -> Self {
+        Self::Plot {
+            path: path.display().to_string(),
+            reason: error.to_string(),
+        }
+    }
+
     fn thread(error: &impl fmt::Display) -> Self {
         Self::Thread(error.to_string())
     }
@@ -81,6 +93,7 @@ impl From<BenchError> for Refusal {
             BenchError::Engine(error) => error.into(),
             BenchError::Usage { message, hint } => Refusal::usage(message).hint(hint),
             BenchError::File { .. } => Refusal::usage(error.to_string()).hint("choose another directory with --data"),
+            BenchError::Plot { .. } => Refusal::usage(error.to_string()).hint("choose another file with --plot"),
             other => Refusal::failed(other.to_string()),
         }
     }

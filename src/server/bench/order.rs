@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ActivityContext;
-use crate::engine::AmendsBuilder;
+use crate::SagaDefinition;
+use crate::engine::{AmendsBuilder, Error};
 use crate::model::{Failure, Undo};
 
 /// The workflow's name in all workloads and both forms.
@@ -31,6 +32,15 @@ pub(super) async fn bench_refusal(_: ActivityContext, order: Order) -> Result<u6
 
 pub(super) async fn bench_undo(_: ActivityContext, _: Undo<Order, u64>) -> Result<(), Failure> {
     Ok(())
+}
+
+/// Reads a saga as its file has it: what is measured then is what people run.
+pub(super) fn saga(text: &str) -> Result<SagaDefinition, Error> {
+    // Without values for a `[config]` table, and without a look at the activities there are.
+    let parsed = SagaDefinition::parse("bench.toml", text, &Default::default());
+    parsed
+        .map(|(saga, _)| saga)
+        .map_err(|error| Error::Definition(vec![error]))
 }
 
 /// Registers the activities that do nothing.

@@ -4,32 +4,38 @@
 use std::collections::BTreeSet;
 
 use crate::SagaDefinition;
-use crate::Step;
 use crate::WorkflowContext;
-use crate::engine::{Amends, AmendsBuilder, Error, SignalBuilder};
+use crate::engine::{Amends, AmendsBuilder, Error};
 use crate::model::Failure;
 use crate::server::console::Console;
 
 use super::args::{Form, Settings};
+use super::bare_load::BareLoad;
 use super::engine_load::{Case, EngineLoad, builder, check, run_id, start_run};
 use super::facts::{Facts, grouped};
-use super::figures::{Latencies, Work};
-use super::filling::{FILLERS, PASSIVATE_AFTER, fill, fill_bare, settled_bytes};
-use super::meter::{monotonic, process_cpu, resident_bytes};
-use super::order::{BENCH_SAGA, Order};
+use super::figures::{Latencies, SliceFigures, Work};
+use super::filling::{PASSIVATE_AFTER, STARTED, Sides, bare_file, bare_turn, fill_in_turns, settled_bytes};
+use super::meter::{CpuWatch, monotonic};
+use super::order::{BENCH_SAGA, Order, saga};
 use super::signals::GO;
+use super::slice::Load;
 use super::{BenchError, Scratch};
 
-/// Runs that are woken.
+/// Runs that are woken, and in each of the turns with the bare file.
 const WAKES: u64 = 1_000;
+const WAKES_AT_ONCE: usize = 200;
+
+/// What programs find: the engine's side, the bare file's, and the ratios.
+const WOKEN: [&str; 3] = ["wake_one_by_one", "wake_bare_file", "wake_ratio"];
 
 /// Runs that are started and left alone.
 #[derive(Clone, Copy, Debug)]
 struct Parked;
 
 fn definition() -> Result<SagaDefinition, Error> {
-    let saga = SagaDefinition::builder(BENCH_SAGA).step(Step::signal("wait", SignalBuilder::new(GO)));
-    saga.build().map_err(|error| Error::Definition(vec![error]))
+    saga(&format!(
+        "name = \"{BENCH_SAGA}\"\n[[step]]\nname = \"wait\"\nsignal = {{ name = \"{GO}\" }}\n"
+    ))
 }
 
 async fn bench_saga(cx: WorkflowContext, _: Order) -> Result<u64, Failure> {
@@ -78,18 +84,10 @@ pub(super) async fn measure(settings: &Settings, scratch: &Scratch, console: &Co
     let store = directory.join("engine");
     let builder = builder(settings, &store).passivate_after(PASSIVATE_AFTER);
     let engine = EngineLoad::start_with(builder, settings, Parked, &store).await?;
-    let empty = resident_bytes();
-    let started = fill(&engine, FILLERS, runs, "starting runs", console).await?;
-    facts.side("started", "started", &started);
-    let work = engine.work_per_saga().await?;
-    if !settings.engine_only {
-        let bare = fill_bare(settings, work, FILLERS, runs, &directory, console).await?;
-        facts.side("bare_file", "bare file", &bare);
-    }
-    let parked = settled_bytes(console).await;
-    facts.bytes("rss_bytes", "memory", parked);
-    if let (Some(empty), Some(parked)) = (empty, parked) {
-        let each = parked.saturating_sub(empty) as f64 / runs as f64;
+    let waiting = fill_in_turns(&engine, settings, &directory, "starting runs", console).await?;
+    facts.sides(STARTED, ["started", "bare file", "  ratio"], &waiting.sides);
+    facts.bytes("rss_bytes", "memory", waiting.bytes);
+    if let Some(each) = waiting.bytes_each {
         facts.amount("rss_bytes_per_run", "memory, each", each, "B");
     }
     facts.amount(
@@ -98,46 +96,79 @@ pub(super) async fn measure(settings: &Settings, scratch: &Scratch, console: &Co
         engine.disk_bytes() as f64 / runs as f64,
         "B",
     );
-    wake(&engine, &mut facts, runs, console).await?;
+    let work = Work {
+        turns: 1,
+        ..waiting.work
+    };
+    let bare = bare_file(settings, work, 1, &directory.join("bare-wake")).await?;
+    wake_in_turns(&engine, bare.as_ref(), &mut facts, runs, console).await?;
+    bare.iter().for_each(BareLoad::stop);
     // A store does its part of passivating with commits that come later.
     facts.bytes("rss_bytes_woken", "  memory afterwards", settled_bytes(console).await);
-    if !settings.engine_only {
-        let work = Work { turns: 1, ..work };
-        let bare = fill_bare(settings, work, 1, WAKES, &directory, console).await?;
-        facts.side("wake_bare_file", "  bare file, one append each", &bare);
-    }
     facts.show(console);
     engine.stop().await;
     Ok(())
 }
 
-/// One after the other: what is measured is waking, not a queue.
-async fn wake(engine: &EngineLoad<Parked>, facts: &mut Facts, runs: u64, console: &Console) -> Result<(), BenchError> {
-    let (mut taken, mut ended) = (Latencies::default(), Latencies::default());
-    let cpu = process_cpu();
+/// How long those took that were woken, until the signal was acknowledged, and until the run had ended.
+#[derive(Default)]
+struct Woken {
+    taken: Latencies,
+    ended: Latencies,
+}
+
+/// Portions of those that are woken, in turns with the bare file.
+async fn wake_in_turns(
+    engine: &EngineLoad<Parked>,
+    bare: Option<&BareLoad>,
+    facts: &mut Facts,
+    runs: u64,
+    console: &Console,
+) -> Result<(), BenchError> {
     let picks = picks(runs, WAKES);
-    for (woken, number) in picks.iter().enumerate() {
-        if woken % 100 == 0 {
-            console.replace(&format!("waking: {woken} of {}", picks.len()));
-        }
-        let id = run_id(*number);
-        let begun = monotonic();
-        engine.client().signal(&id, GO, number).await?;
-        taken.push(monotonic().saturating_sub(begun));
-        let outcome = engine.engine().find(&id).await?.outcome().await?;
-        ended.push(monotonic().saturating_sub(begun));
-        check(&id, &outcome, false)?;
+    let (mut all, mut sides) = (Woken::default(), Sides::default());
+    for (at, some) in picks.chunks(WAKES_AT_ONCE).enumerate() {
+        console.replace(&format!("waking: {} of {}", at * WAKES_AT_ONCE, picks.len()));
+        let cpu = CpuWatch::start().await;
+        let (time, counters) = (monotonic(), engine.counters());
+        let woken = wake(engine, some).await?;
+        let (time, counters) = (monotonic().saturating_sub(time), engine.counters().since(counters));
+        let spent = cpu.stop(u64::try_from(some.len()).unwrap_or(u64::MAX)).await;
+        sides
+            .engine
+            .extend(SliceFigures::new(time, spent, counters, woken.taken.clone()));
+        sides.bare.extend(bare_turn(bare, 1, console).await?);
+        all.taken.extend(woken.taken);
+        all.ended.extend(woken.ended);
     }
-    let cpu = process_cpu().saturating_sub(cpu).as_secs_f64() * 1e6;
     facts.number(
         "woken",
         "woken at random",
         u64::try_from(picks.len()).unwrap_or(u64::MAX),
     );
-    facts.latencies("wake", "  signal acknowledged", taken);
-    facts.latencies("wake_ended", "  run ended", ended);
-    facts.amount("wake_cpu_us_each", "  CPU, each", cpu / picks.len() as f64, "us");
+    facts.latencies("wake", "  signal acknowledged", all.taken);
+    facts.latencies("wake_ended", "  run ended", all.ended);
+    facts.sides(
+        WOKEN,
+        ["  one by one", "  bare file, one append each", "  ratio"],
+        &sides,
+    );
     Ok(())
+}
+
+/// One after the other: what is measured is waking, not a queue.
+async fn wake(engine: &EngineLoad<Parked>, numbers: &[u64]) -> Result<Woken, BenchError> {
+    let mut woken = Woken::default();
+    for number in numbers {
+        let id = run_id(*number);
+        let begun = monotonic();
+        engine.client().signal(&id, GO, number).await?;
+        woken.taken.push(monotonic().saturating_sub(begun));
+        let outcome = engine.engine().find(&id).await?.outcome().await?;
+        woken.ended.push(monotonic().saturating_sub(begun));
+        check(&id, &outcome, false)?;
+    }
+    Ok(woken)
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use plotters::prelude::*;
 /// Pixels of one panel.
 const PANEL: (u32, u32) = (480, 240);
 
+/// How much further the axis goes than the points.
+const EDGE: f64 = 1.2;
+
 /// Panels side by side.
 const COLUMNS: usize = 2;
 
@@ -72,7 +75,11 @@ where
     let at = || panel.points.iter().map(|(at, _)| *at);
     let last = at().fold(1.0, f64::max);
     let first = at().fold(f64::INFINITY, f64::min).clamp(1.0, last);
-    let x = (first..last.max(first * 10.0)).log_scale();
+    let (first, last) = (first / EDGE, last.max(first * 10.0) * EDGE);
+    // plotters itself would write as many as have room, close to each other at the end of each decade.
+    let decades = (0..18).map(|zeros| 10_f64.powi(zeros));
+    let decades = decades.filter(|decade| (first..=last).contains(decade)).collect();
+    let x = (first..last).log_scale().with_key_points(decades);
     let mut chart = ChartBuilder::on(area)
         .caption(&panel.title, ("sans-serif", 15, &INK))
         .margin(10)
@@ -146,6 +153,16 @@ mod tests {
         let corners = lines[0].split("points=\"").nth(1).unwrap().split('"').next().unwrap();
         assert_eq!(corners.split_whitespace().count(), 3, "{corners}");
         assert_eq!(svg.matches("<circle ").count(), 9);
+    }
+
+    #[test]
+    fn what_grows_is_labelled_at_decades() {
+        let points = [(1_000.0, 1.0), (100_000.0, 1.0), (300_000.0, 1.0), (1_000_000.0, 1.0)];
+        let svg = draw(&[panel("rate", Scale::FromZero, &points)]).unwrap();
+        let labels = svg.lines().filter(|line| line.ends_with('k') || line.ends_with('M'));
+        let mut labels: Vec<&str> = labels.collect();
+        labels.sort_unstable();
+        assert_eq!(labels, ["100k", "10k", "1M", "1k"]);
     }
 
     #[test]

@@ -15,7 +15,6 @@ use serde_json::json;
 use crate::ActivityContext;
 use crate::RetryPolicy;
 use crate::SagaDefinition;
-use crate::Step;
 use crate::WorkflowContext;
 use crate::engine::{Amends, AmendsBuilder, Error, ListQuery};
 use crate::model::{Failure, RunStatus};
@@ -26,7 +25,7 @@ use super::engine_load::{Case, EngineLoad, builder, start_run};
 use super::figures::Latencies;
 use super::filling::{FILLERS, fill as fill_store, until};
 use super::meter::{monotonic, process_cpu, resident_bytes, resident_bytes_max, wait};
-use super::order::{BENCH_SAGA, Order, bench_undo};
+use super::order::{BENCH_SAGA, Order, bench_undo, saga};
 use super::{BenchError, Scratch};
 
 /// What the second process measures its own sagas with: not one that is recovered.
@@ -100,16 +99,14 @@ async fn bench_saga(cx: WorkflowContext, order: Order) -> Result<u64, Failure> {
 }
 
 fn definition() -> Result<SagaDefinition, Error> {
-    let step = |name: &str, activity: &str| {
-        Step::activity(name, activity)
-            .compensate("bench_undo")
-            .retry(&at_once())
-    };
-    let saga = SagaDefinition::builder(BENCH_SAGA)
-        .step(step("step-1", "bench_recovered"))
-        .step(step("step-2", "bench_recovered"))
-        .step(step("step-3", "bench_last"));
-    saga.build().map_err(|error| Error::Definition(vec![error]))
+    let activities = ["bench_recovered", "bench_recovered", "bench_last"];
+    let steps = (1..).zip(activities).map(|(step, activity)| {
+        format!(
+            "[[step]]\nname = \"step-{step}\"\nactivity = \"{activity}\"\nretry = {{ initial_interval = \"1ms\" }}\n\
+             compensation = {{ activity = \"bench_undo\" }}\n"
+        )
+    });
+    saga(&format!("name = \"{BENCH_SAGA}\"\n{}", steps.collect::<String>()))
 }
 
 impl Case for Interrupted {
@@ -154,7 +151,7 @@ pub(super) async fn fill(settings: &Settings, console: &Console) -> Result<(), B
         }
     };
     tokio::select! {
-        filled = filling => drop(filled?),
+        filled = filling => filled?,
         () = telling => {}
     }
     console.object(&json!({ "filled": settings.runs }));

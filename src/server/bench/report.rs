@@ -8,8 +8,8 @@ use crate::server::console::Console;
 use crate::server::text::count;
 
 use super::args::{Form, Safety, Settings, StoreKind, Workload};
-use super::figures::{Level, SliceFigures, median};
-use super::{fan_out, meter, signals};
+use super::figures::{Level, Ratio, SliceFigures, median};
+use super::{fan_out, meter, signals, stored};
 
 /// A disk that is none makes every figure a wrong one.
 pub(super) fn warn_of_memory(settings: &Settings, directory: &Path, console: &Console) {
@@ -26,12 +26,15 @@ pub(super) fn title(settings: &Settings, console: &Console) {
     let (store, form, durability) = names(settings);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workload = workload(settings);
-    let beside = match settings.workload {
-        Workload::Stored => "new store is another engine's in the same process, in turns with the one that is full.",
-        _ => "bare file takes the same bytes in as many dependent, group-committed appends of as many clients.",
+    let beside = match (settings.engine_only, settings.workload) {
+        (true, _) => ".",
+        (_, Workload::Stored) => {
+            "; the\nnew store is another engine's in the same process, in turns with the one that is full."
+        }
+        _ => "; the\nbare file takes the same bytes in as many dependent, group-committed appends of as many clients.",
     };
     console.line(format!(
-        "{workload} ({form}), store {store}, durability {durability}, {cores} cores. Medians of slices; the\n{beside}\n"
+        "{workload} ({form}), store {store}, durability {durability}, {cores} cores. Medians of slices{beside}\n"
     ));
     console.line(heading(settings));
 }
@@ -40,6 +43,17 @@ pub(super) fn title(settings: &Settings, console: &Console) {
 pub(super) fn level(settings: &Settings, level: &Level, console: &Console) {
     console.object(&as_json(settings, level));
     table(level).iter().for_each(|line| console.line(line));
+    warn_of_unrest(level.rested(), console);
+}
+
+/// CPU time that may be another's.
+pub(super) fn warn_of_unrest(rested: bool, console: &Console) {
+    if !rested {
+        let most = meter::REST_MAX.as_secs();
+        console.note(format!(
+            "the process was still at work {most} s after what was measured: CPU time that is told may be another slice's"
+        ));
+    }
 }
 
 fn workload(settings: &Settings) -> String {
@@ -48,7 +62,10 @@ fn workload(settings: &Settings) -> String {
         Workload::Rollback => format!("Sagas of {steps}, the last one fails: rollback"),
         Workload::FanOut => format!("Sagas of {} steps at once", fan_out::BRANCHES),
         Workload::Signals => format!("Runs that receive {} signals", signals::SIGNALS),
-        Workload::Stored => format!("Sagas of {steps}, 64 in flight, with ended runs in the store"),
+        Workload::Stored => format!(
+            "Sagas of {steps}, {} in flight, with ended runs in the store",
+            stored::IN_FLIGHT
+        ),
         _ => format!("Sagas of {steps}"),
     }
 }
@@ -119,34 +136,50 @@ fn row(first: String, name: &str, slices: &[SliceFigures]) -> Vec<String> {
     ]
 }
 
-fn table(level: &Level) -> [String; 3] {
+fn table(level: &Level) -> Vec<String> {
     let first = level.stored.unwrap_or(u64::from(level.clients));
     let mut engine = row(first.to_string(), "amends", &level.engine);
     let resident = level.footprint.resident_bytes;
     engine.push(resident.map_or_else(|| "?".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1_048_576.0)));
     engine.push(format!("{:.0}", level.footprint.disk_bytes_per_saga));
+    let mut lines = vec![line(&engine)];
+    if level.beside.is_empty() {
+        return lines;
+    }
     let beside = match level.stored {
         Some(_) => "new store",
         None => "bare file",
     };
-    let beside = row(String::new(), beside, &level.beside);
-    let ratio = |figure: fn(&SliceFigures) -> f64| format!("{:.2}x", level.ratio(figure));
-    let ratios = [
+    lines.push(line(&row(String::new(), beside, &level.beside)));
+    lines.push(line(&ratios(level, "ratio", |ratio| ratio.median)));
+    // Two stores differ by little: then it matters how far pairs are from each other.
+    if level.stored.is_some() {
+        lines.push(line(&ratios(level, "  least", |ratio| ratio.least)));
+        lines.push(line(&ratios(level, "  most", |ratio| ratio.most)));
+    }
+    lines
+}
+
+fn ratios(level: &Level, name: &str, of: fn(Ratio) -> f64) -> Vec<String> {
+    let ratio = |figure: fn(&SliceFigures) -> f64| {
+        let ratio = level.ratio(figure);
+        ratio.map_or_else(String::new, |ratio| format!("{:.2}x", of(ratio)))
+    };
+    vec![
         String::new(),
-        "ratio".to_owned(),
+        name.to_owned(),
         ratio(|slice| slice.sagas_per_second),
         ratio(|slice| slice.p50),
         ratio(|slice| slice.p99),
         ratio(|slice| slice.commits_per_second),
         ratio(|slice| slice.syncs_per_second),
         ratio(|slice| slice.cpu_per_saga),
-    ];
-    [line(&engine), line(&beside), line(&ratios)]
+    ]
 }
 
 fn as_json(settings: &Settings, level: &Level) -> Value {
     let (store, form, durability) = names(settings);
-    json!({
+    let mut object = json!({
         "workload": settings.workload.name(),
         "in_flight": level.clients,
         "stored_runs": level.stored,
@@ -162,13 +195,34 @@ fn as_json(settings: &Settings, level: &Level) -> Value {
         "engine": side(&level.engine),
         "rss_bytes": level.footprint.resident_bytes,
         "disk_bytes_per_saga": rounded(level.footprint.disk_bytes_per_saga),
-        "beside": if level.stored.is_some() { "new_store" } else { "bare_file" },
-        "bare_file": level.stored.is_none().then(|| side(&level.beside)),
-        "new_store": level.stored.map(|_| side(&level.beside)),
-        "p50_ratio": rounded(level.ratio(|slice| slice.p50)),
-        "cpu_ratio": rounded(level.ratio(|slice| slice.cpu_per_saga)),
-        "rate_ratio": rounded(level.ratio(|slice| slice.sagas_per_second)),
-    })
+        "rested": level.rested(),
+    });
+    if !level.beside.is_empty() {
+        let beside = if level.stored.is_some() {
+            "new_store"
+        } else {
+            "bare_file"
+        };
+        put(&mut object, "beside", json!(beside));
+        put(&mut object, beside, side(&level.beside));
+        for (name, ratio) in [
+            ("p50_ratio", level.ratio(|slice| slice.p50)),
+            ("cpu_ratio", level.ratio(|slice| slice.cpu_per_saga)),
+            ("rate_ratio", level.ratio(|slice| slice.sagas_per_second)),
+        ] {
+            let Some(ratio) = ratio else { continue };
+            put(&mut object, name, json!(rounded(ratio.median)));
+            put(&mut object, &format!("{name}_least"), json!(rounded(ratio.least)));
+            put(&mut object, &format!("{name}_most"), json!(rounded(ratio.most)));
+        }
+    }
+    object
+}
+
+fn put(object: &mut Value, key: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(key.to_owned(), value);
+    }
 }
 
 fn side(slices: &[SliceFigures]) -> Value {
@@ -202,7 +256,16 @@ mod tests {
             latencies.push(Duration::from_micros(micros));
             let counters = Counters { commits: 4, syncs: 4 };
             let cpu = Duration::from_micros(90);
-            let slice = SliceFigures::new(Duration::from_secs(1), Spent { cpu, sagas: 1 }, counters, latencies);
+            let slice = SliceFigures::new(
+                Duration::from_secs(1),
+                Spent {
+                    cpu,
+                    sagas: 1,
+                    rested: true,
+                },
+                counters,
+                latencies,
+            );
             vec![slice.unwrap()]
         };
         Level {
@@ -222,6 +285,20 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_alone_has_a_line_and_no_ratios() {
+        let alone = Level {
+            beside: Vec::new(),
+            ..sample()
+        };
+        assert_eq!(table(&alone).len(), 1);
+        let object = as_json(&settings("--engine-only"), &alone);
+        let beside = "bare_file new_store beside p50_ratio cpu_ratio rate_ratio rate_ratio_least";
+        for key in beside.split_whitespace() {
+            assert_eq!(object.get(key), None, "{key}");
+        }
+    }
+
+    #[test]
     fn a_level_is_three_lines_under_the_heading() {
         let expected = "
  in flight               sagas/s   p50 ms   p99 ms  commits/s  fdatasyncs/s  CPU us/saga  RSS MiB  disk B/saga
@@ -229,7 +306,7 @@ mod tests {
             bare file          1    1.000    1.000          4             4         90.0
             ratio          1.00x    1.50x    1.50x      1.00x         1.00x        1.00x
 ";
-        let lines = [[heading(&settings(""))].as_slice(), &table(&sample())].concat();
+        let lines = [vec![heading(&settings(""))], table(&sample())].concat();
         assert_eq!(format!("\n{}\n", lines.join("\n")), expected);
     }
 
@@ -246,6 +323,9 @@ mod tests {
             table(&level)
         );
         assert!(table(&level)[1].contains("  new store"), "{:?}", table(&level));
+        let spread = &table(&level)[3..];
+        let spread = [&spread[0], &spread[1]].map(|line| line.split_whitespace().take(2).collect::<Vec<_>>());
+        assert_eq!(spread, [["least", "1.00x"], ["most", "1.00x"]]);
     }
 
     /// Scripts rely on these names.
@@ -253,8 +333,10 @@ mod tests {
     fn programs_get_an_object_a_level() {
         let object = as_json(&settings("--rollback"), &sample());
         let keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
-        let expected = "bare_file beside cpu_ratio disk_bytes_per_saga durability engine form in_flight new_store \
-                        p50_ratio rate_ratio rollback rss_bytes sagas slices steps store stored_runs turn_bytes turns_per_saga workload";
+        let expected = "bare_file beside cpu_ratio cpu_ratio_least cpu_ratio_most disk_bytes_per_saga durability engine \
+                        form in_flight p50_ratio p50_ratio_least p50_ratio_most rate_ratio rate_ratio_least \
+                        rate_ratio_most rested rollback rss_bytes sagas slices steps store stored_runs turn_bytes \
+                        turns_per_saga workload";
         assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
         assert_eq!(
             (&object["workload"], &object["rollback"]),

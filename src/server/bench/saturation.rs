@@ -7,18 +7,21 @@ use std::time::Duration;
 
 use crate::engine::{Error, ListQuery};
 use crate::model::RunStatus;
+use crate::model::limits::SHARD_REQUESTS_MAX;
 use crate::server::console::Console;
 use crate::server::text::count;
 
 use super::args::Settings;
-use super::engine_load::{EngineLoad, check, run_id, start_run};
+use super::closed_loop::in_turns;
+use super::engine_load::{EngineLoad, builder, check, run_id, start_run};
 use super::facts::{Facts, grouped};
-use super::figures::{Latencies, SliceFigures, median};
+use super::figures::{SliceFigures, Spent};
 use super::filling::until;
-use super::meter::{monotonic, process_cpu, resident_bytes, until_at_rest, wait};
+use super::meter::{CpuWatch, monotonic, resident_bytes, wait};
 use super::order::Order;
 use super::slice::{self, Timing};
 use super::steps::Steps;
+use super::waits::Waits;
 use super::{BenchError, Scratch};
 
 /// In flight where nothing is saturated, and where just everything is.
@@ -27,6 +30,9 @@ const SATURATED: u32 = 512;
 
 /// How much more is asked for than can be done.
 const EXCESS: f64 = 4.0;
+
+/// How much longer sagas may take than what is to be expected of as many as wait in front of them.
+const PER_PLACE_MAX: f64 = 3.0;
 
 /// How often the open loop starts what is due.
 const BEAT: Duration = Duration::from_millis(1);
@@ -42,8 +48,9 @@ struct Tally {
     refused: AtomicU64,
     /// Everything offered that has an answer and, if it was accepted, an end.
     settled: AtomicU64,
-    answers: Mutex<Latencies>,
-    ends: Mutex<Latencies>,
+    refusals: Mutex<Waits>,
+    answers: Mutex<Waits>,
+    ends: Mutex<Waits>,
     failed: Mutex<Option<BenchError>>,
 }
 
@@ -56,13 +63,9 @@ impl Tally {
         count.load(Ordering::Relaxed)
     }
 
-    fn push(latencies: &Mutex<Latencies>, begun: Duration) {
-        let latency = monotonic().saturating_sub(begun);
-        latencies.lock().unwrap_or_else(PoisonError::into_inner).push(latency);
-    }
-
-    fn take(latencies: &Mutex<Latencies>) -> Latencies {
-        std::mem::take(&mut *latencies.lock().unwrap_or_else(PoisonError::into_inner))
+    fn push(waits: &Mutex<Waits>, begun: Duration) {
+        let wait = monotonic().saturating_sub(begun);
+        waits.lock().unwrap_or_else(PoisonError::into_inner).push(wait);
     }
 
     fn fail(&self, error: BenchError) {
@@ -91,34 +94,35 @@ async fn offer(engine: EngineLoad<Steps>, tally: Arc<Tally>, number: u64, steps:
                 Err(error) => tally.fail(error),
             }
         }
-        Err(BenchError::Engine(Error::Overloaded)) => Tally::add(&tally.refused),
+        Err(BenchError::Engine(Error::Overloaded)) => {
+            Tally::add(&tally.refused);
+            Tally::push(&tally.refusals, due);
+        }
         Err(error) => tally.fail(error),
     }
     Tally::add(&tally.settled);
 }
 
 pub(super) async fn measure(settings: &Settings, scratch: &Scratch, console: &Console) -> Result<(), BenchError> {
-    let directory = scratch.directory("saturation")?;
-    let engine = EngineLoad::start(settings, Steps::of(settings), &directory.join("engine")).await?;
+    let directory = scratch.directory("saturation")?.join("engine");
+    let shards = std::thread::available_parallelism().map_or(1, usize::from);
+    let builder = builder(settings, &directory).shards(shards);
+    let engine = EngineLoad::start_with(builder, settings, Steps::of(settings), &directory).await?;
     let steps = count(u64::from(settings.steps), "step");
     let title = format!("Sagas of {steps}, {EXCESS} times as many as can be done");
     let mut facts = Facts::new(settings, title);
 
     let calm = closed(&engine, UNSATURATED, settings, console).await?;
-    facts.side("unsaturated", "64 in flight", &calm);
+    facts.side("unsaturated", &format!("{UNSATURATED} in flight"), &calm);
     let full = closed(&engine, SATURATED, settings, console).await?;
-    facts.side("saturated", "512 in flight", &full);
+    facts.side("saturated", &format!("{SATURATED} in flight"), &full);
     let before = engine.started();
 
-    let per_second = full.sagas_per_second * EXCESS;
-    let tally = flood(&engine, settings, per_second, &mut facts, console).await?;
-    let p99 = facts_of(&tally, &mut facts);
-    facts.amount(
-        "p99_ratio",
-        "  p99, times that of 64 in flight",
-        p99 / calm.p99.max(1.0),
-        "",
-    );
+    let flood = flood(&engine, settings, full.sagas_per_second * EXCESS, console).await?;
+    flood.tell(full.sagas_per_second, &mut facts);
+    let tally = &flood.tally;
+    let p99 = tell_waits(tally, &mut facts);
+    tell_bound(p99 / calm.p99.max(1.0), shards, &mut facts);
 
     let accepted = Tally::of(&tally.accepted);
     audit(&engine, before + accepted, &mut facts, console).await?;
@@ -127,32 +131,36 @@ pub(super) async fn measure(settings: &Settings, scratch: &Scratch, console: &Co
     Ok(())
 }
 
+/// As many clients as are given, one saga after the other.
 async fn closed(
     engine: &EngineLoad<Steps>,
     clients: u32,
     settings: &Settings,
     console: &Console,
 ) -> Result<SliceFigures, BenchError> {
-    console.replace(&format!("{clients} in flight"));
     let settings = Settings {
         seconds: settings.seconds.min(10),
         engine_only: true,
         ..settings.clone()
     };
     let timing = Timing::of(&settings, clients);
+    console.replace(&format!("{clients} in flight: warming up"));
     slice::warm_up(engine, clients, timing.warm_up).await?;
-    let mut slices = Vec::new();
-    for _ in 0..timing.pairs {
-        slices.push(slice::measure(engine, clients, timing).await?);
-    }
-    let first = slices.first().copied().ok_or(BenchError::Silence)?;
-    Ok(SliceFigures {
-        sagas_per_second: median(&slices, |slice| slice.sagas_per_second),
-        p50: median(&slices, |slice| slice.p50),
-        p99: median(&slices, |slice| slice.p99),
-        cpu_per_saga: median(&slices, |slice| slice.cpu_per_saga),
-        ..first
-    })
+    let alone = None::<&EngineLoad<Steps>>;
+    let (slices, _) = in_turns(engine, alone, clients, timing, console).await?;
+    SliceFigures::medians(&slices).ok_or(BenchError::Silence)
+}
+
+/// What came of it.
+struct Flood {
+    tally: Arc<Tally>,
+    /// While it went on, and until everything had its end.
+    offering: Duration,
+    settling: Duration,
+    spent: Spent,
+    /// Memory after a quarter of the time, and at the end of it.
+    early: Option<u64>,
+    late: Option<u64>,
 }
 
 /// The open loop. Ends when everything that was offered has its answer, and its end.
@@ -160,13 +168,12 @@ async fn flood(
     engine: &EngineLoad<Steps>,
     settings: &Settings,
     per_second: f64,
-    facts: &mut Facts,
     console: &Console,
-) -> Result<Arc<Tally>, BenchError> {
+) -> Result<Flood, BenchError> {
     let tally = Arc::new(Tally::default());
     let seconds = Duration::from_secs(u64::from(settings.seconds));
-    let (begun, cpu) = (monotonic(), process_cpu());
-    let first = engine.started();
+    let cpu = CpuWatch::start().await;
+    let (begun, first) = (monotonic(), engine.started());
     let (mut early, mut told) = (None, 0);
     loop {
         let time = monotonic().saturating_sub(begun);
@@ -190,51 +197,79 @@ async fn flood(
         }
         wait(BEAT).await;
     }
-    let (time, late) = (monotonic().saturating_sub(begun), resident_bytes());
+    let (offering, late) = (monotonic().saturating_sub(begun), resident_bytes());
     let offered = Tally::of(&tally.offered);
     until(|| Tally::of(&tally.settled), offered, "waiting for the rest", console).await?;
-    let settled = monotonic().saturating_sub(begun);
-    until_at_rest().await;
-    let cpu = process_cpu().saturating_sub(cpu);
+    let settling = monotonic().saturating_sub(begun);
+    let spent = cpu.stop(Tally::of(&tally.accepted)).await;
     if let Some(error) = tally.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(error);
     }
-    let rate = |count: &AtomicU64, time: Duration| Tally::of(count) as f64 / time.as_secs_f64();
-    facts.amount(
-        "offered_per_second",
-        "offered",
-        rate(&tally.offered, time),
-        "per second",
-    );
-    // Until the last of them has ended.
-    facts.amount(
-        "accepted_per_second",
-        "  accepted",
-        rate(&tally.accepted, settled),
-        "per second",
-    );
-    facts.amount(
-        "refused_per_second",
-        "  refused as overloaded",
-        rate(&tally.refused, time),
-        "per second",
-    );
-    facts.number("accepted", "  accepted in all", Tally::of(&tally.accepted));
-    facts.number("refused", "  refused in all", Tally::of(&tally.refused));
-    let each = cpu.as_secs_f64() * 1e6 / Tally::of(&tally.accepted).max(1) as f64;
-    facts.amount("cpu_us_per_accepted", "  CPU for each accepted", each, "us");
-    facts.bytes("rss_bytes_early", "  memory after a quarter of the time", early);
-    facts.bytes("rss_bytes_late", "  memory at the end", late);
-    Ok(tally)
+    Ok(Flood {
+        tally,
+        offering,
+        settling,
+        spent,
+        early,
+        late,
+    })
 }
 
-/// Tells latencies of the accepted ones; gives the 99th percentile of their ends in microseconds.
-fn facts_of(tally: &Tally, facts: &mut Facts) -> f64 {
-    facts.latencies("answer", "  accepted: start acknowledged", Tally::take(&tally.answers));
-    let ends = Tally::take(&tally.ends);
-    let [p99] = ends.clone().percentiles([99]);
-    facts.latencies("end", "  accepted: saga ended", ends);
+impl Flood {
+    /// `saturated` is the rate that can be done.
+    fn tell(&self, saturated: f64, facts: &mut Facts) {
+        let rate = |count: &AtomicU64, time: Duration| Tally::of(count) as f64 / time.as_secs_f64();
+        let tally = &self.tally;
+        facts.amount(
+            "offered_per_second",
+            "offered",
+            rate(&tally.offered, self.offering),
+            "per second",
+        );
+        // Until the last of them has ended.
+        let accepted = rate(&tally.accepted, self.settling);
+        facts.amount("accepted_per_second", "  accepted", accepted, "per second");
+        let label = format!("  goodput, of the rate of {SATURATED} in flight");
+        facts.amount("goodput_share", &label, accepted / saturated.max(1.0), "");
+        facts.amount(
+            "refused_per_second",
+            "  refused as overloaded",
+            rate(&tally.refused, self.offering),
+            "per second",
+        );
+        facts.number("accepted", "  accepted in all", Tally::of(&tally.accepted));
+        facts.number("refused", "  refused in all", Tally::of(&tally.refused));
+        facts.cpu("cpu_us_per_accepted", "  CPU for each accepted", self.spent);
+        facts.bytes("rss_bytes_early", "  memory after a quarter of the time", self.early);
+        facts.bytes("rss_bytes_late", "  memory at the end", self.late);
+    }
+}
+
+/// How long everybody waited; gives the 99th percentile of accepted sagas' ends in microseconds.
+fn tell_waits(tally: &Tally, facts: &mut Facts) -> f64 {
+    let [refusals, answers, ends] = [&tally.refusals, &tally.answers, &tally.ends]
+        .map(|waits| waits.lock().unwrap_or_else(PoisonError::into_inner).percentiles());
+    facts.percentiles("refusal", "  refused: answer", refusals);
+    facts.percentiles("answer", "  accepted: start acknowledged", answers);
+    facts.percentiles("end", "  accepted: saga ended", ends);
+    let [_, p99, _] = ends;
     p99
+}
+
+/// Whether what is accepted waits behind the places that there are, and for nothing else. `ratio`: to those whom nobody
+/// stood in front of.
+fn tell_bound(ratio: f64, shards: usize, facts: &mut Facts) {
+    let places = u64::try_from(shards.saturating_mul(SHARD_REQUESTS_MAX)).unwrap_or(u64::MAX);
+    let label = format!("  p99, times that of {UNSATURATED} in flight");
+    facts.amount("p99_ratio", &label, ratio, "");
+    facts.number("places", "  places of starts that wait", places);
+    let each = ratio * f64::from(UNSATURATED) / places as f64;
+    facts.amount("p99_ratio_per_place", "  p99, times that, for each place", each, "");
+    let verdict = match each <= PER_PLACE_MAX {
+        true => format!("at most {PER_PLACE_MAX}: bounded by the places"),
+        false => format!("more than {PER_PLACE_MAX}: something else is waited for"),
+    };
+    facts.word("p99_verdict", "  verdict", &verdict);
 }
 
 /// Everything that was accepted is there and has completed, and nothing else is there.
@@ -272,4 +307,35 @@ async fn audit(
     }
     facts.word("audit", "  verdict", "nothing lost");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::args::tests::settings;
+    use super::*;
+
+    #[test]
+    fn the_bound_has_a_verdict() {
+        let verdict = |ratio| {
+            let mut facts = Facts::new(&settings("--workload saturation"), "many");
+            tell_bound(ratio, 2, &mut facts);
+            let object = facts.object();
+            let each = object["p99_ratio_per_place"].as_f64().unwrap();
+            (each, object["p99_verdict"].as_str().unwrap().to_owned())
+        };
+        let (each, said) = verdict(249.6);
+        assert_eq!((each, said.as_str()), (1.95, "at most 3: bounded by the places"));
+        assert!(verdict(400.0).1.starts_with("more than 3"));
+    }
+
+    #[test]
+    fn who_was_refused_is_told_how_long_that_took() {
+        let tally = Tally::default();
+        Tally::push(&tally.refusals, monotonic().saturating_sub(Duration::from_secs(1)));
+        let mut facts = Facts::new(&settings("--workload saturation"), "many");
+        tell_waits(&tally, &mut facts);
+        let object = facts.object();
+        assert!(object["refusal_p99_us"].as_f64().unwrap() >= 1e6, "{object}");
+        assert_eq!(object["end_p99_us"], 0.0);
+    }
 }

@@ -2,15 +2,14 @@
 //! running them.
 
 use crate::SagaDefinition;
-use crate::Step;
 use crate::WorkflowContext;
-use crate::engine::{Amends, AmendsBuilder, Error, SignalBuilder};
+use crate::engine::{Amends, AmendsBuilder, Error};
 use crate::model::Failure;
 
 use super::BenchError;
 use super::args::Form;
 use super::engine_load::{Case, check, start_run};
-use super::order::{BENCH_SAGA, Order};
+use super::order::{BENCH_SAGA, Order, saga};
 
 /// Signals of one run.
 pub(super) const SIGNALS: u32 = 100;
@@ -22,11 +21,9 @@ pub(super) const GO: &str = "go";
 pub(super) struct Signals;
 
 fn definition() -> Result<SagaDefinition, Error> {
-    let mut saga = SagaDefinition::builder(BENCH_SAGA);
-    for signal in 1..=SIGNALS {
-        saga = saga.step(Step::signal(format!("signal-{signal}"), SignalBuilder::new(GO)));
-    }
-    saga.build().map_err(|error| Error::Definition(vec![error]))
+    let signals =
+        (1..=SIGNALS).map(|signal| format!("[[step]]\nname = \"signal-{signal}\"\nsignal = {{ name = \"{GO}\" }}\n"));
+    saga(&format!("name = \"{BENCH_SAGA}\"\n{}", signals.collect::<String>()))
 }
 
 async fn bench_saga(cx: WorkflowContext, _: Order) -> Result<u64, Failure> {

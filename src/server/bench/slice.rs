@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::BenchError;
-use super::args::Settings;
-use super::figures::{Counters, Latencies, SliceFigures, Spent};
-use super::meter::{monotonic, process_cpu, until_at_rest, wait};
+use super::args::{Settings, Workload};
+use super::figures::{Counters, Latencies, SliceFigures};
+use super::meter::{CpuWatch, monotonic, wait};
 
 /// How long clients may take to get under way, and how often it is looked at.
 const RAMP_MAX: Duration = Duration::from_secs(60);
@@ -27,20 +27,26 @@ pub(super) struct Timing {
     /// Not measured at the beginning of each slice: clients get out of step with each other, threads wake up.
     pub(super) ramp: Duration,
     pub(super) slice: Duration,
+    /// A slice ends earlier when so many sagas have: where they would change what is measured.
+    pub(super) sagas_max: u64,
     /// Slices of each side.
     pub(super) pairs: u32,
 }
 
 impl Timing {
     pub(super) fn of(settings: &Settings, clients: u32) -> Self {
-        // Odd numbers have a middle.
-        let pairs = settings.slices.unwrap_or((settings.seconds / 2).clamp(5, 15) | 1);
+        // Odd numbers have a middle. Two stores differ by less than a store and a bare file: more and longer slices.
+        let pairs = settings.slices.unwrap_or(match settings.workload {
+            Workload::Stored => (settings.seconds / 4).clamp(9, 15) | 1,
+            _ => (settings.seconds / 2).clamp(5, 15) | 1,
+        });
         let sides = if settings.engine_only { 1 } else { 2 };
         let slice = Duration::from_secs(u64::from(settings.seconds)) / (pairs * sides);
         Self {
             warm_up: Duration::from_millis(1_500),
             ramp: Duration::from_millis(100),
             slice: slice.max(PER_CLIENT_MIN * clients),
+            sagas_max: u64::MAX,
             pairs,
         }
     }
@@ -77,23 +83,18 @@ pub(super) async fn warm_up(load: &impl Load, clients: u32, time: Duration) -> R
 /// sagas of the slice, so that what is done behind acknowledged commits counts, too.
 pub(super) async fn measure(load: &impl Load, clients: u32, timing: Timing) -> Result<SliceFigures, BenchError> {
     let window = Arc::new(Window::default());
-    until_at_rest().await;
-    let cpu = process_cpu();
+    let cpu = CpuWatch::start().await;
     let running = start_clients(load, clients, &window);
     wait(timing.ramp).await;
     until_under_way(&window, clients).await?;
     let (time, counters) = (monotonic(), load.counters());
     window.open.store(true, Ordering::Relaxed);
-    wait(timing.slice).await;
+    until_over(&window, timing).await;
     window.open.store(false, Ordering::Relaxed);
     let time = monotonic().saturating_sub(time);
     let counters = load.counters().since(counters);
     let latencies = finish(running, &window).await?;
-    until_at_rest().await;
-    let spent = Spent {
-        cpu: process_cpu().saturating_sub(cpu),
-        sagas: window.ended.load(Ordering::Relaxed),
-    };
+    let spent = cpu.stop(window.ended.load(Ordering::Relaxed)).await;
     SliceFigures::new(time, spent, counters, latencies).ok_or(BenchError::Silence)
 }
 
@@ -107,6 +108,17 @@ async fn until_under_way(window: &Window, clients: u32) -> Result<(), BenchError
         wait(RAMP_LOOK).await;
     }
     Ok(())
+}
+
+async fn until_over(window: &Window, timing: Timing) {
+    if timing.sagas_max == u64::MAX {
+        return wait(timing.slice).await;
+    }
+    let begun = monotonic();
+    let goal = window.ended.load(Ordering::Relaxed).saturating_add(timing.sagas_max);
+    while window.ended.load(Ordering::Relaxed) < goal && monotonic().saturating_sub(begun) < timing.slice {
+        wait(RAMP_LOOK).await;
+    }
 }
 
 type Clients = JoinSet<Result<Latencies, BenchError>>;
@@ -157,5 +169,32 @@ mod tests {
         assert_eq!(timing("--seconds 60", 64), (15, 2_000));
         assert_eq!(timing("", 10_000), (5, 3_000));
         assert_eq!(timing("--seconds 6 --slices 1 --engine-only", 64), (1, 6_000));
+        assert_eq!(timing("--workload stored", 64), (9, 2_000));
+    }
+
+    #[derive(Clone)]
+    struct Quick;
+
+    impl Load for Quick {
+        async fn one_saga(&self) -> Result<(), BenchError> {
+            tokio::task::yield_now().await;
+            Ok(())
+        }
+
+        fn counters(&self) -> Counters {
+            Counters::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slice_is_over_when_enough_has_ended() {
+        let timing = Timing {
+            ramp: Duration::ZERO,
+            slice: Duration::from_secs(3_600),
+            sagas_max: 10,
+            ..Timing::of(&settings(""), 2)
+        };
+        let measured = measure(&Quick, 2, timing).await.unwrap();
+        assert!(measured.sagas >= 10, "{measured:?}");
     }
 }

@@ -2,7 +2,6 @@
 //! them.
 
 use crate::SagaDefinition;
-use crate::Step;
 use crate::WorkflowContext;
 use crate::engine::{Amends, AmendsBuilder, Error};
 use crate::model::Failure;
@@ -10,7 +9,11 @@ use crate::model::Failure;
 use super::BenchError;
 use super::args::{Form, Settings};
 use super::engine_load::{Case, check, start_run};
-use super::order::{BENCH_SAGA, Order, bench_refusal, bench_step, bench_undo, register_activities};
+use super::order::{BENCH_SAGA, Order, bench_refusal, bench_step, bench_undo, register_activities, saga};
+
+/// An order out of the order that the saga got.
+const MAPPED: &str =
+    "input = { number = \"${ input.number }\", steps = \"${ input.steps }\", rollback = \"${ input.rollback }\" }\n";
 
 /// So many steps; with `rollback` the last one is refused.
 #[derive(Clone, Copy, Debug)]
@@ -27,14 +30,20 @@ impl Steps {
         }
     }
 
+    /// The first step's input is mapped, as most people's is; the others get what the saga got.
     fn definition(self) -> Result<SagaDefinition, Error> {
-        let mut saga = SagaDefinition::builder(BENCH_SAGA);
+        let mut text = format!("name = \"{BENCH_SAGA}\"\n");
         for step in 1..=self.steps {
             let refused = self.rollback && step == self.steps;
             let activity = if refused { "bench_refusal" } else { "bench_step" };
-            saga = saga.step(Step::activity(format!("step-{step}"), activity).compensate("bench_undo"));
+            text.push_str(&format!(
+                "[[step]]\nname = \"step-{step}\"\nactivity = \"{activity}\"\ncompensation = {{ activity = \"bench_undo\" }}\n"
+            ));
+            if step == 1 {
+                text.push_str(MAPPED);
+            }
         }
-        saga.build().map_err(|error| Error::Definition(vec![error]))
+        saga(&text)
     }
 }
 
@@ -67,5 +76,23 @@ impl Case for Steps {
         };
         let run = start_run(engine, id, &order).await?;
         check(id, &run.outcome().await?, self.rollback)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_the_one_of_a_file() {
+        let rollback = Steps {
+            steps: 3,
+            rollback: true,
+        };
+        let saga = rollback.definition().unwrap();
+        let text = String::from_utf8(saga.canonical_json().to_vec()).unwrap();
+        for part in ["input.number", "bench_refusal", "bench_undo", "step-3"] {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
     }
 }

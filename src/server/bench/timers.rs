@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::ActivityContext;
 use crate::SagaDefinition;
-use crate::Step;
 use crate::WorkflowContext;
 use crate::engine::{Amends, AmendsBuilder, Clock, Error};
 use crate::model::{Failure, Payload, Timestamp};
@@ -19,9 +18,9 @@ use super::args::{Form, Settings};
 use super::engine_load::{Case, EngineLoad, builder};
 use super::facts::{Facts, grouped};
 use super::figures::Latencies;
-use super::filling::{FILLERS, PASSIVATE_AFTER, fill, fill_bare, settled_bytes, until};
-use super::meter::{monotonic, process_cpu, resident_bytes};
-use super::order::BENCH_SAGA;
+use super::filling::{PASSIVATE_AFTER, STARTED, fill_in_turns, until};
+use super::meter::{CpuWatch, monotonic, resident_bytes};
+use super::order::{BENCH_SAGA, saga};
 use super::skipping_clock::SkippingClock;
 use super::{BenchError, Scratch};
 
@@ -120,10 +119,9 @@ async fn bench_saga(cx: WorkflowContext, reminder: Reminder) -> Result<(), Failu
 }
 
 fn definition() -> Result<SagaDefinition, Error> {
-    let saga = SagaDefinition::builder(BENCH_SAGA)
-        .step(Step::timer_until("wait", "${ input.due }"))
-        .step(Step::activity("fired", "bench_fired").nothing_to_compensate());
-    saga.build().map_err(|error| Error::Definition(vec![error]))
+    let wait = "[[step]]\nname = \"wait\"\ntimer = { until = \"${ input.due }\" }\n";
+    let fired = "[[step]]\nname = \"fired\"\nactivity = \"bench_fired\"\ncompensation = \"none\"\n";
+    saga(&format!("name = \"{BENCH_SAGA}\"\n{wait}{fired}"))
 }
 
 impl Case for Timers {
@@ -162,21 +160,12 @@ async fn find_out(settings: &Settings, scratch: &Scratch, console: &Console) -> 
     let builder = builder(settings, &store).clock(Arc::new(clock.clone()));
     let builder = builder.passivate_after(PASSIVATE_AFTER);
     let engine = EngineLoad::start_with(builder, settings, timers.clone(), &store).await?;
-    let empty = resident_bytes();
-
-    let started = fill(&engine, FILLERS, runs, "starting timers", console).await?;
-    facts.side("started", "started", &started);
-    if !settings.engine_only {
-        let work = engine.work_per_saga().await?;
-        let bare = fill_bare(settings, work, FILLERS, runs, &directory, console).await?;
-        facts.side("bare_file", "bare file", &bare);
-    }
+    let waiting = fill_in_turns(&engine, settings, &directory, "starting timers", console).await?;
+    facts.sides(STARTED, ["started", "bare file", "  ratio"], &waiting.sides);
     let disk = engine.disk_bytes();
     facts.amount("disk_bytes_per_timer", "on disk, each", disk as f64 / runs as f64, "B");
-    let pending = settled_bytes(console).await;
-    facts.bytes("rss_bytes", "memory, all pending", pending);
-    if let (Some(empty), Some(pending)) = (empty, pending) {
-        let each = pending.saturating_sub(empty) as f64 / runs as f64;
+    facts.bytes("rss_bytes", "memory, all pending", waiting.bytes);
+    if let Some(each) = waiting.bytes_each {
         facts.amount("rss_bytes_per_timer", "memory, each", each, "B");
     }
 
@@ -195,10 +184,12 @@ async fn find_out(settings: &Settings, scratch: &Scratch, console: &Console) -> 
 
     let rest = runs.saturating_sub(timers.punctual);
     if rest > 0 {
-        let (time, cpu) = (monotonic(), process_cpu());
+        let cpu = CpuWatch::start().await;
+        let time = monotonic();
         clock.skip_to(timers.rest());
         until(|| fired.count(), runs, "firing all others", console).await?;
-        let (time, cpu) = (monotonic().saturating_sub(time), process_cpu().saturating_sub(cpu));
+        let time = monotonic().saturating_sub(time);
+        let spent = cpu.stop(rest).await;
         facts.number("at_once", "due at once", rest);
         facts.amount(
             "fired_per_second",
@@ -206,8 +197,7 @@ async fn find_out(settings: &Settings, scratch: &Scratch, console: &Console) -> 
             rest as f64 / time.as_secs_f64(),
             "per second",
         );
-        let each = cpu.as_secs_f64() * 1e6 / rest as f64;
-        facts.amount("fired_cpu_us_each", "  CPU, each with its step", each, "us");
+        facts.cpu("fired_cpu_us_each", "  CPU, each with its step", spent);
         facts.bytes("rss_bytes_fired", "  memory afterwards", resident_bytes());
     }
     engine.stop().await;

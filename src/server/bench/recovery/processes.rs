@@ -12,6 +12,7 @@ use crate::server::console::Console;
 
 use super::super::args::{Form, Safety, Settings};
 use super::super::facts::{Facts, grouped};
+use super::super::figures::middle;
 use super::super::meter::{directory_bytes, monotonic};
 use super::super::{BenchError, Scratch};
 
@@ -131,11 +132,6 @@ pub(super) fn measure(settings: &Settings, scratch: &Scratch, console: &Console)
     Ok(())
 }
 
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
-}
-
 /// What any program needs at least to know what is in these files; they are in the page cache, as they are for the engine.
 fn time_to_read(directory: &Path) -> Result<Duration, BenchError> {
     let begun = monotonic();
@@ -154,6 +150,7 @@ fn read_all(directory: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Copies, and waits until the disk has them: what is opened then does not wait for our own writing.
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
@@ -161,10 +158,13 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         let target = to.join(entry.file_name());
         match entry.path().is_dir() {
             true => copy(&entry.path(), &target)?,
-            false => drop(std::fs::copy(entry.path(), target)?),
+            false => {
+                std::fs::copy(entry.path(), &target)?;
+                std::fs::File::open(&target)?.sync_all()?;
+            }
         }
     }
-    Ok(())
+    std::fs::File::open(to)?.sync_all()
 }
 
 #[cfg(test)]
@@ -182,11 +182,5 @@ mod tests {
         assert_eq!(std::fs::read_to_string(to.join("below/b")).unwrap(), "23");
         assert_eq!(directory_bytes(&to), 3);
         read_all(&to).unwrap();
-    }
-
-    #[test]
-    fn the_middle_of_three_is_told() {
-        assert_eq!(middle(vec![9.0, 1.0, 3.0]), 3.0);
-        assert_eq!(middle(Vec::new()), 0.0);
     }
 }
