@@ -307,7 +307,7 @@ pub(crate) async fn run() -> Result<Vec<(RunStatus, Vec<String>)>, UpdateError> 
 }
 
 #[tokio::main]
-async fn main() -> Result<(), UpdateError> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (end, notes) in run().await? {
         notes.iter().for_each(|note| println!("{note}"));
         println!("in the end the subscription was {end}\n");
