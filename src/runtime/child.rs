@@ -217,9 +217,7 @@ impl Attendant {
         id: &WorkflowId,
         child: &ChildSaga,
     ) -> Result<Result<(RunId, Option<oneshot::Receiver<Watched>>), Failure>, Over> {
-        if let Some((run_id, state)) = self.load(id).await?
-            && self.is_own(&state)
-        {
+        if let Some((run_id, _)) = self.load_own(id).await? {
             return Ok(Ok((run_id, None)));
         }
         let start = match self.start_of(child) {
@@ -295,16 +293,15 @@ impl Attendant {
         if matches!(there, Err(RequestError::NotFound(_))) {
             return Ok(self.without_child(&id));
         }
-        let (run_id, mut state) = match self.load(&id).await? {
-            Some((run_id, state)) if self.is_own(&state) || self.is_of_a_copy(&state).await? => (run_id, state),
-            // Nobody's, or somebody else's, run has the id.
-            _ => return Ok(self.without_child(&id)),
+        // Without one, nobody's runs, or somebody else's, have the id.
+        let Some((run_id, mut state)) = self.load_undone(&id).await? else {
+            return Ok(self.without_child(&id));
         };
         if !state.is_closed() {
             self.cancel(&id, run_id).await?;
-            self.end_of(&id, run_id, None).await?;
-            match self.load(&id).await? {
-                Some((_, ended)) => state = ended,
+            let (last, _) = self.end_of(&id, run_id, None).await?;
+            match self.load_run(last).await? {
+                Some(ended) => state = ended,
                 None => return Ok(self.without_child(&id)),
             }
         }

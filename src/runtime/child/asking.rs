@@ -4,13 +4,16 @@ use tokio::sync::oneshot;
 
 use crate::machine::RunState;
 use crate::model::{Failure, Input, Outcome, RunId, StartRun, WorkflowId};
-use crate::store::Store;
+use crate::store::{RunHead, Store};
 
 use super::super::error::RequestError;
 use super::super::messages::{Delivered, Watched};
 use super::super::offspring;
 use super::super::recovery::load_state;
 use super::{Attendant, Over};
+
+/// Heads that are read at once.
+const LOOK_RUNS: usize = 100;
 
 impl Attendant {
     pub(super) async fn begin(
@@ -56,6 +59,12 @@ impl Attendant {
     pub(super) async fn load_run(&self, run_id: RunId) -> Result<Option<RunState>, Over> {
         let find = |store: &dyn Store| Ok(store.head(run_id)?.map(|head| head.run_id));
         Ok(self.load_found(find).await?.map(|(_, state)| state))
+    }
+
+    /// Runs with this id that are older than this one, newest first: some of them, or none if there are none.
+    pub(super) async fn runs_before(&self, id: &WorkflowId, before: RunId) -> Result<Vec<RunHead>, Over> {
+        let page = || async { Ok(self.gateway.store()?.runs_of(id, Some(before), LOOK_RUNS)?) };
+        self.ask(page).await?.map_err(|error| Over::because(&error))
     }
 
     async fn load_found(

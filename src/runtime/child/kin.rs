@@ -1,10 +1,11 @@
-//! Whether a run is the child of a step, what it means when there is none, and beginning one under an id that another run's child
+//! Which run is the child of a step, what it means when there is none, and beginning one under an id that another run's child
 //! has had. Must not live here: what becomes of it.
 
 use tokio::sync::oneshot;
 
 use crate::machine::RunState;
 use crate::model::{AttemptOutcome, Failure, IdReusePolicy, ParentRun, Payload, RunId, StartRun, WorkflowId};
+use crate::store::RunHead;
 
 use super::super::error::RequestError;
 use super::super::messages::Watched;
@@ -32,20 +33,57 @@ impl Attendant {
         self.begin(start).await
     }
 
-    pub(super) fn is_own(&self, state: &RunState) -> bool {
-        let parent = state.started().and_then(|started| started.parent.as_ref());
-        parent == Some(&self.order.parent)
+    /// The newest run of the step's child.
+    pub(super) async fn load_own(&self, id: &WorkflowId) -> Result<Option<(RunId, RunState)>, Over> {
+        self.load_child_of(id, self.order.parent.run_id).await
     }
 
-    /// Whether the child is that of the run whose steps are undone here, which was reset, and has copied the step.
-    pub(super) async fn is_of_a_copy(&self, state: &RunState) -> Result<bool, Over> {
-        let parent = &self.order.parent;
-        let own = |of: &&ParentRun| of.workflow_id == parent.workflow_id && of.initiated.is_none();
-        let Some(asked) = state.started().and_then(|started| started.parent.as_ref()).filter(own) else {
-            return Ok(false);
+    /// The same of what is undone here: if the run whose steps are undone was reset, and has copied the step, the child is that
+    /// of the run that it was copied from.
+    pub(super) async fn load_undone(&self, id: &WorkflowId) -> Result<Option<(RunId, RunState)>, Over> {
+        if let Some(own) = self.load_own(id).await? {
+            return Ok(Some(own));
+        }
+        let undone = self.load_run(self.order.parent.run_id).await?;
+        match undone.and_then(|undone| undone.writer_of(self.order.scheduled)) {
+            Some(writer) if writer != self.order.parent.run_id => self.load_child_of(id, writer).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Mostly the newest run of the id; but when the child had ended, somebody else may have taken its id.
+    async fn load_child_of(&self, id: &WorkflowId, parent: RunId) -> Result<Option<(RunId, RunState)>, Over> {
+        let parent = ParentRun {
+            run_id: parent,
+            ..self.order.parent.clone()
         };
-        let undone = self.load_run(parent.run_id).await?;
-        Ok(undone.is_some_and(|undone| undone.writer_of(self.order.scheduled) == Some(asked.run_id)))
+        let is_child = |state: &RunState| state.started().and_then(|started| started.parent.as_ref()) == Some(&parent);
+        let newest = self.load(id).await?;
+        let Some((newest, state)) = newest else {
+            return Ok(None);
+        };
+        if is_child(&state) {
+            return Ok(Some((newest, state)));
+        }
+        let may_be = |head: &&RunHead| {
+            let of = head.found_by.as_ref().and_then(|found_by| found_by.parent.as_ref());
+            of.is_some_and(|of| of.run_id == parent.run_id)
+        };
+        let mut before = newest;
+        loop {
+            let heads = self.runs_before(id, before).await?;
+            for head in heads.iter().filter(may_be) {
+                if let Some(state) = self.load_run(head.run_id).await?
+                    && is_child(&state)
+                {
+                    return Ok(Some((head.run_id, state)));
+                }
+            }
+            match heads.last() {
+                Some(last) => before = last.run_id,
+                None => return Ok(None),
+            }
+        }
     }
 
     /// The step's child is not there. Mostly it was never started; but of one that was, somebody has to undo what it did.

@@ -38,20 +38,23 @@ fn fails(input: &Value) -> Result<Value, Failure> {
     }
 }
 
-/// `first`, a child of the kind that the input says, `last`; then it fails if it is told to.
+/// `first`, a child of the kind that the input says, `last`; then it waits, or fails, if it is told to.
 fn parent() -> WorkflowDefinition {
     workflow("parent", |cx, input| async move {
         step(&cx, "first").await?;
         let kind = input["child"].as_str().unwrap_or("child").to_owned();
         let result = child(&cx, &kind, input["input"].clone()).await?;
         step(&cx, "last").await?;
+        if input["holds"] == json!(true) {
+            cx.signal::<Value>("go").recv().await?;
+        }
         fails(&input["then"])?;
         Ok(result)
     })
 }
 
 /// Two steps, between which it waits for a signal if it is told to.
-fn simple_child() -> WorkflowDefinition {
+pub(super) fn simple_child() -> WorkflowDefinition {
     workflow("child", |cx, input| async move {
         step(&cx, "c1").await?;
         if input == json!("waits") {

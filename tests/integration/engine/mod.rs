@@ -14,6 +14,7 @@ mod child_workflows_end;
 mod child_workflows_options;
 mod children;
 mod children_change;
+mod children_ids;
 mod code_sagas;
 mod data;
 mod definitions;

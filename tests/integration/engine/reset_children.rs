@@ -133,24 +133,6 @@ fn a_child_is_begun_again_under_the_id_that_an_undone_one_had() {
     });
 }
 
-#[test]
-fn a_child_whose_id_is_somebody_else_s_now_is_not_taken_for_undone() {
-    run(async {
-        let (home, seen) = (Home::memory(), Recorder::new());
-        let amends = with_all(home.builder(), &seen).start().await.unwrap();
-        let order = start(&amends, "order", "o").await;
-        until_event(&amends, "o", "ActivityTaskCompleted").await;
-        let strange = amends.workflow_by_name("shipping").id("o/child");
-        let strange = strange.id_reuse_policy(amends::IdReusePolicy::AllowDuplicate);
-        strange.start(&json!(null)).await.unwrap().result().await.unwrap();
-        order.signal("word", &"no").await.unwrap();
-        let stuck = until_status(&amends, "o", RunStatus::Stuck).await;
-        let why = format!("{stuck:?}");
-        assert!(why.contains("is not in the store any more"), "{why}");
-        amends.shutdown(SECOND).await;
-    });
-}
-
 /// Has a guest of its own name, and says what that has said.
 fn house() -> WorkflowDefinition {
     workflow("house", |cx, _| async move {
