@@ -29,8 +29,8 @@ impl Default for TaskQueue {
     }
 }
 
-/// What one engine's worker for a task queue does at once, and how fast. Nothing is limited when not said otherwise, but by the limits of
-/// the engine.
+/// What one engine's worker for a task queue does at once, and how fast. Nothing is limited when not said otherwise, but by
+/// the limits of the engine.
 ///
 /// Forward work and what sets something right (compensations, verifications, calls for help) are counted apart, each with
 /// this limit: a queue full of orders must not hold up a refund.

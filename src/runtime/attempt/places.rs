@@ -67,12 +67,10 @@ impl AttemptPool {
         let slots = self.slots(order.lane, order.activity.execution());
         let waiting = async {
             let activity_type = order.info.activity_type.as_str();
-            let mut pass = self
-                .throttle
-                .enter(activity_type, order.lane, order.queue.as_ref())
-                .await?;
+            let mut pass = self.throttle.enter(activity_type, order.lane, order.queue.as_ref())?;
             loop {
                 self.throttle.until_paced(&pass).await;
+                self.throttle.until_placed(&mut pass).await;
                 let in_queue = match order.queue.as_ref().and_then(|queue| queue.places()) {
                     Some(places) => Arc::clone(places).acquire_owned().await.ok(),
                     None => None,
@@ -81,7 +79,10 @@ impl AttemptPool {
                 // Not before: what waits for its places may wait for long, and much may have changed.
                 match self.throttle.admit(&pass) {
                     Admittance::Go => {}
-                    Admittance::Wait => continue,
+                    Admittance::Wait => {
+                        drop(pass.take_place());
+                        continue;
+                    }
                     Admittance::Park => return None,
                 }
                 let places = permit.map(|permit| Places {

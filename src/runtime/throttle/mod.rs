@@ -65,7 +65,7 @@ pub struct ActivityTypeStatus {
     pub activity_type: String,
     /// Until when its breaker keeps attempts back; `None` when it is closed, or there is none.
     pub open_until: Option<Timestamp>,
-    /// How many attempts the breaker has parked.
+    /// How many attempts the breaker keeps back, those of local activities included, which wait in memory.
     pub parked: usize,
 }
 
@@ -152,24 +152,28 @@ impl Throttle {
         let _ = self.gateway.set(gateway);
     }
 
-    /// Waits for a place among those of this type; `None` when its breaker keeps attempts back: asked first, so that what is
-    /// kept back takes nobody's place.
-    pub(super) async fn enter(&self, activity_type: &str, lane: Lane, queue: Option<&Arc<LaneLimits>>) -> Option<Pass> {
+    /// A pass for an attempt that still has to wait; `None` when its type's breaker keeps attempts back: asked first, so that
+    /// what is kept back takes nobody's place.
+    pub(super) fn enter(&self, activity_type: &str, lane: Lane, queue: Option<&Arc<LaneLimits>>) -> Option<Pass> {
         let of_type = self.types.get(activity_type);
         if of_type.is_some_and(|of_type| of_type.is_shut(self.clock.now())) {
             return None;
         }
-        let limits = of_type.map(|of_type| of_type.lane(lane));
-        let place = match limits.and_then(|limits| limits.places.as_ref()) {
-            Some(places) => Arc::clone(places).acquire_owned().await.ok(),
-            None => None,
-        };
         Some(Pass {
             of_type: of_type.cloned(),
             paced_queue: queue.filter(|queue| queue.rate.is_some()).cloned(),
             lane,
-            place,
+            place: None,
         })
+    }
+
+    /// Waits for a place among those of its type: after all tokens are there, so that who waits for those of a slow queue does
+    /// not keep the type's places from the others.
+    pub(super) async fn until_placed(&self, pass: &mut Pass) {
+        let limits = pass.of_type.as_ref().map(|of_type| of_type.lane(pass.lane));
+        if let Some(places) = limits.and_then(|limits| limits.places.as_ref()) {
+            pass.place = Arc::clone(places).acquire_owned().await.ok();
+        }
     }
 
     /// A pass for an attempt that nothing limits but places in its queue; `None` if something does.

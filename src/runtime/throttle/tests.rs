@@ -31,12 +31,13 @@ async fn enter_queue(
     lane: Lane,
     queue: Option<&Arc<LaneLimits>>,
 ) -> Option<Pass> {
-    let pass = throttle.enter(activity_type, lane, queue).await?;
+    let mut pass = throttle.enter(activity_type, lane, queue)?;
     loop {
         throttle.until_paced(&pass).await;
+        throttle.until_placed(&mut pass).await;
         match throttle.admit(&pass) {
             Admittance::Go => return Some(pass),
-            Admittance::Wait => {}
+            Admittance::Wait => drop(pass.take_place()),
             Admittance::Park => return None,
         }
     }
@@ -119,11 +120,7 @@ fn a_type_s_token_is_not_taken_when_the_engine_has_none() {
         ..EngineLimits::default()
     };
     let throttle = Throttle::new(Arc::new(clock.clone()), &limits);
-    let waits = throttle
-        .enter("t", Lane::Forward, None)
-        .now_or_never()
-        .flatten()
-        .unwrap();
+    let waits = throttle.enter("t", Lane::Forward, None).unwrap();
     assert!(
         at_once(&throttle, "other", Lane::Forward).is_some(),
         "it has the engine's token"
@@ -132,6 +129,23 @@ fn a_type_s_token_is_not_taken_when_the_engine_has_none() {
     clock.advance(SECOND * 10);
     assert_eq!(throttle.admit(&waits), Admittance::Go, "its type's was left");
     assert_eq!(throttle.admit(&waits), Admittance::Wait);
+}
+
+#[test]
+fn who_waits_for_a_slow_queue_keeps_no_place_of_its_type() {
+    let clock = VirtualClock::new();
+    let throttle = throttle(&clock, ActivityLimits::new().max_concurrent(1));
+    let rate = ActivityLimits::new().rate(1, SECOND * 10).rate;
+    let slow = Arc::new(LaneLimits::new(None, rate));
+    let enters = || Box::pin(enter_queue(&throttle, "t", Lane::Forward, Some(&slow)));
+    assert!(enters().now_or_never().flatten().is_some());
+    let mut waits = enters();
+    assert!(waits.as_mut().now_or_never().is_none());
+    let other = at_once(&throttle, "t", Lane::Forward).flatten();
+    clock.advance(SECOND * 10);
+    assert!(waits.as_mut().now_or_never().is_none(), "the place is taken now");
+    drop(other.unwrap());
+    assert!(waits.now_or_never().flatten().is_some());
 }
 
 #[test]
