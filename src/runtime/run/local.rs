@@ -122,7 +122,12 @@ async fn run_locally(
         };
         let now = shared.clock.now();
         match local.options.retry.decide(info.attempt, &failure, now, Some(deadline)) {
-            RetryDecision::RetryAt(due) => shared.clock.sleep_until(due).await,
+            // The next engine begins with it again.
+            RetryDecision::RetryAt(due) => tokio::select! {
+                biased;
+                () = shared.draining().raised() => return None,
+                () = shared.clock.sleep_until(due) => {}
+            },
             RetryDecision::Stop(retry_state) => return Some(Err(recorded(&local, retry_state, failure))),
         }
         last_failure = Some(failure);

@@ -229,6 +229,29 @@ fn an_engine_that_stops_leaves_what_waits_for_a_breaker_to_the_next_one() {
 }
 
 #[test]
+fn an_engine_that_stops_leaves_what_is_to_be_tried_again_to_the_next_one() {
+    run(async {
+        for home in Home::each() {
+            let (clock, recorder) = (VirtualClock::new(), Recorder::new());
+            let builder = || {
+                let builder = home.builder().state(recorder.clone()).clock(Arc::new(clock.clone()));
+                builder.activity(recovers).workflow(twice_at_most)
+            };
+            let amends = builder().start().await.unwrap();
+            drop(amends.workflow(twice_at_most).id("w1").start(&()).await.unwrap());
+            recorder.until("asked", 1).await;
+            // Nobody moves the clock: it would wait for ever.
+            amends.shutdown(SECOND).await;
+            assert_eq!(recorder.len(), 1, "nothing is begun any more");
+            let amends = builder().start().await.unwrap();
+            let run = amends.find("w1").await.unwrap();
+            assert_eq!(run.result().await.unwrap(), json!(1), "its tries begin anew");
+            amends.shutdown(Duration::ZERO).await;
+        }
+    });
+}
+
+#[test]
 fn the_time_of_all_tries_goes_on_while_one_waits_for_a_place() {
     async fn within(cx: WorkflowContext, seconds: u64) -> Result<u32, Failure> {
         let call = cx.local_activity(hang, &()).start_to_close(SECOND * 60);
