@@ -22,7 +22,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Rejection::ResetRefused`](super::Rejection::ResetRefused) when there is no such turn, or what has happened since
-    /// would not fit; when there is no such run.
+    /// would not fit; when there is no such run; [`Error::Leaving`] when its last one has ended, and cannot let go of the id yet.
     pub async fn reset(&self, workflow_id: &str, wanted: &Reset) -> Result<RunId, Error> {
         let id = self.engine().workflow_id(workflow_id)?;
         let head = self.engine().runtime().store()?.find(&id)?;

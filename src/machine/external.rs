@@ -8,14 +8,12 @@
 //! is on its way when its sender ends is brought all the same: by the run that follows, or by the one that has ended, which
 //! is not settled before that. Who has ended is not told how it went.
 
-use std::collections::BTreeSet;
-
 use crate::model::{
     Command, EventAttributes, EventId, ExternalMessage, Failure, LeftMessage, MessageKey, PendingChange, RunId,
-    WorkflowId,
 };
 
 use super::apply::ApplyError;
+use super::left_child::cancels;
 use super::state::RunState;
 use super::turn::{Rejection, Reply, TurnBuilder};
 
@@ -123,12 +121,7 @@ impl RunState {
     /// The messages that the run leaves when it ends now, its own and those that it was left. That a child is to end is owed to
     /// the child (`left_child`).
     pub(super) fn messages_left(&self) -> Vec<LeftMessage> {
-        let started = self.children().filter(|(_, child)| child.started.is_some());
-        let children: BTreeSet<&WorkflowId> = started.map(|(_, child)| &child.start.workflow_id).collect();
-        let is_owed_to_child = |message: &ExternalMessage| {
-            let canceled = message.canceled();
-            canceled.is_some_and(|workflow_id| children.contains(workflow_id))
-        };
+        let is_owed_to_child = |message: &ExternalMessage| self.children().any(|(_, child)| cancels(message, child));
         let earlier = self.left_messages();
         let own = self.externals.iter().filter(|(_, message)| !is_owed_to_child(message));
         let own = own.map(|(initiated, message)| (self.message_key(*initiated), message));

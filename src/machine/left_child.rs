@@ -12,9 +12,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{
-    ChildKey, EventId, ExternalMessage, LeftChild, ParentClosePolicy, PendingChange, StartChild, WorkflowId,
-};
+use crate::model::{ChildKey, EventId, ExternalMessage, LeftChild, ParentClosePolicy, PendingChange, StartChild};
 
 use super::apply::ApplyError;
 use super::child::{Children, PendingChild};
@@ -85,7 +83,7 @@ impl RunState {
         let Some(parent_run) = self.run_id() else {
             return Vec::new();
         };
-        let asked: Vec<&WorkflowId> = self.externals.values().filter_map(ExternalMessage::canceled).collect();
+        let is_asked_to_end = |child: &PendingChild| self.externals.values().any(|message| cancels(message, child));
         let left = |initiated: EventId, child: &PendingChild| LeftChild {
             key: ChildKey {
                 parent_run: self.writer_of(initiated).unwrap_or(parent_run),
@@ -94,7 +92,7 @@ impl RunState {
             start: without_content(child),
             initiated_at: child.initiated_at,
             run_id: child.started.map(|(run_id, _)| run_id),
-            owes_cancel: child.started.is_some() && asked.contains(&&child.start.workflow_id),
+            owes_cancel: is_asked_to_end(child),
             let_go: false,
         };
         let own = self.children.pending.iter();
@@ -135,6 +133,12 @@ impl RunState {
     pub fn is_settled(&self) -> bool {
         self.is_closed() && self.children.orphans.is_empty() && self.left_messages.is_empty()
     }
+}
+
+/// Whether the message asks this child to end, which has begun.
+pub(super) fn cancels(message: &ExternalMessage, child: &PendingChild) -> bool {
+    let started = child.started.as_ref();
+    started.is_some_and(|(first, _)| message.cancels_child(&child.start.workflow_id, *first))
 }
 
 /// What is not to be started any more needs nothing of its start.

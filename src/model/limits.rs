@@ -120,6 +120,10 @@ pub const LOCAL_ACTIVITY_START_TO_CLOSE_DEFAULT: Duration = Duration::from_secs(
 /// its own, and may wait for a person. Enforced by nobody.
 pub const CHILD_START_TO_CLOSE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
+/// How long a start, or a reset, waits until a run that has ended lets go of its workflow id: mostly a few milliseconds, but whom
+/// that run has to tell something may be out of reach for longer. Then it is to be tried again later. Enforced by `runtime`.
+pub const LETTING_GO_WAIT_MAX: Duration = Duration::from_secs(10);
+
 /// Requests waiting for one shard (starts, signals, queries); further callers wait, then get `Overloaded`.
 pub const SHARD_REQUESTS_MAX: usize = 4_096;
 

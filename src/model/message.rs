@@ -70,12 +70,14 @@ pub enum ExternalMessage {
 }
 
 impl ExternalMessage {
-    /// Who is asked to end.
+    /// Whether it asks the child of this id to end that began with this run. Messages of old do not say which child of the id.
     #[must_use]
-    pub fn canceled(&self) -> Option<&WorkflowId> {
+    pub fn cancels_child(&self, workflow_id: &WorkflowId, first: RunId) -> bool {
         match self {
-            ExternalMessage::Signal(_) => None,
-            ExternalMessage::Cancel(cancel) => Some(&cancel.workflow_id),
+            ExternalMessage::Signal(_) => false,
+            ExternalMessage::Cancel(cancel) => {
+                cancel.workflow_id == *workflow_id && cancel.run_id.is_none_or(|run_id| run_id == first)
+            }
         }
     }
 }

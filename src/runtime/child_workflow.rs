@@ -205,6 +205,7 @@ pub(super) async fn end_of(
     workflow_id: &WorkflowId,
 ) -> Option<(ChildEnd, Lookout)> {
     let shared = Arc::clone(&lookout.shared);
+    let mut found = None;
     loop {
         let gateway = gateway(&shared).ok()?;
         let ended = tokio::select! {
@@ -218,9 +219,11 @@ pub(super) async fn end_of(
             Ok(Ended { outcome, next: None }) => return Some((ChildEnd::of(outcome), lookout)),
             Err(error) if is_passing(&error) => pause(&shared, workflow_id, &error).await?,
             Err(error) => {
-                // It ended long ago, and was deleted: its chain may go on.
+                // It ended long ago, and was deleted: its chain may go on. But the newest that is left may be an earlier one,
+                // which leads here again.
                 if matches!(error, RequestError::NotFound(_))
                     && let Ok(Some(own)) = begun(&shared, kinship, workflow_id).await?
+                    && found.replace(own.newest) != Some(own.newest)
                 {
                     lookout.run_id = own.newest;
                     continue;

@@ -114,17 +114,27 @@ impl To<'_> {
         delivered.map(drop)
     }
 
-    /// Whether a run that has ended had the message before.
+    /// Whether a run that has ended had the message before: of a child any run of its chain, as far as those are there.
     fn had_it(&self, key: &str) -> Result<bool, RequestError> {
         let store = self.gateway.store()?;
-        let run_id = match self.child()?.or(self.run_id) {
-            Some(run_id) => run_id,
-            None => match store.find(self.workflow_id)? {
-                Some(head) => head.run_id,
-                None => return Ok(false),
-            },
+        let child = self.child()?;
+        let mut looked_at = match self.run_id {
+            Some(first) => store.head(first)?.map(|head| head.run_id).or(child),
+            None => store.find(self.workflow_id)?.map(|head| head.run_id),
         };
-        Ok(has_had(&load_turns(&*store, run_id)?, key))
+        while let Some(run_id) = looked_at {
+            if store.head(run_id)?.is_none() {
+                break;
+            }
+            if has_had(&load_turns(&*store, run_id)?, key) {
+                return Ok(true);
+            }
+            looked_at = match child {
+                Some(_) => self.gateway.next_run(run_id)?,
+                None => None,
+            };
+        }
+        Ok(false)
     }
 }
 

@@ -210,7 +210,7 @@ impl Gateway {
         let clock = &self.shared.clock;
         let until = *patience
             .until
-            .get_or_insert_with(|| clock.now().after(self.admission_timeout));
+            .get_or_insert_with(|| clock.now().after(limits::LETTING_GO_WAIT_MAX));
         tokio::select! {
             biased;
             () = self.shared.draining().raised() => return Err(RequestError::ShuttingDown),
@@ -354,7 +354,8 @@ impl Gateway {
 
     /// The run of its chain that follows one that has ended; `None` when none does.
     pub(crate) fn next_run(&self, run_id: RunId) -> Result<Option<RunId>, RequestError> {
-        Ok(load_state(&self.shared.codecs, &*self.store()?, run_id)?.next_run())
+        // That much is known also of a run whose data nobody can decode.
+        Ok(fold(run_id, &load_turns(&*self.store()?, run_id)?)?.next_run())
     }
 
     /// The newest run of the chain that this run is a part of.
@@ -379,7 +380,7 @@ impl Gateway {
         let Some(newest) = store.find(workflow_id)?.filter(|head| head.run_id != first) else {
             return Ok(None);
         };
-        let state = load_state(&self.shared.codecs, &*store, newest.run_id)?;
+        let state = fold(newest.run_id, &load_turns(&*store, newest.run_id)?)?;
         Ok((state.first_run() == Some(first)).then_some(newest.run_id))
     }
 

@@ -90,16 +90,31 @@ fn a_child_is_started_once_and_ends_once() {
     assert_eq!(run.state.children().count(), 0);
 }
 
+/// Asks the child of this id to end that began with this run.
+fn cancel(workflow_id: &str, first: RunId) -> Do {
+    Do(Command::RequestCancelExternal(Box::new(ExternalCancel {
+        workflow_id: WorkflowId::from_trusted(workflow_id),
+        run_id: Some(first),
+        reason: String::new(),
+    })))
+}
+
+#[test]
+fn an_earlier_child_s_request_to_end_is_not_owed_to_a_later_one_of_its_id() {
+    let mut run = Scenario::start([start_child("c", ParentClosePolicy::Abandon)]);
+    run.input(began(5), []);
+    run.signal("go", "1", [cancel("c", run_of(99)), complete()]);
+    assert_eq!(run.state.orphans().count(), 0, "nobody has asked this one to end");
+    assert_eq!(
+        run.state.left_messages().count(),
+        1,
+        "it is still on its way to the other"
+    );
+}
+
 #[test]
 fn a_run_that_ends_lets_go_of_its_open_children_before_it_is_settled() {
     use ParentClosePolicy as P;
-    let cancel = |workflow_id: &str, run_id| {
-        Do(Command::RequestCancelExternal(Box::new(ExternalCancel {
-            workflow_id: WorkflowId::from_trusted(workflow_id),
-            run_id: Some(run_id),
-            reason: String::new(),
-        })))
-    };
     let mut run = Scenario::start([
         start_child("ended", P::Terminate),
         start_child("left", P::Abandon),

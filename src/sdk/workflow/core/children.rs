@@ -204,7 +204,7 @@ impl Core {
         self.commands
             .push(Command::RequestCancelExternal(Box::new(ExternalCancel {
                 workflow_id: child.workflow_id.clone(),
-                // Whichever run of its chain is open.
+                // By its first run: whichever of its chain is open.
                 run_id: child.run_id,
                 reason: "its parent asked it to end".to_owned(),
             })));
