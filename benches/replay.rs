@@ -1,7 +1,7 @@
 //! How fast runs are rebuilt: histories of 50,000 events, decoded, folded and replayed by their code on one core.
 //! Must not live here: the engine's own rate (`amends bench`).
 //!
-//! `cargo bench --bench replay --no-default-features --features sled`
+//! `cargo bench --bench replay`
 
 #![allow(
     clippy::unwrap_used,

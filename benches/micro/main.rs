@@ -1,4 +1,4 @@
-//! Micro-benchmarks of what every turn goes through: `cargo bench --all-features --bench micro`. Lives here: which groups
+//! Micro-benchmarks of what every turn goes through: `cargo bench --bench micro`. Lives here: which groups
 //! there are. Must not live here: throughput of a whole engine (`amends bench`).
 
 mod activation;
