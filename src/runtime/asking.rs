@@ -172,13 +172,17 @@ impl Gateway {
         state: RunState,
         update_id: &UpdateId,
     ) -> Result<(RunId, RunState), RequestError> {
+        let mut next = state.next_run();
         let mut last = (run_id, state);
+        // A run that gave way before it decided does not know the update, and need not be the last of them.
         while last.1.has_abandoned(update_id)
-            && let Some(next) = last.1.next_run()
-            && let Some(next) = self.stored_state(next)?
-            && next.1.knows_update(update_id)
+            && let Some(run_id) = next
+            && let Some(found) = self.stored_state(run_id)?
         {
-            last = next;
+            next = found.1.next_run();
+            if found.1.knows_update(update_id) {
+                last = found;
+            }
         }
         Ok(last)
     }

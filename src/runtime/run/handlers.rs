@@ -39,6 +39,8 @@ impl Handler<Durable> for RunActor {
         let Some(answers) = self.committing.take() else {
             return;
         };
+        // Before a question may replace the code that knows of them.
+        self.tell_of_unfinished_handlers();
         self.answer(answers);
         self.answer_questions(ctx);
         if self.over == Some(Over::Failed) {
@@ -49,7 +51,6 @@ impl Handler<Durable> for RunActor {
             self.is_on_trial = false;
             self.tell_shard(RunNews::Sound);
         }
-        self.tell_of_unfinished_handlers();
         self.follow_up(ctx);
         if !self.inbox.is_empty() {
             self.pump(ctx);
