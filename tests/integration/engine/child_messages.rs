@@ -104,6 +104,8 @@ fn what_a_later_run_of_a_child_has_heard_was_said_although_another_run_has_its_i
             .unwrap();
         until_event(&amends, "p", "ChildWorkflowExecutionStarted").await;
         until(|| async { world.runs("c").len() == 2 }).await;
+        // Its second run's first turn is not to be the commit that fails.
+        until_event(&amends, "c", "WorkflowTaskCompleted").await;
         // The child hears it, durably, and the parent does not hear that it did.
         let commits = faults.commits();
         faults.fail_commit(2, CommitFault::Kept);
