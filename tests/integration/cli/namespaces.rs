@@ -84,7 +84,14 @@ fn an_engine_serves_the_namespaces_of_its_configuration() {
     let (code, said) = serving.interrupt();
     assert_eq!((code, said.contains("stopped")), (0, true), "{said}");
     let list = [&["list", "--json", "--query", "WorkflowType = 'touch'"], &shop[..]].concat();
-    assert_eq!(cli.run(&list).exits(0).objects().len(), 1);
+    let touched = cli.run(&list).exits(0).objects();
+    assert_eq!(touched.len(), 1);
+    // The file is there before the run has ended, which the interruption may have left to the next engine.
+    if touched[0]["status"] == "running" {
+        let id = touched[0]["workflow_id"].as_str().unwrap();
+        cli.run(&[&["terminate", id, "--reason", "its file is there"], &shop[..]].concat())
+            .exits(0);
+    }
 
     // Its limit: the schedule's own run, and one more.
     let waits = |id| {

@@ -13,13 +13,14 @@ use amends::{Amends, AmendsBuilder, Error, Failure, RunStatus, WorkflowContext, 
 use serde_json::{Value, json};
 
 use super::child_begun_once::{World, until_commits};
-use super::child_workflows::until_event;
+use super::child_workflows::{until, until_event};
 use super::child_workflows_options::tick;
 use super::children::{child, step};
 use super::retention::{is_there, look};
 use crate::support::{Gate, Home, Recorder, activity, run, until_status, workflow};
 
 const DAY: Duration = Duration::from_secs(86_400);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Has a child, waits to be told to go on, and then fails.
 fn parent() -> WorkflowDefinition {
@@ -254,21 +255,21 @@ fn a_child_is_ended_with_its_parent_s_chain_though_no_run_is_left_that_its_paren
 
         world.lock.decodes.store(false, Ordering::SeqCst);
         let amends = engine(&StoreFaults::new()).start().await.unwrap();
-        let pass_until = async |is_so: &dyn Fn() -> bool| {
-            while !is_so() {
-                clock.advance(DAY / 48);
-                tokio::task::yield_now().await;
-            }
-        };
-        pass_until(&|| world.runs("c").len() >= 3).await;
+        for runs in 2..=3 {
+            clock.advance(HOUR);
+            until(|| async { world.runs("c").len() == runs }).await;
+        }
         amends.shutdown(Duration::ZERO).await;
         let known = world.runs("c");
 
         world.lock.decodes.store(true, Ordering::SeqCst);
         let amends = engine(&StoreFaults::new()).start().await.unwrap();
-        pass_until(&|| world.runs("p").len() == 2).await;
+        until(|| async { world.runs("p").len() == 2 }).await;
         let is_left = |head: &RunHead| world.memory.head(head.run_id).unwrap().is_some();
-        pass_until(&|| world.runs("p").len() == 1 && !known.iter().any(is_left)).await;
+        while world.runs("p").len() == 2 || known.iter().any(is_left) {
+            clock.advance(HOUR / 2);
+            tokio::task::yield_now().await;
+        }
         amends.client().signal("p", "go", &()).await.unwrap();
         let ended = amends.find("p").await.unwrap().outcome().await.unwrap();
         assert_eq!(ended.status(), RunStatus::Completed);
