@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::model::{Payload, Timestamp};
+use crate::model::{Payload, Timestamp, limits};
 
 use super::HistoryError;
 use super::fields::Fields;
@@ -12,6 +12,10 @@ use super::radix64;
 
 /// The longest duration that protobuf has: about 10,000 years. Whatever is longer has no end.
 const DURATION_SECONDS_MAX: u64 = 315_576_000_000;
+
+/// Of a payload that is read: what is undone is told the step's input and its output, each of which has its limit, and codecs may
+/// add to that.
+const READ_BYTES_MAX: usize = limits::DECODED_BYTES_MAX + limits::CODEC_GROWTH_MAX;
 
 const JSON_PLAIN: &str = "json/plain";
 
@@ -93,7 +97,14 @@ pub(super) fn read_payload(fields: &Fields<'_>) -> Result<Payload, HistoryError>
             _ => payload.with_metadata(key, of()?),
         };
     }
-    payload.of_size().map_err(|error| fields.error(error.to_string()))
+    match payload.size() {
+        bytes if bytes > READ_BYTES_MAX => {
+            let what =
+                format!("the payload has {bytes} bytes, more than the {READ_BYTES_MAX} that any in a history has");
+            Err(fields.error(what))
+        }
+        _ => Ok(payload),
+    }
 }
 
 /// Functions of ours take one argument: several become a list, which reads as a tuple.
@@ -222,6 +233,16 @@ mod tests {
         for text in ["10", "s", "1.s1", "1.0000000001s", "ten s"] {
             assert_eq!(read_duration(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_history_may_have_is_read_back_though_it_is_larger_than_what_users_may_give() {
+        let of = |bytes: usize| payload(&Payload::from_parts("binary/plain", vec![7; bytes]));
+        let read = |value: &Value| read_payload(&Fields::of(value, 1).unwrap());
+        let undone = of(2 * limits::PAYLOAD_BYTES_MAX);
+        assert_eq!(payload(&read(&undone).unwrap()), undone);
+        let refused = read(&of(READ_BYTES_MAX + 1)).unwrap_err().to_string();
+        assert!(refused.contains("more than the"), "{refused}");
     }
 
     #[test]
