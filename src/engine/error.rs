@@ -82,8 +82,10 @@ pub enum Error {
     /// A text is no task token.
     #[error(transparent)]
     TaskToken(#[from] TaskTokenError),
-    /// The attempt that is meant is not running: it has ended, timed out, or was tried again.
-    #[error("workflow {0} has no such attempt of an activity running (any more)")]
+    /// The attempt that is meant is not running: it has been answered, timed out, or was tried again.
+    #[error(
+        "workflow {0} has no such attempt of an activity running (any more): it has been answered, timed out, or was tried again"
+    )]
     NoSuchAttempt(WorkflowId),
     /// The run refused the request.
     #[error(transparent)]
@@ -172,8 +174,9 @@ pub enum Error {
     /// The engine is shutting down.
     #[error("the engine is shutting down")]
     ShuttingDown,
-    /// Whether the request was taken is not known; repeat it with the same request id.
-    #[error("interrupted before an answer was certain; repeat the request with the same request id")]
+    /// Whether the request was taken is not known; repeat it with the same request id. What is said of an attempt needs none: said
+    /// again, it is taken, or there is no such attempt any more ([`Error::NoSuchAttempt`]).
+    #[error("interrupted before an answer was certain; repeat the request, with the same request id if it takes one")]
     Interrupted,
     /// The store failed.
     #[error(transparent)]

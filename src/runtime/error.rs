@@ -52,7 +52,7 @@ pub enum RequestError {
     ShuttingDown,
     /// The run's actor was lost before it could answer. The request may or may not have been taken: repeat it with the
     /// same request id.
-    #[error("interrupted before an answer was certain; repeat the request with the same request id")]
+    #[error("interrupted before an answer was certain; repeat the request, with the same request id if it takes one")]
     Interrupted,
     /// The store could not be read or written.
     #[error(transparent)]
