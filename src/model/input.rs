@@ -103,10 +103,9 @@ pub enum Input {
         /// When it was started: its time runs from there.
         started: Timestamp,
     },
-    /// The process (or the actor) that ran the attempts is gone, and another took over at this time: attempts that were
-    /// due by then are lost.
+    /// The process (or the actor) that ran the attempts is gone: those that were due by this time are lost.
     Recovered {
-        /// When it took over.
+        /// When it ended, or, if nobody knows, when another one took over.
         at: Timestamp,
     },
     /// The engine does not hand out these attempts now. They are not lost when it comes back.

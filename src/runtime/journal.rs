@@ -20,7 +20,7 @@ use super::namespaces::Namespaces;
 use super::run::RunLine;
 use super::shard::ShardActor;
 use super::shared::shard_of;
-use super::store_slot::StoreSlot;
+use super::store_slot::{Found, StoreSlot};
 
 /// One turn to be made durable, and who waits for it.
 pub(super) struct CommitJob {
@@ -202,9 +202,9 @@ impl JournalWriter {
             let reopened = self.store.reopen();
             let counted = reopened.and_then(|reopened| self.namespaces.count(&*self.store.get()?).map(|()| reopened));
             match counted {
-                Ok((epoch, wakes)) => {
-                    tracing::info!(runs = wakes.len(), "the store is open again");
-                    send_recover(&self.shards, epoch, wakes);
+                Ok(found) => {
+                    tracing::info!(runs = found.wakes.len(), "the store is open again");
+                    send_recover(&self.shards, found);
                     return Flow::GoOn;
                 }
                 Err(error) => {
@@ -229,7 +229,8 @@ impl Weigh for CommitJob {
 }
 
 /// Tells each shard which of these open runs are its own.
-pub(super) fn send_recover(shards: &[Addr<ShardActor>], epoch: Epoch, wakes: Vec<RunWake>) {
+pub(super) fn send_recover(shards: &[Addr<ShardActor>], found: Found) {
+    let Found { epoch, left_at, wakes } = found;
     let mut parts: Vec<Vec<RunWake>> = shards.iter().map(|_| Vec::new()).collect();
     for wake in wakes {
         let shard = shard_of(&wake.workflow_id, shards.len());
@@ -238,6 +239,6 @@ pub(super) fn send_recover(shards: &[Addr<ShardActor>], epoch: Epoch, wakes: Vec
         }
     }
     for (shard, wakes) in shards.iter().zip(parts) {
-        shard.do_send(Recover { epoch, wakes });
+        shard.do_send(Recover { epoch, left_at, wakes });
     }
 }

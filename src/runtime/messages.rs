@@ -375,6 +375,8 @@ pub(super) struct StoreFailed(pub(super) store::Error);
 pub(super) struct Recover {
     /// Of this opening.
     pub(super) epoch: store::Epoch,
+    /// When the engine before this one has ended in good order.
+    pub(super) left_at: Option<Timestamp>,
     pub(super) wakes: Vec<store::RunWake>,
 }
 

@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::replay::CodeDecider;
 use crate::sdk::Workflow;
-use crate::store::{CommitBatch, Error, Store, TurnRecord};
+use crate::store::{CommitBatch, Epoch, Error, Store, TurnRecord};
 
 use super::codecs::Codecs;
 use super::error::RequestError;
@@ -83,7 +83,10 @@ impl OfflineDesk<'_> {
         input: Input,
     ) -> Result<(), RequestError> {
         let (codecs, now) = (self.codecs, self.now);
-        let due_before: BTreeSet<AttemptToken> = state.attempts_due(now).map(PendingActivity::token).collect();
+        // What came due since the last engine ended was begun by nobody either.
+        let begun_until = self.store.left_at().unwrap_or(now);
+        let due_before = state.attempts_due(begun_until).map(PendingActivity::token);
+        let due_before: BTreeSet<AttemptToken> = due_before.collect();
         let decision = decide(state, vec![input], now, decider);
         if let Some(Reply::Rejected(rejection)) = decision.replies.into_iter().next() {
             return Err(RequestError::Rejected(rejection));
@@ -108,12 +111,27 @@ impl OfflineDesk<'_> {
             turns.push(record(codecs, run_id, state, &turn)?);
         }
         if !turns.is_empty() {
-            let definitions = Vec::new();
-            self.store
-                .commit(self.store.claim()?, &CommitBatch { turns, definitions })?;
+            commit_as_guest(self.store, turns)?;
         }
         Ok(())
     }
+}
+
+/// Writes turns while no engine runs.
+pub(super) fn commit_as_guest(store: &dyn Store, turns: Vec<TurnRecord>) -> Result<(), Error> {
+    let definitions = Vec::new();
+    as_guest(store, |epoch| store.commit(epoch, &CommitBatch { turns, definitions }))
+}
+
+/// Writes while no engine runs, and begins nothing: what the last engine has said of its end still holds afterwards.
+pub(super) fn as_guest<T>(store: &dyn Store, write: impl FnOnce(Epoch) -> Result<T, Error>) -> Result<T, Error> {
+    let left_at = store.left_at();
+    let epoch = store.claim()?;
+    let written = write(epoch)?;
+    if let Some(at) = left_at {
+        store.leave(epoch, at)?;
+    }
+    Ok(written)
 }
 
 /// Answers a query about a run of code by replaying its history.

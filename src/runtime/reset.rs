@@ -7,11 +7,12 @@ use crate::model::{
     Event, EventAttributes, EventId, Initiator, Input, MadeAnew, Reset, RunId, Timestamp, Turn, UNDO_SUFFIX,
     WorkflowId, limits,
 };
-use crate::store::{CommitBatch, RunHead, Store};
+use crate::store::{RunHead, Store};
 
 use super::codecs::Codecs;
 use super::entropy::Entropy;
 use super::error::RequestError;
+use super::offline::commit_as_guest;
 use super::recovery::{fold, load_state, load_turns, turn_record};
 
 /// Of which run another one is to be made, and how.
@@ -228,7 +229,6 @@ pub(crate) fn reset_offline(
         let state = RunState::fold([&made.first]).map_err(|misfit| refused(misfit.into()))?;
         turns.push(turn_record(codecs, run_id, &state, &made.first).map_err(|error| error.of_run(run_id))?);
     }
-    let definitions = Vec::new();
-    store.commit(store.claim()?, &CommitBatch { turns, definitions })?;
+    commit_as_guest(store, turns)?;
     Ok(run_id)
 }

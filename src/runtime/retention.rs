@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::model::{NamespaceName, RunId, Timestamp, limits};
 use crate::store::{Epoch, Error, RunHead, Store};
 
+use super::offline::as_guest;
 use super::shared::Shared;
 
 mod needed;
@@ -145,16 +146,17 @@ pub(crate) fn prune_offline(
     now: Timestamp,
     progress: &mut dyn FnMut(usize),
 ) -> Result<usize, Error> {
-    let epoch = store.claim()?;
-    let (mut sweep, mut deleted) = (Sweep::default(), 0);
-    loop {
-        let swept = sweep.step(store, epoch, retention, now)?;
-        deleted += swept.deleted;
-        progress(deleted);
-        if swept.at_end {
-            return Ok(deleted);
+    as_guest(store, |epoch| {
+        let (mut sweep, mut deleted) = (Sweep::default(), 0);
+        loop {
+            let swept = sweep.step(store, epoch, retention, now)?;
+            deleted += swept.deleted;
+            progress(deleted);
+            if swept.at_end {
+                return Ok(deleted);
+            }
         }
-    }
+    })
 }
 
 /// Walks for as long as the engine lives.

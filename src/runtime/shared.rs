@@ -184,7 +184,7 @@ impl Runtime {
     /// Opens the store, starts the threads, and begins to recover.
     pub(crate) fn start(options: RuntimeOptions) -> Result<Self, Error> {
         let store = Arc::new(StoreSlot::new(options.open_store));
-        let (epoch, wakes) = store.reopen()?;
+        let found = store.reopen()?;
         let (handle, own_tokio) = tokio_for_attempts()?;
         let tokio = handle.clone();
         let retention = options.namespaces.retention();
@@ -231,7 +231,7 @@ impl Runtime {
         // Before any run is made live: their attempts may have to go through it.
         let _ = shared.gateway.set(Arc::downgrade(&gateway));
         shared.attempts.throttle().connect(Arc::downgrade(&gateway));
-        send_recover(&addrs, epoch, wakes);
+        send_recover(&addrs, found);
         let deletes = retention.shortest().is_some();
         let retention = deletes.then(|| tokio.spawn(retention::keep(Arc::clone(&shared), retention)));
         Ok(Self {
@@ -307,10 +307,10 @@ impl Runtime {
         let own_tokio = self.own_tokio.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Joining blocks: not on an async thread.
         let (done, all_done) = oneshot::channel();
-        let store = Arc::clone(&self.shared.store);
+        let (store, clock) = (Arc::clone(&self.shared.store), Arc::clone(&self.shared.clock));
         let joined = spawn("amends-shutdown", move || {
             threads.into_iter().for_each(|thread| drop(thread.join()));
-            store.close();
+            store.close(clock.now());
             if let Some(own_tokio) = own_tokio {
                 own_tokio.shutdown_background();
             }

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::model::Timestamp;
 use crate::store::{Epoch, Error, RunWake, Store};
 
 /// Opens the store (again).
@@ -10,6 +11,15 @@ pub(crate) type OpenStore = Box<dyn Fn() -> Result<Box<dyn Store>, Error> + Send
 
 /// Wake-ups read in one go.
 const WAKES_AT_ONCE: usize = 10_000;
+
+/// What a store that was opened says of the open runs.
+pub(super) struct Found {
+    pub(super) epoch: Epoch,
+    /// When the engine before this one has ended; `None`: it was killed, or its store failed.
+    pub(super) left_at: Option<Timestamp>,
+    /// Which must be looked at, and when.
+    pub(super) wakes: Vec<RunWake>,
+}
 
 /// A store and our claim on it.
 type Claimed = (Arc<dyn Store>, Epoch);
@@ -65,14 +75,21 @@ impl StoreSlot {
         self.replace(Current::Failed(Error::Poisoned(error.to_string())));
     }
 
-    /// Lets go of the store for good, so that another engine can open it.
-    pub(super) fn close(&self) {
+    /// Lets go of the store for good, so that another engine can open it. Nothing runs any more, and nothing was begun of what
+    /// becomes due after `now`: the next engine need not take it for lost.
+    pub(super) fn close(&self, now: Timestamp) {
+        if let Ok((store, epoch)) = self.get_for_commit()
+            && let Err(error) = store.leave(epoch, now)
+        {
+            tracing::info!(%error, "the store does not keep when the engine has ended");
+        }
         self.replace(Current::Closed);
     }
 
-    /// Opens the store (again), claims it, and says which open runs must be looked at, and when.
-    pub(super) fn reopen(&self) -> Result<(Epoch, Vec<RunWake>), Error> {
+    /// Opens the store (again), claims it, and says what it has found.
+    pub(super) fn reopen(&self) -> Result<Found, Error> {
         let store: Arc<dyn Store> = Arc::from((self.open)()?);
+        let left_at = store.left_at();
         let epoch = store.claim()?;
         let mut wakes: Vec<RunWake> = Vec::new();
         loop {
@@ -83,7 +100,7 @@ impl StoreSlot {
             wakes.extend(page);
         }
         self.replace(Current::Open((store, epoch)));
-        Ok((epoch, wakes))
+        Ok(Found { epoch, left_at, wakes })
     }
 
     fn replace(&self, current: Current) {

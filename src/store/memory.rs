@@ -12,7 +12,7 @@ use super::{
     CommitBatch, Epoch, Error, ListQuery, RunHead, RunWake, Store, StoreStats, StoredTurn, TurnRecord, VerifyProgress,
     VerifyReport,
 };
-use crate::model::{DefinitionDigest, RunId, WorkflowId};
+use crate::model::{DefinitionDigest, RunId, Timestamp, WorkflowId};
 
 /// Keeps everything in memory. Clones share one content, so that a clone is what reopening is for a store with a disk.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,7 @@ struct Content {
     open: BTreeSet<RunId>,
     names: BTreeMap<WorkflowId, BTreeSet<RunId>>,
     definitions: BTreeMap<DefinitionDigest, Bytes>,
+    left_at: Option<Timestamp>,
     stats: StoreStats,
 }
 
@@ -120,6 +121,7 @@ impl Store for MemoryStore {
         for turn in &batch.turns {
             content.apply(turn);
         }
+        content.left_at = None;
         content.stats.commits += 1;
         Ok(())
     }
@@ -127,7 +129,19 @@ impl Store for MemoryStore {
     fn claim(&self) -> Result<Epoch, Error> {
         let mut content = self.write();
         content.epoch = Epoch(content.epoch.0 + 1);
+        content.left_at = None;
         Ok(content.epoch)
+    }
+
+    fn leave(&self, epoch: Epoch, at: Timestamp) -> Result<(), Error> {
+        let mut content = self.write();
+        content.check_epoch(epoch)?;
+        content.left_at = Some(at);
+        Ok(())
+    }
+
+    fn left_at(&self) -> Option<Timestamp> {
+        self.read().left_at
     }
 
     fn history(&self, run: RunId) -> Result<Option<Vec<StoredTurn>>, Error> {
@@ -203,6 +217,7 @@ impl Store for MemoryStore {
         for run in runs {
             content.forget(*run);
         }
+        content.left_at = None;
         Ok(())
     }
 

@@ -51,6 +51,17 @@ pub trait Store: Send + Sync + 'static {
     /// When the claim cannot be made durable.
     fn claim(&self) -> Result<Epoch, Error>;
 
+    /// The owner goes: it has begun nothing of what becomes due after this time. Said last of all; whatever is written
+    /// later, and every later claim, takes it back.
+    ///
+    /// # Errors
+    /// As for [`Store::commit`].
+    fn leave(&self, epoch: Epoch, at: Timestamp) -> Result<(), Error>;
+
+    /// When the last owner went; `None` when it did not say so, as one that was killed, or when something was written
+    /// since.
+    fn left_at(&self) -> Option<Timestamp>;
+
     /// All committed turns of a run, in order; `None` for a run that was never stored (or was deleted).
     ///
     /// # Errors

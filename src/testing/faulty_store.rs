@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::model::{DefinitionDigest, RunId, WorkflowId};
+use crate::model::{DefinitionDigest, RunId, Timestamp, WorkflowId};
 use crate::store::{
     CommitBatch, Epoch, Error, ListQuery, RunHead, RunWake, Store, StoreStats, StoredTurn, VerifyProgress, VerifyReport,
 };
@@ -203,6 +203,14 @@ impl Store for FaultyStore {
 
     fn claim(&self) -> Result<Epoch, Error> {
         self.write(None, || self.below.claim())
+    }
+
+    fn leave(&self, epoch: Epoch, at: Timestamp) -> Result<(), Error> {
+        self.write(None, || self.below.leave(epoch, at))
+    }
+
+    fn left_at(&self) -> Option<Timestamp> {
+        self.below.left_at()
     }
 
     fn history(&self, run: RunId) -> Result<Option<Vec<StoredTurn>>, Error> {

@@ -58,6 +58,7 @@ pub fn check(open: OpenStore<'_>) {
     namespaces::ids_of_two_namespaces_are_two_ids(open);
     runs::deleted_runs_are_gone(open);
     runs::earlier_owners_are_fenced(open);
+    runs::an_owner_that_goes_is_remembered_until_another_one_comes(open);
     turns::many_commits_survive_reopening(open);
 }
 

@@ -55,9 +55,9 @@ pub(super) struct ShardActor {
     entries: IdMap<WorkflowId, Entry>,
     /// Those that have an actor; `true`: they were spoken to since the last sweep.
     live: IdMap<WorkflowId, bool>,
-    /// When the shard began with what the store has, and the runs that were due by then and have not been in memory since:
-    /// what they had under way is lost.
-    recovered_at: Timestamp,
+    /// Until when another engine, or this one before its store failed, may have begun what came due; and the runs that were due
+    /// by then and have not been in memory since: what they had under way is lost.
+    begun_until: Timestamp,
     unseen: IdSet<RunId>,
     /// Runs made live since the last sweep.
     activated: usize,
@@ -82,7 +82,7 @@ impl ShardActor {
             incarnations: 0,
             entries: IdMap::default(),
             live: IdMap::default(),
-            recovered_at: Timestamp::EPOCH,
+            begun_until: Timestamp::EPOCH,
             unseen: IdSet::default(),
             activated: 0,
             timers: TimerQueue::default(),
@@ -346,8 +346,8 @@ impl Handler<StoreFailed> for ShardActor {
 impl Handler<Recover> for ShardActor {
     type Result = ();
 
-    fn handle(&mut self, Recover { epoch, wakes }: Recover, ctx: &mut Self::Context) {
-        self.recover(epoch, wakes, ctx);
+    fn handle(&mut self, recover: Recover, ctx: &mut Self::Context) {
+        self.recover(recover, ctx);
     }
 }
 

@@ -76,10 +76,10 @@ impl ShardActor {
     /// The entry of an open run, if need be a new one.
     pub(super) fn entry_of(&mut self, workflow_id: &WorkflowId, run_id: RunId) -> &mut Entry {
         let unseen = &mut self.unseen;
-        let recovered_at = self.recovered_at;
+        let begun_until = self.begun_until;
         self.entries.entry(workflow_id.clone()).or_insert_with(|| {
             let mut entry = Entry::new(run_id, Presence::Passive);
-            entry.attempts_lost = unseen.remove(&run_id).then_some(recovered_at);
+            entry.attempts_lost = unseen.remove(&run_id).then_some(begun_until);
             entry
         })
     }

@@ -7,10 +7,10 @@ use actix::{AsyncContext, Context};
 use backoff::backoff::Backoff;
 
 use crate::model::{Input, ParkReason, RunId, WorkflowId, limits};
-use crate::store::{Epoch, Error, RunWake};
+use crate::store::{Error, RunWake};
 
 use super::super::error::RequestError;
-use super::super::messages::{Abandon, Following, Incarnation, Letter, Take};
+use super::super::messages::{Abandon, Following, Incarnation, Letter, Recover, Take};
 use super::super::recovery::{Rebuilt, rebuild_isolated};
 use super::super::run::{RunActor, RunAddress, RunLine, refuse};
 use super::super::shared::Shared;
@@ -234,11 +234,13 @@ impl ShardActor {
         self.timers = TimerQueue::default();
     }
 
-    pub(super) fn recover(&mut self, epoch: Epoch, wakes: Vec<RunWake>, ctx: &mut Context<Self>) {
+    pub(super) fn recover(&mut self, recover: Recover, ctx: &mut Context<Self>) {
+        let Recover { epoch, left_at, wakes } = recover;
         self.failed = None;
         self.epoch = epoch;
         self.outbox.forget();
-        self.recovered_at = self.shared.clock.now();
+        // Whether an engine that was killed has begun what came due is not known.
+        self.begun_until = left_at.unwrap_or_else(|| self.shared.clock.now());
         self.announce_lock_holders(epoch, &wakes);
         for RunWake {
             run_id,
@@ -247,7 +249,7 @@ impl ShardActor {
         } in wakes
         {
             // Of a run that is due later nothing was under way.
-            if at <= self.recovered_at {
+            if at <= self.begun_until {
                 self.unseen.insert(run_id);
             }
             self.timers.set(&workflow_id, run_id, at);

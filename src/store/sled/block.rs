@@ -7,6 +7,7 @@
 //!   flags     1: workflow id, type; 2: found by
 //! delete      2 run(16)
 //! definition  3 digest(32) length(4) bytes
+//! left        4 time(8)
 //! ```
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use crate::store::{NewRun, TurnRecord};
 const TURN: u8 = 1;
 const DELETED: u8 = 2;
 const DEFINITION: u8 = 3;
+const LEFT: u8 = 4;
 
 /// What else is said of a turn.
 const OPENS: u8 = 1;
@@ -38,6 +40,8 @@ pub(super) enum Entry {
     Turn(LoggedTurn),
     Deleted(RunId),
     Definition(DefinitionDigest, Bytes),
+    /// The owner has gone.
+    Left(Timestamp),
 }
 
 /// Writes the head of a block; entries follow.
@@ -76,6 +80,11 @@ pub(super) fn put_definition(out: &mut Vec<u8>, digest: DefinitionDigest, bytes:
     put_bytes(out, bytes);
 }
 
+pub(super) fn put_left(out: &mut Vec<u8>, at: Timestamp) {
+    out.push(LEFT);
+    put_time(out, at);
+}
+
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_u32(out, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
     out.extend_from_slice(bytes);
@@ -92,6 +101,7 @@ fn entry(from: &mut Cursor<'_>) -> Option<Entry> {
         TURN => turn(from).map(Entry::Turn),
         DELETED => Some(Entry::Deleted(RunId::from_bytes(from.array()?))),
         DEFINITION => Some(Entry::Definition(DefinitionDigest(from.array()?), bytes(from)?)),
+        LEFT => from.time().map(Entry::Left),
         _ => None,
     }
 }
@@ -162,6 +172,7 @@ mod tests {
         put_turn(&mut block, &turns[0], 11);
         put_turn(&mut block, &turns[1], 12);
         put_deleted(&mut block, run_id(5));
+        put_left(&mut block, Timestamp::from_micros(-9));
         let (epoch, entries) = read(&block).unwrap();
         assert_eq!(epoch, 7);
         let [
@@ -169,17 +180,19 @@ mod tests {
             Entry::Turn(first),
             Entry::Turn(second),
             Entry::Deleted(run),
+            Entry::Left(left),
         ] = &entries[..]
         else {
             panic!("other entries came back: {entries:?}");
         };
         assert_eq!((first.chain, second.chain, *run), (11, 12, run_id(5)));
+        assert_eq!(left.as_micros(), -9);
         assert_eq!((*read_digest, &saga[..]), (digest, &b"a saga"[..]));
         assert_eq!(
             format!("{:?}{:?}", first.turn, second.turn),
             format!("{:?}{:?}", turns[0], turns[1])
         );
         let complete = (0..block.len()).filter(|end| read(&block[..*end]).is_some());
-        assert_eq!(complete.count(), 4, "cut only between two entries, or behind the head");
+        assert_eq!(complete.count(), 5, "cut only between two entries, or behind the head");
     }
 }

@@ -9,7 +9,7 @@ use super::index::{StoredHead, link};
 use super::quiet::from_io;
 use super::state::{Live, LiveRun, Writer};
 use super::{COMMIT_BYTES_MAX, Shared, block, log};
-use crate::model::{DefinitionDigest, RunId};
+use crate::model::{DefinitionDigest, RunId, Timestamp};
 use crate::store::head::Place;
 use crate::store::maps::IdMap;
 use crate::store::{CommitBatch, Durability, Epoch, Error, TurnRecord};
@@ -25,6 +25,8 @@ struct Change<'a> {
     deletions: Vec<RunId>,
     /// Runs that had left memory, and go on.
     woken: Vec<StoredHead>,
+    /// The owner goes.
+    left_at: Option<Timestamp>,
 }
 
 /// A block that was larger than this is not kept as the buffer of the next ones.
@@ -41,8 +43,8 @@ impl Shared {
             turns: &batch.turns,
             chains,
             definitions: &batch.definitions,
-            deletions: Vec::new(),
             woken,
+            ..Change::default()
         };
         self.make_durable(&mut writer, change)
     }
@@ -56,6 +58,17 @@ impl Shared {
         };
         self.make_durable(&mut writer, change)?;
         Ok(epoch)
+    }
+
+    pub(super) fn leave(&self, epoch: Epoch, at: Timestamp) -> Result<(), Error> {
+        let mut writer = self.writer()?;
+        self.check_epoch(epoch)?;
+        let change = Change {
+            epoch,
+            left_at: Some(at),
+            ..Change::default()
+        };
+        self.make_durable(&mut writer, change)
     }
 
     pub(super) fn delete_runs(&self, epoch: Epoch, runs: &[RunId]) -> Result<(), Error> {
@@ -204,6 +217,9 @@ impl Shared {
         for (turn, chain) in change.turns.iter().zip(&change.chains) {
             block::put_turn(out, turn, *chain);
         }
+        if let Some(at) = change.left_at {
+            block::put_left(out, at);
+        }
     }
 
     /// Brings the memory up to what is durable now; says how many things wait for the archive since.
@@ -213,6 +229,7 @@ impl Shared {
         let before = waiting(live);
         live.epoch = change.epoch;
         live.last = commit;
+        live.left_at = change.left_at;
         for (digest, bytes) in change.definitions {
             live.define(*digest, bytes, commit);
         }

@@ -70,7 +70,7 @@ use super::{
     CommitBatch, Durability, Epoch, Error, ListQuery, RunHead, RunWake, Store, StoreStats, StoredTurn, VerifyProgress,
     VerifyReport,
 };
-use crate::model::{DefinitionDigest, RunId, WorkflowId, limits};
+use crate::model::{DefinitionDigest, RunId, Timestamp, WorkflowId, limits};
 
 /// Bytes of turns and definitions in one commit, which is encoded in memory before it is written; a single turn may have
 /// 50 MiB.
@@ -226,6 +226,14 @@ impl Store for SledStore {
 
     fn claim(&self) -> Result<Epoch, Error> {
         self.shared.claim_epoch()
+    }
+
+    fn leave(&self, epoch: Epoch, at: Timestamp) -> Result<(), Error> {
+        self.shared.leave(epoch, at)
+    }
+
+    fn left_at(&self) -> Option<Timestamp> {
+        self.shared.live().left_at
     }
 
     fn history(&self, run: RunId) -> Result<Option<Vec<StoredTurn>>, Error> {

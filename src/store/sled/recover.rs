@@ -309,6 +309,7 @@ impl Replay<'_> {
         let (epoch, entries) = read.ok_or_else(|| corrupt(None, format!("commit {commit} cannot be read")))?;
         self.live.epoch = self.live.epoch.max(Epoch(epoch));
         self.live.last = commit;
+        self.live.left_at = None;
         for entry in entries {
             match entry {
                 Entry::Turn(logged) => self.turn(commit, &logged)?,
@@ -317,6 +318,7 @@ impl Replay<'_> {
                     self.gaps.remove(&run);
                     self.live.delete(run, commit);
                 }
+                Entry::Left(at) => self.live.left_at = Some(at),
             }
         }
         Ok(())

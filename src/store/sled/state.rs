@@ -14,7 +14,7 @@ use super::history::Expected;
 use super::index::{StoredHead, link};
 use super::log::Log;
 use super::mark::Mark;
-use crate::model::{DefinitionDigest, RunId, WorkflowId};
+use crate::model::{DefinitionDigest, RunId, Timestamp, WorkflowId};
 use crate::store::head::Place;
 use crate::store::maps::{IdMap, IdSet};
 use crate::store::{Epoch, FoundBy, RunHead, TurnRecord};
@@ -41,6 +41,8 @@ pub(super) struct Live {
     pub(super) definitions: IdMap<DefinitionDigest, Option<Bytes>>,
     /// The last commit.
     pub(super) last: u64,
+    /// What it says of its owner, if that has gone.
+    pub(super) left_at: Option<Timestamp>,
     /// No run newer than this one has a head in the database.
     pub(super) newest_head: Option<RunId>,
     /// Which runs need which commits in the log, oldest first: `(first commit, run)`. Entries that no longer hold are
@@ -267,7 +269,9 @@ impl Live {
         let pinned = self.pins.front().map(|(commit, _)| *commit);
         let defined = self.new_definitions.front().map(|(commit, _)| *commit);
         let deleted = self.deletions.front().map(|(commit, _)| *commit);
-        let oldest = [pinned, defined, deleted].into_iter().flatten().min();
+        // Nothing else tells whoever opens the store next.
+        let left = self.left_at.map(|_| self.last);
+        let oldest = [pinned, defined, deleted, left].into_iter().flatten().min();
         oldest.unwrap_or_else(|| self.last.saturating_add(1))
     }
 

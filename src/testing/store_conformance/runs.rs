@@ -414,3 +414,30 @@ pub(super) fn earlier_owners_are_fenced(open: OpenStore<'_>) {
     );
     expect_history(&*store, 1, &[10]);
 }
+
+pub(super) fn an_owner_that_goes_is_remembered_until_another_one_comes(open: OpenStore<'_>) {
+    let at = Timestamp::from_micros(7_000_000);
+    let store = open(Open::Fresh);
+    let first = store.claim().expect("claimed");
+    commit(&*store, first, vec![turn(1, 1, 10, RunStatus::Completed)]);
+    assert_eq!(store.left_at(), None);
+    store.leave(first, at).expect("the owner goes");
+    drop(store);
+    for _ in 0..2 {
+        let store = open(Open::Again);
+        expect_history(&*store, 1, &[10]);
+        assert_eq!(store.left_at(), Some(at), "whoever only reads changes nothing");
+    }
+    let store = open(Open::Again);
+    let second = store.claim().expect("claimed");
+    assert_eq!(store.left_at(), None, "it has another owner");
+    let late = store.leave(first, at);
+    assert!(matches!(late, Err(Error::Fenced { .. })), "{late:?}");
+    store.leave(second, at).expect("the owner goes");
+    commit(&*store, second, vec![turn(2, 1, 10, RunStatus::Running)]);
+    assert_eq!(store.left_at(), None, "it was not gone");
+    store.leave(second, at).expect("the owner goes");
+    store.delete(second, &[run_id(1)]).expect("deleted");
+    drop(store);
+    assert_eq!(open(Open::Again).left_at(), None, "it was not gone");
+}

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends::testing::{StoreFaults, VirtualClock};
-use amends::{ActivityDefinition, Amends, Error, ResultError, RunStatus};
+use amends::{ActivityDefinition, Amends, Error, Failure, ResultError, RetryPolicy, RunStatus};
 use serde_json::{Value, json};
 
+use super::heartbeats::until_pending;
 use crate::support::{Gate, Home, Recorder, activity, counting_workflow, run, until_status, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -107,6 +108,57 @@ fn a_store_is_free_for_the_next_engine_once_shutdown_returns() {
         assert_eq!(next.find("c").await.unwrap().result().await.unwrap(), json!([1]));
         next.shutdown(SECOND).await;
     });
+}
+
+/// The second attempt, which is the last one, is due between two engines: the next one makes it, instead of counting it as lost.
+#[test]
+fn an_attempt_that_comes_due_while_no_engine_runs_is_made_by_the_next_one() {
+    for home in Home::each() {
+        run(async {
+            let (clock, recorder) = (VirtualClock::new(), Recorder::new());
+            let engine = || {
+                let noted = recorder.clone();
+                let flaky = activity("flaky", move |cx, _| {
+                    noted.note(format!("attempt {}", cx.info().attempt));
+                    async move {
+                        match cx.info().attempt {
+                            1 => Err(Failure::new("Busy", "").retry_after(SECOND * 60)),
+                            _ => Ok(json!("done")),
+                        }
+                    }
+                });
+                let calling = workflow("calling", |cx, _| async move {
+                    let retry = RetryPolicy {
+                        maximum_attempts: 2,
+                        ..RetryPolicy::default()
+                    };
+                    cx.activity_by_name::<Value>("flaky", &()).retry(retry).await
+                });
+                let builder = home.builder().clock(Arc::new(clock.clone()));
+                builder.activity_definition(flaky).workflow_definition(calling)
+            };
+            let amends = engine().start().await.unwrap();
+            amends
+                .workflow_by_name("calling")
+                .id("w")
+                .start(&json!(0))
+                .await
+                .unwrap();
+            until_pending(&amends, "w", |pending| pending.attempt == 2).await;
+            amends.shutdown(Duration::ZERO).await;
+            // Who writes meanwhile begins nothing either.
+            clock.advance(SECOND * 45);
+            home.offline().prune(SECOND, &mut |_| {}).unwrap();
+            clock.advance(SECOND * 45);
+
+            let amends = engine().start().await.unwrap();
+            let called = amends.find("w").await.unwrap();
+            assert_eq!(called.result().await.unwrap(), json!("done"));
+            assert_eq!(recorder.all(), ["attempt 1", "attempt 2"]);
+            amends.shutdown(Duration::ZERO).await;
+            home.assert_sound();
+        });
+    }
 }
 
 #[test]

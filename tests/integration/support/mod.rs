@@ -101,14 +101,19 @@ impl Home {
         }
     }
 
-    /// Reads and checks all that is stored, while no engine has it.
+    /// What is stored, while no engine has it.
     #[track_caller]
-    pub(crate) fn assert_sound(&self) {
-        let stored = match self {
+    pub(crate) fn offline(&self) -> Offline {
+        match self {
             Home::Memory(memory) => Offline::over(memory.clone()),
             Home::Sled(directory) => Offline::open(directory.path()).unwrap(),
-        };
-        let report = stored.verify(&mut |_| {}).unwrap();
+        }
+    }
+
+    /// Reads and checks all of it.
+    #[track_caller]
+    pub(crate) fn assert_sound(&self) {
+        let report = self.offline().verify(&mut |_| {}).unwrap();
         assert!(report.problems.is_empty(), "{:?}", report.problems);
     }
 }
