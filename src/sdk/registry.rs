@@ -31,13 +31,14 @@ pub enum RegistryError {
     DuplicateWorkflow(WorkflowType),
     /// A version is named as the current one but not registered.
     #[error(
-        "version {version:?} of workflow {workflow:?} is to be the current one, and is not registered: register it too"
+        "workflow {workflow:?} {} is to be the current one, and is not registered: register it too",
+        versions::told(version.as_deref())
     )]
     MissingVersion {
         /// The workflow.
         workflow: WorkflowType,
-        /// The version that is missing.
-        version: String,
+        /// The version that is missing; `None`: the one without a version.
+        version: Option<String>,
     },
     /// A compensation is named but not registered.
     #[error("activity {activity:?} is undone by {compensation:?}, which is not registered: register it too")]
@@ -99,7 +100,7 @@ pub struct Registry {
     activities: BTreeMap<ActivityType, ActivityDefinition>,
     workflows: BTreeMap<WorkflowType, Versions>,
     /// The versions that are current although they need not be the newest.
-    current: BTreeMap<WorkflowType, String>,
+    current: BTreeMap<WorkflowType, Option<String>>,
     search_attributes: SearchAttributeTypes,
 }
 
@@ -133,13 +134,17 @@ impl Registry {
         self.workflows.entry(name).or_default().add(definition)
     }
 
-    /// Has new runs take this version of a workflow, instead of the newest.
+    /// Has new runs take this version of a workflow, instead of the newest. `None` is the one without a version.
     ///
     /// # Errors
     /// [`RegistryError::Id`] when the name cannot be one. Whether there is such a version, [`check`](Self::check) tells.
-    pub fn set_current_version(&mut self, workflow_type: &str, version: &str) -> Result<(), RegistryError> {
-        self.current
-            .insert(WorkflowType::new(workflow_type)?, version.to_owned());
+    pub fn set_current_version<'v>(
+        &mut self,
+        workflow_type: &str,
+        version: impl Into<Option<&'v str>>,
+    ) -> Result<(), RegistryError> {
+        let version = version.into().map(str::to_owned);
+        self.current.insert(WorkflowType::new(workflow_type)?, version);
         Ok(())
     }
 
@@ -168,7 +173,7 @@ impl Registry {
     pub fn workflow(&self, workflow_type: &str) -> Option<&WorkflowDefinition> {
         let versions = self.workflows.get(workflow_type)?;
         let current = self.current.get(workflow_type);
-        current.map_or_else(|| versions.newest(), |version| versions.get(Some(version)))
+        current.map_or_else(|| versions.newest(), |version| versions.get(version.as_deref()))
     }
 
     /// The code of the workflow of this name for new runs, which knows the types of search attributes.
@@ -253,11 +258,11 @@ impl Registry {
     fn missing_versions(&self) -> impl Iterator<Item = RegistryError> {
         let missing = self
             .current
-            .keys()
-            .filter(|name| self.workflow(name.as_str()).is_none());
-        missing.map(|name| RegistryError::MissingVersion {
+            .iter()
+            .filter(|(name, _)| self.workflow(name.as_str()).is_none());
+        missing.map(|(name, version)| RegistryError::MissingVersion {
             workflow: name.clone(),
-            version: self.current.get(name).cloned().unwrap_or_default(),
+            version: version.clone(),
         })
     }
 

@@ -153,6 +153,26 @@ fn a_run_that_follows_another_takes_the_version_that_is_current() {
 }
 
 #[test]
+fn the_code_without_a_version_can_be_gone_back_to() {
+    for home in Home::each() {
+        run(async {
+            let amends = engine(&home, &[None, Some("2")], None).await;
+            begin(&amends, "two").await;
+            amends.shutdown(SECOND).await;
+
+            let builder = home.builder().workflow_definition(order(None));
+            let builder = builder.workflow_definition(order(Some("2")));
+            let amends = builder.current_version("order", None).start().await.unwrap();
+            begin(&amends, "none").await;
+            assert_eq!(end(&amends, "none").await, json!(null));
+            assert_eq!(end(&amends, "two").await, json!("2"));
+            amends.shutdown(SECOND).await;
+        });
+        home.assert_sound();
+    }
+}
+
+#[test]
 fn a_run_that_was_reset_keeps_its_version_unless_its_first_turn_is_decided_again() {
     for (point, expected) in [(ResetPoint::LastTurn, "1"), (ResetPoint::FirstTurn, "2")] {
         for home in Home::each() {
@@ -240,7 +260,7 @@ fn what_is_registered_must_fit() {
         let twice = refused([order(Some("1")), order(Some("1"))], None).await;
         assert!(twice.contains("or another version"), "{twice}");
         let missing = refused([order(Some("1")), order(None)], Some("2")).await;
-        assert!(missing.contains("version \"2\" of workflow"), "{missing}");
+        assert!(missing.contains("\"order\" (version 2) is"), "{missing}");
         let nameless = refused([order(Some("")), order(None)], None).await;
         assert!(nameless.contains("workflow version"), "{nameless}");
     });
