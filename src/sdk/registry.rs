@@ -282,8 +282,7 @@ impl Workflow for Prepared {
     fn start(&self, cx: WorkflowContext, input: Payload) -> LocalBoxFuture<'static, Result<Payload, Failure>> {
         cx.know_search_attribute_types(self.types.clone());
         if let Some(version) = &self.version {
-            // As a deprecated patch: no other code, and no tool of Temporal's, need ask for it.
-            cx.deprecate_patch(version.as_str());
+            cx.say_workflow_version(version.clone());
         }
         self.code.start(cx, input)
     }

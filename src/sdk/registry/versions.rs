@@ -63,8 +63,7 @@ pub(super) fn marker(definition: &WorkflowDefinition) -> Result<Option<ChangeId>
     let Some(version) = definition.version() else {
         return Ok(None);
     };
-    crate::model::check_id("workflow version", version)?;
-    ChangeId::new(format!("{}@{version}", definition.workflow_type())).map(Some)
+    ChangeId::of_version(definition.workflow_type(), version).map(Some)
 }
 
 impl Registry {
@@ -97,7 +96,7 @@ impl Registry {
 fn version_in<'a>(workflow_type: &WorkflowType, event: &'a Event) -> Option<&'a str> {
     match &event.attributes {
         EventAttributes::VersionMarkerRecorded(VersionMarker::Patch { id, deprecated: true }) => {
-            id.as_str().strip_prefix(workflow_type.as_str())?.strip_prefix('@')
+            id.version_of(workflow_type)
         }
         _ => None,
     }

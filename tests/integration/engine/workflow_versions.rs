@@ -195,6 +195,35 @@ fn a_run_that_was_reset_keeps_its_version_unless_its_first_turn_is_decided_again
     }
 }
 
+/// Code without a version whose own change looks like one: it would have its run taken for one of that version.
+#[test]
+fn code_without_a_version_does_not_pass_for_one_that_has_one() {
+    let pretending = by_name("order", |cx, _| async move {
+        cx.deprecate_patch("order@9");
+        cx.signal::<Value>("go").recv().await
+    });
+    for home in Home::each() {
+        run(async {
+            let builder = home.builder().workflow_definition(pretending.clone());
+            let amends = builder
+                .workflow_definition(order(Some("9")))
+                .current_version("order", None);
+            let amends = amends.start().await.unwrap();
+            amends.workflow_by_name("order").id("o").start(&json!(0)).await.unwrap();
+            let parked = until_status(&amends, "o", RunStatus::Parked).await;
+            let told = parked.parked.unwrap().to_string();
+            assert!(told.contains("would be taken for version \"9\""), "{told}");
+            amends.shutdown(SECOND).await;
+            // Nothing of it is recorded: code that is mended goes on with it.
+            let amends = engine(&home, &[None, Some("9")], Some("9")).await;
+            begun(&amends, "o").await;
+            assert_eq!(end(&amends, "o").await, json!("9"));
+            amends.shutdown(SECOND).await;
+        });
+        home.assert_sound();
+    }
+}
+
 mod first {
     use super::*;
 
