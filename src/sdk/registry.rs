@@ -23,12 +23,32 @@ pub enum RegistryError {
     /// Two activities have one name.
     #[error("two activities are registered as {0:?}: give one of them another name (`#[activity(name = \"...\")]`)")]
     DuplicateActivity(ActivityType),
-    /// Two workflows have one name.
+    /// Two workflows have one name and one version.
     #[error(
-        "two workflows are registered as {0:?}: give one of them another name (`#[workflow(name = \"...\")]`), or another \
-         version (`#[workflow(version = \"...\")]`)"
+        "two workflows are registered as {workflow:?} {}: give one of them another name (`#[workflow(name = \"...\")]`), or \
+         another version (`#[workflow(version = \"...\")]`)",
+        versions::told(version.as_deref())
     )]
-    DuplicateWorkflow(WorkflowType),
+    DuplicateWorkflow {
+        /// The name.
+        workflow: WorkflowType,
+        /// The version; `None`: both are without one.
+        version: Option<String>,
+    },
+    /// Two saga definitions have one name and one version.
+    #[error(
+        "two saga definitions are loaded as {saga:?} {}: give one of them another `name`, or another `version`",
+        versions::told(version.as_deref())
+    )]
+    DuplicateSaga {
+        /// The name.
+        saga: WorkflowType,
+        /// The version; `None`: both are without one.
+        version: Option<String>,
+    },
+    /// A saga definition has the name of a workflow.
+    #[error("a saga definition and a workflow in code are both {0:?}: give one of them another name")]
+    SagaAndWorkflow(WorkflowType),
     /// A version is named as the current one but not registered.
     #[error(
         "workflow {workflow:?} {} is to be the current one, and is not registered: register it too",

@@ -26,7 +26,10 @@ impl Versions {
     pub(super) fn add(&mut self, definition: WorkflowDefinition) -> Result<(), RegistryError> {
         marker(&definition)?;
         if self.get(definition.version()).is_some() {
-            return Err(RegistryError::DuplicateWorkflow(definition.workflow_type().clone()));
+            return Err(RegistryError::DuplicateWorkflow {
+                workflow: definition.workflow_type().clone(),
+                version: definition.version().map(str::to_owned),
+            });
         }
         let is_older = |other: &WorkflowDefinition| match (other.version(), definition.version()) {
             (Some(other), Some(new)) => compare_versions(other, new) == Ordering::Less,
@@ -165,7 +168,7 @@ mod tests {
     fn what_cannot_be_a_version_is_refused() {
         let mut registry = registry(&[Some("1")]);
         for (version, told) in [
-            ("1", "another version"),
+            ("1", "registered as \"order\" (version 1): give one of them"),
             ("", "must not be empty"),
             (&*"1".repeat(250), "at most 255"),
         ] {
@@ -173,5 +176,9 @@ mod tests {
             let refused = refused.unwrap_err().to_string();
             assert!(refused.contains(told), "{refused}");
         }
+        registry.add_workflow(WorkflowDefinition::of(order).unwrap()).unwrap();
+        let twice = registry.add_workflow(WorkflowDefinition::of(order).unwrap());
+        let twice = twice.unwrap_err().to_string();
+        assert!(twice.contains("\"order\" (without a version)"), "{twice}");
     }
 }

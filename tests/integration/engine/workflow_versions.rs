@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use amends::definition::{SagaDefinition, Step};
 use amends::model::{IdReusePolicy, ParkReason, Reset, ResetPoint};
 use amends::testing::Replayer;
 use amends::{Amends, Failure, RunStatus, WorkflowContext, WorkflowDefinition, workflow};
 use serde_json::{Value, json};
 
-use crate::support::{Home, run, until_status, workflow as by_name};
+use crate::support::{Home, activity, run, until_status, workflow as by_name};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -287,10 +288,34 @@ fn what_is_registered_must_fit() {
             builder.start().await.err().unwrap().to_string()
         };
         let twice = refused([order(Some("1")), order(Some("1"))], None).await;
-        assert!(twice.contains("or another version"), "{twice}");
+        assert!(twice.contains("registered as \"order\" (version 1)"), "{twice}");
         let missing = refused([order(Some("1")), order(None)], Some("2")).await;
         assert!(missing.contains("\"order\" (version 2) is"), "{missing}");
         let nameless = refused([order(Some("")), order(None)], None).await;
         assert!(nameless.contains("workflow version"), "{nameless}");
+
+        let saga = |version: &str| {
+            let step = Step::activity("charge", "charge").nothing_to_compensate();
+            SagaDefinition::builder("order")
+                .version(version)
+                .step(step)
+                .build()
+                .unwrap()
+        };
+        let charge = || activity("charge", |_, _| async { Ok(Value::Null) });
+        let builder = || Amends::builder().memory().activity_definition(charge()).saga(saga("1"));
+        for (refused, told) in [
+            (
+                builder().saga(saga("2")).saga(saga("1")),
+                "two saga definitions are loaded as \"order\" (version 1)",
+            ),
+            (
+                builder().workflow_definition(order(Some("2"))),
+                "a saga definition and a workflow in code are both \"order\"",
+            ),
+        ] {
+            let refused = refused.start().await.err().unwrap().to_string();
+            assert!(refused.starts_with(told), "{refused}");
+        }
     });
 }
