@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use amends::engine::Offline;
+use amends::engine::{Offline, ScheduleAction};
 use amends::model::{CHANGE_VERSION, Reset, ResetPoint, SearchAttributes};
+use amends::schedule::{Schedule, ScheduleSpec};
 use amends::{Amends, DEFAULT_VERSION, RunStatus, WorkflowDefinition};
 use serde_json::{Value, json};
 
@@ -151,4 +152,34 @@ fn a_run_that_was_reset_has_the_changes_up_to_there() {
         });
         home.assert_sound();
     }
+}
+
+#[test]
+fn nobody_gives_a_run_the_list_but_amends() {
+    let followed = workflow("followed", |cx, input| async move {
+        let next = cx.continue_as_new_by_name::<Value>("order", &input);
+        let refused = next.search_attribute(CHANGE_VERSION, ["mine"]).await.unwrap_err();
+        Ok(json!(refused.message))
+    });
+    run(async {
+        let builder = Home::memory().builder();
+        let amends = builder
+            .workflow_definition(order())
+            .workflow_definition(followed)
+            .start();
+        let amends = amends.await.unwrap();
+        let start = amends.workflow_by_name("order");
+        let refused = start.search_attribute(CHANGE_VERSION, ["fraud-check"]).err().unwrap();
+        assert_eq!(refused.code().to_string(), "E0018");
+        assert!(refused.to_string().ends_with("give yours another name"), "{refused}");
+        let action = ScheduleAction::by_name("order", "o", json!("new"));
+        let action = action.search_attribute(CHANGE_VERSION, json!(["fraud-check"]));
+        let schedule = Schedule::new(ScheduleSpec::new().cron("0 9 * * *").unwrap());
+        let refused = amends.schedules().create("s", action, schedule).await.unwrap_err();
+        assert!(refused.to_string().contains("is amends' own"), "{refused}");
+        let run = amends.workflow_by_name("followed").start(&json!(0)).await.unwrap();
+        let told = run.result().await.unwrap();
+        assert!(told.as_str().unwrap().contains("is amends' own"), "{told}");
+        amends.shutdown(SECOND).await;
+    });
 }
