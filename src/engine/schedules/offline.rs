@@ -162,7 +162,7 @@ impl OfflineSchedules<'_> {
         };
         match desk.update(&id, request)? {
             Ok(_) => Ok(()),
-            Err(failure) => Err(UpdateError::Failed(failure)),
+            Err(failure) => Err(UpdateError::Failed(Box::new(failure))),
         }
     }
 
