@@ -27,7 +27,7 @@ impl AmendsBuilder {
     /// }
     ///
     /// # #[tokio::main]
-    /// # async fn main() -> Result<(), amends::Error> {
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let both = || amends::Amends::builder().memory().workflow(first::greet).workflow(second::greet);
     /// for (builder, greeting) in [
     ///     (both(), "Good day, Ada"),
