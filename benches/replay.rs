@@ -91,21 +91,11 @@ impl Writer {
             timers: 0,
         };
         writer.turn();
+        let (id, run_id) = (WorkflowId::from_trusted("benchmark-1"), RunId::from_bytes([7; 16]));
+        let workflow_type = WorkflowType::from_trusted(workflow_type);
         writer.push(E::WorkflowExecutionStarted(Arc::new(RunStarted {
-            workflow_id: WorkflowId::from_trusted("benchmark-1"),
-            run_id: RunId::from_bytes([7; 16]),
-            workflow_type: WorkflowType::from_trusted(workflow_type),
-            definition: None,
-            input: Payload::null(),
-            request_id: None,
-            run_timeout: None,
             identity: "bench".to_owned(),
-            saga: None,
-            task_queue: None,
-            parent: None,
-            search_attributes: std::collections::BTreeMap::new(),
-            memo: std::collections::BTreeMap::new(),
-            chain: None,
+            ..RunStarted::new(id, run_id, workflow_type, Payload::null())
         })));
         writer.task();
         writer

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::model::{SearchAttributeError, check_search_attribute, limits};
+use crate::model::{SearchAttributeError, check_given_search_attribute, check_search_attribute, limits};
 
 use super::authored::Saga;
 use super::canonical::{self, sorted};
@@ -121,7 +121,8 @@ fn search_attributes(attributes: &BTreeMap<String, Value>, problems: &mut Proble
                 "a search attribute's name is a text without control characters",
             );
         }
-        if let Err(error @ SearchAttributeError::BuiltIn(_)) = check_search_attribute(name, &true.into()) {
+        let given = check_given_search_attribute(name).and_then(|()| check_search_attribute(name, &true.into()));
+        if let Err(error @ (SearchAttributeError::BuiltIn(_) | SearchAttributeError::ChangeList)) = given {
             problems.error_in(&place, Part::Key, error.to_string());
         }
         let is_text = |item: &Value| item.is_string();

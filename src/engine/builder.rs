@@ -375,11 +375,13 @@ impl AmendsBuilder {
     }
 
     fn add_saga(&mut self, sagas: &mut Catalog, saga: SagaDefinition) {
-        let name = saga.versioned_name();
-        if self.registry.workflow(saga.name().as_str()).is_some() || sagas.add(saga).is_err() {
-            let workflow_type = WorkflowType::from_trusted(name);
-            self.registry_errors
-                .push(RegistryError::DuplicateWorkflow(workflow_type));
+        let name = WorkflowType::from_trusted(saga.name().as_str());
+        let version = saga.version().map(str::to_owned);
+        if self.registry.workflow(name.as_str()).is_some() {
+            self.registry_errors.push(RegistryError::SagaAndWorkflow(name));
+        } else if sagas.add(saga).is_err() {
+            let twice = RegistryError::DuplicateSaga { saga: name, version };
+            self.registry_errors.push(twice);
         }
     }
 

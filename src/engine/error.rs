@@ -285,3 +285,25 @@ fn known_names(names: &[String]) -> String {
         names => format!(" (known: {})", names.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{ResultError, UpdateError};
+    use crate::model::Failure;
+
+    /// Users return them: from 128 bytes on, clippy's `result_large_err` warns them of functions that do.
+    #[test]
+    fn errors_are_small_enough_to_be_returned() {
+        for (error, bytes) in [
+            ("Error", size_of::<Error>()),
+            ("Failure", size_of::<Failure>()),
+            ("RegistryError", size_of::<RegistryError>()),
+            ("ResultError", size_of::<ResultError>()),
+            ("StoreError", size_of::<store::Error>()),
+            ("UpdateError", size_of::<UpdateError>()),
+        ] {
+            assert!(bytes <= 120, "{error} has {bytes} bytes");
+        }
+    }
+}

@@ -32,13 +32,13 @@ pub struct RunHandle<O> {
 pub enum ResultError {
     /// It failed, and everything that may have had an effect was compensated.
     #[error("amended: {0}")]
-    Amended(Failure),
+    Amended(Box<Failure>),
     /// It failed.
     #[error("failed: {0}")]
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// It was cancelled.
     #[error("canceled: {0}")]
-    Canceled(Failure),
+    Canceled(Box<Failure>),
     /// An operator terminated it.
     #[error("terminated: {reason}")]
     Terminated {
@@ -254,9 +254,9 @@ impl<O: FromPayload> RunHandle<O> {
     pub async fn result(&self) -> Result<O, ResultError> {
         match self.outcome().await? {
             Outcome::Completed(payload) => Ok(payload.to().map_err(Error::from)?),
-            Outcome::Amended(failure) => Err(ResultError::Amended(failure)),
-            Outcome::Failed(failure) => Err(ResultError::Failed(failure)),
-            Outcome::Canceled(failure) => Err(ResultError::Canceled(failure)),
+            Outcome::Amended(failure) => Err(ResultError::Amended(Box::new(failure))),
+            Outcome::Failed(failure) => Err(ResultError::Failed(Box::new(failure))),
+            Outcome::Canceled(failure) => Err(ResultError::Canceled(Box::new(failure))),
             Outcome::Terminated { reason } => Err(ResultError::Terminated { reason }),
             Outcome::TimedOut => Err(ResultError::TimedOut),
             Outcome::ContinuedAsNew { new_run_id } => Err(ResultError::ContinuedAsNew { new_run_id }),

@@ -20,10 +20,10 @@ use super::{Amends, Client, Error, RunHandle, SignalOptions, Starter};
 pub enum UpdateError {
     /// The run refused it: its validator did, or it knows no such update. Nothing of it is recorded.
     #[error("refused: {0}")]
-    Refused(Failure),
+    Refused(Box<Failure>),
     /// The run took it on, and it failed.
     #[error("failed: {0}")]
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// It could not be asked for, or its result cannot be had or does not fit the type.
     #[error(transparent)]
     Engine(#[from] Error),
@@ -64,7 +64,7 @@ impl<R: FromPayload> UpdateHandle<R> {
         let outcome = gateway.update_outcome(&self.workflow_id, self.whom, &self.update_id);
         match outcome.await.map_err(Error::from)? {
             Ok(result) => Ok(result.to().map_err(Error::from)?),
-            Err(failure) => Err(UpdateError::Failed(failure)),
+            Err(failure) => Err(UpdateError::Failed(Box::new(failure))),
         }
     }
 }
@@ -142,7 +142,7 @@ impl Amends {
 impl From<RequestError> for UpdateError {
     fn from(error: RequestError) -> Self {
         match error {
-            RequestError::Rejected(Rejection::UpdateRefused(failure)) => UpdateError::Refused(*failure),
+            RequestError::Rejected(Rejection::UpdateRefused(failure)) => UpdateError::Refused(failure),
             other => UpdateError::Engine(other.into()),
         }
     }

@@ -260,17 +260,11 @@ impl<I, O> Starter<I, O> {
         let task_queue = named.or_else(|| of_code.and_then(|workflow| workflow.task_queue().cloned()));
         let of_code = of_code.and_then(|workflow| workflow.saga_options().cloned());
         let mut start = StartRun {
-            workflow_id,
-            run_id: RunId::NIL,
-            definition: None,
             run_timeout: self.run_timeout,
-            workflow_type,
-            input: input.checked()?,
             request_id: self.request_id.map(RequestId::new).transpose()?,
             identity: self.engine.identity(),
             saga: self.saga_options.or(of_code.map(Box::new)),
             task_queue,
-            parent: None,
             search_attributes: self.search_attributes,
             memo: self.memo,
             ids: IdPolicies {
@@ -278,7 +272,7 @@ impl<I, O> Starter<I, O> {
                 conflict: self.conflict.unwrap_or_default(),
             },
             chain,
-            adopted: None,
+            ..StartRun::new(workflow_id, workflow_type, input.checked()?)
         };
         if let Some(saga) = saga {
             saga.begin(&mut start)?;

@@ -36,8 +36,15 @@ pub(super) fn without(attributes: &SearchAttributes) -> SearchAttributes {
 }
 
 impl RunState {
+    /// What the run can be found by that was given to it: without the list.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn given_search_attributes(&self) -> SearchAttributes {
+        without(&self.search_attributes)
+    }
+
     /// Whether the run has the search attributes that an index has of it. The list is not there of a run that met its last
-    /// change before there was a list.
+    /// change before there was a list: it may be missing as a whole, but not be another one. So what [`list`] makes of the same
+    /// history must stay the same: with more room, say, the runs that are stored would seem to be damaged.
     #[cfg(feature = "runtime")]
     pub(crate) fn is_found_by(&self, listed: Option<&SearchAttributes>) -> bool {
         let listed = || listed.into_iter().flatten();

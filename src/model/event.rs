@@ -316,6 +316,29 @@ pub struct RunStarted {
     pub chain: Option<Box<RunChain>>,
 }
 
+impl RunStarted {
+    /// The beginning of a run without options.
+    #[must_use]
+    pub fn new(workflow_id: WorkflowId, run_id: RunId, workflow_type: WorkflowType, input: Payload) -> Self {
+        Self {
+            workflow_id,
+            run_id,
+            workflow_type,
+            definition: None,
+            input,
+            request_id: None,
+            run_timeout: None,
+            identity: String::new(),
+            saga: None,
+            task_queue: None,
+            parent: None,
+            search_attributes: SearchAttributes::new(),
+            memo: Memo::new(),
+            chain: None,
+        }
+    }
+}
+
 /// Attributes of a scheduled activity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActivityScheduled {

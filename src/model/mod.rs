@@ -80,8 +80,8 @@ pub use saga_event::{
 pub(crate) use search_attribute::merge as merge_changes;
 pub use search_attribute::{
     BUILT_IN_ATTRIBUTES, Memo, MemoChanges, SearchAttributeChanges, SearchAttributeError, SearchAttributeType,
-    SearchAttributeTypes, SearchAttributeValue, SearchAttributes, check_memo, check_search_attribute,
-    check_search_attributes,
+    SearchAttributeTypes, SearchAttributeValue, SearchAttributes, check_given_search_attribute, check_memo,
+    check_search_attribute, check_search_attributes,
 };
 pub(crate) use spelling::nearest_name;
 pub use status::{Outcome, ParkReason, RunStatus, StuckReason};

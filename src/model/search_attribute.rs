@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Payload, Timestamp, limits};
+use super::{CHANGE_VERSION, Payload, Timestamp, limits};
 
 pub use self::error::SearchAttributeError;
 pub use self::types::SearchAttributeTypes;
@@ -273,6 +273,18 @@ fn check_name(name: &str) -> Result<(), SearchAttributeError> {
     let built_in = BUILT_IN_ATTRIBUTES.iter().any(|known| known.eq_ignore_ascii_case(name));
     match built_in {
         true => Err(SearchAttributeError::BuiltIn(name.to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// Checks that somebody may give or take away a search attribute of this name: not the list that amends makes itself. What is
+/// recorded already is not asked: histories of Temporal's server have that list among the attributes.
+///
+/// # Errors
+/// [`SearchAttributeError::ChangeList`].
+pub fn check_given_search_attribute(name: &str) -> Result<(), SearchAttributeError> {
+    match name == CHANGE_VERSION {
+        true => Err(SearchAttributeError::ChangeList),
         false => Ok(()),
     }
 }

@@ -3,13 +3,31 @@
 
 use std::fmt;
 
-use super::ChangeId;
+use super::{ChangeId, IdError, WorkflowType};
 
 /// The version of a change that a run is older than: what its history says by saying nothing.
 pub const DEFAULT_VERSION: i32 = -1;
 
 /// The search attribute that lists the changes which a run has met: Temporal's name.
 pub const CHANGE_VERSION: &str = "TemporalChangeVersion";
+
+/// Changes that say which version of a whole workflow a run has: `place_order@2`.
+impl ChangeId {
+    /// The change that the history of a run of this version says to have met.
+    ///
+    /// # Errors
+    /// When the version cannot be one.
+    pub fn of_version(workflow_type: &WorkflowType, version: &str) -> Result<Self, IdError> {
+        super::check_id("workflow version", version)?;
+        Self::new(format!("{workflow_type}@{version}"))
+    }
+
+    /// The version of this workflow that the change stands for, if it does.
+    #[must_use]
+    pub fn version_of(&self, workflow_type: &WorkflowType) -> Option<&str> {
+        self.as_str().strip_prefix(workflow_type.as_str())?.strip_prefix('@')
+    }
+}
 
 /// What a run's history says about one change of its code. To Temporal's tools it is a marker, with the names and details
 /// that Temporal's SDKs give it.

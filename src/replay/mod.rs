@@ -39,22 +39,8 @@ use crate::sdk::Registry;
 ///
 /// let mut registry = Registry::new();
 /// registry.add_workflow(WorkflowDefinition::of(hello)?)?;
-/// let started = RunStarted {
-///     workflow_id: WorkflowId::new("hello-1")?,
-///     run_id: RunId::from_bytes([1; 16]),
-///     workflow_type: WorkflowType::new("hello")?,
-///     definition: None,
-///     input: Payload::json("Ada")?,
-///     request_id: None,
-///     run_timeout: None,
-///     identity: String::new(),
-///     saga: None,
-///     task_queue: None,
-///     parent: None,
-///     search_attributes: Default::default(),
-///     memo: Default::default(),
-///     chain: None,
-/// };
+/// let (id, run_id) = (WorkflowId::new("hello-1")?, RunId::from_bytes([1; 16]));
+/// let started = RunStarted::new(id, run_id, WorkflowType::new("hello")?, Payload::json("Ada")?);
 /// let event = |id, attributes| Event { id: EventId(id), time: Timestamp::EPOCH, attributes };
 /// let mut history = vec![
 ///     event(1, EventAttributes::WorkflowExecutionStarted(started.into())),

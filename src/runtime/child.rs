@@ -376,7 +376,7 @@ impl Attendant {
             saga: started.saga.clone(),
             task_queue: started.task_queue.clone(),
             parent: Some(self.order.parent.clone()),
-            search_attributes: child.search_attributes().clone(),
+            search_attributes: child.given_search_attributes(),
             memo: child.memo().clone(),
             adopted: Some(Box::new(adopted)),
             ..start

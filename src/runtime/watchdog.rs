@@ -197,6 +197,19 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// Waits for what another thread does, and not for ever.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the watchdog looks at its own clock, not at a virtual one"
+    )]
+    fn wait_until(done: impl Fn() -> bool) {
+        let begun = std::time::Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < SECOND * 60, "the other thread does not come to it");
+            std::thread::yield_now();
+        }
+    }
+
     fn begun<'a>(watchdog: &'a Watchdog, shard: usize, id: &str) -> TurnWatch<'a> {
         let workflow_type = WorkflowType::from_trusted("order");
         let run_id = RunId::from_parts(1, &[1; 10]);
@@ -252,16 +265,9 @@ mod tests {
         let [first, last] = shards;
         drop(first);
         let _hangs = begun(&watchdog, 1, "hangs");
-        let (tell, told) = std::sync::mpsc::channel();
-        let asking = Arc::clone(&watchdog);
-        std::thread::spawn(move || {
-            while asking.hung().is_empty() {
-                std::thread::yield_now();
-            }
-            tell.send(())
-        });
-        told.recv_timeout(SECOND * 60).expect("somebody still looks");
+        wait_until(|| !watchdog.hung().is_empty());
         drop(last);
+        wait_until(|| looking.is_finished());
         looking.join().unwrap();
     }
 
@@ -270,7 +276,12 @@ mod tests {
         let watchdog = Arc::new(Watchdog::new(1, Duration::ZERO));
         let _shard = watchdog.enter();
         let _turn = begun(&watchdog, 0, "hangs");
-        watchdog.run();
+        let looking = {
+            let watchdog = Arc::clone(&watchdog);
+            std::thread::spawn(move || watchdog.run())
+        };
+        wait_until(|| looking.is_finished());
+        looking.join().unwrap();
         assert_eq!(watchdog.posts[0].turn(), None);
     }
 }

@@ -23,21 +23,42 @@ pub enum RegistryError {
     /// Two activities have one name.
     #[error("two activities are registered as {0:?}: give one of them another name (`#[activity(name = \"...\")]`)")]
     DuplicateActivity(ActivityType),
-    /// Two workflows have one name.
+    /// Two workflows have one name and one version.
     #[error(
-        "two workflows are registered as {0:?}: give one of them another name (`#[workflow(name = \"...\")]`), or another \
-         version (`#[workflow(version = \"...\")]`)"
+        "two workflows are registered as {workflow:?} {}: give one of them another name (`#[workflow(name = \"...\")]`), or \
+         another version (`#[workflow(version = \"...\")]`)",
+        versions::told(version.as_deref())
     )]
-    DuplicateWorkflow(WorkflowType),
+    DuplicateWorkflow {
+        /// The name.
+        workflow: WorkflowType,
+        /// The version; `None`: both are without one.
+        version: Option<String>,
+    },
+    /// Two saga definitions have one name and one version.
+    #[error(
+        "two saga definitions are loaded as {saga:?} {}: give one of them another `name`, or another `version`",
+        versions::told(version.as_deref())
+    )]
+    DuplicateSaga {
+        /// The name.
+        saga: WorkflowType,
+        /// The version; `None`: both are without one.
+        version: Option<String>,
+    },
+    /// A saga definition has the name of a workflow.
+    #[error("a saga definition and a workflow in code are both {0:?}: give one of them another name")]
+    SagaAndWorkflow(WorkflowType),
     /// A version is named as the current one but not registered.
     #[error(
-        "version {version:?} of workflow {workflow:?} is to be the current one, and is not registered: register it too"
+        "workflow {workflow:?} {} is to be the current one, and is not registered: register it too",
+        versions::told(version.as_deref())
     )]
     MissingVersion {
         /// The workflow.
         workflow: WorkflowType,
-        /// The version that is missing.
-        version: String,
+        /// The version that is missing; `None`: the one without a version.
+        version: Option<String>,
     },
     /// A compensation is named but not registered.
     #[error("activity {activity:?} is undone by {compensation:?}, which is not registered: register it too")]
@@ -99,7 +120,7 @@ pub struct Registry {
     activities: BTreeMap<ActivityType, ActivityDefinition>,
     workflows: BTreeMap<WorkflowType, Versions>,
     /// The versions that are current although they need not be the newest.
-    current: BTreeMap<WorkflowType, String>,
+    current: BTreeMap<WorkflowType, Option<String>>,
     search_attributes: SearchAttributeTypes,
 }
 
@@ -133,13 +154,17 @@ impl Registry {
         self.workflows.entry(name).or_default().add(definition)
     }
 
-    /// Has new runs take this version of a workflow, instead of the newest.
+    /// Has new runs take this version of a workflow, instead of the newest. `None` is the one without a version.
     ///
     /// # Errors
     /// [`RegistryError::Id`] when the name cannot be one. Whether there is such a version, [`check`](Self::check) tells.
-    pub fn set_current_version(&mut self, workflow_type: &str, version: &str) -> Result<(), RegistryError> {
-        self.current
-            .insert(WorkflowType::new(workflow_type)?, version.to_owned());
+    pub fn set_current_version<'v>(
+        &mut self,
+        workflow_type: &str,
+        version: impl Into<Option<&'v str>>,
+    ) -> Result<(), RegistryError> {
+        let version = version.into().map(str::to_owned);
+        self.current.insert(WorkflowType::new(workflow_type)?, version);
         Ok(())
     }
 
@@ -168,7 +193,7 @@ impl Registry {
     pub fn workflow(&self, workflow_type: &str) -> Option<&WorkflowDefinition> {
         let versions = self.workflows.get(workflow_type)?;
         let current = self.current.get(workflow_type);
-        current.map_or_else(|| versions.newest(), |version| versions.get(Some(version)))
+        current.map_or_else(|| versions.newest(), |version| versions.get(version.as_deref()))
     }
 
     /// The code of the workflow of this name for new runs, which knows the types of search attributes.
@@ -253,11 +278,11 @@ impl Registry {
     fn missing_versions(&self) -> impl Iterator<Item = RegistryError> {
         let missing = self
             .current
-            .keys()
-            .filter(|name| self.workflow(name.as_str()).is_none());
-        missing.map(|name| RegistryError::MissingVersion {
+            .iter()
+            .filter(|(name, _)| self.workflow(name.as_str()).is_none());
+        missing.map(|(name, version)| RegistryError::MissingVersion {
             workflow: name.clone(),
-            version: self.current.get(name).cloned().unwrap_or_default(),
+            version: version.clone(),
         })
     }
 
@@ -277,8 +302,7 @@ impl Workflow for Prepared {
     fn start(&self, cx: WorkflowContext, input: Payload) -> LocalBoxFuture<'static, Result<Payload, Failure>> {
         cx.know_search_attribute_types(self.types.clone());
         if let Some(version) = &self.version {
-            // As a deprecated patch: no other code, and no tool of Temporal's, need ask for it.
-            cx.deprecate_patch(version.as_str());
+            cx.say_workflow_version(version.clone());
         }
         self.code.start(cx, input)
     }

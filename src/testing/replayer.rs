@@ -183,21 +183,11 @@ mod tests {
     }
 
     fn saved(definition: Option<DefinitionDigest>) -> String {
+        let (id, run_id) = (WorkflowId::from_trusted("hello-1"), RunId::from_bytes([1; 16]));
+        let workflow_type = WorkflowType::from_trusted(definition.map_or("hello", |_| "trip"));
         let started = RunStarted {
-            workflow_id: WorkflowId::from_trusted("hello-1"),
-            run_id: RunId::from_bytes([1; 16]),
-            workflow_type: WorkflowType::from_trusted(definition.map_or("hello", |_| "trip")),
             definition,
-            input: Payload::json("Ada").unwrap(),
-            request_id: None,
-            run_timeout: None,
-            identity: String::new(),
-            saga: None,
-            task_queue: None,
-            parent: None,
-            search_attributes: Default::default(),
-            memo: Default::default(),
-            chain: None,
+            ..RunStarted::new(id, run_id, workflow_type, Payload::json("Ada").unwrap())
         };
         let event = |id, attributes| Event {
             id: EventId(id),

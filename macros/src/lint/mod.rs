@@ -240,13 +240,13 @@ impl Lint {
     }
 
     /// Only tokio's: futures' polls in the order in which it was written.
-    fn look_at_join(&mut self, called: &Macro) {
-        let written: Vec<String> = called.path.segments.iter().map(|word| word.ident.to_string()).collect();
-        let resolved = self.imports.resolve(&written);
-        if let [from, name] = resolved.as_slice()
-            && from == "tokio"
-            && ["join", "try_join"].contains(&name.as_str())
-        {
+    fn look_at_join(&mut self, called: &Macro, resolved: &[String]) {
+        let name = match resolved {
+            [from, name] if from == "tokio" => name,
+            [name] if self.imports.has_all_of("tokio") => name,
+            _ => return,
+        };
+        if ["join", "try_join"].contains(&name.as_str()) {
             self.refuse_tokens(
                 &called.path,
                 &format!(

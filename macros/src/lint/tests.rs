@@ -138,7 +138,23 @@ fn a_select_that_chooses_by_chance_is_refused() {
     ] {
         assert_refused(body, "`biased;`");
     }
+    for body in [
+        "use tokio::select as choose; choose! { a = b => 1, c = d => 2 }",
+        "use tokio::select; select! { a = b => 1, c = d => 2 }",
+        "if x { use tokio::{join, select as either}; either! { a = b => 1, c = d => 2 } }",
+        "use tokio as rt; use rt::select as choose; choose! { a = b => 1, c = d => 2 }",
+        "use futures::{self as f}; f::select! { a = b => 1, complete => 2 }",
+        "tokio::select! { biased; a = b => tokio::select! { c = d => 1, e = f => 2 }, g = h => 3 }",
+        "use tokio::select as choose; odd!(a => choose! { c = d => 1, e = f => 2 } => b)",
+    ] {
+        assert_eq!(refusals(body).len(), 1, "{body}: {:?}", refusals(body));
+        assert_refused(body, "`biased;`");
+    }
     assert_good("tokio::select! { biased; a = b => 1, c = d => 2 }");
+    assert_good("use tokio::select as choose; choose! { biased; a = b => 1, c = d => 2 }");
+    assert_good("use futures::select_biased as select; select! { a = b => 1, c = d => 2 }");
+    assert_good("use a as b; use b as a; a! { c = d => 1 }");
+    assert_good("odd!(a => stringify!(SystemTime::now()) => b, a != (b) => c)");
     assert_good("select_biased! { a = b => 1, c = d => 2 }");
 }
 
@@ -152,6 +168,15 @@ fn a_join_that_takes_turns_is_refused() {
             "use tokio::try_join as both; futures::join!(a); both!(a, b)?;",
             "`futures_util::try_join!`",
         ),
+        ("use tokio::*; let both = join!(a, b);", "`futures_util::join!`"),
+        (
+            "use tokio as rt; use rt::join as both; both!(a, b);",
+            "`futures_util::join!`",
+        ),
+        (
+            "select! { biased; a = b => tokio::join!(c, d), e = f => 2 }",
+            "`futures_util::join!`",
+        ),
     ] {
         assert_refused(body, instead);
     }
@@ -159,6 +184,7 @@ fn a_join_that_takes_turns_is_refused() {
         "tokio::join!(biased; a, b);",
         "futures_util::join!(a, b); futures::try_join!(a, b)?;",
         "use futures_util::join; join!(a, b);",
+        "use futures_util::join; use tokio::*; join!(a, b);",
         "my::tokio::join!(a, b);",
     ] {
         assert_good(body);

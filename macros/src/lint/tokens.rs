@@ -27,19 +27,17 @@ const TEXT: [&str; 12] = [
 ];
 
 pub(super) fn look_into(lint: &mut Lint, called: &Macro) {
-    let name = called
-        .path
-        .segments
-        .last()
-        .map(|last| last.ident.to_string())
-        .unwrap_or_default();
-    if TEXT.contains(&name.as_str()) {
+    let written: Vec<String> = called.path.segments.iter().map(|word| word.ident.to_string()).collect();
+    // By the name that it has where it comes from: it may be called anything here.
+    let resolved = lint.imports.resolve(&written);
+    let name = resolved.last().map(String::as_str).unwrap_or_default();
+    if TEXT.contains(&name) {
         return;
     }
     if !begins_with_biased(&called.tokens) {
-        match name.as_str() {
+        match name {
             "select" => lint.look_at_select(called),
-            _ => lint.look_at_join(called),
+            _ => lint.look_at_join(called, &resolved),
         }
     }
     if let Ok(expressions) = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(called.tokens.clone()) {
@@ -68,6 +66,11 @@ fn search(lint: &mut Lint, tokens: TokenStream) {
             }
             TokenTree::Ident(first) => {
                 let (words, behind) = path_at(&tokens, at, first);
+                if let Some(called) = call_at(&tokens, at, behind) {
+                    look_into(lint, &called);
+                    at = behind + 2;
+                    continue;
+                }
                 let is_of_a_value = at > 0 && is_punct(tokens.get(at - 1), '.');
                 if !is_of_a_value {
                     lint.look_at_words(&words, call_of(tokens.get(behind)));
@@ -91,6 +94,16 @@ fn path_at(tokens: &[TokenTree], mut at: usize, first: &Ident) -> (Vec<Ident>, u
         at += 3;
     }
     (words, at)
+}
+
+/// The macro that is called here, by the path that ends before `behind`.
+fn call_at(tokens: &[TokenTree], at: usize, behind: usize) -> Option<Macro> {
+    let arguments = tokens.get(behind + 1);
+    if !is_punct(tokens.get(behind), '!') || !matches!(arguments, Some(TokenTree::Group(_))) {
+        return None;
+    }
+    let called: TokenStream = tokens.get(at..behind + 2)?.iter().cloned().collect();
+    syn::parse2(called).ok()
 }
 
 fn call_of(behind: Option<&TokenTree>) -> Call {

@@ -49,6 +49,7 @@ async fn elsewhere(cx: WorkflowContext) -> Result<(), ()> {
     use chrono::Local as Here;
     use std::env::var as setting;
     use std::{collections::HashSet, process, time::Instant as Clock};
+    use tokio::select as choose;
     use tokio::try_join;
     use uuid::Uuid as Id;
 
@@ -59,6 +60,7 @@ async fn elsewhere(cx: WorkflowContext) -> Result<(), ()> {
     tokio::fs::read("orders.json").await;
     tokio::net::TcpStream::connect("localhost:80").await;
     tokio::select!(1, 2);
+    choose!(1, 2);
     tokio::join!(1, 2);
     try_join!(1, 2);
     let sizes = HashSet::from([1, 2]);

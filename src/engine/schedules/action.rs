@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{
-    Payload, PayloadError, RetryPolicy, SearchAttributeError, SearchAttributeValue, SearchAttributes, TaskQueue,
-    ToPayload, WorkflowId, WorkflowType, check_memo, check_search_attributes, limits,
+    Payload, PayloadError, RetryPolicy, SearchAttributeError, SearchAttributeTypes, SearchAttributeValue,
+    SearchAttributes, TaskQueue, ToPayload, WorkflowId, WorkflowType, check_memo, limits,
 };
 use crate::sdk::{WorkflowDefinition, WorkflowFunction};
 
@@ -141,7 +141,8 @@ impl ScheduleAction {
             .iter()
             .map(|(name, value)| Ok((name.clone(), Payload::json(value)?)));
         check_memo(&memo.collect::<Result<_, Error>>()?)?;
-        check_search_attributes(&self.typed_attributes()?)?;
+        // Their types are known where their runs are started.
+        SearchAttributeTypes::default().checked(self.typed_attributes()?)?;
         Ok(())
     }
 

@@ -3,8 +3,8 @@
 //! live here: what a schedule decides (`schedule`), starting anything.
 
 use crate::model::{
-    IdConflictPolicy, IdPolicies, IdReusePolicy, Memo, Payload, Query, QueryName, RunId, SearchAttributes, StartRun,
-    Timestamp, ToPayload, UpdateId, UpdateName, UpdateRequest, WorkflowId, WorkflowType,
+    IdConflictPolicy, IdPolicies, IdReusePolicy, Payload, Query, QueryName, StartRun, Timestamp, ToPayload, UpdateId,
+    UpdateName, UpdateRequest, WorkflowId, WorkflowType,
 };
 use crate::runtime::{Clock, Entropy, SystemClock};
 use crate::schedule::{OverlapPolicy, Schedule, ScheduleState};
@@ -38,26 +38,14 @@ impl OfflineSchedules<'_> {
         action.check()?;
         let state = ScheduleState::new(&action.workflow_id, schedule, SystemClock.now())?;
         let memory = keeper::Memory::new(state, action);
+        let keeper = WorkflowType::from_trusted(SCHEDULE_WORKFLOW);
         let start = StartRun {
-            workflow_id: self.workflow_id(id)?,
-            run_id: RunId::NIL,
-            workflow_type: WorkflowType::from_trusted(SCHEDULE_WORKFLOW),
-            definition: None,
-            input: Payload::json(&memory)?.checked()?,
-            request_id: None,
-            run_timeout: None,
             identity: self.offline.identity().to_owned(),
-            saga: None,
-            task_queue: None,
-            parent: None,
-            search_attributes: SearchAttributes::new(),
-            memo: Memo::new(),
             ids: IdPolicies {
                 reuse: IdReusePolicy::AllowDuplicate,
                 conflict: IdConflictPolicy::Fail,
             },
-            chain: None,
-            adopted: None,
+            ..StartRun::new(self.workflow_id(id)?, keeper, Payload::json(&memory)?.checked()?)
         };
         self.offline.desk().begin(start)?;
         Ok(())
@@ -174,7 +162,7 @@ impl OfflineSchedules<'_> {
         };
         match desk.update(&id, request)? {
             Ok(_) => Ok(()),
-            Err(failure) => Err(UpdateError::Failed(failure)),
+            Err(failure) => Err(UpdateError::Failed(Box::new(failure))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Why a search attribute or a memo is refused. Must not live here: refusing it.
 
-use super::super::{IdError, limits};
+use super::super::{CHANGE_VERSION, IdError, limits};
 use super::SearchAttributeType;
 
 /// Why a search attribute or a memo is refused.
@@ -29,6 +29,13 @@ pub enum SearchAttributeError {
     /// The name stands for something that every run has.
     #[error("the name {0:?} stands for something that every run has: give the search attribute another name")]
     BuiltIn(String),
+    /// The name is that of the list which amends makes itself.
+    #[error(
+        "the search attribute {:?} is amends' own: it lists the changes of its code that a run has met, by `patched`, `version` \
+         and the workflow's version; give yours another name",
+        CHANGE_VERSION
+    )]
+    ChangeList,
     /// The name was registered with another type.
     #[error("search attribute {name:?} is registered as {first} and as {second}: it can have one type only")]
     Registered {

@@ -52,6 +52,22 @@ fn names_of_what_every_run_has_and_second_types_are_refused() {
 }
 
 #[test]
+fn the_list_of_changes_is_nobodys_to_give_but_is_read() {
+    let types = SearchAttributeTypes::default();
+    let list = SearchAttributes::from([(CHANGE_VERSION.to_owned(), V::from(["mine"]))]);
+    assert_eq!(
+        types.typed(CHANGE_VERSION, V::from("mine")),
+        Err(SearchAttributeError::ChangeList)
+    );
+    let refused = types.checked(list.clone()).unwrap_err().to_string();
+    assert!(
+        refused.contains("\"TemporalChangeVersion\" is amends' own") && refused.ends_with("give yours another name"),
+        "{refused}"
+    );
+    assert_eq!(check_search_attributes(&list), Ok(()), "as in histories of Temporal's");
+}
+
+#[test]
 fn there_is_a_limit_to_numbers_sizes_and_counts() {
     let one = |value: V| SearchAttributes::from([("a".to_owned(), value)]);
     assert!(check_search_attributes(&one(V::from(f64::NAN))).is_err());

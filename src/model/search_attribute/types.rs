@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::super::CHANGE_VERSION;
 use super::{
-    SearchAttributeError, SearchAttributeType, SearchAttributeValue, SearchAttributes, check_name,
-    check_search_attributes,
+    SearchAttributeError, SearchAttributeType, SearchAttributeValue, SearchAttributes, check_given_search_attribute,
+    check_name, check_search_attributes,
 };
 
 /// The types that search attributes were registered with, by name. Cheap to clone. An attribute that is not here has the type of its value.
@@ -52,11 +52,12 @@ impl SearchAttributeTypes {
         self.0.is_empty()
     }
 
-    /// The value as one of the attribute's type.
+    /// The value that somebody gives an attribute, as one of its type.
     ///
     /// # Errors
-    /// [`SearchAttributeError::Type`] when it is none.
+    /// [`SearchAttributeError::Type`] when it is none; [`SearchAttributeError::ChangeList`].
     pub fn typed(&self, name: &str, value: SearchAttributeValue) -> Result<SearchAttributeValue, SearchAttributeError> {
+        check_given_search_attribute(name)?;
         let Some(expected) = self.get(name) else {
             return Ok(value);
         };
@@ -68,7 +69,7 @@ impl SearchAttributeTypes {
         })
     }
 
-    /// All attributes of a run with their types, checked.
+    /// All attributes that somebody gives a run, with their types, checked.
     ///
     /// # Errors
     /// Why they cannot be a run's.

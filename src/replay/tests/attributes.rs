@@ -106,6 +106,13 @@ fn a_wrong_type_is_a_failure_of_the_call() {
         assert!(refused.message.contains("of type Double"), "{refused}");
         let built_in = cx.upsert_search_attributes([("RunId", "x")]).unwrap_err();
         assert!(built_in.message.contains("every run has"), "{built_in}");
+        for refused in [
+            cx.upsert_search_attributes([("TemporalChangeVersion", ["mine"])]),
+            cx.remove_search_attributes(["TemporalChangeVersion"]),
+        ] {
+            let refused = refused.unwrap_err();
+            assert!(refused.message.contains("is amends' own"), "{refused}");
+        }
         cx.upsert_search_attributes([("Amount", n)])?;
         Ok(n)
     }

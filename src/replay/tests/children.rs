@@ -193,6 +193,10 @@ async fn particular(cx: WorkflowContext, n: u32) -> Result<u32, Failure> {
     for (child, type_name) in [
         (child().search_attribute("Weight", "heavy"), "InvalidSearchAttribute"),
         (child().search_attribute("RunId", 1), "InvalidSearchAttribute"),
+        (
+            child().search_attribute("TemporalChangeVersion", ["mine"]),
+            "InvalidSearchAttribute",
+        ),
         (child().task_queue(""), "InvalidId"),
     ] {
         refused += u32::from(child.run(&n).await.unwrap_err().is_type(type_name));
@@ -207,7 +211,7 @@ fn what_the_code_says_of_a_child_is_in_the_event_that_asks_for_it() {
         let world = lived(world.begun().checking_every_turn());
         let history = world.history();
         let (outcome, _) = world.finish();
-        assert_eq!(number(&outcome), Ok(305));
+        assert_eq!(number(&outcome), Ok(405));
         history
     };
     let history = play(false);

@@ -44,22 +44,12 @@ impl Mini {
             shown: 0,
             now: Timestamp::from_micros(1_000_000),
         };
-        mini.push(E::WorkflowExecutionStarted(Arc::new(RunStarted {
-            workflow_id: WorkflowId::from_trusted("w"),
-            run_id: RunId::from_bytes([9; 16]),
-            workflow_type: WorkflowType::from_trusted("w"),
-            definition: None,
-            input: Payload::json(input).unwrap(),
-            request_id: None,
-            run_timeout: None,
-            identity: String::new(),
-            saga: None,
-            task_queue: None,
-            parent: None,
-            search_attributes: std::collections::BTreeMap::new(),
-            memo: std::collections::BTreeMap::new(),
-            chain: None,
-        })));
+        mini.push(E::WorkflowExecutionStarted(Arc::new(RunStarted::new(
+            WorkflowId::from_trusted("w"),
+            RunId::from_bytes([9; 16]),
+            WorkflowType::from_trusted("w"),
+            Payload::json(input).unwrap(),
+        ))));
         mini
     }
 

@@ -1,11 +1,16 @@
 //! Queries: what they may do, which means nothing, and who can be asked.
 
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
 use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use crate::machine::{Decider, NoDecider, QueryError};
 use crate::model::{Failure, ParkReason, Payload, Query, QueryName};
 use crate::replay::CodeDecider;
-use crate::sdk::WorkflowContext;
+use crate::sdk::{HandlerUnfinishedPolicy, WorkflowContext};
 
 use super::double;
 use super::messages::{account, answer, ask, plays, refused, signal, update};
@@ -24,7 +29,7 @@ fn a_query_only_looks() {
         let own = cx.clone();
         cx.on_query("runs", move |(): ()| {
             let call = own.activity(double, &1);
-            futures_util::FutureExt::now_or_never(call).is_some()
+            call.now_or_never().is_some()
         })?;
         let counts = count.clone();
         cx.on_query("counts", move |(): ()| {
@@ -71,6 +76,60 @@ fn a_query_only_looks() {
         world.take(signal("go", ()));
     });
     assert_eq!(asking, plays(nosy, |world| world.take(signal("go", ()))));
+}
+
+#[test]
+fn a_query_changes_no_handler_and_waits_for_nothing() {
+    async fn nosy(cx: WorkflowContext, _n: u32) -> Result<u32, Failure> {
+        for (name, policy) in [
+            ("minds", HandlerUnfinishedPolicy::WarnAndAbandon),
+            ("abandons", HandlerUnfinishedPolicy::Abandon),
+        ] {
+            let handler = Cell::new(Some(cx.on_signal(name, async |(): ()| {})?));
+            cx.on_query(name, move |(): ()| {
+                let handler = handler.take();
+                handler.map(|handler| handler.unfinished(policy))
+            })?;
+        }
+        let own = cx.clone();
+        cx.on_query("waits", move |(): ()| {
+            own.wait_condition(|| false).now_or_never().is_some()
+        })?;
+        let own = cx.clone();
+        cx.on_query("meets", move |(): ()| {
+            own.wait_condition(|| true).now_or_never().is_some()
+        })?;
+        let own = cx.clone();
+        cx.on_query("canceled", move |(): ()| own.canceled().now_or_never().is_some())?;
+        // Begun by the code, and waited for, when the queries get hold of them.
+        let doubling = Rc::new(RefCell::new(cx.activity(double, &4).boxed_local()));
+        let polled = doubling.clone();
+        cx.on_query("polls", move |(): ()| {
+            polled.borrow_mut().as_mut().now_or_never().is_some()
+        })?;
+        let mut condition = Box::pin(cx.wait_condition(|| false));
+        let _ = (&mut condition).now_or_never();
+        let condition = Cell::new(Some(condition));
+        cx.on_query("drops", move |(): ()| drop(condition.take()))?;
+        poll_fn(|task| doubling.borrow_mut().as_mut().poll(task)).await
+    }
+    for (name, tried) in [
+        ("minds", "change a handler"),
+        ("abandons", "change a handler"),
+        ("waits", "wait"),
+        ("meets", "wait for a condition"),
+        ("canceled", "wait"),
+        ("polls", "wait for what the run waits for"),
+        ("drops", "drop what the run waits for"),
+    ] {
+        let mut world = World::start(nosy, false, &[]);
+        let refused = ask(&mut world, name).map_err(|error| error.to_string());
+        assert_eq!(
+            refused,
+            Err(QueryError::NotReadOnly(tried.to_owned()).to_string()),
+            "{name}"
+        );
+    }
 }
 
 #[test]

@@ -256,6 +256,49 @@ fn a_version_that_the_code_has_no_branch_for_parks_the_run() {
     assert_eq!(told(&mini.complete("second", 1)), ["complete 1"], "and left again");
 }
 
+/// A change that looks like a version of the workflow would be taken for it, so it is not recorded; where it is, it stays.
+#[test]
+fn what_looks_like_a_version_of_the_workflow_is_no_change_of_the_code() {
+    async fn ask(cx: WorkflowContext, how: String) -> Result<(), Failure> {
+        match how.as_str() {
+            "patched" => drop(cx.patched("w@2")),
+            "deprecated" => cx.deprecate_patch("w@2"),
+            "version" => drop(cx.version("w@2", 1, 2)),
+            other => assert!(cx.patched(other)),
+        }
+        cx.wait_condition(|| false).await
+    }
+    for how in ["patched", "deprecated", "version"] {
+        let mut mini = Mini::started(ask, &how);
+        let parked = mini.try_decide().unwrap_err();
+        assert!(
+            matches!(&parked, ParkReason::BadCommand { message } if message.starts_with(
+                "the change \"w@2\" would be taken for version \"2\" of the workflow \"w\": give it an id"
+            )),
+            "{how}: {parked}"
+        );
+    }
+    for good in ["v@2", "w", "w2@2", "W@2"] {
+        assert_eq!(
+            told(&Mini::started(ask, &good).decide()),
+            [format!("mark core_patch {good:?}")]
+        );
+    }
+
+    async fn patched_like_that(cx: WorkflowContext, n: u32) -> Result<u32, Failure> {
+        let n = cx.signal("go").recv().await.map(|more: u32| n + more)?;
+        assert!(cx.patched("w@halve"));
+        cx.activity(half, &n).await
+    }
+    let mut recorded = past_the_change(patched);
+    for event in &mut recorded.history {
+        if let EventAttributes::VersionMarkerRecorded(VersionMarker::Patch { id, .. }) = &mut event.attributes {
+            *id = ChangeId::from_trusted("w@halve");
+        }
+    }
+    replays(&recorded, patched_like_that).unwrap();
+}
+
 /// As in Temporal's Go SDK: a change that all runs have is history, and its question may go.
 #[test]
 fn a_version_may_stop_being_asked_for() {

@@ -58,20 +58,9 @@ fn turn(input: Payload, failure: Failure) -> Turn {
         attributes,
     };
     let started = EventAttributes::WorkflowExecutionStarted(Arc::new(RunStarted {
-        workflow_id: id("order-1"),
-        run_id: RunId::NIL,
-        workflow_type: WorkflowType::from_trusted("order"),
-        definition: None,
-        input,
-        request_id: None,
-        run_timeout: None,
-        identity: String::new(),
-        saga: None,
-        task_queue: None,
-        parent: None,
         search_attributes: [("customer".to_owned(), "ada".into())].into(),
         memo: [("title".to_owned(), Payload::json("ada").unwrap())].into(),
-        chain: None,
+        ..RunStarted::new(id("order-1"), RunId::NIL, WorkflowType::from_trusted("order"), input)
     }));
     let failed = EventAttributes::WorkflowExecutionFailed {
         failure,

@@ -106,8 +106,6 @@ impl<const WORDS: usize> Text<WORDS> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-
     use super::*;
     use crate::model::NamespaceName;
 
@@ -139,9 +137,8 @@ mod tests {
     #[test]
     fn nobody_is_told_of_a_turn_that_is_half_another_one() {
         let post = Post::default();
-        let writing = AtomicBool::new(true);
         std::thread::scope(|threads| {
-            threads.spawn(|| {
+            let writer = threads.spawn(|| {
                 for number in 0..50_000_u64 {
                     let text = number.to_string().repeat(9);
                     let run_id = RunId::from_bytes(u128::from(number).to_be_bytes());
@@ -150,9 +147,9 @@ mod tests {
                     post.begin(&id, run_id, Some(&kind));
                     post.end();
                 }
-                writing.store(false, Ordering::SeqCst);
             });
-            while writing.load(Ordering::SeqCst) {
+            // Also when it has panicked.
+            while !writer.is_finished() {
                 let Some((id, run_id, kind)) = post.turn().and_then(|turn| post.whose(turn)) else {
                     continue;
                 };

@@ -26,7 +26,10 @@ impl Versions {
     pub(super) fn add(&mut self, definition: WorkflowDefinition) -> Result<(), RegistryError> {
         marker(&definition)?;
         if self.get(definition.version()).is_some() {
-            return Err(RegistryError::DuplicateWorkflow(definition.workflow_type().clone()));
+            return Err(RegistryError::DuplicateWorkflow {
+                workflow: definition.workflow_type().clone(),
+                version: definition.version().map(str::to_owned),
+            });
         }
         let is_older = |other: &WorkflowDefinition| match (other.version(), definition.version()) {
             (Some(other), Some(new)) => compare_versions(other, new) == Ordering::Less,
@@ -50,13 +53,20 @@ impl Versions {
     }
 }
 
+/// As people are told which version it is.
+pub(super) fn told(version: Option<&str>) -> String {
+    match version {
+        Some(version) => format!("(version {version})"),
+        None => "(without a version)".to_owned(),
+    }
+}
+
 /// The change that the history of a run of this version says to have met.
 pub(super) fn marker(definition: &WorkflowDefinition) -> Result<Option<ChangeId>, IdError> {
     let Some(version) = definition.version() else {
         return Ok(None);
     };
-    crate::model::check_id("workflow version", version)?;
-    ChangeId::new(format!("{}@{version}", definition.workflow_type())).map(Some)
+    ChangeId::of_version(definition.workflow_type(), version).map(Some)
 }
 
 impl Registry {
@@ -70,29 +80,26 @@ impl Registry {
         workflow_type: &WorkflowType,
         history: &[Event],
     ) -> Result<Arc<dyn Workflow>, ParkReason> {
-        let unknown = |version: &str| ParkReason::UnknownWorkflow {
-            workflow_type: format!("{workflow_type}{version}"),
-        };
+        let unknown = |name: String| ParkReason::UnknownWorkflow { workflow_type: name };
         let Some(versions) = self.workflows.get(workflow_type) else {
-            return Err(unknown(""));
+            return Err(unknown(workflow_type.to_string()));
         };
         let mut turns = history.split(|event| matches!(event.attributes, EventAttributes::WorkflowTask(_)));
         let Some(first_turn) = turns.nth(1) else {
-            return self.code(workflow_type.as_str()).ok_or_else(|| unknown(""));
+            return self
+                .code(workflow_type.as_str())
+                .ok_or_else(|| unknown(workflow_type.to_string()));
         };
         let version = first_turn.iter().find_map(|event| version_in(workflow_type, event));
         let found = versions.get(version).map(|definition| self.prepared(definition));
-        found.ok_or_else(|| match version {
-            Some(version) => unknown(&format!(" (version {version})")),
-            None => unknown(" (without a version)"),
-        })
+        found.ok_or_else(|| unknown(format!("{workflow_type} {}", told(version))))
     }
 }
 
 fn version_in<'a>(workflow_type: &WorkflowType, event: &'a Event) -> Option<&'a str> {
     match &event.attributes {
         EventAttributes::VersionMarkerRecorded(VersionMarker::Patch { id, deprecated: true }) => {
-            id.as_str().strip_prefix(workflow_type.as_str())?.strip_prefix('@')
+            id.version_of(workflow_type)
         }
         _ => None,
     }
@@ -134,18 +141,34 @@ mod tests {
         registry.set_current_version("order", "2").unwrap();
         assert_eq!(current(&registry), Some("2"));
         assert!(registry.check().is_ok());
-        registry.set_current_version("order", "3").unwrap();
-        assert!(matches!(
-            registry.check().unwrap_err()[..],
-            [RegistryError::MissingVersion { .. }]
-        ));
+        registry.set_current_version("order", None).unwrap();
+        assert_eq!(current(&registry), None);
+        assert!(registry.check().is_ok());
+    }
+
+    #[test]
+    fn a_current_version_that_is_not_registered_is_told() {
+        for (versions, missing, told) in [
+            (&[Some("2"), None], Some("3"), "workflow \"order\" (version 3) is to be"),
+            (
+                &[Some("1"), Some("2")],
+                None,
+                "workflow \"order\" (without a version) is to be",
+            ),
+        ] {
+            let mut registry = registry(versions);
+            registry.set_current_version("order", missing).unwrap();
+            let problems = registry.check().unwrap_err();
+            assert_eq!(problems.len(), 1);
+            assert!(problems[0].to_string().starts_with(told), "{}", problems[0]);
+        }
     }
 
     #[test]
     fn what_cannot_be_a_version_is_refused() {
         let mut registry = registry(&[Some("1")]);
         for (version, told) in [
-            ("1", "another version"),
+            ("1", "registered as \"order\" (version 1): give one of them"),
             ("", "must not be empty"),
             (&*"1".repeat(250), "at most 255"),
         ] {
@@ -153,5 +176,9 @@ mod tests {
             let refused = refused.unwrap_err().to_string();
             assert!(refused.contains(told), "{refused}");
         }
+        registry.add_workflow(WorkflowDefinition::of(order).unwrap()).unwrap();
+        let twice = registry.add_workflow(WorkflowDefinition::of(order).unwrap());
+        let twice = twice.unwrap_err().to_string();
+        assert!(twice.contains("\"order\" (without a version)"), "{twice}");
     }
 }

@@ -45,7 +45,7 @@ impl WorkflowContext {
     /// Takes search attributes away; the run cannot be found by them any more. One that is not there is no error.
     ///
     /// # Errors
-    /// None today: what is left is always allowed.
+    /// A failure of type `InvalidSearchAttribute` for `TemporalChangeVersion`, which is amends' own. Nothing is changed then.
     pub fn remove_search_attributes<N: Into<String>>(&self, names: impl IntoIterator<Item = N>) -> Result<(), Failure> {
         let changes = names.into_iter().map(|name| (name.into(), None)).collect();
         self.core.borrow_mut().upsert_search_attributes(changes)

@@ -238,6 +238,8 @@ impl Core {
 
     /// The operation's outcome, or a promise to wake. Returns the waker that was replaced, to be dropped outside.
     pub(super) fn poll_operation(&mut self, key: Key, waker: Waker) -> (Poll<Result<Payload, Failure>>, Option<Waker>) {
+        // The outcome would be taken from the code, or its waker.
+        self.expect_writable("wait for what the run waits for");
         let Some(operation) = self.operations.get_mut(&key) else {
             return (Poll::Pending, None);
         };
@@ -275,6 +277,9 @@ impl Core {
     }
 
     pub(super) fn stop_waiting(&mut self, key: Key) -> Option<Waker> {
+        if self.is_kept_from("drop what the run waits for") {
+            return None;
+        }
         self.waiting.remove(&key).map(|(_, waker)| waker)
     }
 
@@ -383,6 +388,7 @@ impl Core {
     }
 
     fn wait(&mut self, wait_for: WaitFor, key: &mut Option<Key>, waker: Waker) -> Option<Waker> {
+        self.expect_writable("wait");
         let key = *key.get_or_insert_with(|| self.take_key());
         self.waiting
             .insert(key, (wait_for, waker))

@@ -1,6 +1,8 @@
 //! Changing the code of workflows whose runs are under way: patches and versions. Must not live here: how they are kept
 //! (`core/versions`) or recorded (`replay`, `machine`).
 
+use crate::model::ChangeId;
+
 use super::WorkflowContext;
 
 impl WorkflowContext {
@@ -26,7 +28,9 @@ impl WorkflowContext {
     /// [`deprecate_patch`](Self::deprecate_patch). Third, when no open run was begun by the first of these, not even that:
     /// a history with a patch that was not deprecated, under code that does not ask for it, parks its run.
     ///
-    /// An id that cannot be one (empty, more than 255 bytes, control characters) parks the run.
+    /// An id that cannot be one (empty, more than 255 bytes, control characters) parks the run. So does one that begins with the
+    /// workflow's own type and an `@`, as in `place_order@2`: such changes say which
+    /// [version of the whole workflow](crate::workflow) the run has.
     #[must_use = "the patched branch is taken only if the code asks"]
     pub fn patched(&self, id: impl AsRef<str>) -> bool {
         self.core.borrow_mut().patched(id.as_ref(), false)
@@ -62,6 +66,11 @@ impl WorkflowContext {
     #[must_use = "what the code does must depend on the version, or there is none to ask for"]
     pub fn version(&self, change: impl AsRef<str>, oldest: i32, newest: i32) -> i32 {
         self.core.borrow_mut().version(change.as_ref(), oldest, newest)
+    }
+
+    /// Says which version of its workflow this code is.
+    pub(in crate::sdk) fn say_workflow_version(&self, marker: ChangeId) {
+        self.core.borrow_mut().say_workflow_version(marker);
     }
 
     /// Whether the code is being run again over what it decided before. For logs and figures, which would otherwise be

@@ -122,7 +122,12 @@ fn read_value(from: &mut Cursor<'_>) -> Option<SearchAttributeValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Timestamp, limits};
+    use crate::model::{NamespaceName, RunStatus, Timestamp, WorkflowType, limits};
+    use crate::store::RunHead;
+    use crate::testing::store_conformance::turn;
+
+    use super::super::frame::CONTENT_BYTES_MAX;
+    use super::super::index::StoredHead;
 
     fn all() -> FoundBy {
         use SearchAttributeValue as V;
@@ -162,10 +167,16 @@ mod tests {
     fn the_most_that_a_run_may_have_fits_beside_its_head() {
         let name = "n".repeat(limits::ID_BYTES_MAX);
         let text = "t".repeat(limits::SEARCH_ATTRIBUTES_BYTES_MAX - limits::ID_BYTES_MAX - 11);
-        let attributes: SearchAttributes = [(name.clone(), text.as_str().into())].into();
+        let mut attributes: SearchAttributes = [(name.clone(), text.as_str().into())].into();
         crate::model::check_search_attributes(&attributes).unwrap();
+        // Beside the user's: two changes that fill the list, each with its length.
+        let changes = ["a", "b"].map(|change| change.repeat(limits::CHANGE_VERSION_BYTES_MAX / 2 - 2));
+        let listed = SearchAttributeValue::KeywordList(changes.into());
+        attributes.insert(crate::model::CHANGE_VERSION.to_owned(), listed);
+        let namespace = NamespaceName::new("n".repeat(limits::NAMESPACE_BYTES_MAX)).unwrap();
+        let workflow_id = WorkflowId::from_trusted(name.as_str()).in_namespace(&namespace);
         let parent = ParentRun {
-            workflow_id: WorkflowId::from_trusted(name),
+            workflow_id: workflow_id.clone(),
             run_id: RunId::NIL,
             initiated: None,
         };
@@ -173,6 +184,17 @@ mod tests {
             parent: Some(parent),
             search_attributes: attributes,
         };
-        assert!(bytes(Some(&found_by)) <= limits::SEARCH_ATTRIBUTES_BYTES_MAX + limits::ID_BYTES_MAX + 32);
+        let mut out = Vec::new();
+        put(&mut out, Some(&found_by));
+        assert_eq!(read(&mut Cursor::new(&out)).unwrap().as_deref(), Some(&found_by));
+        let mut head = RunHead::opened_by(&turn(1, 1, 1, RunStatus::Running)).unwrap();
+        head.workflow_id = workflow_id;
+        head.workflow_type = WorkflowType::from_trusted(name);
+        head.found_by = Some(Arc::new(found_by));
+        assert!(
+            StoredHead::bytes_max(&head) <= CONTENT_BYTES_MAX,
+            "{}",
+            StoredHead::bytes_max(&head)
+        );
     }
 }

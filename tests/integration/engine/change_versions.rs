@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
-use amends::engine::Offline;
+use amends::engine::{Offline, ScheduleAction};
 use amends::model::{CHANGE_VERSION, Reset, ResetPoint, SearchAttributes};
-use amends::{Amends, DEFAULT_VERSION, RunStatus, WorkflowDefinition};
+use amends::schedule::{Schedule, ScheduleSpec};
+use amends::{Amends, DEFAULT_VERSION, Failure, RunStatus, WorkflowDefinition};
 use serde_json::{Value, json};
 
-use crate::support::{Home, run, until_status, workflow};
+use super::children::{child, step, with_steps};
+use crate::support::{Home, Recorder, run, until_status, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -151,4 +153,70 @@ fn a_run_that_was_reset_has_the_changes_up_to_there() {
         });
         home.assert_sound();
     }
+}
+
+#[test]
+fn nobody_gives_a_run_the_list_but_amends() {
+    let followed = workflow("followed", |cx, input| async move {
+        let next = cx.continue_as_new_by_name::<Value>("order", &input);
+        let refused = next.search_attribute(CHANGE_VERSION, ["mine"]).await.unwrap_err();
+        Ok(json!(refused.message))
+    });
+    run(async {
+        let builder = Home::memory().builder();
+        let amends = builder
+            .workflow_definition(order())
+            .workflow_definition(followed)
+            .start();
+        let amends = amends.await.unwrap();
+        let start = amends.workflow_by_name("order");
+        let refused = start.search_attribute(CHANGE_VERSION, ["fraud-check"]).err().unwrap();
+        assert_eq!(refused.code().to_string(), "E0018");
+        assert!(refused.to_string().ends_with("give yours another name"), "{refused}");
+        let action = ScheduleAction::by_name("order", "o", json!("new"));
+        let action = action.search_attribute(CHANGE_VERSION, json!(["fraud-check"]));
+        let schedule = Schedule::new(ScheduleSpec::new().cron("0 9 * * *").unwrap());
+        let refused = amends.schedules().create("s", action, schedule).await.unwrap_err();
+        assert!(refused.to_string().contains("is amends' own"), "{refused}");
+        let run = amends.workflow_by_name("followed").start(&json!(0)).await.unwrap();
+        let told = run.result().await.unwrap();
+        assert!(told.as_str().unwrap().contains("is amends' own"), "{told}");
+        amends.shutdown(SECOND).await;
+    });
+}
+
+#[test]
+fn what_undoes_a_child_has_not_met_its_changes() {
+    let parcel = workflow("parcel", |cx, _| async move {
+        cx.upsert_search_attributes([("Stage", "packed")])?;
+        assert!(cx.patched("fraud-check"));
+        step(&cx, "pack").await
+    });
+    let shipment = workflow("shipment", |cx, _| async move {
+        child(&cx, "parcel", json!(0)).await?;
+        Err(Failure::non_retryable("Broken", "as told"))
+    });
+    run(async {
+        let builder = with_steps(Home::memory().builder(), &Recorder::new());
+        let amends = builder
+            .workflow_definition(parcel)
+            .workflow_definition(shipment)
+            .start();
+        let amends = amends.await.unwrap();
+        let run = amends
+            .workflow_by_name("shipment")
+            .id("s")
+            .start(&json!(0))
+            .await
+            .unwrap();
+        assert_eq!(run.outcome().await.unwrap().status(), RunStatus::Amended);
+        let both = ["s/child", "s/child/undo"];
+        assert_eq!(found(&amends, "Stage = 'packed'").await, both);
+        assert_eq!(
+            found(&amends, "TemporalChangeVersion = 'fraud-check'").await,
+            ["s/child"],
+            "none of its code is run to undo it"
+        );
+        amends.shutdown(SECOND).await;
+    });
 }

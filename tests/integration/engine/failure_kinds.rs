@@ -205,7 +205,7 @@ fn told(failure: &Failure) -> Vec<String> {
 async fn failed(amends: &Amends, id: &str) -> Failure {
     let run = amends.find(id).await.unwrap();
     match run.result().await {
-        Err(ResultError::Failed(failure) | ResultError::Amended(failure) | ResultError::Canceled(failure)) => failure,
+        Err(ResultError::Failed(failure) | ResultError::Amended(failure) | ResultError::Canceled(failure)) => *failure,
         other => panic!("{id}: {other:?}"),
     }
 }

@@ -93,7 +93,7 @@ async fn start(home: &Home) -> Amends {
 
 async fn ended_with(amends: &Amends, id: &str) -> Failure {
     match amends.find(id).await.unwrap().result().await {
-        Err(ResultError::Failed(failure) | ResultError::Amended(failure)) => failure,
+        Err(ResultError::Failed(failure) | ResultError::Amended(failure)) => *failure,
         other => panic!("{id}: {other:?}"),
     }
 }
@@ -123,7 +123,7 @@ fn nothing_of_a_failure_is_lost_on_its_way() {
                 let Err(UpdateError::Failed(failure)) = update.result().await else {
                     panic!("update {number}");
                 };
-                assert_eq!(failure, of_table(number));
+                assert_eq!(*failure, of_table(number));
             }
             amends.shutdown(SECOND).await;
 
@@ -138,7 +138,7 @@ fn nothing_of_a_failure_is_lost_on_its_way() {
                 let Err(UpdateError::Failed(failure)) = update.result().await else {
                     panic!("update {number}");
                 };
-                assert_eq!(failure, of_table(number));
+                assert_eq!(*failure, of_table(number));
             }
             amends.shutdown(SECOND).await;
         }

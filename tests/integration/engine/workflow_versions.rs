@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use amends::definition::{SagaDefinition, Step};
 use amends::model::{IdReusePolicy, ParkReason, Reset, ResetPoint};
 use amends::testing::Replayer;
 use amends::{Amends, Failure, RunStatus, WorkflowContext, WorkflowDefinition, workflow};
 use serde_json::{Value, json};
 
-use crate::support::{Home, run, until_status, workflow as by_name};
+use crate::support::{Home, activity, run, until_status, workflow as by_name};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -153,6 +154,26 @@ fn a_run_that_follows_another_takes_the_version_that_is_current() {
 }
 
 #[test]
+fn the_code_without_a_version_can_be_gone_back_to() {
+    for home in Home::each() {
+        run(async {
+            let amends = engine(&home, &[None, Some("2")], None).await;
+            begin(&amends, "two").await;
+            amends.shutdown(SECOND).await;
+
+            let builder = home.builder().workflow_definition(order(None));
+            let builder = builder.workflow_definition(order(Some("2")));
+            let amends = builder.current_version("order", None).start().await.unwrap();
+            begin(&amends, "none").await;
+            assert_eq!(end(&amends, "none").await, json!(null));
+            assert_eq!(end(&amends, "two").await, json!("2"));
+            amends.shutdown(SECOND).await;
+        });
+        home.assert_sound();
+    }
+}
+
+#[test]
 fn a_run_that_was_reset_keeps_its_version_unless_its_first_turn_is_decided_again() {
     for (point, expected) in [(ResetPoint::LastTurn, "1"), (ResetPoint::FirstTurn, "2")] {
         for home in Home::each() {
@@ -172,6 +193,35 @@ fn a_run_that_was_reset_keeps_its_version_unless_its_first_turn_is_decided_again
             });
             home.assert_sound();
         }
+    }
+}
+
+/// Code without a version whose own change looks like one: it would have its run taken for one of that version.
+#[test]
+fn code_without_a_version_does_not_pass_for_one_that_has_one() {
+    let pretending = by_name("order", |cx, _| async move {
+        cx.deprecate_patch("order@9");
+        cx.signal::<Value>("go").recv().await
+    });
+    for home in Home::each() {
+        run(async {
+            let builder = home.builder().workflow_definition(pretending.clone());
+            let amends = builder
+                .workflow_definition(order(Some("9")))
+                .current_version("order", None);
+            let amends = amends.start().await.unwrap();
+            amends.workflow_by_name("order").id("o").start(&json!(0)).await.unwrap();
+            let parked = until_status(&amends, "o", RunStatus::Parked).await;
+            let told = parked.parked.unwrap().to_string();
+            assert!(told.contains("would be taken for version \"9\""), "{told}");
+            amends.shutdown(SECOND).await;
+            // Nothing of it is recorded: code that is mended goes on with it.
+            let amends = engine(&home, &[None, Some("9")], Some("9")).await;
+            begun(&amends, "o").await;
+            assert_eq!(end(&amends, "o").await, json!("9"));
+            amends.shutdown(SECOND).await;
+        });
+        home.assert_sound();
     }
 }
 
@@ -238,10 +288,34 @@ fn what_is_registered_must_fit() {
             builder.start().await.err().unwrap().to_string()
         };
         let twice = refused([order(Some("1")), order(Some("1"))], None).await;
-        assert!(twice.contains("or another version"), "{twice}");
+        assert!(twice.contains("registered as \"order\" (version 1)"), "{twice}");
         let missing = refused([order(Some("1")), order(None)], Some("2")).await;
-        assert!(missing.contains("version \"2\" of workflow"), "{missing}");
+        assert!(missing.contains("\"order\" (version 2) is"), "{missing}");
         let nameless = refused([order(Some("")), order(None)], None).await;
         assert!(nameless.contains("workflow version"), "{nameless}");
+
+        let saga = |version: &str| {
+            let step = Step::activity("charge", "charge").nothing_to_compensate();
+            SagaDefinition::builder("order")
+                .version(version)
+                .step(step)
+                .build()
+                .unwrap()
+        };
+        let charge = || activity("charge", |_, _| async { Ok(Value::Null) });
+        let builder = || Amends::builder().memory().activity_definition(charge()).saga(saga("1"));
+        for (refused, told) in [
+            (
+                builder().saga(saga("2")).saga(saga("1")),
+                "two saga definitions are loaded as \"order\" (version 1)",
+            ),
+            (
+                builder().workflow_definition(order(Some("2"))),
+                "a saga definition and a workflow in code are both \"order\"",
+            ),
+        ] {
+            let refused = refused.start().await.err().unwrap().to_string();
+            assert!(refused.starts_with(told), "{refused}");
+        }
     });
 }

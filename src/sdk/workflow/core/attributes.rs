@@ -6,7 +6,8 @@
 
 use crate::model::{
     Command, Failure, Memo, MemoChanges, RunStarted, SearchAttributeChanges, SearchAttributeError,
-    SearchAttributeTypes, SearchAttributes, check_memo, check_search_attributes, merge_changes,
+    SearchAttributeTypes, SearchAttributes, check_given_search_attribute, check_memo, check_search_attributes,
+    merge_changes,
 };
 
 use super::Core;
@@ -49,6 +50,7 @@ impl Core {
         self.expect_writable("change search attributes");
         let mut typed = SearchAttributeChanges::new();
         for (name, change) in changes {
+            check_given_search_attribute(&name).map_err(|error| refused_attribute(&error))?;
             let value = change.map(|value| self.attributes.types.typed(&name, value));
             typed.insert(name, value.transpose().map_err(|error| refused_attribute(&error))?);
         }

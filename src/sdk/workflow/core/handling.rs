@@ -15,6 +15,7 @@ impl Core {
     }
 
     pub(in crate::sdk::workflow) fn mind_unfinished(&mut self, handler: &HandlerOf) {
+        self.expect_writable("change a handler");
         self.messages.may_be_abandoned.remove(handler);
     }
 

@@ -219,6 +219,7 @@ impl Core {
     }
 
     pub(in crate::sdk::workflow) fn meet_condition(&mut self) {
+        self.expect_writable("wait for a condition");
         self.messages.conditions_met += 1;
     }
 

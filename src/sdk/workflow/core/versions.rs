@@ -95,6 +95,11 @@ impl<V: Copy> Changes<V> {
         answer
     }
 
+    /// Whether the history, or this code in this turn, has it already.
+    fn knows(&self, id: &ChangeId) -> bool {
+        self.recorded.contains_key(id) || self.told.contains_key(id)
+    }
+
     fn is_full(&self, id: &ChangeId) -> bool {
         self.told.len() >= limits::CHANGES_PER_RUN_MAX && !self.told.contains_key(id)
     }
@@ -106,9 +111,19 @@ impl Core {
     pub(in crate::sdk::workflow) fn patched(&mut self, id: &str, deprecated: bool) -> bool {
         // The answer would be remembered, and its marker be missing.
         self.expect_writable("ask for a patch");
-        let Some(id) = self.change_id(id) else {
+        let Some(id) = self.change_id(id, |versions, id| versions.patches.knows(id)) else {
             return false;
         };
+        self.ask_for_patch(id, deprecated)
+    }
+
+    /// Records which version of its workflow the code is. As a deprecated patch: no other code, and no tool of Temporal's, need
+    /// ask for it.
+    pub(in crate::sdk::workflow) fn say_workflow_version(&mut self, marker: ChangeId) {
+        self.ask_for_patch(marker, true);
+    }
+
+    fn ask_for_patch(&mut self, id: ChangeId, deprecated: bool) -> bool {
         if self.versions.patches.is_full(&id) {
             self.refuse_more_changes();
             return false;
@@ -125,7 +140,7 @@ impl Core {
     /// thrown away then.
     pub(in crate::sdk::workflow) fn version(&mut self, id: &str, minimum: i32, maximum: i32) -> i32 {
         self.expect_writable("ask for a version");
-        let Some(id) = self.change_id(id) else {
+        let Some(id) = self.change_id(id, |versions, id| versions.versions.knows(id)) else {
             return maximum;
         };
         if minimum > maximum || maximum < DEFAULT_VERSION {
@@ -164,12 +179,22 @@ impl Core {
         self.versions.replaying
     }
 
-    fn change_id(&mut self, id: &str) -> Option<ChangeId> {
-        let id = ChangeId::new(id);
-        if let Err(error) = &id {
-            self.refuse(Refusal::Senseless(error.to_string()));
-        }
-        id.ok()
+    /// One that the code may ask about. What looks like a version of its workflow would be taken for it, were it recorded now;
+    /// where it is recorded already it does no harm to ask again.
+    fn change_id(&mut self, id: &str, is_known: impl FnOnce(&Versions, &ChangeId) -> bool) -> Option<ChangeId> {
+        let refused = match ChangeId::new(id) {
+            Err(error) => error.to_string(),
+            Ok(id) => match id.version_of(&self.started.workflow_type) {
+                Some(version) if !is_known(&self.versions, &id) => format!(
+                    "the change {id:?} would be taken for version {version:?} of the workflow {:?}: give it an id that does \
+                     not begin like that (which version the code is says `#[workflow(version = \"..\")]`)",
+                    self.started.workflow_type
+                ),
+                _ => return Some(id),
+            },
+        };
+        self.refuse(Refusal::Senseless(refused));
+        None
     }
 
     fn refuse_more_changes(&mut self) {
