@@ -3,8 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{ChangeId, EventAttributes, LocalActivityEnded, Payload, Timestamp, VersionMarker};
+use crate::model::{
+    ActivityType, ChangeId, EventAttributes, Failure, FailureKind, LocalActivityEnded, Payload, RetryState, Timestamp,
+    VersionMarker,
+};
 
+use super::activity::OURS;
 use super::fields::Fields;
 use super::{HistoryError, failure, value};
 
@@ -27,19 +31,40 @@ pub(super) fn version(marker: &VersionMarker) -> Value {
 pub(super) fn local(ended: &LocalActivityEnded, at: Timestamp) -> Value {
     let micros = at.as_micros();
     let at = json!({"seconds": micros.div_euclid(1_000_000), "nanos": micros.rem_euclid(1_000_000) * 1_000});
-    let data = json!({
+    let (result, failure, retry_state) = match &ended.outcome {
+        Ok(result) => (Some(result), None, None),
+        Err(failure) => match wrapped(ended, failure) {
+            Some((cause, retry_state)) => (None, Some(cause), Some(retry_state)),
+            None => (None, Some(failure), None),
+        },
+    };
+    let mut data = json!({
         "seq": ended.seq, "activity_id": ended.seq.to_string(), "activity_type": ended.activity_type.as_str(),
         // The core insists on these. Tries in place are not recorded here: what counts is how it ended.
         "attempt": 1, "original_schedule_time": at, "complete_time": at, "backoff": null,
     });
-    let (result, failure) = match &ended.outcome {
-        Ok(result) => (Some(value::payloads(result)), None),
-        Err(failure) => (None, Some(failure::failure(failure))),
-    };
+    if let Some(retry_state) = retry_state {
+        value::put(
+            &mut data,
+            OURS,
+            json!({"retryState": failure::retry_state(retry_state)}),
+        );
+    }
     json!({
-        "markerName": LOCAL, "failure": failure,
-        "details": {"data": {"payloads": [value::enclosed_with_nulls(&data)]}, "result": result},
+        "markerName": LOCAL, "failure": failure.map(failure::failure),
+        "details": {"data": {"payloads": [value::enclosed_with_nulls(&data)]}, "result": result.map(value::payloads)},
     })
+}
+
+/// What a local activity failed with, and why it was not tried again. Temporal's SDKs keep only the first in their markers, and
+/// hand it to the code as it is there: wrapped in one of an activity it would be another failure to them.
+fn wrapped<'a>(ended: &LocalActivityEnded, failure: &'a Failure) -> Option<(&'a Failure, RetryState)> {
+    let FailureKind::Activity { retry_state, .. } = failure.kind else {
+        return None;
+    };
+    let cause = failure.cause.as_deref()?;
+    let again = LocalActivityEnded::recorded(ended.seq, ended.activity_type.clone(), retry_state, cause.clone());
+    (again == *failure).then_some((cause, retry_state))
 }
 
 #[derive(serde::Deserialize)]
@@ -80,6 +105,8 @@ pub(super) fn read_version(
 struct Local {
     seq: u32,
     activity_type: String,
+    #[serde(rename = "amends")]
+    ours: Option<Value>,
 }
 
 pub(super) fn read_local(
@@ -91,13 +118,25 @@ pub(super) fn read_local(
         .to()
         .map_err(|error| fields.error(format!("a local activity: {error}")))?;
     let activity_type = local.activity_type.parse();
+    let activity_type: ActivityType =
+        activity_type.map_err(|error: crate::model::IdError| fields.error(error.to_string()))?;
+    let outcome = match fields.object("failure")? {
+        Some(failure) => {
+            let cause = failure::read(&failure)?;
+            Err(match &local.ours {
+                Some(ours) => {
+                    let retry_state = failure::read_retry_state(&Fields::of(ours, fields.event())?)?;
+                    LocalActivityEnded::recorded(local.seq, activity_type.clone(), retry_state, cause)
+                }
+                None => cause,
+            })
+        }
+        None => Ok(result.unwrap_or_default()),
+    };
     let ended = LocalActivityEnded {
         seq: local.seq,
-        activity_type: activity_type.map_err(|error: crate::model::IdError| fields.error(error.to_string()))?,
-        outcome: match fields.object("failure")? {
-            Some(failure) => Err(failure::read(&failure)?),
-            None => Ok(result.unwrap_or_default()),
-        },
+        activity_type,
+        outcome,
     };
     Ok(EventAttributes::LocalActivityEnded(Box::new(ended)))
 }

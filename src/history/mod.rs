@@ -11,6 +11,7 @@
 //! | a failure of which the participant is sure that nothing happened; a lost worker | the failure's `source` |
 //! | a reset | a `WORKFLOW_TASK_FAILED` with the cause `RESET_WORKFLOW`, and the two events before it |
 //! | versions and patches, local activities | the markers that Temporal's SDKs write |
+//! | why a failed local activity was not tried again | a field `amends` of its marker's data |
 //!
 //! Attempts in progress are not in a history, here as there.
 

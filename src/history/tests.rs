@@ -157,6 +157,38 @@ fn what_sdks_read_has_what_they_need() {
     assert_eq!(flags, [&json!({"coreUsedFlags": [1]})], "in the first of them");
 }
 
+/// Their code hears of what stands in the marker as it is there.
+#[test]
+fn a_failed_local_activity_tells_sdks_what_it_failed_with_and_us_why_it_was_not_tried_again() {
+    let lookup = ActivityType::from_trusted("lookup");
+    let busy = || Failure::new("Busy", "later").caused_by(Failure::new("Down", ""));
+    let recorded = |cause| LocalActivityEnded::recorded(1, lookup.clone(), RetryState::MaximumAttemptsReached, cause);
+    let of_another = LocalActivityEnded::recorded(7, lookup.clone(), RetryState::Timeout, busy());
+    for (failure, told) in [
+        (recorded(busy()), busy()),
+        // As an activity that hands on what another one failed with.
+        (recorded(of_another.clone()), of_another.clone()),
+        (recorded(recorded(busy())), recorded(busy())),
+        // Not as it is recorded here.
+        (busy(), busy()),
+        (of_another.clone(), of_another),
+        (recorded(Failure::canceled("")), Failure::canceled("")),
+    ] {
+        let ended = LocalActivityEnded {
+            seq: 1,
+            activity_type: lookup.clone(),
+            outcome: Err(failure),
+        };
+        let ended = EventAttributes::LocalActivityEnded(Box::new(ended));
+        let history = vec![every_kind().remove(0), event(2, ended)];
+        let json = to_temporal_json(&history);
+        assert_eq!(from_temporal_json(&json.to_string()).unwrap(), history);
+        let mut expected = failure::failure(&told);
+        value::without_nulls(&mut expected);
+        assert_eq!(json["events"][1]["markerRecordedEventAttributes"]["failure"], expected);
+    }
+}
+
 #[test]
 fn a_failure_of_a_run_with_a_retry_policy_does_not_say_that_it_has_none() {
     let failure = Failure::non_retryable("Broken", "as told");

@@ -74,6 +74,8 @@ async def record(recorder: Recorder) -> None:
     await recorder.end("label", "labelled", 2, memo={"title": "Order 1"})
     await recorder.end("try_in_vain", "too-late")
     await recorder.end("look_around", "local", "key")
+    await recorder.end("look_elsewhere", "local-in-vain", "key")
+    await recorder.end("check_stock", "versioned", "lamp")
     await recorder.end("await_approval", "not-approved", 1)
 
     approved = await recorder.start("await_approval", "approved", 3_600)

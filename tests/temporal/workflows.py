@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflow
 SECOND = timedelta(seconds=1)
 LIMIT = timedelta(seconds=10)
 ONCE = RetryPolicy(maximum_attempts=1)
+TWICE = RetryPolicy(maximum_attempts=2, initial_interval=timedelta(milliseconds=10))
 STAGE = SearchAttributeKey.for_keyword("Stage")
 PARCELS = SearchAttributeKey.for_int("Parcels")
 
@@ -50,7 +51,12 @@ async def look_up(key: str) -> str:
     return f"{key}!"
 
 
-ACTIVITIES = [reserve, release, charge, square, hang, look_up]
+@activity.defn
+async def miss(key: str) -> str:
+    raise ApplicationError(f"there is no {key}", type="NotThere")
+
+
+ACTIVITIES = [reserve, release, charge, square, hang, look_up, miss]
 
 
 def step(function, argument=None, **options):
@@ -274,6 +280,30 @@ class LookAround:
         return await step(reserve, second, activity_id="1")
 
 
+@workflow.defn(name="look_elsewhere")
+class LookElsewhere:
+    """A local activity that is tried again, in vain. This SDK hands on what it failed with, not wrapped in an `ActivityError`."""
+
+    @workflow.run
+    async def run(self, key: str) -> str:
+        try:
+            return await workflow.execute_local_activity(miss, key, start_to_close_timeout=LIMIT, retry_policy=TWICE)
+        except ApplicationError as error:
+            if error.type != "NotThere":
+                raise
+        return await step(reserve, f"another {key}", activity_id="1")
+
+
+@workflow.defn(name="check_stock")
+class CheckStock:
+    """The second version of a workflow, which its history says by a patch that is no longer asked for."""
+
+    @workflow.run
+    async def run(self, item: str) -> str:
+        workflow.deprecate_patch("check_stock@2")
+        return await step(reserve, item)
+
+
 WORKFLOWS = [
     PlaceOrder,
     AwaitApproval,
@@ -289,4 +319,6 @@ WORKFLOWS = [
     Tell,
     TryInVain,
     LookAround,
+    LookElsewhere,
+    CheckStock,
 ]

@@ -129,11 +129,19 @@ pub(super) struct Footprint {
     pub(super) disk_bytes_per_saga: f64,
 }
 
+/// Ended runs in the stores that are compared: the mean over all slices, each of which adds some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) full: u64,
+    /// In the new ones beside; `None` where there are none.
+    pub(super) new: Option<u64>,
+}
+
 /// Everything about one number of sagas in flight.
 pub(super) struct Level {
     pub(super) clients: u32,
-    /// Ended runs in the store before, where that is what is measured.
-    pub(super) stored: Option<u64>,
+    /// Where the number of ended runs is what is measured.
+    pub(super) stored: Option<Stored>,
     pub(super) work: Work,
     pub(super) engine: Vec<SliceFigures>,
     /// What it is compared with, slice by slice: the bare file, or the engine with a new store. Empty when it is alone.

@@ -22,7 +22,8 @@ use super::slice::{self, Load, Timing};
 /// Clients that fill a store: enough for large commits, few enough for no queue.
 pub(super) const FILLERS: u32 = 512;
 
-/// Portions in which runs are put there, in turns with the bare file; a smaller one would say nothing.
+/// Portions in which runs are put there, in turns with the bare file. A smaller one would say nothing: nobody waits until its
+/// runs are idle.
 const PORTIONS: u64 = 5;
 const PORTION_MIN: u64 = 1_000;
 
@@ -195,6 +196,12 @@ pub(super) async fn fill_in_turns<C: Case>(
         sides.bare.extend(bare_turn(bare.as_ref(), FILLERS, console).await?);
     }
     bare.iter().for_each(BareLoad::stop);
+    if left < PORTION_MIN {
+        let least = grouped(PORTION_MIN);
+        console.note(format!(
+            "with fewer than {least} runs the CPU time of their starts is told without that of returning their memory"
+        ));
+    }
     let bytes = settled_bytes(console).await;
     let more = bytes.zip(empty).filter(|_| left > 0);
     Ok(Waiting {

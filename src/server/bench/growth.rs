@@ -81,7 +81,7 @@ impl Drop for PlotFile {
 /// What the number of stored runs changes is shown against a new store, measured in turns with it.
 fn panels(by_clients: &[Level], by_stored: &[Level]) -> [Panel; 8] {
     let points = |levels: &[Level], figure: fn(&Level) -> f64| -> Vec<(f64, f64)> {
-        let at = |level: &Level| level.stored.unwrap_or(u64::from(level.clients)) as f64;
+        let at = |level: &Level| level.stored.map_or(u64::from(level.clients), |stored| stored.full) as f64;
         levels.iter().map(|level| (at(level), figure(level))).collect()
     };
     let cpu = |level: &Level| median(&level.engine, |slice| slice.cpu_per_saga);
@@ -136,10 +136,10 @@ fn ratio(level: &Level, figure: fn(&SliceFigures) -> f64) -> f64 {
 mod tests {
     use std::time::Duration;
 
-    use super::super::figures::{Counters, Footprint, Latencies, Spent, Work};
+    use super::super::figures::{Counters, Footprint, Latencies, Spent, Stored, Work};
     use super::*;
 
-    fn level(clients: u32, stored: Option<u64>, micros: u64) -> Level {
+    fn level(clients: u32, full: Option<u64>, micros: u64) -> Level {
         let mut latencies = Latencies::default();
         latencies.push(Duration::from_micros(micros));
         let second = Duration::from_secs(1);
@@ -151,7 +151,7 @@ mod tests {
         let slice = SliceFigures::new(second, spent, Counters::default(), latencies);
         Level {
             clients,
-            stored,
+            stored: full.map(|full| Stored { full, new: None }),
             work: Work {
                 turns: 4,
                 turn_bytes: 200,

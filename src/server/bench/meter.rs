@@ -42,15 +42,20 @@ pub(super) const REST_MAX: Duration = Duration::from_millis(500);
 /// Waits until the process rests: what is done behind acknowledged commits belongs to whoever caused it, not to who comes
 /// next. `false`: it did not, for as long as this waits.
 pub(super) async fn until_at_rest() -> bool {
+    until_quiet(process_cpu, REST_MAX).await
+}
+
+/// The same of whatever uses the CPU time that is told.
+async fn until_quiet(cpu: impl Fn() -> Duration, patience: Duration) -> bool {
     let begun = monotonic();
     let mut quiet = 0;
     while quiet < REST_LOOKS {
-        if monotonic().saturating_sub(begun) > REST_MAX {
+        if monotonic().saturating_sub(begun) > patience {
             return false;
         }
-        let cpu = process_cpu();
+        let before = cpu();
         wait(REST_LOOK).await;
-        let rests = process_cpu().saturating_sub(cpu) * REST_SHARE < REST_LOOK;
+        let rests = cpu().saturating_sub(before) * REST_SHARE < REST_LOOK;
         quiet = if rests { quiet + 1 } else { 0 };
     }
     true
@@ -133,6 +138,7 @@ pub(super) async fn wait(time: Duration) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -148,22 +154,34 @@ mod tests {
         assert!(process_cpu() > cpu && monotonic() > time);
     }
 
+    /// What the process used before each look and after it.
+    async fn looks_until_quiet(used: &[Duration]) -> (bool, usize) {
+        let (spent, readings) = (Cell::new(Duration::ZERO), Cell::new(0));
+        let cpu = || {
+            // Every second reading is the end of a look.
+            let look = used.get(readings.get() / 2).copied().unwrap_or_default();
+            if readings.get() % 2 == 1 {
+                spent.set(spent.get() + look);
+            }
+            readings.set(readings.get() + 1);
+            spent.get()
+        };
+        let rests = until_quiet(cpu, Duration::from_secs(60)).await;
+        (rests, readings.get() / 2)
+    }
+
     #[tokio::test]
     async fn rest_is_when_nothing_works_any_more() {
-        let over = Arc::new(AtomicBool::new(false));
-        let working = std::thread::spawn({
-            let over = Arc::clone(&over);
-            move || {
-                let begun = process_cpu();
-                while process_cpu().saturating_sub(begun) < REST_LOOK * 3 {}
-                over.store(true, Ordering::Relaxed);
-            }
-        });
-        // Other tests of this process may work, too: then this one takes longer, and says nothing.
-        if until_at_rest().await {
-            assert!(over.load(Ordering::Relaxed));
-        }
-        assert!(working.join().is_ok());
+        let (work, little) = (REST_LOOK / REST_SHARE, REST_LOOK / REST_SHARE / 2);
+        assert_eq!(looks_until_quiet(&[]).await, (true, 4));
+        assert_eq!(
+            looks_until_quiet(&[little; 9]).await,
+            (true, 4),
+            "a background of little"
+        );
+        assert_eq!(looks_until_quiet(&[work; 3]).await, (true, 7));
+        let pauses = [work, little, little, little, work];
+        assert_eq!(looks_until_quiet(&pauses).await, (true, 9), "a pause is no rest");
     }
 
     #[tokio::test]

@@ -29,7 +29,7 @@ pub(super) fn title(settings: &Settings, console: &Console) {
     let beside = match (settings.engine_only, settings.workload) {
         (true, _) => ".",
         (_, Workload::Stored) => {
-            "; the\nnew store is another engine's in the same process, in turns with the one that is full."
+            "; the\nnew store is another engine's in the same process, in turns with the one that is full. Slices add to both: means."
         }
         _ => "; the\nbare file takes the same bytes in as many dependent, group-committed appends of as many clients.",
     };
@@ -137,7 +137,7 @@ fn row(first: String, name: &str, slices: &[SliceFigures]) -> Vec<String> {
 }
 
 fn table(level: &Level) -> Vec<String> {
-    let first = level.stored.unwrap_or(u64::from(level.clients));
+    let first = level.stored.map_or(u64::from(level.clients), |stored| stored.full);
     let mut engine = row(first.to_string(), "amends", &level.engine);
     let resident = level.footprint.resident_bytes;
     engine.push(resident.map_or_else(|| "?".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1_048_576.0)));
@@ -146,11 +146,11 @@ fn table(level: &Level) -> Vec<String> {
     if level.beside.is_empty() {
         return lines;
     }
-    let beside = match level.stored {
-        Some(_) => "new store",
-        None => "bare file",
+    let (first, beside) = match level.stored {
+        Some(stored) => (stored.new.map_or_else(String::new, |new| new.to_string()), "new store"),
+        None => (String::new(), "bare file"),
     };
-    lines.push(line(&row(String::new(), beside, &level.beside)));
+    lines.push(line(&row(first, beside, &level.beside)));
     lines.push(line(&ratios(level, "ratio", |ratio| ratio.median)));
     // Two stores differ by little: then it matters how far pairs are from each other.
     if level.stored.is_some() {
@@ -182,7 +182,7 @@ fn as_json(settings: &Settings, level: &Level) -> Value {
     let mut object = json!({
         "workload": settings.workload.name(),
         "in_flight": level.clients,
-        "stored_runs": level.stored,
+        "stored_runs": level.stored.map(|stored| stored.full),
         "steps": settings.steps,
         "rollback": settings.rollback(),
         "store": store,
@@ -205,6 +205,9 @@ fn as_json(settings: &Settings, level: &Level) -> Value {
         };
         put(&mut object, "beside", json!(beside));
         put(&mut object, beside, side(&level.beside));
+        if let Some(new) = level.stored.and_then(|stored| stored.new) {
+            put(&mut object, "new_store_runs", json!(new));
+        }
         for (name, ratio) in [
             ("p50_ratio", level.ratio(|slice| slice.p50)),
             ("cpu_ratio", level.ratio(|slice| slice.cpu_per_saga)),
@@ -247,7 +250,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::args::tests::settings;
-    use super::super::figures::{Counters, Footprint, Latencies, Spent, Work};
+    use super::super::figures::{Counters, Footprint, Latencies, Spent, Stored, Work};
     use super::*;
 
     fn sample() -> Level {
@@ -313,7 +316,10 @@ mod tests {
     #[test]
     fn stored_runs_take_the_place_of_those_in_flight() {
         let level = Level {
-            stored: Some(1_000_000),
+            stored: Some(Stored {
+                full: 1_000_000,
+                new: Some(13_000),
+            }),
             ..sample()
         };
         assert!(heading(&settings("--workload stored")).contains("   stored"));
@@ -322,10 +328,19 @@ mod tests {
             "{:?}",
             table(&level)
         );
-        assert!(table(&level)[1].contains("  new store"), "{:?}", table(&level));
+        assert!(
+            table(&level)[1].starts_with("     13000  new store"),
+            "{:?}",
+            table(&level)
+        );
         let spread = &table(&level)[3..];
         let spread = [&spread[0], &spread[1]].map(|line| line.split_whitespace().take(2).collect::<Vec<_>>());
         assert_eq!(spread, [["least", "1.00x"], ["most", "1.00x"]]);
+        let object = as_json(&settings("--workload stored"), &level);
+        assert_eq!(
+            (&object["stored_runs"], &object["new_store_runs"]),
+            (&json!(1_000_000), &json!(13_000))
+        );
     }
 
     /// Scripts rely on these names.

@@ -2,8 +2,9 @@
 //! larger. Must not live here: the sagas (`steps`), taking turns (`closed_loop`).
 //!
 //! What is measured fills the store: two seconds add tens of thousands of runs. So slices end after as many sagas as there
-//! are runs, small stores are made anew for each slice, and the number that is told is the mean over all slices. The store
-//! beside is made anew for each slice, too, with as many as the smallest one has, whose ratios thus show what chance does.
+//! are runs, small stores are made anew for each slice, and the numbers that are told are means over all slices. The store
+//! beside is made anew for each slice, too, with as many as the smallest one has, whose ratios thus show what chance does. It
+//! fills up as fast: with a shorter slice it would stay smaller, but hear another noise than the store that it is compared with.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::args::Settings;
 use super::closed_loop::one_turn;
 use super::engine_load::EngineLoad;
 use super::facts::grouped;
-use super::figures::{Footprint, Level, Work, median};
+use super::figures::{Footprint, Level, Stored, Work, median};
 use super::filling::{FILLERS, fill, settled_bytes};
 use super::slice::Timing;
 use super::steps::Steps;
@@ -150,7 +151,7 @@ impl Stores<'_> {
     async fn level(&mut self, plan: &Plan) -> Result<Level, BenchError> {
         let mut level = Level {
             clients: IN_FLIGHT,
-            stored: Some(0),
+            stored: None,
             work: Work {
                 turns: 0,
                 turn_bytes: 0,
@@ -159,7 +160,7 @@ impl Stores<'_> {
             beside: Vec::new(),
             footprint: Footprint::default(),
         };
-        let mut stored = 0;
+        let (mut stored, mut stored_beside) = (0, 0);
         for pair in 1..=plan.pairs {
             let full = self.full(plan).await?;
             if pair == 1 {
@@ -176,10 +177,13 @@ impl Stores<'_> {
             let (size, pairs) = (grouped(plan.size), plan.pairs);
             let what = format!("{size} ended runs: slice {pair} of {pairs}");
             self.console.replace(&what);
-            let before = full.engine.started();
             let beside = new.as_ref().map(|new| &new.engine);
+            let count = || (full.engine.started(), beside.map_or(0, EngineLoad::started));
+            let before = count();
             let (slice, other) = one_turn(&full.engine, beside, IN_FLIGHT, plan.timing(), pair % 2 == 1).await?;
-            stored += (before + full.engine.started()) / 2;
+            let after = count();
+            stored += (before.0 + after.0) / 2;
+            stored_beside += (before.1 + after.1) / 2;
             level.engine.push(slice);
             level.beside.extend(other);
             if let Some(new) = new {
@@ -190,7 +194,11 @@ impl Stores<'_> {
                 false => self.full = Some(full),
             }
         }
-        level.stored = Some(stored / u64::from(plan.pairs));
+        let pairs = u64::from(plan.pairs);
+        level.stored = Some(Stored {
+            full: stored / pairs,
+            new: (!level.beside.is_empty()).then_some(stored_beside / pairs),
+        });
         Ok(level)
     }
 

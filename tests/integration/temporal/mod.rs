@@ -51,7 +51,7 @@ fn histories_of_temporals_server_replay() {
     for directory in of_temporal() {
         let replayed = workflows::replayer().directory(&directory);
         let replayed = replayed.unwrap_or_else(|error| panic!("{}\n{error}", directory.display()));
-        assert!(replayed >= 16, "{replayed} in {}", directory.display());
+        assert!(replayed >= 18, "{replayed} in {}", directory.display());
     }
 }
 

@@ -50,6 +50,7 @@ pub(super) async fn all() -> Histories {
         histories,
     };
     activities(&mut world).await;
+    local_activities(&mut world).await;
     signals(&mut world).await;
     updates(&mut world).await;
     others(&mut world).await;
@@ -58,7 +59,7 @@ pub(super) async fn all() -> Histories {
     world.histories
 }
 
-/// Activities: with retries, undone by the code, together, too slow, local.
+/// Activities: with retries, undone by the code, together, too slow; of a version of the code.
 async fn activities(world: &mut World) {
     for (id, item, cents, status) in [
         ("order", "lamp", 900, RunStatus::Completed),
@@ -103,6 +104,19 @@ async fn activities(world: &mut World) {
     world.clock.pass(SECOND).await;
     assert_eq!(late.result().await.unwrap(), "too late");
     world.save("too-late").await;
+    let versioned = world
+        .amends
+        .workflow(check_stock)
+        .id("versioned")
+        .start(&"lamp".to_owned())
+        .await
+        .unwrap();
+    versioned.result().await.unwrap();
+    world.save("versioned").await;
+}
+
+/// Local activities: some that find something, and one that is tried in vain.
+async fn local_activities(world: &mut World) {
     let local = world
         .amends
         .workflow(look_around)
@@ -112,6 +126,16 @@ async fn activities(world: &mut World) {
         .unwrap();
     assert_eq!(local.result().await.unwrap(), "key!! is reserved");
     world.save("local").await;
+    let elsewhere = world
+        .amends
+        .workflow(look_elsewhere)
+        .id("local-in-vain")
+        .start(&"key".to_owned())
+        .await
+        .unwrap();
+    world.clock.pass(SECOND / 100).await;
+    assert_eq!(elsewhere.result().await.unwrap(), "another key is reserved");
+    world.save("local-in-vain").await;
 }
 
 /// Timers and signals, also from other runs.

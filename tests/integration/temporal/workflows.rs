@@ -53,6 +53,11 @@ async fn look_up(_cx: ActivityContext, key: String) -> Result<String, Failure> {
     Ok(format!("{key}!"))
 }
 
+#[activity]
+async fn miss(_cx: ActivityContext, key: String) -> Result<String, Failure> {
+    Err(Failure::new("NotThere", format!("there is no {key}")))
+}
+
 /// Activities one after the other, a timer, a retry; what was done is undone by its own code.
 #[workflow]
 pub(super) async fn place_order(cx: WorkflowContext, order: Order) -> Result<String, Failure> {
@@ -214,6 +219,28 @@ pub(super) async fn look_around(cx: WorkflowContext, key: String) -> Result<Stri
     cx.activity(reserve, &second).await
 }
 
+/// A local activity that is tried again, in vain.
+#[workflow]
+pub(super) async fn look_elsewhere(cx: WorkflowContext, key: String) -> Result<String, Failure> {
+    let twice = RetryPolicy {
+        maximum_attempts: 2,
+        initial_interval: SECOND / 100,
+        ..RetryPolicy::default()
+    };
+    match cx.local_activity(miss, &key).retry(twice).await {
+        Err(failure) if failure.chain().any(|cause| cause.type_name() == Some("NotThere")) => {
+            cx.activity(reserve, &format!("another {key}")).await
+        }
+        found => found,
+    }
+}
+
+/// The second version of a workflow.
+#[workflow(version = "2")]
+pub(super) async fn check_stock(cx: WorkflowContext, item: String) -> Result<String, Failure> {
+    cx.activity(reserve, &item).await
+}
+
 /// Registers all of it.
 pub(super) fn register(builder: AmendsBuilder) -> AmendsBuilder {
     let builder = builder
@@ -237,7 +264,8 @@ pub(super) fn register(builder: AmendsBuilder) -> AmendsBuilder {
         .workflow(give_up)
         .workflow(check_order);
     let builder = builder.workflow(label).workflow(tell).workflow(try_in_vain);
-    builder.workflow(look_around)
+    let builder = builder.activity(miss).workflow(look_around);
+    builder.workflow(look_elsewhere).workflow(check_stock)
 }
 
 /// With the same workflows, as they are when histories are replayed.
@@ -253,5 +281,6 @@ pub(super) fn replayer() -> Replayer {
         .workflow(label)
         .workflow(tell)
         .workflow(try_in_vain);
-    replayer.workflow(look_around)
+    let replayer = replayer.workflow(look_around).workflow(look_elsewhere);
+    replayer.workflow(check_stock)
 }
