@@ -143,13 +143,18 @@ async fn until_under_way(window: &Window, clients: u32) -> Result<(), BenchError
     Ok(())
 }
 
+/// A slice lasts as long as it is to, and on a busy machine until something has ended in it.
 async fn until_over(window: &Window, timing: Timing) {
-    if timing.sagas_max == u64::MAX {
-        return wait(timing.slice).await;
-    }
+    let before = window.ended.load(Ordering::SeqCst);
     tokio::select! {
         () = window.until_ended(timing.sagas_max) => {}
         () = wait(timing.slice) => {}
+    }
+    if window.ended.load(Ordering::SeqCst) == before {
+        tokio::select! {
+            () = window.until_ended(1) => {}
+            () = wait(RAMP_MAX) => {}
+        }
     }
 }
 
