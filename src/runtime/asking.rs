@@ -203,6 +203,11 @@ impl Gateway {
         Ok(last)
     }
 
+    /// Whether this very run has the update, and not another one of its chain.
+    pub(crate) fn has_update(&self, run_id: RunId, update_id: &UpdateId) -> Result<bool, RequestError> {
+        Ok(self.run_with_update(run_id, update_id)?.is_some())
+    }
+
     /// How a run stands that knows the update; `None`: it does not, or is not there (any more).
     fn run_with_update(&self, run_id: RunId, update_id: &UpdateId) -> Result<Option<(RunId, RunState)>, RequestError> {
         let store = self.store()?;
