@@ -118,8 +118,11 @@ impl Amends {
         let gateway = self.runtime().gateway();
         let request = Input::Update(Box::new(request));
         let whom = match gateway.deliver_to(&workflow_id, whom, request).await {
-            Ok(_) if matches!(whom, Whom::Run(_)) => whom,
-            Ok(delivered) => Whom::Chain(delivered.run_id),
+            Ok(delivered) => match whom {
+                // An earlier run of its chain may have done it: then the answer is that run's.
+                Whom::Run(own) if !delivered.duplicate || gateway.has_update(own, &update_id)? => whom,
+                _ => Whom::Chain(delivered.run_id),
+            },
             // It may have been accepted before the run ended.
             Err(closed @ RequestError::Rejected(Rejection::Closed)) => {
                 let known = gateway.update_outcome(&workflow_id, whom, &update_id).await;

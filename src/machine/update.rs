@@ -150,10 +150,11 @@ impl RunState {
         self.updates.iter()
     }
 
-    /// Whether the run has accepted it, or is to be asked for it again after a reset.
+    /// Whether the run has accepted it, or is to be asked for it again after a reset: it never will be once it goes forward no
+    /// more.
     #[must_use]
     pub fn knows_update(&self, update_id: &UpdateId) -> bool {
-        self.updates.contains_key(update_id) || (!self.is_closed() && self.is_readmitted(update_id))
+        self.updates.contains_key(update_id) || (self.phase == Phase::Running && self.is_readmitted(update_id))
     }
 
     /// Whether the run has left it unanswered for good.

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use crate::machine::{QueryError, Rejection, RunState, UPDATE_ABANDONED};
 use crate::model::{Event, Input, Payload, Query, RunId, StartRun, UpdateId, WorkflowId};
 
+use super::chain_runs::{ChainRuns, Way};
 use super::entropy::Entropy;
 use super::error::RequestError;
 use super::gateway::{Gateway, LOOK_AGAIN, Patience};
@@ -112,6 +113,8 @@ impl Gateway {
                 Ok(Err(failure)) if failure.is_type(UPDATE_ABANDONED) => {}
                 // An earlier run of its chain may have had it.
                 Err(RequestError::Rejected(Rejection::Closed) | RequestError::UnknownUpdate(_)) => {}
+                // Retention has taken it, but not all of its chain.
+                Err(RequestError::NotFound(_)) if matches!(whom, Whom::Chain(_)) => {}
                 Err(RequestError::Interrupted) if self.shared().is_draining() => {
                     return Err(RequestError::ShuttingDown);
                 }
@@ -144,56 +147,75 @@ impl Gateway {
     ) -> Result<(RunId, Option<UpdateOutcome>), RequestError> {
         // Whoever repeats an update asks the newest run of the chain, or the one that it knew first.
         let asked = self.stored_run(workflow_id, whom.run_id())?;
-        let only_this = whom == Whom::Run(asked);
-        for earlier in [true, false] {
-            let mut next = Some(asked);
-            while let Some((run_id, state)) = next.map(|run_id| self.stored_state(run_id)).transpose()?.flatten() {
-                if state.knows_update(update_id) {
-                    let (run_id, state) = match only_this {
-                        true => (run_id, state),
-                        false => self.done_again(run_id, state, update_id)?,
-                    };
-                    return Ok((run_id, state.update_outcome(update_id.as_str())));
-                }
-                next = match earlier {
-                    _ if only_this => None,
-                    true => state.previous_run(),
-                    false => state.next_run(),
-                };
+        let found = match whom {
+            Whom::Run(run_id) => self.run_with_update(run_id, update_id)?,
+            Whom::Newest | Whom::Chain(_) => self.chain_s_update(workflow_id, asked, update_id)?,
+        };
+        match found {
+            Some((run_id, state)) => Ok((run_id, state.update_outcome(update_id.as_str()))),
+            None => Err(RequestError::UnknownUpdate(update_id.clone())),
+        }
+    }
+
+    /// The run of the chain that has the update, or does it again.
+    fn chain_s_update(
+        &self,
+        workflow_id: &WorkflowId,
+        asked: RunId,
+        update_id: &UpdateId,
+    ) -> Result<Option<(RunId, RunState)>, RequestError> {
+        let store = self.store()?;
+        let chain = ChainRuns {
+            store: &*store,
+            workflow_id,
+        };
+        let mut is_there = false;
+        for run_id in chain.walk(asked, Way::Back).chain(chain.walk(asked, Way::On)) {
+            is_there = true;
+            if let Some((run_id, state)) = self.run_with_update(run_id?, update_id)? {
+                return self.done_again(chain, run_id, state, update_id).map(Some);
             }
         }
-        Err(RequestError::UnknownUpdate(update_id.clone()))
+        match is_there {
+            true => Ok(None),
+            false => Err(RequestError::NotFound(workflow_id.clone())),
+        }
     }
 
     /// The last of the runs, each made of the one before by a reset, that do the update again.
     fn done_again(
         &self,
+        chain: ChainRuns<'_>,
         run_id: RunId,
         state: RunState,
         update_id: &UpdateId,
     ) -> Result<(RunId, RunState), RequestError> {
-        let mut next = state.next_run();
+        let mut later = chain.walk(run_id, Way::On).skip(1);
         let mut last = (run_id, state);
         // A run that gave way before it decided does not know the update, and need not be the last of them.
         while last.1.has_abandoned(update_id)
-            && let Some(run_id) = next
-            && let Some(found) = self.stored_state(run_id)?
+            && let Some(run_id) = later.next().transpose()?
         {
-            next = found.1.next_run();
-            if found.1.knows_update(update_id) {
+            if let Some(found) = self.run_with_update(run_id, update_id)? {
                 last = found;
             }
         }
         Ok(last)
     }
 
-    /// How a run stands; `None`: it is not there (any more).
-    fn stored_state(&self, run_id: RunId) -> Result<Option<(RunId, RunState)>, RequestError> {
+    /// Whether this very run has the update, and not another one of its chain.
+    pub(crate) fn has_update(&self, run_id: RunId, update_id: &UpdateId) -> Result<bool, RequestError> {
+        Ok(self.run_with_update(run_id, update_id)?.is_some())
+    }
+
+    /// How a run stands that knows the update; `None`: it does not, or is not there (any more).
+    fn run_with_update(&self, run_id: RunId, update_id: &UpdateId) -> Result<Option<(RunId, RunState)>, RequestError> {
         let store = self.store()?;
-        match store.head(run_id)? {
-            Some(_) => Ok(Some((run_id, load_state(&self.shared().codecs, &*store, run_id)?))),
-            None => Ok(None),
+        if store.head(run_id)?.is_none() {
+            return Ok(None);
         }
+        let state = load_state(&self.shared().codecs, &*store, run_id)?;
+        Ok(state.knows_update(update_id).then_some((run_id, state)))
     }
 
     fn stored_run(&self, workflow_id: &WorkflowId, run_id: Option<RunId>) -> Result<RunId, RequestError> {

@@ -7,7 +7,7 @@
 mod earlier;
 
 use earlier::ChildChain;
-pub(super) use earlier::newest_of_child;
+pub(super) use earlier::{begun_by, newest_of_child};
 
 use std::sync::{Arc, Weak};
 

@@ -12,10 +12,10 @@ use crate::machine::Rejection;
 use crate::model::{EventAttributes, ExternalMessage, Failure, Input, RequestId, RunId, Turn, WorkflowId};
 use crate::store::Error;
 
+use super::chain_runs::{ChainRuns, Way, turns};
 use super::child_workflow::newest_of_child;
 use super::error::RequestError;
 use super::gateway::Gateway;
-use super::recovery::load_turns;
 use super::shared::Shared;
 
 /// How long to wait before an engine that could not do something just now is asked again.
@@ -56,13 +56,9 @@ pub(super) async fn bring(
             workflow_id: &workflow_id,
             run_id,
         };
-        let error = match to.deliver(input.clone()).await {
-            Ok(()) => return Some(Ok(())),
-            Err(RequestError::Rejected(Rejection::Closed)) => match to.had_it(key) {
-                Ok(true) => return Some(Ok(())),
-                Ok(false) => return Some(Err(not_found(&workflow_id, "has ended"))),
-                Err(error) => error,
-            },
+        let error = match to.deliver(key, input.clone()).await {
+            Ok(true) => return Some(Ok(())),
+            Ok(false) => return Some(Err(not_found(&workflow_id, "has ended"))),
             Err(error) => error,
         };
         let failure = match error {
@@ -105,34 +101,44 @@ impl To<'_> {
         Ok(newest_of_child(&*store, self.sender, self.workflow_id, run_id)?)
     }
 
-    /// A child is meant with all runs of its chain, and no other run that has its id by then; anybody else as it says.
-    async fn deliver(&self, input: Input) -> Result<(), RequestError> {
-        let delivered = match self.child()? {
+    /// A child is meant with all runs of its chain, and no other run that has its id by then; anybody else as it says. Whether it
+    /// has the message: one that has ended may have had it before.
+    async fn deliver(&self, key: &str, input: Input) -> Result<bool, RequestError> {
+        let child = self.child()?;
+        let delivered = match child {
             Some(newest) => self.gateway.deliver_to_chain(self.workflow_id, newest, input).await,
             None => self.gateway.deliver(self.workflow_id.clone(), self.run_id, input).await,
         };
-        delivered.map(drop)
+        match delivered {
+            Ok(_) => Ok(true),
+            Err(RequestError::Rejected(Rejection::Closed)) => self.had_it(child, key),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether a run that has ended had the message before: of a child any run of its chain, as far as those are there.
-    fn had_it(&self, key: &str) -> Result<bool, RequestError> {
+    fn had_it(&self, child: Option<RunId>, key: &str) -> Result<bool, RequestError> {
         let store = self.gateway.store()?;
-        let child = self.child()?;
-        let mut looked_at = match self.run_id {
-            Some(first) => store.head(first)?.map(|head| head.run_id).or(child),
-            None => store.find(self.workflow_id)?.map(|head| head.run_id),
+        let had_it = |run_id: RunId| -> Result<bool, RequestError> {
+            let turns = turns(&*store, run_id)?;
+            Ok(turns.is_some_and(|turns| has_had(&turns, key)))
         };
-        while let Some(run_id) = looked_at {
-            if store.head(run_id)?.is_none() {
-                break;
-            }
-            if has_had(&load_turns(&*store, run_id)?, key) {
+        let chain = ChainRuns {
+            store: &*store,
+            workflow_id: self.workflow_id,
+        };
+        let first = match self.run_id {
+            None => store.find(self.workflow_id)?.map(|head| head.run_id),
+            named => named,
+        };
+        let Some(first) = first else { return Ok(false) };
+        if child.is_none() {
+            return had_it(first);
+        }
+        for run_id in chain.walk(first, Way::On) {
+            if had_it(run_id?)? {
                 return Ok(true);
             }
-            looked_at = match child {
-                Some(_) => self.gateway.next_run(run_id)?,
-                None => None,
-            };
         }
         Ok(false)
     }

@@ -10,8 +10,9 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::machine::Rejection;
 use crate::model::{Input, LockName, Outcome, RunId, StartRun, Timestamp, WorkflowId, limits};
-use crate::store::Store;
+use crate::store::{RunHead, Store};
 
+use super::chain_runs::ChainRuns;
 use super::entropy::Entropy;
 use super::error::RequestError;
 use super::messages::{
@@ -158,14 +159,12 @@ impl Gateway {
                 .deliver_once(workflow_id.clone(), Some(run_id), input.clone())
                 .await
             {
-                Err(RequestError::Rejected(Rejection::Closed)) => match self.next_run(run_id)? {
-                    Some(next) => run_id = next,
-                    None => return Err(Rejection::Closed.into()),
-                },
-                Err(RequestError::NotFound(id)) => match self.left_of_chain(workflow_id, run_id)? {
-                    Some(newest) => run_id = newest,
-                    None => return Err(RequestError::NotFound(id)),
-                },
+                Err(error @ (RequestError::Rejected(Rejection::Closed) | RequestError::NotFound(_))) => {
+                    match self.next_of_chain(workflow_id, run_id)? {
+                        Some(next) => run_id = next,
+                        None => return Err(error),
+                    }
+                }
                 answer => return answer,
             }
         }
@@ -296,7 +295,7 @@ impl Gateway {
         let mut watching = watching;
         loop {
             let ended = match self.run_outcome(workflow_id, run_id, watching.take()).await {
-                Err(RequestError::NotFound(id)) => match self.left_of_chain(workflow_id, run_id)? {
+                Err(RequestError::NotFound(id)) => match self.next_of_chain(workflow_id, run_id)? {
                     Some(newest) => {
                         run_id = newest;
                         continue;
@@ -352,36 +351,30 @@ impl Gateway {
         }
     }
 
-    /// The run of its chain that follows one that has ended; `None` when none does.
-    pub(crate) fn next_run(&self, run_id: RunId) -> Result<Option<RunId>, RequestError> {
-        // That much is known also of a run whose data nobody can decode.
-        Ok(fold(run_id, &load_turns(&*self.store()?, run_id)?)?.next_run())
+    /// The run of its chain that follows one that has ended, or the newest that is left when that one is gone; `None` when there is
+    /// none.
+    fn next_of_chain(&self, workflow_id: &WorkflowId, run_id: RunId) -> Result<Option<RunId>, RequestError> {
+        let store = self.store()?;
+        let chain = ChainRuns {
+            store: &*store,
+            workflow_id,
+        };
+        Ok(chain.after(run_id)?)
     }
 
     /// The newest run of the chain that this run is a part of.
     pub(crate) fn newest_of_chain(&self, workflow_id: &WorkflowId, run_id: RunId) -> Result<RunId, RequestError> {
         let mut run_id = run_id;
         loop {
-            let next = match self.store()?.head(run_id)? {
-                None => self.left_of_chain(workflow_id, run_id)?,
-                Some(head) if head.status.is_closed() => self.next_run(run_id)?,
-                Some(_) => None,
-            };
-            match next {
+            let is_open = |head: RunHead| !head.status.is_closed();
+            if self.store()?.head(run_id)?.is_some_and(is_open) {
+                return Ok(run_id);
+            }
+            match self.next_of_chain(workflow_id, run_id)? {
                 Some(next) => run_id = next,
                 None => return Ok(run_id),
             }
         }
-    }
-
-    /// The newest run of the chain that began with this run, which may not be there any more: it ended long ago, and was deleted.
-    pub(super) fn left_of_chain(&self, workflow_id: &WorkflowId, first: RunId) -> Result<Option<RunId>, RequestError> {
-        let store = self.store()?;
-        let Some(newest) = store.find(workflow_id)?.filter(|head| head.run_id != first) else {
-            return Ok(None);
-        };
-        let state = fold(newest.run_id, &load_turns(&*store, newest.run_id)?)?;
-        Ok((state.first_run() == Some(first)).then_some(newest.run_id))
     }
 
     /// Lets runs look again at what their state asks for.

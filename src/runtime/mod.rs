@@ -14,6 +14,7 @@
 
 mod asking;
 mod attempt;
+mod chain_runs;
 mod child;
 mod child_workflow;
 pub mod clock;

@@ -154,6 +154,15 @@ impl Store for MemoryStore {
         Ok(found.map(|run| (1..).zip(&run.turns).map(turn).collect()))
     }
 
+    fn first_turn(&self, run: RunId) -> Result<Option<StoredTurn>, Error> {
+        let content = self.read();
+        let first = content.runs.get(&run).and_then(|run| run.turns.first());
+        Ok(first.map(|bytes| StoredTurn {
+            seq: 1,
+            bytes: bytes.clone(),
+        }))
+    }
+
     fn find(&self, workflow_id: &WorkflowId) -> Result<Option<RunHead>, Error> {
         let content = self.read();
         let newest = content.names.get(workflow_id).and_then(|runs| runs.last());

@@ -68,6 +68,14 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Corrupt`] when any turn of it is missing or damaged.
     fn history(&self, run: RunId) -> Result<Option<Vec<StoredTurn>>, Error>;
 
+    /// The first of them, which says what the run is a part of. A store that can should read no more than that.
+    ///
+    /// # Errors
+    /// As for [`Store::history`], which damage in a later turn need not be one of.
+    fn first_turn(&self, run: RunId) -> Result<Option<StoredTurn>, Error> {
+        Ok(self.history(run)?.and_then(|turns| turns.into_iter().next()))
+    }
+
     /// The newest run with this workflow id, open or closed.
     ///
     /// # Errors

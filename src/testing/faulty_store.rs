@@ -217,6 +217,10 @@ impl Store for FaultyStore {
         self.below.history(run)
     }
 
+    fn first_turn(&self, run: RunId) -> Result<Option<StoredTurn>, Error> {
+        self.below.first_turn(run)
+    }
+
     fn find(&self, workflow_id: &WorkflowId) -> Result<Option<RunHead>, Error> {
         self.below.find(workflow_id)
     }

@@ -128,6 +128,11 @@ fn expect_history(store: &dyn Store, number: u64, sizes: &[usize]) {
         history == Some(expected),
         "history of run {number} differs ({turns:?} turns)"
     );
+    let first = store.first_turn(run_id(number)).expect("readable");
+    assert!(
+        first.as_ref() == history.as_ref().and_then(|turns| turns.first()),
+        "the first turn of run {number} differs"
+    );
 }
 
 fn expect_sound(store: &dyn Store) {

@@ -79,6 +79,24 @@ fn updates_that_nobody_has_looked_at_since_the_last_reset_are_asked_for_again() 
     assert_eq!(third.state.updates().count(), 2);
 }
 
+/// Time runs out for the run before it decides anything, and it turns back: who waits for the update hears that.
+#[test]
+fn a_run_that_turns_back_before_it_decides_does_not_know_the_updates_that_it_was_to_do_again() {
+    let mut start = start_run();
+    start.run_timeout = Some(std::time::Duration::from_secs(10));
+    let mut first = Scenario::start_as(start, [step("a")]);
+    first.at(1).completes("a", [timer("t", 60)]);
+    first.at(2).input(update("u"), [accept("u")]);
+    let mut second = made(&first, &to(ResetPoint::LastTurn), run_of(2));
+    let u = UpdateId::from_trusted("u");
+    assert!(second.state.knows_update(&u), "it is to be asked for it");
+    second.at(12).wake([]).expect_status(RunStatus::Unwinding);
+    assert_eq!(second.tasks, 0);
+    assert!(!second.state.knows_update(&u));
+    second.at(13).completes("a/undo", []);
+    assert!(second.state.is_closed() && !second.state.knows_update(&u));
+}
+
 #[test]
 fn however_many_signals_are_unread_again_none_is_lost() {
     let by_definition = StartRun {

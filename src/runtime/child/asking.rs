@@ -3,17 +3,14 @@
 use tokio::sync::oneshot;
 
 use crate::machine::RunState;
-use crate::model::{Failure, Input, Outcome, RunId, StartRun, WorkflowId};
-use crate::store::{RunHead, Store};
+use crate::model::{Failure, Input, Outcome, ParentRun, RunId, StartRun, WorkflowId};
 
+use super::super::child_workflow::begun_by;
 use super::super::error::RequestError;
 use super::super::messages::{Delivered, Watched};
 use super::super::offspring;
 use super::super::recovery::load_state;
 use super::{Attendant, Over};
-
-/// Heads that are read at once.
-const LOOK_RUNS: usize = 100;
 
 impl Attendant {
     pub(super) async fn begin(
@@ -50,35 +47,24 @@ impl Attendant {
         ended.await?.map_err(|error| Over::because(&error))
     }
 
-    /// The newest run with this id.
-    pub(super) async fn load(&self, id: &WorkflowId) -> Result<Option<(RunId, RunState)>, Over> {
-        let find = |store: &dyn Store| Ok(store.find(id)?.map(|head| head.run_id));
-        self.load_found(find).await
-    }
-
     pub(super) async fn load_run(&self, run_id: RunId) -> Result<Option<RunState>, Over> {
-        let find = |store: &dyn Store| Ok(store.head(run_id)?.map(|head| head.run_id));
-        Ok(self.load_found(find).await?.map(|(_, state)| state))
-    }
-
-    /// Runs with this id that are older than this one, newest first: some of them, or none if there are none.
-    pub(super) async fn runs_before(&self, id: &WorkflowId, before: RunId) -> Result<Vec<RunHead>, Over> {
-        let page = || async { Ok(self.gateway.store()?.runs_of(id, Some(before), LOOK_RUNS)?) };
-        self.ask(page).await?.map_err(|error| Over::because(&error))
-    }
-
-    async fn load_found(
-        &self,
-        find: impl Fn(&dyn Store) -> Result<Option<RunId>, crate::store::Error>,
-    ) -> Result<Option<(RunId, RunState)>, Over> {
         let load = || async {
             let store = self.gateway.store()?;
-            let Some(run_id) = find(&*store)? else {
+            if store.head(run_id)?.is_none() {
                 return Ok(None);
-            };
-            Ok(Some((run_id, load_state(&self.shared.codecs, &*store, run_id)?)))
+            }
+            Ok(Some(load_state(&self.shared.codecs, &*store, run_id)?))
         };
         self.ask(load).await?.map_err(|error| Over::because(&error))
+    }
+
+    /// The newest run of the chain with this id that this parent has as a step.
+    pub(super) async fn newest_child_of(&self, id: &WorkflowId, parent: &ParentRun) -> Result<Option<RunId>, Over> {
+        let find = || async {
+            let store = self.gateway.store()?;
+            Ok(begun_by(&*store, id, parent).await?.map(|child| child.newest))
+        };
+        self.ask(find).await?.map_err(|error| Over::because(&error))
     }
 
     /// Asks until the engine has answered.

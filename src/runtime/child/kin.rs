@@ -5,7 +5,6 @@ use tokio::sync::oneshot;
 
 use crate::machine::RunState;
 use crate::model::{AttemptOutcome, Failure, IdReusePolicy, ParentRun, Payload, RunId, StartRun, WorkflowId};
-use crate::store::RunHead;
 
 use super::super::error::RequestError;
 use super::super::messages::Watched;
@@ -57,33 +56,10 @@ impl Attendant {
             run_id: parent,
             ..self.order.parent.clone()
         };
-        let is_child = |state: &RunState| state.started().and_then(|started| started.parent.as_ref()) == Some(&parent);
-        let newest = self.load(id).await?;
-        let Some((newest, state)) = newest else {
+        let Some(newest) = self.newest_child_of(id, &parent).await? else {
             return Ok(None);
         };
-        if is_child(&state) {
-            return Ok(Some((newest, state)));
-        }
-        let may_be = |head: &&RunHead| {
-            let of = head.found_by.as_ref().and_then(|found_by| found_by.parent.as_ref());
-            of.is_some_and(|of| of.run_id == parent.run_id)
-        };
-        let mut before = newest;
-        loop {
-            let heads = self.runs_before(id, before).await?;
-            for head in heads.iter().filter(may_be) {
-                if let Some(state) = self.load_run(head.run_id).await?
-                    && is_child(&state)
-                {
-                    return Ok(Some((head.run_id, state)));
-                }
-            }
-            match heads.last() {
-                Some(last) => before = last.run_id,
-                None => return Ok(None),
-            }
-        }
+        Ok(self.load_run(newest).await?.map(|state| (newest, state)))
     }
 
     /// The step's child is not there. Mostly it was never started; but of one that was, somebody has to undo what it did.

@@ -4,27 +4,25 @@
 //! A child is known by what its first event says of its parent: the run, and the event of it that asked for the child. Times and
 //! run ids say nothing here, as clocks are set back; and all runs of a child's chain have the same parent.
 
-use std::sync::Arc;
-
-use crate::model::{EventAttributes, ParentRun, RunId, RunStarted, WorkflowId};
+use crate::model::{ParentRun, RunId, WorkflowId};
 use crate::store::{Error, RunHead, Store};
 
-use super::super::recovery::load_turns;
+use super::super::chain_runs::{ChainRuns, first_of, first_turn, started_by};
 
 /// Heads that are looked at before others have their turn.
 const LOOK_RUNS: usize = 100;
 
 /// A child's chain, as far as the store has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ChildChain {
+pub(in super::super) struct ChildChain {
     /// Its first run, by which its parent knows it; retention may have taken that.
-    pub(super) first: RunId,
+    pub(in super::super) first: RunId,
     /// Its newest one.
-    pub(super) newest: RunId,
+    pub(in super::super) newest: RunId,
 }
 
-/// The child that this event of the parent has begun.
-pub(super) async fn begun_by(
+/// The child that this event of the parent has begun; without an event, the one that is a step of it.
+pub(in super::super) async fn begun_by(
     store: &dyn Store,
     workflow_id: &WorkflowId,
     parent: &ParentRun,
@@ -67,49 +65,32 @@ pub(in super::super) fn newest_of_child(
         let parent_id = parent_of(head).map(|of| of.workflow_id.beside(&head.workflow_id));
         head.workflow_id == *workflow_id && parent_id.as_ref() == Some(parent)
     };
-    let known = store.head(first)?;
-    if known.as_ref().is_some_and(|known| !is_child(known)) {
+    let chain = ChainRuns { store, workflow_id };
+    let Some(known) = store.head(first)? else {
+        let left = chain.newest_left(first)?.map(|left| store.head(left)).transpose()?;
+        return Ok(left.flatten().filter(is_child).map(|head| head.run_id));
+    };
+    if !is_child(&known) {
         return Ok(None);
     }
-    let is_open = known.as_ref().is_some_and(|known| !known.status.is_closed());
-    let newest = match is_open {
-        true => None,
-        false => store.find(workflow_id)?.filter(|newest| newest.run_id != first),
-    };
-    if let Some(newest) = newest.filter(is_child)
-        && let Some(started) = started(store, newest.run_id)?
-        && first_of(&started) == first
+    if known.status.is_closed()
+        && let Some(newest) = store.find(workflow_id)?.filter(is_child)
+        && let Some(turn) = first_turn(store, newest.run_id)?
+        && started_by(&turn).map(first_of) == Some(first)
     {
         return Ok(Some(newest.run_id));
     }
-    Ok(known.map(|_| first))
+    // Whoever speaks to it comes from one run of its chain to the next.
+    Ok(Some(first))
 }
 
 /// The first run of the chain of this run, if that is the child of this event.
 fn first_run_of(store: &dyn Store, run_id: RunId, parent: &ParentRun) -> Result<Option<RunId>, Error> {
     let asked = |of: &ParentRun| (of.run_id, of.initiated) == (parent.run_id, parent.initiated);
-    let started = started(store, run_id)?;
+    let turn = first_turn(store, run_id)?;
+    let started = turn.as_ref().and_then(started_by);
     let started = started.filter(|started| started.parent.as_ref().is_some_and(asked));
-    Ok(started.map(|started| first_of(&started)))
-}
-
-fn first_of(started: &RunStarted) -> RunId {
-    let first = started.chain.as_ref().and_then(|chain| chain.first);
-    first.unwrap_or(started.run_id)
-}
-
-/// How a run began; `None`: retention has taken it meanwhile.
-fn started(store: &dyn Store, run_id: RunId) -> Result<Option<Arc<RunStarted>>, Error> {
-    let turns = match load_turns(store, run_id) {
-        Ok(turns) => turns,
-        Err(_) if store.head(run_id)?.is_none() => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut events = turns.into_iter().flat_map(|turn| turn.events);
-    Ok(events.find_map(|event| match event.attributes {
-        EventAttributes::WorkflowExecutionStarted(started) => Some(started),
-        _ => None,
-    }))
+    Ok(started.map(first_of))
 }
 
 #[cfg(test)]

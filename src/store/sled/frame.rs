@@ -150,6 +150,11 @@ impl Joined {
         }
     }
 
+    /// What has been added.
+    pub(super) fn so_far(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The whole, if the chunk that was added last is a last one.
     pub(super) fn whole(self) -> Option<Bytes> {
         self.complete.then(|| Bytes::from(self.bytes))

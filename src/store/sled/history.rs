@@ -65,28 +65,39 @@ pub(super) fn read(
 ) -> Result<Vec<StoredTurn>, Unread> {
     let mut turns = Vec::with_capacity(usize::try_from(expected.turns.min(1_024)).unwrap_or(0));
     let mut chain = 0;
-    let corrupt = |what: String| expected.corrupt(what);
     let mut piece = Joined::default();
     for chunk in 0..expected.chunks {
-        let place = |turns: &[StoredTurn], what: &str| {
-            let (after, of) = (turns.len(), expected.chunks);
-            corrupt(format!(
-                "history chunk {} of {of}, after turn {after}, {what}",
-                chunk + 1
-            ))
-        };
-        let key = keys::history(expected.run, chunk);
-        let Some(value) = get(&key).map_err(Unread::Failed)? else {
-            return Err(Unread::Missing(place(&turns, "is missing")));
-        };
-        let last = piece
-            .add(&key, &value)
-            .map_err(|what| Unread::Failed(place(&turns, what)))?;
+        let last = expected.add_chunk(&mut piece, chunk, turns.len(), &mut get)?;
         if last && let Some(whole) = std::mem::take(&mut piece).whole() {
-            split(&whole, &mut turns, &mut chain).map_err(|what| Unread::Failed(corrupt(what)))?;
+            split(&whole, &mut turns, &mut chain).map_err(|what| Unread::Failed(expected.corrupt(what)))?;
         }
     }
     expected.check(turns, chain).map_err(Unread::Failed)
+}
+
+/// Reads a run's first turn, and no chunk behind it. The chunks that it is in have checksums of their own.
+///
+/// # Errors
+/// As for [`read`].
+pub(super) fn read_first(
+    expected: Expected,
+    mut get: impl FnMut(&[u8]) -> Result<Option<sled::IVec>, Error>,
+) -> Result<StoredTurn, Unread> {
+    let mut piece = Joined::default();
+    for chunk in 0..expected.chunks {
+        let last = expected.add_chunk(&mut piece, chunk, 0, &mut get)?;
+        let found = piece.so_far();
+        if let Some((1, length)) = turn_header(found)
+            && let Some(bytes) = found.get(TURN_HEADER_BYTES..TURN_HEADER_BYTES.saturating_add(length))
+        {
+            let bytes = Bytes::copy_from_slice(bytes);
+            return Ok(StoredTurn { seq: 1, bytes });
+        }
+        if last {
+            break;
+        }
+    }
+    Err(Unread::Failed(expected.corrupt("turn 1 is damaged".to_owned())))
 }
 
 /// Reads the turns of a run that is one value.
@@ -107,6 +118,25 @@ impl Expected {
             run: Some(self.run),
             what,
         }
+    }
+
+    /// Adds a chunk to the piece that it is of, behind so many turns; says whether it is that piece's last one.
+    fn add_chunk(
+        self,
+        piece: &mut Joined,
+        chunk: u32,
+        after: usize,
+        get: &mut impl FnMut(&[u8]) -> Result<Option<sled::IVec>, Error>,
+    ) -> Result<bool, Unread> {
+        let place = |what: &str| {
+            let (number, of) = (chunk + 1, self.chunks);
+            self.corrupt(format!("history chunk {number} of {of}, after turn {after}, {what}"))
+        };
+        let key = keys::history(self.run, chunk);
+        let Some(value) = get(&key).map_err(Unread::Failed)? else {
+            return Err(Unread::Missing(place("is missing")));
+        };
+        piece.add(&key, &value).map_err(|what| Unread::Failed(place(what)))
     }
 
     /// The turns that are expected, out of these and perhaps later ones.
@@ -135,22 +165,23 @@ fn split(piece: &Bytes, turns: &mut Vec<StoredTurn>, chain: &mut u32) -> Result<
     while !rest.is_empty() {
         let next = u64::try_from(turns.len()).unwrap_or(u64::MAX).saturating_add(1);
         let damaged = || format!("turn {next} is damaged");
-        let header = rest.first_chunk::<TURN_HEADER_BYTES>().ok_or_else(damaged)?;
-        let (seq, length) = header.split_first_chunk::<8>().ok_or_else(damaged)?;
-        let length = length.first_chunk::<4>().copied().map(u32::from_be_bytes);
-        let seq = u64::from_be_bytes(*seq);
+        let (seq, length) = turn_header(&rest).ok_or_else(damaged)?;
         if seq != next {
             return Err(format!("turn {seq} is where turn {next} should be"));
         }
-        let length = length
-            .and_then(|length| usize::try_from(length).ok())
-            .ok_or_else(damaged)?;
         let end = TURN_HEADER_BYTES.checked_add(length).filter(|end| *end <= rest.len());
         let bytes = rest.split_to(end.ok_or_else(damaged)?).split_off(TURN_HEADER_BYTES);
         *chain = link(*chain, &bytes);
         turns.push(StoredTurn { seq, bytes });
     }
     Ok(())
+}
+
+/// The number of the turn that comes next, and its length.
+fn turn_header(piece: &[u8]) -> Option<(u64, usize)> {
+    let (seq, rest) = piece.split_first_chunk::<8>()?;
+    let length = u32::from_be_bytes(*rest.first_chunk::<4>()?);
+    Some((u64::from_be_bytes(*seq), usize::try_from(length).ok()?))
 }
 
 #[cfg(test)]
@@ -208,6 +239,29 @@ mod tests {
         }
         let other = Expected { chain: 1, ..expected };
         assert!(read_whole(other, &piece).unwrap_err().to_string().contains("checksum"));
+    }
+
+    #[test]
+    fn the_first_turn_is_read_from_no_more_chunks_than_it_is_in() {
+        let turns: Vec<Bytes> = [5_000, 20_000].map(|bytes| Bytes::from(vec![7; bytes])).to_vec();
+        let values: BTreeMap<_, _> = piece(RUN, 0, 1, &turns).into_iter().collect();
+        let expected = Expected {
+            run: RUN,
+            chunks: u32::try_from(values.len()).unwrap(),
+            turns: 2,
+            chain: 0,
+        };
+        let read = |there: u32| {
+            let mut asked = 0;
+            let first = read_first(expected, |key| {
+                asked += 1;
+                let value = values.get(key).filter(|_| asked <= there);
+                Ok(value.map(|value| sled::IVec::from(&value[..])))
+            });
+            (first.ok().map(|turn| turn.bytes), asked)
+        };
+        assert!(read(u32::MAX) == (Some(turns[0].clone()), 2));
+        assert!(read(1) == (None, 2), "its second chunk is missing");
     }
 
     #[test]

@@ -240,6 +240,10 @@ impl Store for SledStore {
         self.shared.read_history(run)
     }
 
+    fn first_turn(&self, run: RunId) -> Result<Option<StoredTurn>, Error> {
+        self.shared.read_first_turn(run)
+    }
+
     fn find(&self, workflow_id: &WorkflowId) -> Result<Option<RunHead>, Error> {
         self.shared.find_newest(workflow_id)
     }

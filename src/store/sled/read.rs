@@ -29,6 +29,14 @@ impl Disk {
         history::read(stored.expected(run), |key| self.get(key))
     }
 
+    /// The first of them.
+    fn first_turn(&self, run: RunId, stored: Stored) -> Result<Option<StoredTurn>, Unread> {
+        match stored.chunks {
+            0 => Ok(self.turns_beside_head(run, stored)?.into_iter().next()),
+            _ => history::read_first(stored.expected(run), |key| self.get(key)).map(Some),
+        }
+    }
+
     fn turns_beside_head(&self, run: RunId, stored: Stored) -> Result<Vec<StoredTurn>, Unread> {
         let key = keys::head(run);
         let Some(content) = self.entry(&key).map_err(Unread::Failed)? else {
@@ -84,19 +92,40 @@ impl Shared {
             return Ok(None);
         };
         self.sizes.step("history looked up");
-        let mut turns = match self.disk.turns(run, stored) {
-            Ok(turns) => turns,
-            // Deleted since we saw its head?
-            Err(Unread::Missing(error)) => match self.read_head(run)? {
-                Some(_) => return Err(error),
-                None => return Ok(None),
-            },
-            Err(Unread::Failed(error)) => return Err(error),
+        let Some(mut turns) = self.unless_deleted(run, self.disk.turns(run, stored))? else {
+            return Ok(None);
         };
         let next = stored.turns.saturating_add(1);
         let tail = (next..).zip(tail);
         turns.extend(tail.map(|(seq, turn)| StoredTurn { seq, bytes: turn.bytes }));
         Ok(Some(turns))
+    }
+
+    pub(super) fn read_first_turn(&self, run: RunId) -> Result<Option<StoredTurn>, Error> {
+        let Some((stored, tail)) = self.parts(run)? else {
+            return Ok(None);
+        };
+        if stored.turns == 0 {
+            let first = tail.into_iter().next();
+            return Ok(first.map(|turn| StoredTurn {
+                seq: 1,
+                bytes: turn.bytes,
+            }));
+        }
+        let read = self.unless_deleted(run, self.disk.first_turn(run, stored))?;
+        Ok(read.flatten())
+    }
+
+    /// What was read of a run whose head we have seen; `None`: it has been deleted since.
+    fn unless_deleted<T>(&self, run: RunId, read: Result<T, Unread>) -> Result<Option<T>, Error> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(Unread::Missing(error)) => match self.read_head(run)? {
+                Some(_) => Err(error),
+                None => Ok(None),
+            },
+            Err(Unread::Failed(error)) => Err(error),
+        }
     }
 
     /// What the database has of a run, and the turns behind that.

@@ -1,15 +1,18 @@
 //! Runs that continue as new ones, on a whole engine: who waits, asks and tells goes on with the newest, and nothing is lost.
 //! Must not live here: what the machine makes of it, what code may do (both have tests of their own).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use amends::engine::SignalOptions;
 use amends::store::ListQuery;
+use amends::testing::VirtualClock;
 use amends::{
     Amends, AmendsBuilder, Error, Failure, Outcome, Payload, RetryPolicy, RunStatus, SearchAttributeType,
-    TaskQueueOptions, WorkflowContext, workflow as flow,
+    TaskQueueOptions, UpdateError, UpdateHandle, UpdateOptions, WorkflowContext, workflow as flow,
 };
 
+use super::retention::look;
 use crate::support::{Home, insist, run, whichever_commit_fails};
 
 /// Adds up what it is told, two numbers in each run; 0 ends it.
@@ -299,4 +302,58 @@ fn what_a_run_is_found_by_goes_along_unless_the_next_one_has_its_own_and_so_does
         });
         home.assert_sound();
     }
+}
+
+#[test]
+fn an_update_is_answered_though_the_run_that_the_handle_knows_is_gone() {
+    run(async {
+        let (home, clock) = (Home::memory(), VirtualClock::new());
+        let day = Duration::from_secs(24 * 3_600);
+        let builder = home.builder().clock(Arc::new(clock.clone())).retention(day);
+        let amends = engine(builder).await;
+        let client = amends.client();
+        let go_on = async || {
+            client.signal("t", "n", &1).await.unwrap();
+            client.signal("t", "n", &2).await.unwrap();
+        };
+        let raise = async |update_id: &str, n: u64| {
+            let update_id = Some(update_id.to_owned());
+            let options = UpdateOptions { update_id };
+            let _accepted: UpdateHandle<u64> = client.start_update("t", "raise", &n, options).await.unwrap();
+        };
+        let first = amends.workflow(tally).id("t").start(&0).await.unwrap();
+        let raised = async |by: &amends::RunHandle<u64>, update_id: &str| {
+            let update: UpdateHandle<u64> = by.update_handle(update_id).unwrap();
+            update.result().await
+        };
+        go_on().await;
+        clock.advance(day);
+        look(&clock).await;
+        assert!(matches!(
+            amends.find_run(first.run_id()).await,
+            Err(Error::RunNotFound(_))
+        ));
+        let second = amends.find("t").await.unwrap();
+        raise("u", 10).await;
+        go_on().await;
+        raise("v", 100).await;
+        assert_eq!(raised(&first, "u").await.unwrap(), 13, "by the run that followed");
+        assert_eq!(raised(&first, "v").await.unwrap(), 116, "by the one after that");
+
+        clock.advance(day);
+        look(&clock).await;
+        assert!(matches!(
+            amends.find_run(second.run_id()).await,
+            Err(Error::RunNotFound(_))
+        ));
+        assert_eq!(raised(&first, "v").await.unwrap(), 116);
+        let by_second: UpdateHandle<u64> = second.update_handle("v").unwrap();
+        assert_eq!(by_second.result().await.unwrap(), 116);
+        let gone = raised(&first, "u").await;
+        assert!(
+            matches!(gone, Err(UpdateError::Engine(Error::UnknownUpdate(_)))),
+            "{gone:?}"
+        );
+        amends.shutdown(Duration::ZERO).await;
+    });
 }

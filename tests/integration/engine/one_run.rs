@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use amends::engine::{RunHandle, UpdateHandle};
 use amends::machine::Rejection;
+use amends::model::{Reset, ResetPoint};
 use amends::testing::VirtualClock;
 use amends::{
     Amends, AmendsBuilder, Error, Failure, IdReusePolicy, Outcome, ResultError, RunStatus, UpdateError, UpdateOptions,
@@ -118,6 +119,41 @@ fn a_run_that_was_followed_answers_what_is_its_own_and_refuses_the_rest() {
             second.unpause("ada", "").await.unwrap();
             second.cancel("enough").await.unwrap();
             assert!(matches!(second.result().await, Err(ResultError::Canceled(_))));
+            amends.shutdown(Duration::ZERO).await;
+        });
+        home.assert_sound();
+    }
+}
+
+#[test]
+fn an_update_that_an_earlier_run_has_done_is_not_done_again_and_has_the_same_answer() {
+    for home in Home::each() {
+        run(async {
+            let amends = engine(home.builder()).await;
+            let chain = amends.workflow(relay).id("r").start(&0).await.unwrap();
+            let first = amends.find_run(chain.run_id()).await.unwrap().only_this_run();
+            let _u: UpdateHandle<u64> = first.start_update("raise", &10, named("u")).await.unwrap();
+            first.signal("on", &true).await.unwrap();
+            let Outcome::ContinuedAsNew { new_run_id } = first.outcome().await.unwrap() else {
+                panic!("it continued");
+            };
+            let second = amends.find_run(new_run_id).await.unwrap().only_this_run();
+            let again: UpdateHandle<u64> = second.start_update("raise", &10, named("u")).await.unwrap();
+            assert_eq!(again.result().await.unwrap(), 10);
+            assert_eq!(second.query::<_, u64>("sum", &()).await.unwrap(), 10, "once");
+
+            // What the run has taken on itself stays its own, also when it is repeated.
+            let _v: UpdateHandle<()> = second.start_update("never", &(), named("v")).await.unwrap();
+            let own: UpdateHandle<()> = second.start_update("never", &(), named("v")).await.unwrap();
+            second
+                .reset(&Reset::to(ResetPoint::FirstTurn, "ada", "again"))
+                .await
+                .unwrap();
+            let abandoned = own.result().await;
+            assert!(
+                matches!(&abandoned, Err(UpdateError::Failed(failure)) if failure.is_type("UpdateAbandoned")),
+                "{abandoned:?}"
+            );
             amends.shutdown(Duration::ZERO).await;
         });
         home.assert_sound();

@@ -42,7 +42,7 @@ fn wanted(point: ResetPoint) -> Reset {
     Reset::to(point, "ada", "the bug is mended")
 }
 
-fn offline(home: &Home) -> Offline {
+pub(super) fn offline(home: &Home) -> Offline {
     match home {
         Home::Memory(memory) => Offline::over(memory.clone()),
         Home::Sled(directory) => Offline::open(directory.path()).unwrap(),

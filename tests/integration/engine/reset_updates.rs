@@ -8,6 +8,7 @@ use amends::{
     Amends, AmendsBuilder, Error, Failure, UpdateError, UpdateHandle, UpdateOptions, WorkflowContext, workflow as flow,
 };
 
+use super::reset::offline;
 use crate::support::{Home, insist, run, whichever_commit_fails};
 
 /// Reaches what it is asked to reach, unless it is locked by then.
@@ -93,6 +94,42 @@ fn who_waits_for_an_update_hears_the_answer_of_the_run_that_does_it_again() {
             assert_eq!(asked.result().await.unwrap(), 6);
             let repeated: UpdateHandle<u32> = chain.start_update("reach", &5, named("u")).await.unwrap();
             assert_eq!(repeated.result().await.unwrap(), 6);
+            amends.shutdown(Duration::ZERO).await;
+        });
+        home.assert_sound();
+    }
+}
+
+/// While no engine runs, the run is made anew twice: the run in between never decides anything.
+#[test]
+fn the_answer_is_that_of_the_last_run_though_one_before_it_gave_way_before_it_decided() {
+    for home in Home::each() {
+        let first = run(async {
+            let amends = engine(&home).await;
+            let climbing = amends.workflow(climber).id("c").start(&0).await.unwrap();
+            let _u: UpdateHandle<u32> = climbing.start_update("reach", &5, named("u")).await.unwrap();
+            amends.shutdown(Duration::ZERO).await;
+            climbing.run_id()
+        });
+        let again = Reset::to(ResetPoint::Turn(2), "ada", "again");
+        let offline = offline(&home);
+        let between = offline.reset("c", &again).unwrap();
+        let last = offline
+            .reset("c", &Reset::to(ResetPoint::FirstTurn, "ada", "again"))
+            .unwrap();
+        assert!(first < between && between < last);
+        drop(offline);
+        run(async {
+            let amends = engine(&home).await;
+            let made = amends.find_run(last).await.unwrap();
+            assert_eq!(made.update::<_, u32>("reach", &0).await.unwrap(), 0, "it has decided");
+            let chain = amends.find_run(first).await.unwrap();
+            let reach = chain.update_handle::<u32>("u").unwrap();
+            let waiting = tokio::spawn(async move { reach.result().await });
+            made.signal("climb", &6).await.unwrap();
+            assert_eq!(waiting.await.unwrap().unwrap(), 6);
+            let of_first = chain.only_this_run().update_handle::<u32>("u").unwrap();
+            assert!(is_abandoned(&of_first.result().await));
             amends.shutdown(Duration::ZERO).await;
         });
         home.assert_sound();
