@@ -12,7 +12,7 @@ use super::super::attempt::panic_message;
 use super::super::error::RequestError;
 use super::super::journal::CommitJob;
 use super::super::messages::{Delivered, Letter};
-use super::super::recovery::{Draining, UnwrittenTurn, turn_record};
+use super::super::recovery::{Draining, UnwrittenTurn, measured_record};
 use super::chain::first_record;
 use super::{Over, RunActor, foreign, refuse};
 
@@ -77,8 +77,8 @@ impl RunActor {
         let codecs = &self.at.shared.codecs;
         let following = || successor.as_ref().map(|next| first_record(codecs, next)).transpose();
         let records =
-            turn_record(codecs, self.at.run_id, &self.state, turn).and_then(|record| Ok((record, following()?)));
-        let (record, following) = match records {
+            measured_record(codecs, self.at.run_id, &self.state, turn).and_then(|record| Ok((record, following()?)));
+        let ((record, history_bytes), following) = match records {
             Ok(records) => records,
             Err(error) => {
                 tracing::error!(run_id = %self.at.run_id, %error, "a turn cannot be written");
@@ -90,7 +90,7 @@ impl RunActor {
                 return self.fail(ctx, ParkReason::BadCommand { message }, hopeless);
             }
         };
-        self.count_history(record.bytes.len());
+        self.count_history(history_bytes);
         self.following = successor.map(|successor| Box::new(successor.state));
         let opened = match &self.following {
             Some(following) => following.started(),

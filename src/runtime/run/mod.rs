@@ -77,7 +77,7 @@ pub(super) struct RunActor {
     decider: Box<dyn Decider>,
     /// To be watched from the actor's start on.
     foreign_wakes: Option<ForeignWakes>,
-    /// The size of its encoded turns so far.
+    /// The size of its events so far, as they are written.
     history_bytes: u64,
     inbox: Vec<Letter>,
     questions: Questions,
