@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use amends::config::EngineConfig;
 use amends::model::limits::BLOCKING_ATTEMPTS_DEFAULT;
+use amends::model::{Event, EventAttributes};
 use amends::testing::VirtualClock;
-use amends::{Failure, ResultError, RetryPolicy};
+use amends::{CancellationType, Failure, ResultError, RetryPolicy};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use super::heartbeats::until_pending;
 use crate::support::{Home, Recorder, activity, blocking_activity, run, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -278,6 +280,53 @@ fn a_cancelled_run_tells_its_running_attempt_to_stop() {
         run.cancel("enough").await.unwrap();
         assert!(matches!(run.result().await, Err(ResultError::Amended(failure)) if failure.is_canceled()));
         assert_eq!(recorder.all(), ["began", "stopped"]);
+        amends.shutdown(SECOND).await;
+    });
+}
+
+/// An hour has passed while the conversion waits for its second attempt: it has stopped.
+#[test]
+fn a_deadline_that_comes_between_two_attempts_is_a_cancellation() {
+    run(async {
+        let (home, clock) = (Home::memory(), VirtualClock::new());
+        let convert = activity("convert", |_, _| async {
+            Err(Failure::new("Busy", "").retry_after(SECOND * 7_200))
+        });
+        let builder = home
+            .builder()
+            .clock(Arc::new(clock.clone()))
+            .activity_definition(convert);
+        let within_an_hour = workflow("within an hour", |cx, _| async move {
+            let scope = cx.scope();
+            let converting = cx.activity_by_name::<Value>("convert", &());
+            let converting = converting.cancellation(CancellationType::WaitCancellationCompleted);
+            match scope.run_for(SECOND * 3_600, converting).await {
+                Err(failure) if failure.is_canceled() && !cx.is_cancel_requested() => Ok(json!("stopped")),
+                converted => converted,
+            }
+        });
+        let amends = builder.workflow_definition(within_an_hour).start().await.unwrap();
+        let run = amends
+            .workflow_by_name("within an hour")
+            .id("w")
+            .start(&json!(0))
+            .await
+            .unwrap();
+        clock.until_asleep(SECOND * 3_600).await;
+        until_pending(&amends, "w", |pending| pending.attempt == 2).await;
+        clock.advance(SECOND * 3_600);
+        assert_eq!(run.result().await.unwrap(), json!("stopped"));
+        let history = amends.client().history("w").await.unwrap();
+        let told = |event: &Event| match &event.attributes {
+            EventAttributes::ActivityTaskStarted { last_failure, .. } => last_failure.clone(),
+            _ => None,
+        };
+        assert!(
+            history
+                .iter()
+                .find_map(told)
+                .is_some_and(|failure| failure.is_type("Busy"))
+        );
         amends.shutdown(SECOND).await;
     });
 }
