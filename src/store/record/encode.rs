@@ -242,7 +242,7 @@ fn options(options: &ActivityOptions) -> wire::ActivityOptions<'_> {
     wire::ActivityOptions {
         schedule_to_close: options.schedule_to_close.map(span),
         schedule_to_start: options.schedule_to_start.map(span),
-        start_to_close: span(options.start_to_close),
+        start_to_close: span(options.start_to_close()),
         heartbeat: options.heartbeat.map(span),
         initial_interval: span(retry.initial_interval),
         backoff_coefficient: retry.backoff_coefficient,

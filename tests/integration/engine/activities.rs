@@ -8,12 +8,12 @@ use amends::config::EngineConfig;
 use amends::model::limits::BLOCKING_ATTEMPTS_DEFAULT;
 use amends::model::{Event, EventAttributes};
 use amends::testing::VirtualClock;
-use amends::{CancellationType, Failure, ResultError, RetryPolicy};
+use amends::{ActivityContext, CancellationType, Failure, ResultError, RetryPolicy};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::heartbeats::until_pending;
-use crate::support::{Home, Recorder, activity, blocking_activity, run, workflow};
+use crate::support::{Home, Recorder, activity, blocking_activity, run, saga, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -281,6 +281,58 @@ fn a_cancelled_run_tells_its_running_attempt_to_stop() {
         assert!(matches!(run.result().await, Err(ResultError::Amended(failure)) if failure.is_canceled()));
         assert_eq!(recorder.all(), ["began", "stopped"]);
         amends.shutdown(SECOND).await;
+    });
+}
+
+#[amends::activity(schedule_to_close = "10m", retry(max_attempts = 5))]
+async fn linger(cx: ActivityContext) -> Result<Value, Failure> {
+    cx.state::<Recorder>().expect("the engine was given it").note("linger");
+    std::future::pending().await
+}
+
+/// Whoever says only how long all attempts may take wants the first one to have that time, too.
+#[test]
+fn one_attempt_may_take_all_the_time_there_is_when_only_that_is_said() {
+    run(async {
+        let (home, clock, recorder) = (Home::memory(), VirtualClock::new(), Recorder::new());
+        let noted = recorder.clone();
+        let hang = activity("hang", move |_, _| {
+            noted.note("hang");
+            std::future::pending()
+        });
+        let file = "name = \"file\"\n[[step]]\nname = \"hang\"\nactivity = \"hang\"\ncompensation = \"none\"\n\
+                    schedule_to_close = \"10m\"\nretry = { maximum_attempts = 5 }\n";
+        let builder = home.builder().clock(Arc::new(clock.clone())).state(recorder.clone());
+        let amends = builder
+            .activity(linger)
+            .activity_definition(hang)
+            .workflow_definition(workflow(
+                "attribute",
+                |cx, _| async move { cx.activity(linger, &()).await },
+            ))
+            .workflow_definition(workflow("call", |cx, _| async move {
+                let call = cx.activity_by_name::<Value>("hang", &());
+                call.schedule_to_close(SECOND * 600).await
+            }))
+            .saga(saga(file))
+            .start()
+            .await
+            .unwrap();
+        let mut runs = Vec::new();
+        for way in ["attribute", "call", "file"] {
+            runs.push(amends.workflow_by_name(way).id(way).start(&json!({})).await.unwrap());
+        }
+        recorder.until_len(3).await;
+        let ends = tokio::spawn(join_all(runs.into_iter().map(|run| async move { run.result().await })));
+        while !ends.is_finished() {
+            clock.advance(SECOND * 20);
+            tokio::task::yield_now().await;
+        }
+        for end in ends.await.unwrap() {
+            assert!(end.unwrap_err().to_string().contains("timeout"));
+        }
+        assert_eq!(recorder.len(), 3, "{:?}", recorder.all());
+        amends.shutdown(Duration::ZERO).await;
     });
 }
 
