@@ -129,7 +129,8 @@ fn future_check(function: &ItemFn) -> TokenStream {
 
 fn option_sets(options: &ActivityOptions) -> TokenStream {
     let start_to_close = options.start_to_close.map(duration);
-    let start_to_close = start_to_close.map(|value| quote! { options.start_to_close = #value; });
+    let start_to_close =
+        start_to_close.map(|value| quote! { options.start_to_close = ::core::option::Option::Some(#value); });
     let optional_limits = [
         (quote! { schedule_to_close }, options.schedule_to_close),
         (quote! { schedule_to_start }, options.schedule_to_start),

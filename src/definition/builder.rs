@@ -197,7 +197,7 @@ impl SagaBuilder {
 
 fn authored_options(options: &ActivityOptions) -> Options {
     Options {
-        start_to_close: Some(options.start_to_close),
+        start_to_close: options.start_to_close,
         schedule_to_close: options.schedule_to_close,
         schedule_to_start: options.schedule_to_start,
         heartbeat: options.heartbeat,

@@ -208,7 +208,7 @@ impl From<&ActivityOptions> for Options {
     fn from(options: &ActivityOptions) -> Self {
         let retry = &options.retry;
         Self {
-            start_to_close_us: micros(options.start_to_close),
+            start_to_close_us: micros(options.start_to_close()),
             schedule_to_close_us: options.schedule_to_close.map(micros),
             schedule_to_start_us: options.schedule_to_start.map(micros),
             heartbeat_us: options.heartbeat.map(micros),
@@ -230,7 +230,7 @@ impl From<&ActivityOptions> for Options {
 impl From<&Options> for ActivityOptions {
     fn from(options: &Options) -> Self {
         Self {
-            start_to_close: Duration::from_micros(options.start_to_close_us),
+            start_to_close: Some(Duration::from_micros(options.start_to_close_us)),
             schedule_to_close: options.schedule_to_close_us.map(Duration::from_micros),
             schedule_to_start: options.schedule_to_start_us.map(Duration::from_micros),
             heartbeat: options.heartbeat_us.map(Duration::from_micros),

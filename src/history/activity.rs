@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::model::{
     ActivityOptions, ActivityRole, CompensationInput, CompensationSpec, InFlight, OnAmbiguous, RetryPolicy, StepKind,
-    StepSpec, limits,
+    StepSpec,
 };
 
 use super::HistoryError;
@@ -44,7 +44,7 @@ pub(super) fn options(options: &ActivityOptions) -> Value {
     json!({
         "scheduleToCloseTimeout": value::limit(options.schedule_to_close),
         "scheduleToStartTimeout": value::limit(options.schedule_to_start),
-        "startToCloseTimeout": value::duration(options.start_to_close),
+        "startToCloseTimeout": value::duration(options.start_to_close()),
         "heartbeatTimeout": value::limit(options.heartbeat),
         "retryPolicy": retry_policy(retry),
     })
@@ -61,14 +61,10 @@ pub(super) fn retry_policy(retry: &RetryPolicy) -> Value {
 }
 
 pub(super) fn read_options(fields: &Fields<'_>) -> Result<ActivityOptions, HistoryError> {
-    let schedule_to_close = fields.limit("scheduleToCloseTimeout")?;
-    let start_to_close = fields.limit("startToCloseTimeout")?;
     Ok(ActivityOptions {
-        schedule_to_close,
+        schedule_to_close: fields.limit("scheduleToCloseTimeout")?,
         schedule_to_start: fields.limit("scheduleToStartTimeout")?,
-        start_to_close: start_to_close
-            .or(schedule_to_close)
-            .unwrap_or(limits::START_TO_CLOSE_DEFAULT),
+        start_to_close: fields.limit("startToCloseTimeout")?,
         heartbeat: fields.limit("heartbeatTimeout")?,
         task_queue: read_task_queue(fields)?,
         retry: match fields.object("retryPolicy")? {

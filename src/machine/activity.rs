@@ -7,7 +7,8 @@
 //!                            -> failed, may be retried        => (pending record) attempt n+1 due later
 //!                            -> failed for good               => Started, Failed | TimedOut | Canceled
 //!              not handed out yet, asked to stop              => Canceled
-//!              in backoff, asked to stop                      => Started, Failed (last failure)
+//!              in backoff, asked to stop                      => Started (with the last failure), Canceled
+//!              step in backoff, asked to stop                 => Started, Failed (last failure)
 //!              schedule-to-close passed                       => Started, TimedOut
 //!              retriable step or compensation, failed for good => SagaStuck, kept pending
 //!              step that ended without an answer, by its policy => SagaStepAmbiguous | SagaStuck, kept pending
@@ -219,6 +220,7 @@ impl TurnBuilder<'_> {
             // The failure that is known is that attempt's own, and how the one before it failed is forgotten.
             CurrentAttempt::Running => (activity.attempt, None),
             CurrentAttempt::Waiting => (activity.attempt.saturating_sub(1), None),
+            CurrentAttempt::CalledOff => (activity.attempt.saturating_sub(1), activity.last_failure.clone()),
         };
         (attempt > 0).then(|| {
             self.emit(EventAttributes::ActivityTaskStarted {
@@ -241,17 +243,19 @@ impl TurnBuilder<'_> {
         let unanswered = unanswered || activity.ambiguous.is_some();
         let waits_for_person = activity.stuck && goes_back && !unanswered;
         let kept_back = activity.is_kept_back() || self.state.is_kept_back(activity);
+        // Whether the last attempt of a step had its effect is what the saga asks for; of anything else, that it was stopped.
+        let is_plain = activity.attributes.role == ActivityRole::Plain;
         let attempt = match kept_back || activity.due > self.now || self.is_new(scheduled) {
+            true if is_plain => CurrentAttempt::CalledOff,
             true => CurrentAttempt::Waiting,
             false => CurrentAttempt::Running,
         };
         // A pivot that nothing undoes is never given up without an answer.
         let may_be_fenced = |step: &StepSpec| step.in_flight == InFlight::Fence && !step.is_bare_pivot();
         let fenced = goes_back && activity.attributes.step().is_some_and(may_be_fenced);
-        let failure = activity
-            .last_failure
-            .clone()
-            .unwrap_or_else(|| Failure::canceled("the activity was canceled before its first attempt"));
+        let failure = activity.last_failure.clone().filter(|_| !is_plain);
+        let failure = failure
+            .unwrap_or_else(|| Failure::canceled("the activity was canceled before its first, or next, attempt"));
         if !activity.cancel_requested {
             self.emit(EventAttributes::ActivityTaskCancelRequested { scheduled });
         } else if !waits_for_person {
@@ -260,7 +264,7 @@ impl TurnBuilder<'_> {
         if unanswered {
             return;
         }
-        if waits_for_person || attempt == CurrentAttempt::Waiting {
+        if waits_for_person || attempt != CurrentAttempt::Running {
             self.fail_activity(scheduled, failure, RetryState::CancelRequested, attempt);
         } else if fenced {
             let failure = Failure::canceled("the saga turned back and did not wait for the attempt");
@@ -319,6 +323,8 @@ pub(super) enum CurrentAttempt {
     Running,
     /// Certainly not handed out: it is due later, or came about in this turn.
     Waiting,
+    /// The same, and the activity ends as canceled: how the attempt before it failed is told nowhere else.
+    CalledOff,
 }
 
 /// A compensation and a step after the pivot have no way to fail: the step to name, and why it waits.

@@ -283,7 +283,7 @@ impl RunState {
         Some(first.unwrap_or(started.run_id))
     }
 
-    /// Says how many bytes the run's journal has. It is not folded: only who keeps the journal knows.
+    /// Says how many bytes the run's events have in the journal. It is not folded: only who keeps the journal knows.
     pub fn note_history_bytes(&mut self, bytes: u64) {
         self.history_bytes = bytes;
     }

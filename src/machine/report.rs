@@ -151,7 +151,7 @@ impl PendingActivity {
         }
         let over = self.handed_over.filter(|_| self.is_handed_over())?;
         let options = &self.attributes.options;
-        let close = (over.started.after(options.start_to_close), TimeoutKind::StartToClose);
+        let close = (over.started.after(options.start_to_close()), TimeoutKind::StartToClose);
         let silent = options
             .heartbeat
             .map(|limit| (over.heard.after(limit), TimeoutKind::Heartbeat));

@@ -90,7 +90,10 @@ impl TurnBuilder<'_> {
         if too_many && (closing.is_none() || more > 0) {
             let failure = Failure::non_retryable(
                 "HistoryTooLong",
-                format!("the history has reached its limit of {max} events"),
+                format!(
+                    "the history has reached its limit of {max} events: let the workflow go on as a new run before that \
+                     (continue_as_new, when cx.info().continue_as_new_suggested)"
+                ),
             );
             return Ok(vec![Command::FailWorkflow { failure }]);
         }

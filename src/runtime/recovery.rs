@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::replay::{CheckedDecider, CodeDecider, ForeignWakes};
 use crate::sdk::CodecError;
-use crate::store::record::{RecordError, decode_turn, encode_turn};
+use crate::store::record::{RecordError, decode_turn, encode_turn, history_bytes};
 use crate::store::{Error, FoundBy, NewRun, TurnRecord};
 
 use super::attempt::panic_message;
@@ -164,15 +164,14 @@ pub(super) struct Rebuilt {
     pub(super) worker: Option<Arc<Worker>>,
     /// Of its code, if it has some.
     pub(super) foreign_wakes: Option<ForeignWakes>,
-    /// The size of its encoded turns.
+    /// The size of its events, as they are written.
     pub(super) history_bytes: u64,
 }
 
 /// A run as its journal has it.
 fn rebuild(shared: &Shared, run_id: RunId) -> Result<Rebuilt, Error> {
     let store = shared.store.get()?;
-    let history_bytes = store.head(run_id)?.map_or(0, |head| head.history_bytes);
-    let mut turns = load_turns(&*store, run_id)?;
+    let (mut turns, history_bytes) = load_measured(&*store, run_id)?;
     drop(store);
     shared.codecs.decode(run_id, &mut turns)?;
     let state = Box::new(fold(run_id, &turns)?);
@@ -231,12 +230,22 @@ pub(super) fn rebuild_isolated(shared: &Shared, run_id: RunId) -> Result<Rebuilt
 
 /// All turns of a run, read, with what codecs have encoded left as it is.
 pub(crate) fn load_turns(store: &dyn crate::store::Store, run_id: RunId) -> Result<Vec<Turn>, Error> {
+    Ok(load_measured(store, run_id)?.0)
+}
+
+/// The same, with the size of their events.
+fn load_measured(store: &dyn crate::store::Store, run_id: RunId) -> Result<(Vec<Turn>, u64), Error> {
     let stored = store.history(run_id)?;
     let stored = stored.ok_or_else(|| corrupt(run_id, "it has no history".to_owned()))?;
-    let decoded = stored
-        .iter()
-        .map(|turn| decode_turn(&turn.bytes).map_err(|error| corrupt(run_id, format!("turn {}: {error}", turn.seq))));
-    decoded.collect()
+    let mut bytes = 0_u64;
+    let decoded = stored.iter().map(|stored| {
+        let turn = decode_turn(&stored.bytes);
+        let turn = turn.map_err(|error| corrupt(run_id, format!("turn {}: {error}", stored.seq)))?;
+        bytes = bytes.saturating_add(history_bytes(&turn, stored.bytes.len()));
+        Ok::<_, Error>(turn)
+    });
+    let turns = decoded.collect::<Result<Vec<Turn>, Error>>()?;
+    Ok((turns, bytes))
 }
 
 /// The state that these turns of a run fold to.
@@ -309,6 +318,16 @@ pub(super) fn turn_record(
     state: &RunState,
     turn: &Turn,
 ) -> Result<TurnRecord, UnwrittenTurn> {
+    Ok(measured_record(codecs, run_id, state, turn)?.0)
+}
+
+/// The same, with the size of its events: the number that whoever reads it again comes to.
+pub(super) fn measured_record(
+    codecs: &Codecs,
+    run_id: RunId,
+    state: &RunState,
+    turn: &Turn,
+) -> Result<(TurnRecord, u64), UnwrittenTurn> {
     let workflow_id = state.started().map(|started| &started.workflow_id);
     let encoded = match workflow_id {
         Some(workflow_id) => codecs.encode(workflow_id, turn)?,
@@ -318,11 +337,13 @@ pub(super) fn turn_record(
         workflow_id: started.workflow_id.clone(),
         workflow_type: started.workflow_type.clone(),
     });
-    Ok(TurnRecord {
+    let bytes = encode_turn(&encoded)?;
+    let history_bytes = history_bytes(&encoded, bytes.len());
+    let record = TurnRecord {
         run_id,
         seq: turn.seq,
         time: turn.time,
-        bytes: encode_turn(&encoded)?,
+        bytes,
         // Open until its children were let go of: an engine that dies before that comes back to it.
         status: match state.is_closed() && !state.is_settled() {
             true => RunStatus::Running,
@@ -332,7 +353,8 @@ pub(super) fn turn_record(
         wake: state.wake_after_restart(turn.time),
         opens,
         found_by: FoundBy::after(turn, state.started(), state.search_attributes()),
-    })
+    };
+    Ok((record, history_bytes))
 }
 
 /// A saga definition out of the store.

@@ -54,7 +54,7 @@ fn attributes_become_options_and_compensations() {
     let definition = ActivityDefinition::of(reserve).unwrap();
     assert_eq!(definition.activity_type().as_str(), "reserve");
     let options = definition.options();
-    assert_eq!(options.start_to_close, Duration::from_secs(10));
+    assert_eq!(options.start_to_close(), Duration::from_secs(10));
     assert_eq!(options.schedule_to_close, Some(Duration::from_secs(5_400)));
     assert_eq!(options.schedule_to_start, Some(Duration::from_secs(300)));
     assert_eq!(options.heartbeat, Some(Duration::from_millis(500)));
@@ -67,7 +67,7 @@ fn attributes_become_options_and_compensations() {
     let compensation = definition.compensation().unwrap();
     assert_eq!(compensation.activity_type.as_str(), "give-back");
     let expected = ActivityOptions {
-        start_to_close: Duration::from_secs(3),
+        start_to_close: Some(Duration::from_secs(3)),
         ..ActivityOptions::for_compensation()
     };
     assert_eq!(
@@ -83,7 +83,7 @@ fn attributes_become_policies_of_steps_and_sagas() {
         unreachable!("{definition:?}")
     };
     assert_eq!(probe.activity_type.as_str(), "find");
-    assert_eq!(probe.options.start_to_close, Duration::from_secs(4));
+    assert_eq!(probe.options.start_to_close(), Duration::from_secs(4));
     assert_eq!(definition.in_flight(), InFlight::Fence);
     let asked = ActivityDefinition::of(r#type).unwrap();
     assert_eq!(

@@ -8,7 +8,7 @@
 /// | Option | Meaning |
 /// |---|---|
 /// | `name = "..."` | The activity type; without it, the function's name. |
-/// | `start_to_close = "10s"` | The longest that one attempt may take. |
+/// | `start_to_close = "10s"` | The longest that one attempt may take. Without it: `schedule_to_close`, if there is that, and else 60 s. |
 /// | `schedule_to_close = "1h"` | The longest from being scheduled to the end of the last attempt. |
 /// | `schedule_to_start = "5m"` | The longest that it may wait for an attempt to be started. |
 /// | `heartbeat = "30s"` | The longest between two heartbeats of an attempt. |

@@ -63,7 +63,7 @@ fn file(bare_pivot: bool) -> SagaDefinition {
 
 fn options() -> ActivityOptions {
     ActivityOptions {
-        start_to_close: Duration::from_secs(10),
+        start_to_close: Some(Duration::from_secs(10)),
         retry: RetryPolicy {
             maximum_attempts: 3,
             ..RetryPolicy::default()

@@ -63,7 +63,7 @@ pub(super) fn with_options(base: ActivityOptions, options: &Options) -> Activity
     ActivityOptions {
         schedule_to_close: options.schedule_to_close.or(base.schedule_to_close),
         schedule_to_start: options.schedule_to_start.or(base.schedule_to_start),
-        start_to_close: options.start_to_close.unwrap_or(base.start_to_close),
+        start_to_close: options.start_to_close.or(base.start_to_close),
         heartbeat: options.heartbeat.or(base.heartbeat),
         retry: RetryPolicy {
             initial_interval: retry.initial_interval.unwrap_or(base.retry.initial_interval),

@@ -55,7 +55,7 @@ pub(super) fn step(
         forward.retry.maximum_attempts = 0;
     }
     if step.work.saga.is_some() {
-        forward.start_to_close = NO_LIMIT;
+        forward.start_to_close = Some(NO_LIMIT);
     }
     check_not_empty(step.when.as_ref(), &format!("{place}.when"), problems);
     canonical::Step {
@@ -95,7 +95,7 @@ fn compensation(
             action: canonical::Action::Activity(SAGA_UNDO_ACTIVITY.to_owned()),
             input: None,
             options: Some(canonical::Options::from(&ActivityOptions {
-                start_to_close: NO_LIMIT,
+                start_to_close: Some(NO_LIMIT),
                 ..defaults.clone()
             })),
         }),

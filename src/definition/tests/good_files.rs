@@ -104,7 +104,7 @@ fn place_order_can_undo_a_step_that_never_answered() {
     assert_eq!(
         spec.options,
         ActivityOptions {
-            start_to_close: Duration::from_secs(2),
+            start_to_close: Some(Duration::from_secs(2)),
             retry: RetryPolicy {
                 initial_interval: Duration::from_millis(100),
                 maximum_interval: Some(Duration::from_secs(5)),
@@ -183,7 +183,7 @@ fn a_saga_built_in_rust_is_the_same_as_its_file() {
         activity = "mail"
     "#;
     let defaults = ActivityOptions {
-        start_to_close: Duration::from_secs(5),
+        start_to_close: Some(Duration::from_secs(5)),
         ..ActivityOptions::default()
     };
     let charge = HttpBuilder::new("POST", "${ config.shop }/charges")

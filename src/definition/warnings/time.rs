@@ -38,7 +38,8 @@ fn check_retries(work: &Work, what: &str, place: &str, problems: &mut Problems) 
     let (Some(limit), Some(takes)) = (options.schedule_to_close, all_attempts(&options)) else {
         return;
     };
-    if takes > limit {
+    // Whoever gives each attempt all of the time counts on their being shorter.
+    if takes > limit && options.start_to_close() != limit {
         let message = format!(
             "{attempts} attempts of {what} may take {}, longer than its `schedule_to_close` of {}",
             text(takes),
@@ -140,7 +141,7 @@ fn check_endless(saga: &Saga, graph: &Graph, problems: &mut Problems) {
 
 fn may_go_on_for_ever(options: &ActivityOptions) -> bool {
     let attempts = options.retry.maximum_attempts;
-    options.schedule_to_close.is_none() && (attempts == 0 || options.start_to_close >= NO_LIMIT)
+    options.schedule_to_close.is_none() && (attempts == 0 || options.start_to_close() >= NO_LIMIT)
 }
 
 fn is_past_pivot(index: usize, steps: &[Step], graph: &Graph) -> bool {
@@ -189,11 +190,8 @@ fn longest(work: &Work) -> Duration {
     let Some(options) = options_of(work) else {
         return Duration::ZERO;
     };
-    let one = if options.start_to_close >= NO_LIMIT {
-        Duration::ZERO
-    } else {
-        options.start_to_close
-    };
+    let one = Some(options.start_to_close()).filter(|one| *one < NO_LIMIT);
+    let one = one.unwrap_or_default();
     let takes = all_attempts(&options).unwrap_or(one);
     options.schedule_to_close.map_or(takes, |limit| takes.min(limit))
 }
@@ -204,11 +202,9 @@ fn options_of(work: &Work) -> Option<ActivityOptions> {
 
 /// How long all attempts and the intervals between them may take. `None`: there is no limit.
 fn all_attempts(options: &ActivityOptions) -> Option<Duration> {
-    let ActivityOptions {
-        start_to_close, retry, ..
-    } = options;
+    let (start_to_close, retry) = (options.start_to_close(), &options.retry);
     let RetryPolicy { maximum_attempts, .. } = retry;
-    let intervals = maximum_attempts.checked_sub(1).filter(|_| *start_to_close < NO_LIMIT)?;
+    let intervals = maximum_attempts.checked_sub(1).filter(|_| start_to_close < NO_LIMIT)?;
     let added = intervals.min(INTERVALS_ADDED);
     let waiting = (1..=added).fold(Duration::ZERO, |sum, attempt| {
         sum.saturating_add(retry.interval_after(attempt))

@@ -140,7 +140,7 @@ fn an_ordinary_history_keeps_its_ids() {
         (scheduled.options.schedule_to_close, scheduled.options.heartbeat),
         (None, None)
     );
-    assert_eq!(scheduled.options.start_to_close, std::time::Duration::from_secs(5));
+    assert_eq!(scheduled.options.start_to_close(), std::time::Duration::from_secs(5));
     assert_eq!(scheduled.role, ActivityRole::Plain);
     let EventAttributes::ActivityTaskStarted {
         last_failure, attempt, ..

@@ -354,8 +354,8 @@ fn an_activity_in_backoff_stops_at_once_and_the_code_hears_of_it_in_the_same_tur
             6 WorkflowExecutionSignaled stop 1
             7-9 WorkflowTaskCompleted
             10 ActivityTaskCancelRequested a
-            11 ActivityTaskStarted a #1
-            12 ActivityTaskFailed a: Busy [CancelRequested]
+            11 ActivityTaskStarted a #1 after Busy
+            12 ActivityTaskCanceled a
             13-15 WorkflowTaskCompleted
             16 WorkflowExecutionCompleted \"done\"
         ",
@@ -399,8 +399,8 @@ fn a_retry_and_the_end_of_the_activity_in_one_turn_can_be_read_again() {
             6 WorkflowExecutionSignaled stop 1
             7-9 WorkflowTaskCompleted
             10 ActivityTaskCancelRequested a
-            11 ActivityTaskStarted a #1
-            12 ActivityTaskFailed a: Busy [CancelRequested]
+            11 ActivityTaskStarted a #1 after Busy
+            12 ActivityTaskCanceled a
             13-15 WorkflowTaskCompleted
         ",
     );

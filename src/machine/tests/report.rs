@@ -14,7 +14,7 @@ fn minutes(activity: Do, start_to_close: u64, heartbeat: Option<u64>) -> Do {
     let Do(Command::ScheduleActivity(mut schedule)) = activity else {
         unreachable!("it is an activity");
     };
-    schedule.options.start_to_close = Duration::from_secs(start_to_close * 60);
+    schedule.options.start_to_close = Some(Duration::from_secs(start_to_close * 60));
     schedule.options.heartbeat = heartbeat.map(|minutes| Duration::from_secs(minutes * 60));
     Do(Command::ScheduleActivity(schedule))
 }

@@ -41,7 +41,7 @@ fn steps_carry_their_kind_name_compensation_and_options() {
     assert_eq!(compensation.activity_type.as_str(), "undo_double");
     assert_eq!(compensation.options, ActivityOptions::for_compensation());
     let second = schedule(mini.complete("double", 2));
-    assert_eq!(second.options.start_to_close, Duration::from_secs(3));
+    assert_eq!(second.options.start_to_close(), Duration::from_secs(3));
     assert_eq!(second.step.unwrap().name.as_str(), "double#2");
     let pivot = schedule(mini.complete("double", 4)).step.unwrap();
     assert_eq!((pivot.name.as_str(), pivot.kind), ("decide", StepKind::Pivot));

@@ -26,13 +26,17 @@ pub(super) fn following(state: &RunState) -> Option<Following> {
 
 impl RunActor {
     /// A history that has grown too large ends like a cancelled run: what was done is undone, while it can still be read.
-    pub(super) fn count_history(&mut self, bytes: usize) {
+    /// `bytes`: of the events of one more turn.
+    pub(super) fn count_history(&mut self, bytes: u64) {
         let before = self.history_bytes;
-        self.history_bytes = before.saturating_add(bytes as u64);
+        self.history_bytes = before.saturating_add(bytes);
         let max = self.state.limits().history_bytes;
         if before <= max && self.history_bytes > max {
             self.inbox.push(Letter::internal(Input::RequestCancel {
-                reason: format!("the history has reached its limit of {max} bytes"),
+                reason: format!(
+                    "the history has reached its limit of {max} bytes: let the workflow go on as a new run before that \
+                     (continue_as_new, when cx.info().continue_as_new_suggested)"
+                ),
                 identity: env!("CARGO_PKG_NAME").to_owned(),
             }));
         }

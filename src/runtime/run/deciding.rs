@@ -12,14 +12,14 @@ use super::super::attempt::panic_message;
 use super::super::error::RequestError;
 use super::super::journal::CommitJob;
 use super::super::messages::{Delivered, Letter};
-use super::super::recovery::{Draining, UnwrittenTurn, turn_record};
+use super::super::recovery::{Draining, UnwrittenTurn, measured_record};
 use super::chain::first_record;
 use super::{Over, RunActor, foreign, refuse};
 
 impl RunActor {
     /// Requests that reach a run right after its end are still decided: only the machine knows how to refuse them.
     pub(super) fn may_decide(&self) -> bool {
-        self.committing.is_none() && self.over != Some(Over::Failed)
+        self.committing.is_none() && self.over != Some(Over::Failed) && !self.awaits_decider()
     }
 
     pub(super) fn decide_inbox(&mut self, ctx: &mut Context<Self>) {
@@ -32,7 +32,9 @@ impl RunActor {
             .map(|letter| std::mem::replace(&mut letter.input, Input::Wake))
             .collect();
         let is_recovery = |input: &Input| matches!(input, Input::Recovered { .. } | Input::Wake);
-        self.is_on_trial = self.at.has_failed && !inputs.iter().all(is_recovery);
+        let on_trial = self.at.has_failed || self.failing.is_some();
+        let news = on_trial && !inputs.iter().all(is_recovery);
+        self.is_on_trial = self.at.has_failed && news;
         let now = self.at.shared.clock.now();
         let draining = self.at.shared.is_draining();
         self.state.note_history_bytes(self.history_bytes);
@@ -52,8 +54,11 @@ impl RunActor {
                 return self.fail(ctx, ParkReason::Panicked { message }, false);
             }
         };
-        if let Some(reason) = decision.task_failure.filter(|_| !draining && self.worker.is_some()) {
-            self.task_failed(reason);
+        match decision.task_failure {
+            _ if draining || self.worker.is_none() => {}
+            Some(reason) => self.task_failed(reason),
+            None if self.failing.is_some() => self.task_succeeded(news, decision.turn.as_ref()),
+            None => {}
         }
         let replies = letters.drain(..).zip(decision.replies);
         let answers = replies.filter(|(letter, _)| letter.is_awaited()).collect();
@@ -77,8 +82,8 @@ impl RunActor {
         let codecs = &self.at.shared.codecs;
         let following = || successor.as_ref().map(|next| first_record(codecs, next)).transpose();
         let records =
-            turn_record(codecs, self.at.run_id, &self.state, turn).and_then(|record| Ok((record, following()?)));
-        let (record, following) = match records {
+            measured_record(codecs, self.at.run_id, &self.state, turn).and_then(|record| Ok((record, following()?)));
+        let ((record, history_bytes), following) = match records {
             Ok(records) => records,
             Err(error) => {
                 tracing::error!(run_id = %self.at.run_id, %error, "a turn cannot be written");
@@ -90,7 +95,7 @@ impl RunActor {
                 return self.fail(ctx, ParkReason::BadCommand { message }, hopeless);
             }
         };
-        self.count_history(record.bytes.len());
+        self.count_history(history_bytes);
         self.following = successor.map(|successor| Box::new(successor.state));
         let opened = match &self.following {
             Some(following) => following.started(),

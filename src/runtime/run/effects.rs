@@ -33,7 +33,7 @@ impl RunActor {
         }
         match self.next.take() {
             Some(Next::Leave) => return self.leave(ctx),
-            Some(Next::Fail(reason)) => return self.fail(ctx, reason, false),
+            Some(Next::Retry(delay)) => self.retry_after(delay, ctx),
             Some(Next::Park(reason)) => {
                 if let Some(turn) = self.set_aside(reason) {
                     return self.commit(ctx, &turn, None, Vec::new());

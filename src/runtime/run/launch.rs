@@ -72,7 +72,7 @@ impl RunActor {
             queue: worker.and_then(|worker| worker.attempts(lane)).cloned(),
             due: activity.due,
             schedule_to_start: options.schedule_to_start,
-            start_to_close: options.start_to_close,
+            start_to_close: options.start_to_close(),
             close_by: None,
             heartbeat: options.heartbeat,
             ear,

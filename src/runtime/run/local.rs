@@ -174,7 +174,7 @@ fn order(
         input: local.input.clone(),
         queue: None,
         schedule_to_start: None,
-        start_to_close: local.options.start_to_close,
+        start_to_close: local.options.start_to_close(),
         close_by: Some(deadline),
         heartbeat: None,
         ear: Arc::new(Deaf),

@@ -26,6 +26,7 @@ mod reset;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context};
 
@@ -34,6 +35,7 @@ use crate::model::{AttemptToken, MessageKey, ParkReason, RunId, Timestamp, Workf
 use crate::replay::ForeignWakes;
 use crate::store::Epoch;
 
+use self::aside::Failing;
 use self::children::Nursery;
 use self::locks::AtTheTable;
 use self::questions::Questions;
@@ -77,7 +79,7 @@ pub(super) struct RunActor {
     decider: Box<dyn Decider>,
     /// To be watched from the actor's start on.
     foreign_wakes: Option<ForeignWakes>,
-    /// The size of its encoded turns so far.
+    /// The size of its events so far, as they are written.
     history_bytes: u64,
     inbox: Vec<Letter>,
     questions: Questions,
@@ -99,6 +101,8 @@ pub(super) struct RunActor {
     next: Option<Next>,
     /// It has failed too often: whatever is wrong parks it.
     given_up: bool,
+    /// Its code has panicked, and has not got over it.
+    failing: Option<Box<Failing>>,
     /// It does nothing any more but answer or drop what still arrives.
     over: Option<Over>,
     /// Those who wait for its end have been told.
@@ -122,7 +126,8 @@ enum Next {
     /// Leave memory: the run is made live from its journal.
     Leave,
     Park(ParkReason),
-    Fail(ParkReason),
+    /// Its code is built anew after this time.
+    Retry(Duration),
 }
 
 impl RunActor {
@@ -150,6 +155,7 @@ impl RunActor {
             wake: None,
             next: None,
             given_up: false,
+            failing: None,
             over: None,
             has_told_end: false,
             following: None,
@@ -195,7 +201,9 @@ impl RunActor {
                 };
                 self.decide_inbox(ctx);
             }
-            if self.committing.is_none() && self.over.is_none() {
+            // While the code is built anew, nothing follows from what arrives.
+            let may_follow = self.next.is_some() || !self.awaits_decider();
+            if may_follow && self.committing.is_none() && self.over.is_none() {
                 self.follow_up(ctx);
             }
             // What follows may be an input of its own (what a draining engine holds back).
@@ -219,6 +227,7 @@ impl RunActor {
     fn is_idle(&self) -> bool {
         self.inbox.is_empty()
             && self.committing.is_none()
+            && !self.awaits_decider()
             && self.attempts.is_empty()
             && self.couriers.is_empty()
             && self.nursery.is_idle()

@@ -8,12 +8,11 @@ use std::panic::AssertUnwindSafe;
 use actix::{Context, Handler};
 
 use crate::machine::QueryError;
-use crate::model::{Input, ParkReason, Payload, Query, UpdateId, limits};
+use crate::model::{Input, Payload, Query, UpdateId, limits};
 
 use super::super::attempt::panic_message;
 use super::super::error::RequestError;
 use super::super::messages::{Letter, Question, ReplyTo, Take, UpdateOutcome};
-use super::super::recovery::rebuild_isolated;
 use super::{Over, RunActor};
 
 /// What a run was asked and has not answered.
@@ -46,7 +45,7 @@ impl RunActor {
     /// To be called whenever everything may be durable.
     pub(super) fn answer_questions(&mut self, ctx: &mut Context<Self>) {
         let nothing_asked = self.questions.asked.is_empty() && self.questions.waiting.is_empty();
-        if nothing_asked || self.committing.is_some() || self.over == Some(Over::Failed) {
+        if nothing_asked || self.committing.is_some() || self.over == Some(Over::Failed) || self.awaits_decider() {
             return;
         }
         for mut letter in std::mem::take(&mut self.questions.asked) {
@@ -97,17 +96,7 @@ impl RunActor {
         let answer = asked.unwrap_or_else(|panic| Err(QueryError::Panicked(panic_message(&*panic))));
         if answer.as_ref().is_err_and(QueryError::leaves_doubt) {
             // Whatever its handler did to the code's memory is undone by another memory. Everything is durable just now.
-            match rebuild_isolated(&self.at.shared, self.at.run_id) {
-                Ok(rebuilt) => {
-                    self.decider = rebuilt.decider;
-                    self.foreign_wakes = rebuilt.foreign_wakes;
-                    self.watch_foreign_wakes(ctx);
-                }
-                Err(error) => {
-                    let message = format!("a query left doubt, and the run cannot be read again: {error}");
-                    self.fail(ctx, ParkReason::Panicked { message }, false);
-                }
-            }
+            self.renew_decider("a query left doubt", ctx);
         }
         answer
     }

@@ -38,10 +38,10 @@ pub(super) enum Presence {
     Broken(Error),
 }
 
-/// How often a run's actor failed in a row, and how long to wait before the next try.
-pub(super) struct Restarts {
-    pub(super) count: u32,
-    pub(super) backoff: backoff::ExponentialBackoff,
+/// How often a run's actor, or its code, failed in a row, and how long to wait before the next try.
+pub(in super::super) struct Restarts {
+    pub(in super::super) count: u32,
+    pub(in super::super) backoff: backoff::ExponentialBackoff,
     pub(super) reason: ParkReason,
 }
 
@@ -114,7 +114,7 @@ impl Entry {
 }
 
 impl Restarts {
-    pub(super) fn new(reason: ParkReason) -> Self {
+    pub(in super::super) fn new(reason: ParkReason) -> Self {
         let backoff = backoff::ExponentialBackoffBuilder::new()
             .with_initial_interval(std::time::Duration::from_millis(50))
             .with_max_elapsed_time(None)

@@ -22,6 +22,7 @@ mod presence;
 mod reset;
 mod starts;
 
+pub(super) use self::entry::Restarts;
 use self::entry::{Entry, Presence};
 use self::opening::Opening;
 use self::passive::LookedUp;

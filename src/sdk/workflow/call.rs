@@ -133,9 +133,9 @@ impl<O> ActivityCall<O> {
 /// The options of a call are set the same way on activities and on saga steps.
 macro_rules! option_setters {
     () => {
-        /// The longest that one attempt may take.
+        /// The longest that one attempt may take. When nobody says it, it is schedule-to-close, if there is that, and else 60 s.
         pub fn start_to_close(self, limit: std::time::Duration) -> Self {
-            self.set_options(|options| options.start_to_close = limit)
+            self.set_options(|options| options.start_to_close = Some(limit))
         }
 
         /// The longest from being scheduled to the end of the last attempt; no retry goes beyond it.

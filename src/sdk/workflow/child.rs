@@ -86,7 +86,7 @@ impl<O: FromPayload> ChildCall<O> {
         let compensation = CompensationDefinition {
             activity_type: ActivityType::from_trusted(SAGA_UNDO_ACTIVITY),
             options: ActivityOptions {
-                start_to_close: limits::CHILD_START_TO_CLOSE,
+                start_to_close: Some(limits::CHILD_START_TO_CLOSE),
                 ..ActivityOptions::for_compensation()
             },
         };
@@ -155,7 +155,7 @@ impl<O> ChildCall<O> {
 
 fn child_options() -> ActivityOptions {
     ActivityOptions {
-        start_to_close: limits::CHILD_START_TO_CLOSE,
+        start_to_close: Some(limits::CHILD_START_TO_CLOSE),
         ..ActivityOptions::default()
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct LocalRequest {
 impl<O> LocalActivityCall<O> {
     pub(super) fn of_function<F: 'static, I: ToPayload>(core: Rc<RefCell<Core>>, _function: F, input: &I) -> Self {
         let defaults = ActivityOptions {
-            start_to_close: limits::LOCAL_ACTIVITY_START_TO_CLOSE_DEFAULT,
+            start_to_close: Some(limits::LOCAL_ACTIVITY_START_TO_CLOSE_DEFAULT),
             ..ActivityOptions::default()
         };
         let options = metadata::configured::<F>(defaults);
@@ -69,7 +69,7 @@ impl<O> LocalActivityCall<O> {
 
     /// The longest that one try may take; 10 s when nobody says otherwise.
     pub fn start_to_close(self, limit: Duration) -> Self {
-        self.set_options(|options| options.start_to_close = limit)
+        self.set_options(|options| options.start_to_close = Some(limit))
     }
 
     /// The longest that all tries together may take; 60 s when not said, and never more.

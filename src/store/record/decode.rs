@@ -241,7 +241,7 @@ fn options(options: &wire::ActivityOptions<'_>) -> Decoded<ActivityOptions> {
     Ok(ActivityOptions {
         schedule_to_close: options.schedule_to_close.map(duration).transpose()?,
         schedule_to_start: options.schedule_to_start.map(duration).transpose()?,
-        start_to_close: duration(options.start_to_close)?,
+        start_to_close: Some(duration(options.start_to_close)?),
         heartbeat: options.heartbeat.map(duration).transpose()?,
         retry: RetryPolicy {
             initial_interval: duration(options.initial_interval)?,

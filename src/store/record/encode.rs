@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::v1 as wire;
 use crate::model::{
     ActivityOptions, ActivityRole, ActivityScheduled, CompensationInput, CompensationSpec, Event, EventAttributes,
-    EventId, Failure, FailureKind, InFlight, OnAmbiguous, Payload, RequestId, RetryState, RunStarted, StepKind,
-    StepName, StepSpec, StuckReason, TaskQueue, TimeoutKind, Turn, UnwindCause, VersionMarker,
+    EventId, Failure, FailureKind, InFlight, OnAmbiguous, Payload, PendingChange, RequestId, RetryState, RunStarted,
+    StepKind, StepName, StepSpec, StuckReason, TaskQueue, TimeoutKind, Turn, UnwindCause, VersionMarker,
 };
 
 /// How many failures of a chain are written. More than `limits::FAILURE_CAUSES_MAX` and what the engine wraps around
@@ -27,6 +27,10 @@ pub(super) fn turn(turn: &Turn) -> wire::Turn<'_> {
         events: turn.events.iter().map(event).collect(),
         pending: turn.pending.iter().map(pending::change).collect(),
     }
+}
+
+pub(super) fn pending_change(change: &PendingChange) -> wire::Pending<'_> {
+    pending::change(change)
 }
 
 fn event(event: &Event) -> wire::Event<'_> {
@@ -238,7 +242,7 @@ fn options(options: &ActivityOptions) -> wire::ActivityOptions<'_> {
     wire::ActivityOptions {
         schedule_to_close: options.schedule_to_close.map(span),
         schedule_to_start: options.schedule_to_start.map(span),
-        start_to_close: span(options.start_to_close),
+        start_to_close: span(options.start_to_close()),
         heartbeat: options.heartbeat.map(span),
         initial_interval: span(retry.initial_interval),
         backoff_coefficient: retry.backoff_coefficient,

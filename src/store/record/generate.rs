@@ -146,7 +146,7 @@ fn options() -> BoxedStrategy<ActivityOptions> {
             |(schedule_to_close, schedule_to_start, start_to_close, heartbeat, retry, task_queue)| ActivityOptions {
                 schedule_to_close,
                 schedule_to_start,
-                start_to_close,
+                start_to_close: Some(start_to_close),
                 heartbeat,
                 retry,
                 task_queue,

@@ -89,6 +89,22 @@ pub fn encode_turn(turn: &Turn) -> Result<Bytes, RecordError> {
     })
 }
 
+/// How much of a turn's record of so many bytes is history: all but the changes of the pending record (heartbeats, failed
+/// attempts, what is held back), which are no events, as in Temporal. A turn without events has none.
+#[must_use]
+pub fn history_bytes(turn: &Turn, record: usize) -> u64 {
+    if turn.events.is_empty() {
+        return 0;
+    }
+    let size = |change| {
+        options()
+            .serialized_size(&encode::pending_change(change))
+            .unwrap_or_default()
+    };
+    let pending: u64 = turn.pending.iter().map(size).sum();
+    u64::try_from(record).unwrap_or(u64::MAX).saturating_sub(pending)
+}
+
 /// Reads a turn from a record of any version.
 ///
 /// # Errors

@@ -50,7 +50,7 @@ fn scheduled() -> EventAttributes {
         options: ActivityOptions {
             schedule_to_close: Some(Duration::from_secs(60)),
             schedule_to_start: Some(Duration::from_secs(30)),
-            start_to_close: Duration::from_secs(10),
+            start_to_close: Some(Duration::from_secs(10)),
             heartbeat: Some(Duration::from_nanos(1)),
             retry,
             task_queue: Some(TaskQueue::from_trusted("warehouse")),

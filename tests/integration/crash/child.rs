@@ -135,7 +135,7 @@ async fn ask(cx: &ActivityContext, step: &str) -> Result<String, Failure> {
 
 fn options() -> ActivityOptions {
     ActivityOptions {
-        start_to_close: Duration::from_millis(150),
+        start_to_close: Some(Duration::from_millis(150)),
         retry: RetryPolicy {
             initial_interval: Duration::from_millis(2),
             maximum_interval: Some(Duration::from_millis(20)),

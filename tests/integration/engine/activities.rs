@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use amends::config::EngineConfig;
 use amends::model::limits::BLOCKING_ATTEMPTS_DEFAULT;
+use amends::model::{Event, EventAttributes};
 use amends::testing::VirtualClock;
-use amends::{Failure, ResultError, RetryPolicy};
+use amends::{ActivityContext, CancellationType, Failure, ResultError, RetryPolicy};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Home, Recorder, activity, blocking_activity, run, workflow};
+use super::heartbeats::until_pending;
+use crate::support::{Home, Recorder, activity, blocking_activity, run, saga, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -278,6 +280,105 @@ fn a_cancelled_run_tells_its_running_attempt_to_stop() {
         run.cancel("enough").await.unwrap();
         assert!(matches!(run.result().await, Err(ResultError::Amended(failure)) if failure.is_canceled()));
         assert_eq!(recorder.all(), ["began", "stopped"]);
+        amends.shutdown(SECOND).await;
+    });
+}
+
+#[amends::activity(schedule_to_close = "10m", retry(max_attempts = 5))]
+async fn linger(cx: ActivityContext) -> Result<Value, Failure> {
+    cx.state::<Recorder>().expect("the engine was given it").note("linger");
+    std::future::pending().await
+}
+
+/// Whoever says only how long all attempts may take wants the first one to have that time, too.
+#[test]
+fn one_attempt_may_take_all_the_time_there_is_when_only_that_is_said() {
+    run(async {
+        let (home, clock, recorder) = (Home::memory(), VirtualClock::new(), Recorder::new());
+        let noted = recorder.clone();
+        let hang = activity("hang", move |_, _| {
+            noted.note("hang");
+            std::future::pending()
+        });
+        let file = "name = \"file\"\n[[step]]\nname = \"hang\"\nactivity = \"hang\"\ncompensation = \"none\"\n\
+                    schedule_to_close = \"10m\"\nretry = { maximum_attempts = 5 }\n";
+        let builder = home.builder().clock(Arc::new(clock.clone())).state(recorder.clone());
+        let amends = builder
+            .activity(linger)
+            .activity_definition(hang)
+            .workflow_definition(workflow(
+                "attribute",
+                |cx, _| async move { cx.activity(linger, &()).await },
+            ))
+            .workflow_definition(workflow("call", |cx, _| async move {
+                let call = cx.activity_by_name::<Value>("hang", &());
+                call.schedule_to_close(SECOND * 600).await
+            }))
+            .saga(saga(file))
+            .start()
+            .await
+            .unwrap();
+        let mut runs = Vec::new();
+        for way in ["attribute", "call", "file"] {
+            runs.push(amends.workflow_by_name(way).id(way).start(&json!({})).await.unwrap());
+        }
+        recorder.until_len(3).await;
+        let ends = tokio::spawn(join_all(runs.into_iter().map(|run| async move { run.result().await })));
+        while !ends.is_finished() {
+            clock.advance(SECOND * 20);
+            tokio::task::yield_now().await;
+        }
+        for end in ends.await.unwrap() {
+            assert!(end.unwrap_err().to_string().contains("timeout"));
+        }
+        assert_eq!(recorder.len(), 3, "{:?}", recorder.all());
+        amends.shutdown(Duration::ZERO).await;
+    });
+}
+
+/// An hour has passed while the conversion waits for its second attempt: it has stopped.
+#[test]
+fn a_deadline_that_comes_between_two_attempts_is_a_cancellation() {
+    run(async {
+        let (home, clock) = (Home::memory(), VirtualClock::new());
+        let convert = activity("convert", |_, _| async {
+            Err(Failure::new("Busy", "").retry_after(SECOND * 7_200))
+        });
+        let builder = home
+            .builder()
+            .clock(Arc::new(clock.clone()))
+            .activity_definition(convert);
+        let within_an_hour = workflow("within an hour", |cx, _| async move {
+            let scope = cx.scope();
+            let converting = cx.activity_by_name::<Value>("convert", &());
+            let converting = converting.cancellation(CancellationType::WaitCancellationCompleted);
+            match scope.run_for(SECOND * 3_600, converting).await {
+                Err(failure) if failure.is_canceled() && !cx.is_cancel_requested() => Ok(json!("stopped")),
+                converted => converted,
+            }
+        });
+        let amends = builder.workflow_definition(within_an_hour).start().await.unwrap();
+        let run = amends
+            .workflow_by_name("within an hour")
+            .id("w")
+            .start(&json!(0))
+            .await
+            .unwrap();
+        clock.until_asleep(SECOND * 3_600).await;
+        until_pending(&amends, "w", |pending| pending.attempt == 2).await;
+        clock.advance(SECOND * 3_600);
+        assert_eq!(run.result().await.unwrap(), json!("stopped"));
+        let history = amends.client().history("w").await.unwrap();
+        let told = |event: &Event| match &event.attributes {
+            EventAttributes::ActivityTaskStarted { last_failure, .. } => last_failure.clone(),
+            _ => None,
+        };
+        assert!(
+            history
+                .iter()
+                .find_map(told)
+                .is_some_and(|failure| failure.is_type("Busy"))
+        );
         amends.shutdown(SECOND).await;
     });
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use amends::config::EngineConfig;
 use amends::machine::Rejection;
-use amends::model::StepKind;
-use amends::{Amends, Error, Failure, Namespace, ResultError, RunStatus, UpdateError, WorkflowContext};
+use amends::model::{Event, EventAttributes, StepKind};
+use amends::{
+    ActivityContext, Amends, Error, Failure, Namespace, ResultError, RetryPolicy, RunStatus, UpdateError,
+    WorkflowContext,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Home, Recorder, activity, run, workflow};
@@ -163,6 +166,12 @@ fn a_history_is_as_long_as_its_namespace_grants() {
         let light = amends.in_namespace("light").unwrap();
         let (result, status) = chat(&light, 30, &text(4_000)).await;
         assert_eq!(status, RunStatus::Canceled, "{result:?}");
+        let history = light.client().history("c").await.unwrap();
+        let remedy = |event: &Event| match &event.attributes {
+            EventAttributes::WorkflowExecutionCancelRequested { reason, .. } => reason.contains("continue_as_new"),
+            _ => false,
+        };
+        assert!(history.iter().any(remedy), "{history:?}");
         let (told, status) = chat(&amends, 30, &text(4_000)).await;
         assert_eq!(
             (told.unwrap(), status),
@@ -171,6 +180,77 @@ fn a_history_is_as_long_as_its_namespace_grants() {
         );
         amends.shutdown(SECOND).await;
     });
+}
+
+/// Has an activity that says and fails a lot, and tells how many bytes of history that came to.
+async fn import(cx: WorkflowContext) -> Result<u64, Failure> {
+    let retry = RetryPolicy {
+        initial_interval: Duration::ZERO,
+        ..RetryPolicy::default()
+    };
+    cx.activity_by_name::<Value>("import", &()).retry(retry).await?;
+    // What is wanted of a local activity is recorded beside events.
+    cx.local_activity(note, &text(100)).await?;
+    cx.signal::<Value>("on").recv().await?;
+    let info = cx.info();
+    assert!(!info.continue_as_new_suggested, "{} bytes", info.history_bytes);
+    Ok(info.history_bytes)
+}
+
+async fn note(_: ActivityContext, text: Value) -> Result<Value, Failure> {
+    Ok(text)
+}
+
+/// 40 heartbeats and failed attempts with 2,000 bytes each.
+#[test]
+fn heartbeats_and_failed_attempts_are_no_history() {
+    run(async {
+        let mut counted = Vec::new();
+        for in_two_engines in [false, true] {
+            let home = Home::memory();
+            let start = || {
+                let builder = home.builder().workflow(import);
+                let builder = builder.activity(note);
+                let builder = builder.activity_definition(activity("import", |cx, _| async move {
+                    let attempt = cx.info().attempt;
+                    cx.heartbeat(&(attempt, text(2_000)))?;
+                    match attempt {
+                        40.. => Ok(json!("all")),
+                        _ => Err(Failure::new("ConnectionLost", "")),
+                    }
+                }));
+                let light = Namespace::new("light").max_history_bytes(16 * 1024);
+                builder.namespace(light).start()
+            };
+            let mut amends = start().await.unwrap();
+            let light = amends.in_namespace("light").unwrap();
+            let mut run = light
+                .workflow_by_name("import")
+                .id("i")
+                .start(&Value::Null)
+                .await
+                .unwrap();
+            while !has_ended_a_local_activity(&light).await {
+                tokio::task::yield_now().await;
+            }
+            if in_two_engines {
+                amends.shutdown(SECOND).await;
+                amends = start().await.unwrap();
+                let light = amends.in_namespace("light").unwrap();
+                run = light.find("i").await.unwrap();
+            }
+            run.signal("on", &()).await.unwrap();
+            counted.push(run.result().await.unwrap());
+            amends.shutdown(SECOND).await;
+        }
+        assert_eq!(counted[0], counted[1]);
+    });
+}
+
+async fn has_ended_a_local_activity(amends: &Amends) -> bool {
+    let history = amends.client().history("i").await.unwrap();
+    let ended = |event: &Event| matches!(event.attributes, EventAttributes::LocalActivityEnded(_));
+    history.iter().any(ended)
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! stores (`store_failure`).
 
 mod code;
+mod meanwhile;
 mod panics;
 mod versions;
 

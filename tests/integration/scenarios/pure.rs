@@ -115,7 +115,7 @@ impl Play<'_> {
                     ActivityRole::Escalation(_) => "page".to_owned(),
                     _ => step.to_owned(),
                 };
-                (activity.token(), who, activity.attributes.options.start_to_close)
+                (activity.token(), who, activity.attributes.options.start_to_close())
             })
             .collect();
         for (token, who, start_to_close) in due {
