@@ -19,9 +19,15 @@ impl RunActor {
         let rest = self.inbox.split_off(taken);
         let letters = std::mem::replace(&mut self.inbox, rest);
         for letter in &letters {
-            // Not before: as long as the state does not know that it ended, it would ask for it again.
-            if let Input::AttemptEnded { token, .. } = &letter.input {
-                self.attempts.remove(token);
+            // Not before: as long as the state does not know that it ended, or is held, it would ask for it again.
+            match &letter.input {
+                Input::AttemptEnded { token, .. } => drop(self.attempts.remove(token)),
+                Input::Hold { attempts, .. } => {
+                    for token in attempts {
+                        self.attempts.remove(token);
+                    }
+                }
+                _ => {}
             }
         }
         match letters.iter().any(|letter| letter.order.is_some()) {

@@ -33,7 +33,6 @@ impl Handler<AttemptParked> for RunActor {
     type Result = ();
 
     fn handle(&mut self, AttemptParked(token): AttemptParked, ctx: &mut Context<Self>) {
-        self.attempts.remove(&token);
         let (attempts, why) = (vec![token], HoldReason::Breaker);
         self.receive(Input::Hold { attempts, why }, ctx);
     }
