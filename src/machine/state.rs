@@ -179,6 +179,12 @@ impl RunState {
         self.activities.values().map(Box::as_ref)
     }
 
+    /// The activity that began with this event, if it has not ended.
+    #[must_use]
+    pub fn activity(&self, scheduled: EventId) -> Option<&PendingActivity> {
+        self.activities.get(&scheduled).map(Box::as_ref)
+    }
+
     /// The timers that have not fired, by name.
     pub fn timers(&self) -> impl Iterator<Item = (&TimerId, &PendingTimer)> {
         self.timers.iter()

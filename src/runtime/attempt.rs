@@ -165,6 +165,11 @@ impl AttemptPool {
         self.throttle.park(activity_type, parked, &self.handle);
     }
 
+    /// An attempt is parked no more, because its run makes it now, or for whatever reason does not.
+    pub(super) fn unpark(&self, activity_type: &str, parked: &Parked, is_made: bool) {
+        self.throttle.unpark(activity_type, parked, is_made);
+    }
+
     /// Waits until the breaker of this type lets go what it has kept back.
     pub(super) async fn until_let_go(&self, activity_type: &str) {
         self.throttle.until_let_go(activity_type, &self.handle).await;

@@ -1,6 +1,6 @@
 //! What a run takes of that which has arrived. Must not live here: deciding it.
 
-use crate::model::{Input, limits};
+use crate::model::{HoldReason, Input, limits};
 
 use super::super::messages::Letter;
 use super::RunActor;
@@ -22,9 +22,12 @@ impl RunActor {
             // Not before: as long as the state does not know that it ended, or is held, it would ask for it again.
             match &letter.input {
                 Input::AttemptEnded { token, .. } => drop(self.attempts.remove(token)),
-                Input::Hold { attempts, .. } => {
+                Input::Hold { attempts, why } => {
                     for token in attempts {
                         self.attempts.remove(token);
+                    }
+                    if *why == HoldReason::Breaker {
+                        self.expect_parked(attempts);
                     }
                 }
                 _ => {}

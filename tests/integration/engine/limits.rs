@@ -244,6 +244,36 @@ fn a_breaker_parks_attempts_until_a_probe_is_answered() {
     });
 }
 
+/// Also of runs that have left memory since.
+#[test]
+fn what_has_ended_while_it_was_parked_delays_no_probe() {
+    run(async {
+        for passivate_after in [SECOND * 3_600, Duration::ZERO] {
+            let (home, clock, recorder) = (Home::memory(), VirtualClock::new(), Recorder::new());
+            let up = Arc::new(AtomicBool::new(false));
+            let builder = home.builder().clock(Arc::new(clock.clone()));
+            let builder = charging(builder.passivate_after(passivate_after), &up, &recorder);
+            let amends = builder.start().await.unwrap();
+            let mut runs = parked(&amends, &clock, &recorder).await;
+            let until_parked = async |wanted: usize| {
+                while amends.client().activity_types()[0].parked != wanted {
+                    tokio::task::yield_now().await;
+                }
+            };
+            until_parked(4).await;
+            let last = runs.pop().unwrap();
+            for run in runs {
+                run.terminate("not needed").await.unwrap();
+            }
+            until_parked(1).await;
+            up.store(true, Ordering::SeqCst);
+            clock.pass(SECOND * 29).await;
+            assert_eq!(last.result().await.unwrap(), json!(1));
+            amends.shutdown(Duration::ZERO).await;
+        }
+    });
+}
+
 #[test]
 fn what_is_parked_is_not_lost_with_its_engine() {
     run(async {
