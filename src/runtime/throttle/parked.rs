@@ -151,7 +151,7 @@ impl Throttle {
         let Some(mut guarded) = of_type.guarded() else {
             return Err(kept);
         };
-        if guarded.circuit.open_until().is_none() {
+        if guarded.circuit.open_until(self.clock.now()).is_none() {
             return Err(kept);
         }
         let key = guarded.add(kept);
@@ -204,14 +204,15 @@ async fn watch(throttle: Weak<Throttle>, of_type: Arc<TypeThrottle>) {
             let Some(mut guarded) = of_type.guarded() else {
                 return;
             };
-            match guarded.circuit.open_until() {
-                Some(until) if until > throttle.clock.now() && guarded.parked() > 0 => {
+            let now = throttle.clock.now();
+            match guarded.circuit.open_until(now) {
+                Some(until) if until > now && guarded.parked() > 0 => {
                     (throttle.clock.sleep_until(until), Arc::clone(&guarded.passed_over))
                 }
                 _ => {
                     let next = guarded.take_first();
                     // Until the probe has come by, nobody else is to follow it: it is heard of within that time.
-                    let until = guarded.circuit.open_until();
+                    let until = guarded.circuit.open_until(now);
                     guarded.watched = next.is_some() && guarded.parked() > 0;
                     let goes_on = guarded.watched;
                     let passed_over = Arc::clone(&guarded.passed_over);
@@ -220,7 +221,6 @@ async fn watch(throttle: Weak<Throttle>, of_type: Arc<TypeThrottle>) {
                     if !goes_on {
                         return;
                     }
-                    let now = throttle.clock.now();
                     let until = until.unwrap_or(now).max(now.after(PROBE_PAUSE));
                     (throttle.clock.sleep_until(until), passed_over)
                 }
