@@ -30,6 +30,7 @@ impl RunActor {
                         self.expect_parked(attempts);
                     }
                 }
+                Input::Report(report) if letter.is_awaited() => self.hear_from_outside(report),
                 _ => {}
             }
         }
