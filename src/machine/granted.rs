@@ -38,9 +38,9 @@ impl RunState {
         }
     }
 
-    /// What an attempt has come to: a result that is too large is none.
+    /// What an attempt has come to, whoever says so: a result that is too large is none, of a failure too much is left out.
     pub(super) fn within_limits(&self, outcome: AttemptOutcome) -> AttemptOutcome {
-        let result = outcome?;
+        let result = outcome.map_err(Failure::bounded)?;
         match self.check_payload(&result) {
             Ok(()) => Ok(result),
             Err(refused) => Err(too_large(&refused)),

@@ -179,6 +179,12 @@ impl RunState {
         self.activities.values().map(Box::as_ref)
     }
 
+    /// The activity that began with this event, if it has not ended.
+    #[must_use]
+    pub fn activity(&self, scheduled: EventId) -> Option<&PendingActivity> {
+        self.activities.get(&scheduled).map(Box::as_ref)
+    }
+
     /// The timers that have not fired, by name.
     pub fn timers(&self) -> impl Iterator<Item = (&TimerId, &PendingTimer)> {
         self.timers.iter()
@@ -293,7 +299,7 @@ impl RunState {
         })
     }
 
-    /// Whether this attempt should be running: it is still the activity's current one.
+    /// Whether this attempt should be running: it is still the activity's current one, and not held.
     #[must_use]
     pub fn wants_attempt(&self, token: AttemptToken) -> bool {
         if let Some(seq) = token.local() {
@@ -302,7 +308,7 @@ impl RunState {
         let of_activity = || {
             self.activities.get(&token.scheduled).is_some_and(|activity| {
                 let is_current = activity.attempt == token.attempt;
-                is_current && !activity.is_suspended() && !activity.is_handed_over()
+                is_current && activity.held.is_none() && !activity.is_suspended() && !activity.is_handed_over()
             })
         };
         !self.is_closed() && of_activity()

@@ -160,7 +160,7 @@ impl TurnBuilder<'_> {
                 }
             },
             Command::ContinueAsNew(next) => self.continue_as_new(*next, decider),
-            Command::FailWorkflow { failure } => self.unwind(UnwindCause::Failed(failure), decider),
+            Command::FailWorkflow { failure } => self.unwind(UnwindCause::Failed(failure.bounded()), decider),
             Command::CancelWorkflow { failure } => self.unwind(UnwindCause::Canceled(failure), decider),
         }
     }

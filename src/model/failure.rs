@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::{ActivityId, ActivityType, ChildWorkflowFailure, Payload, PayloadError, limits};
 
+mod bounds;
+
 /// A failure in the user's domain: journaled, may be retried, may start compensation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
@@ -62,7 +64,7 @@ pub struct Application {
     pub not_applied: bool,
     /// Retry after this long, whatever the policy's interval says.
     pub next_retry_delay: Option<Duration>,
-    /// Data for whoever handles it.
+    /// Data for whoever handles it: with that of all causes as much as a payload may have, more is left out.
     pub details: Option<Payload>,
 }
 
@@ -329,14 +331,7 @@ impl Failure {
 
 /// Cuts a message at the limit, on a character boundary.
 fn bounded(mut message: String) -> String {
-    if message.len() > limits::FAILURE_MESSAGE_BYTES_MAX {
-        let mut end = limits::FAILURE_MESSAGE_BYTES_MAX;
-        while !message.is_char_boundary(end) {
-            end -= 1;
-        }
-        message.truncate(end);
-        message.push_str(Failure::CUT);
-    }
+    bounds::shorten(&mut message, limits::FAILURE_MESSAGE_BYTES_MAX);
     message
 }
 

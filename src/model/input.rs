@@ -149,13 +149,16 @@ impl Input {
             Input::AttemptEnded {
                 outcome: Ok(result), ..
             } => result.data().len(),
+            Input::AttemptEnded {
+                outcome: Err(failure), ..
+            } => failure.details_bytes(),
             Input::ChildEnded {
                 end: ChildEnd::Completed(result),
                 ..
             } => result.data().len(),
             Input::Report(report) => match &report.what {
                 Reported::Completed(data) | Reported::Heartbeat(data) => data.data().len(),
-                Reported::Failed(_) => 0,
+                Reported::Failed(failure) => failure.details_bytes(),
             },
             _ => 0,
         }

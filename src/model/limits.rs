@@ -29,7 +29,10 @@ pub const DECODED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of a failure's message; longer ones are cut. A stack trace in a message would be journaled on each attempt.
 pub const FAILURE_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
-/// Causes kept below a failure; deeper ones are cut. A chain is walked on every display.
+/// Bytes of a failure's type; longer ones are cut. It is a name, for retry policies and handlers.
+pub const FAILURE_TYPE_BYTES_MAX: usize = 255;
+
+/// Causes kept below a failure: the outermost ones and the innermost one. A chain is walked on every display.
 pub const FAILURE_CAUSES_MAX: usize = 16;
 
 /// Events of one run. Temporal's limit: replaying more takes too long. Enforced by `machine`.

@@ -23,7 +23,7 @@ mod places;
 #[cfg(test)]
 mod tests;
 
-use heart::Heart;
+use heart::{Heart, Pulse};
 use places::{Entered, Places, Slots};
 
 /// Where attempts run, and how many at once.
@@ -94,12 +94,21 @@ pub(super) struct AttemptOrder {
 pub(super) struct AttemptHandle {
     cancel: CancelFlag,
     task: AbortHandle,
+    /// Of one that must not be silent for long.
+    pulse: Option<Arc<Pulse>>,
 }
 
 impl AttemptHandle {
     /// Asks the attempt to stop early.
     pub(super) fn cancel(&self) {
         self.cancel.raise();
+    }
+
+    /// Somebody else than its own code says that the attempt is alive: whoever it has given its token to.
+    pub(super) fn touch(&self, now: Timestamp) {
+        if let Some(pulse) = &self.pulse {
+            pulse.touch(now);
+        }
     }
 }
 
@@ -135,11 +144,15 @@ impl AttemptPool {
         let pool = Arc::clone(self);
         // Moved about from here on.
         let order = Box::new(order);
-        self.supervise(move |cancel| async move {
+        let pulse = order.heartbeat.map(|_| Arc::new(Pulse::default()));
+        let felt = pulse.clone();
+        let mut attempt = self.supervise(move |cancel| async move {
             let ear = Arc::clone(&order.ear);
             ear.begun();
-            ear.ended(pool.run(order, cancel).await);
-        })
+            ear.ended(pool.run(order, cancel, felt).await);
+        });
+        attempt.pulse = pulse;
+        attempt
     }
 
     /// Starts work of the engine's own in an attempt's stead: it takes no place in the pool, and watches its own time.
@@ -152,6 +165,7 @@ impl AttemptPool {
         AttemptHandle {
             cancel,
             task: task.abort_handle(),
+            pulse: None,
         }
     }
 
@@ -163,6 +177,11 @@ impl AttemptPool {
     /// A breaker keeps an attempt back, and its run knows: to be let go in time.
     pub(super) fn park(&self, activity_type: &str, parked: Parked) {
         self.throttle.park(activity_type, parked, &self.handle);
+    }
+
+    /// An attempt is parked no more, because its run makes it now, or for whatever reason does not.
+    pub(super) fn unpark(&self, activity_type: &str, parked: &Parked, is_made: bool) {
+        self.throttle.unpark(activity_type, parked, is_made);
     }
 
     /// Waits until the breaker of this type lets go what it has kept back.
@@ -180,21 +199,33 @@ impl AttemptPool {
         self.supervise(move |_| async move { ear.ended(AttemptEnd::Ended(Err(failure))) })
     }
 
-    /// Makes an attempt here and now, and gives its end.
-    pub(super) async fn run(&self, order: Box<AttemptOrder>, cancel: CancelFlag) -> AttemptEnd {
+    /// Makes an attempt here and now, and gives its end. Whoever else may say that it is alive does so with the pulse.
+    pub(super) async fn run(
+        &self,
+        order: Box<AttemptOrder>,
+        cancel: CancelFlag,
+        pulse: Option<Arc<Pulse>>,
+    ) -> AttemptEnd {
         let entered = match self.enter_at_once(&order) {
             Some(entered) => Entered::Places(entered),
             // In a box of its own, for which those that need not wait have no room.
             None => Box::pin(self.enter(&order)).await,
         };
         match entered {
-            Entered::Places((pass, places)) => self.make(order, cancel, &pass, places).await,
+            Entered::Places((pass, places)) => self.make(order, cancel, pulse, &pass, places).await,
             Entered::Not(end) => end,
         }
     }
 
     /// The attempt itself, which has its places.
-    async fn make(&self, order: Box<AttemptOrder>, cancel: CancelFlag, pass: &Pass, places: Places) -> AttemptEnd {
+    async fn make(
+        &self,
+        order: Box<AttemptOrder>,
+        cancel: CancelFlag,
+        pulse: Option<Arc<Pulse>>,
+        pass: &Pass,
+        places: Places,
+    ) -> AttemptEnd {
         let (started, heartbeat) = (self.clock.now(), order.heartbeat);
         let start_to_close = started.after(order.start_to_close);
         let (deadline, which) = match order.close_by {
@@ -207,6 +238,7 @@ impl AttemptPool {
             self.handle.clone(),
             throttle,
             Arc::clone(&order.ear),
+            pulse,
         );
         // Pinned here, so that it is not moved into each future that waits for it.
         let mut work = std::pin::pin!(self.execute(order, heart.sink(), cancel, places));

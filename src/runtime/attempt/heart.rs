@@ -11,11 +11,22 @@ use crate::sdk::HeartbeatSink;
 
 use super::Ear;
 
+/// When somebody else than an attempt's own code last said that the attempt is alive.
+#[derive(Default)]
+pub(in super::super) struct Pulse(AtomicI64);
+
+impl Pulse {
+    pub(super) fn touch(&self, now: Timestamp) {
+        self.0.fetch_max(now.as_micros(), Ordering::Relaxed);
+    }
+}
+
 /// What an attempt's heartbeats go through.
 pub(super) struct Heart {
     clock: Arc<dyn Clock>,
     handle: tokio::runtime::Handle,
     last_beat: AtomicI64,
+    outside: Option<Arc<Pulse>>,
     throttle: Mutex<HeartbeatThrottle>,
     ear: Arc<dyn Ear>,
 }
@@ -26,9 +37,11 @@ impl Heart {
         handle: tokio::runtime::Handle,
         throttle: HeartbeatThrottle,
         ear: Arc<dyn Ear>,
+        outside: Option<Arc<Pulse>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             last_beat: AtomicI64::new(clock.now().as_micros()),
+            outside,
             clock,
             handle,
             throttle: Mutex::new(throttle),
@@ -36,9 +49,11 @@ impl Heart {
         })
     }
 
-    /// When the attempt last said anything; its start, when it has not.
+    /// When anything was last heard of the attempt; its start, when nothing was.
     pub(super) fn last_beat(&self) -> Timestamp {
-        Timestamp::from_micros(self.last_beat.load(Ordering::Relaxed))
+        let outside = self.outside.as_ref().map(|pulse| pulse.0.load(Ordering::Relaxed));
+        let own = self.last_beat.load(Ordering::Relaxed);
+        Timestamp::from_micros(outside.map_or(own, |outside| outside.max(own)))
     }
 
     /// Where the attempt's heartbeats go.

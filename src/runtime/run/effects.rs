@@ -19,6 +19,7 @@ impl RunActor {
                 next: self.state.next_run(),
             };
             self.attempts.clear();
+            self.leave_breakers();
             self.release_locks();
             if self.let_go_of_children(ctx) {
                 self.over = Some(Over::Closed);
@@ -74,6 +75,7 @@ impl RunActor {
                 attempt.cancel();
             }
         }
+        self.bring_parked();
         self.bring_local_activities(ctx);
         self.send_externals(ctx);
         self.bring_locks();

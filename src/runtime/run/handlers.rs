@@ -24,7 +24,6 @@ impl Handler<AttemptHeld> for RunActor {
     type Result = ();
 
     fn handle(&mut self, AttemptHeld(token): AttemptHeld, ctx: &mut Context<Self>) {
-        self.attempts.remove(&token);
         let (attempts, why) = (vec![token], HoldReason::Stopping);
         self.inbox.push(Letter::internal(Input::Hold { attempts, why }));
         self.pump(ctx);

@@ -1,6 +1,6 @@
 //! What a run takes of that which has arrived. Must not live here: deciding it.
 
-use crate::model::{Input, limits};
+use crate::model::{HoldReason, Input, limits};
 
 use super::super::messages::Letter;
 use super::RunActor;
@@ -19,9 +19,19 @@ impl RunActor {
         let rest = self.inbox.split_off(taken);
         let letters = std::mem::replace(&mut self.inbox, rest);
         for letter in &letters {
-            // Not before: as long as the state does not know that it ended, it would ask for it again.
-            if let Input::AttemptEnded { token, .. } = &letter.input {
-                self.attempts.remove(token);
+            // Not before: as long as the state does not know that it ended, or is held, it would ask for it again.
+            match &letter.input {
+                Input::AttemptEnded { token, .. } => drop(self.attempts.remove(token)),
+                Input::Hold { attempts, why } => {
+                    for token in attempts {
+                        self.attempts.remove(token);
+                    }
+                    if *why == HoldReason::Breaker {
+                        self.expect_parked(attempts);
+                    }
+                }
+                Input::Report(report) if letter.is_awaited() => self.hear_from_outside(report),
+                _ => {}
             }
         }
         match letters.iter().any(|letter| letter.order.is_some()) {

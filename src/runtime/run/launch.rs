@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::machine::PendingActivity;
 use crate::model::{
-    ActivityRole, ActivityType, AttemptOutcome, AttemptToken, EventId, Failure, Payload, RunId, TaskToken, WorkflowId,
-    WorkflowType,
+    ActivityRole, AttemptOutcome, AttemptToken, EventId, Failure, Payload, RunId, TaskToken, WorkflowId, WorkflowType,
 };
 use crate::sdk::{ActivityInfo, idempotency_key};
 
@@ -17,7 +16,6 @@ use super::super::queues::Worker;
 use super::super::secrets::Declared;
 use super::super::shard::{Backlog, ShardLine};
 use super::super::shared::Shared;
-use super::super::throttle::Parked;
 use super::reports::{AttemptBeats, AttemptHandedOver, AttemptParked};
 use super::{RunActor, RunLine};
 
@@ -48,7 +46,6 @@ impl RunActor {
             run,
             workflow_id: self.at.workflow_id.clone(),
             run_id: self.at.run_id,
-            activity_type: activity_type.clone(),
             token: activity.token(),
             backlog: self.at.shard_index,
             begun: AtomicBool::new(false),
@@ -136,7 +133,6 @@ struct RunEar {
     run: RunLine,
     workflow_id: WorkflowId,
     run_id: RunId,
-    activity_type: ActivityType,
     token: AttemptToken,
     /// Whose backlog it is in until it has begun.
     backlog: usize,
@@ -176,16 +172,8 @@ impl Ear for RunEar {
         match end {
             AttemptEnd::Ended(outcome) => self.run.do_send(AttemptEnded { token, outcome }),
             AttemptEnd::HandedOver { started } => self.run.do_send(AttemptHandedOver { token, started }),
-            AttemptEnd::Parked => {
-                // In this order: it must not be let go before its run knows that it is kept back.
-                self.run.do_send(AttemptParked(token));
-                let parked = Parked {
-                    workflow_id: self.workflow_id.clone(),
-                    run_id: self.run_id,
-                    token,
-                };
-                self.shared.attempts.park(self.activity_type.as_str(), parked);
-            }
+            // Its run tells the breaker: it must not be let go before its run knows that it is kept back.
+            AttemptEnd::Parked => self.run.do_send(AttemptParked(token)),
         }
     }
 

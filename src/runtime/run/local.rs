@@ -102,7 +102,7 @@ async fn run_locally(
     let mut last_failure: Option<Failure> = None;
     loop {
         let order = order(&local, definition, info.clone(), deadline);
-        let failure = match shared.attempts.run(order, cancel.clone()).await {
+        let failure = match shared.attempts.run(order, cancel.clone(), None).await {
             AttemptEnd::Ended(Ok(result)) => return Some(Ok(result)),
             AttemptEnd::Ended(Err(failure)) => failure,
             AttemptEnd::Parked => match until_let_go(shared, &local.activity_type, deadline).await {

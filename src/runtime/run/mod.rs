@@ -18,6 +18,7 @@ mod launch;
 mod left_children;
 mod local;
 mod locks;
+mod parked;
 mod questions;
 mod queue;
 mod reports;
@@ -38,6 +39,7 @@ use crate::store::Epoch;
 use self::aside::Failing;
 use self::children::Nursery;
 use self::locks::AtTheTable;
+use self::parked::AtBreakers;
 use self::questions::Questions;
 use self::queue::TurnPlace;
 use super::attempt::AttemptHandle;
@@ -88,6 +90,7 @@ pub(super) struct RunActor {
     /// what failed.
     is_on_trial: bool,
     attempts: BTreeMap<AttemptToken, AttemptHandle>,
+    at_breakers: AtBreakers,
     nursery: Nursery,
     /// Those that bring messages to other runs.
     couriers: BTreeMap<MessageKey, AttemptHandle>,
@@ -140,6 +143,7 @@ impl RunActor {
             line: Weak::new(),
             questions,
             locks: AtTheTable::of(&run.state),
+            at_breakers: AtBreakers::of(&run.state),
             nursery: Nursery::of(&run.state),
             worker: run.worker,
             turn_place: TurnPlace::default(),

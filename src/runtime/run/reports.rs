@@ -1,8 +1,9 @@
-//! What running attempts tell their run before they end: that they are alive, that somebody else will end them, or that they were not made. Must
-//! not live here: what the run makes of it.
+//! What a run hears of running attempts before they end: that they are alive, be it from outside, that somebody else will end them,
+//! or that they were not made. Must not live here: what the run makes of it.
 
 use actix::{Context, Handler, Message};
 
+use crate::machine::PendingActivity;
 use crate::model::{AttemptReport, AttemptToken, HoldReason, Input, Payload, Reported, ReportedAttempt, Timestamp};
 
 use super::super::messages::Letter;
@@ -33,7 +34,6 @@ impl Handler<AttemptParked> for RunActor {
     type Result = ();
 
     fn handle(&mut self, AttemptParked(token): AttemptParked, ctx: &mut Context<Self>) {
-        self.attempts.remove(&token);
         let (attempts, why) = (vec![token], HoldReason::Breaker);
         self.receive(Input::Hold { attempts, why }, ctx);
     }
@@ -62,6 +62,24 @@ impl Handler<AttemptHandedOver> for RunActor {
 }
 
 impl RunActor {
+    /// Who was given an attempt's token may say that it is alive while its code still runs, too: that is no silence.
+    pub(super) fn hear_from_outside(&self, report: &AttemptReport) {
+        if !matches!(report.what, Reported::Heartbeat(_)) {
+            return;
+        }
+        let token = match &report.of {
+            ReportedAttempt::Token(token) => Some(*token),
+            ReportedAttempt::Activity(id) => {
+                let mut activities = self.state.activities();
+                let activity = activities.find(|activity| activity.attributes.activity_id == *id);
+                activity.map(PendingActivity::token)
+            }
+        };
+        if let Some(attempt) = token.and_then(|token| self.attempts.get(&token)) {
+            attempt.touch(self.at.shared.clock.now());
+        }
+    }
+
     fn receive(&mut self, input: Input, ctx: &mut Context<Self>) {
         self.inbox.push(Letter::internal(input));
         self.pump(ctx);

@@ -54,14 +54,19 @@ impl Circuit {
     }
 
     /// Until when it keeps attempts back; `None` when it is closed.
-    pub(super) fn open_until(&self) -> Option<Timestamp> {
-        match self.state {
+    pub(super) fn open_until(&mut self, now: Timestamp) -> Option<Timestamp> {
+        match &mut self.state {
             State::Closed { .. } => None,
-            State::Open { until } | State::Probing { until } => Some(until),
+            State::Open { until } | State::Probing { until } => {
+                // Later it never is, unless the clock was set back: that is not to be waited for.
+                *until = (*until).min(now.after(self.breaker.open_for));
+                Some(*until)
+            }
         }
     }
 
     pub(super) fn pass(&mut self, now: Timestamp) -> Passage {
+        self.open_until(now);
         match self.state {
             State::Closed { .. } => Passage::Go,
             State::Open { until } | State::Probing { until } if now < until => Passage::Park(until),
@@ -164,7 +169,7 @@ mod tests {
         fails(&mut circuit, 1);
         circuit.ended(at(1), None);
         fails(&mut circuit, 1);
-        assert_eq!((circuit.open_until(), circuit.pass(at(1))), (None, Passage::Go));
+        assert_eq!((circuit.open_until(at(1)), circuit.pass(at(1))), (None, Passage::Go));
         assert_eq!(fails(&mut circuit, 1), Switch::Opened(at(31)));
         assert_eq!(circuit.pass(at(30)), Passage::Park(at(31)));
         assert_eq!(
@@ -205,6 +210,18 @@ mod tests {
         );
         assert_eq!(circuit.pass(at(60)), Passage::Park(at(61)));
         assert_eq!(circuit.pass(at(61)), Passage::Probe);
+    }
+
+    #[test]
+    fn a_clock_set_back_keeps_nobody_back_for_longer() {
+        let mut circuit = circuit();
+        for _ in 0..3 {
+            fails(&mut circuit, 3_600);
+        }
+        assert_eq!(circuit.pass(at(5)), Passage::Park(at(35)), "an hour back");
+        assert_eq!(circuit.pass(at(34)), Passage::Park(at(35)));
+        assert_eq!(circuit.pass(at(35)), Passage::Probe);
+        assert_eq!(circuit.open_until(at(2)), Some(at(32)), "and while one probes");
     }
 
     #[test]

@@ -26,7 +26,9 @@ impl Bucket {
     }
 
     /// When there will be a token; `None` when there is one.
-    pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn next(&mut self, now: Timestamp) -> Option<Timestamp> {
+        // Later it never is, unless the clock was set back: that is not to be waited for.
+        self.full_at = self.full_at.min(now.after(self.depth).after(self.spacing));
         let wait = self.full_at.max(now).since(now).saturating_sub(self.depth);
         (!wait.is_zero()).then(|| now.after(wait))
     }
@@ -102,8 +104,16 @@ mod tests {
     fn no_time_is_no_limit_and_a_clock_set_back_locks_nobody_out() {
         let mut free = bucket(1, 0);
         assert!((0..1_000).all(|_| take(&mut free, at(0)).is_ok()));
-        let mut bucket = bucket(1, 1_000);
-        assert_eq!(take(&mut bucket, at(5_000)), Ok(()));
-        assert!(take(&mut bucket, at(5_500)).is_err());
+        for attempts in [1, 4] {
+            let mut bucket = bucket(attempts, 1_000);
+            let spacing = 1_000 / u64::from(attempts);
+            while take(&mut bucket, at(3_600_000)).is_ok() {}
+            assert_eq!(take(&mut bucket, at(5_000)), Err(at(5_000 + spacing)), "an hour back");
+            assert_eq!(take(&mut bucket, at(5_000 + spacing)), Ok(()));
+            assert!(
+                take(&mut bucket, at(5_000 + spacing)).is_err(),
+                "and no faster than before"
+            );
+        }
     }
 }

@@ -240,11 +240,12 @@ impl Throttle {
 
     /// How the limited activity types stand.
     pub(super) fn status(&self) -> Vec<ActivityTypeStatus> {
+        let now = self.clock.now();
         let status = |(name, of_type): (&String, &Arc<TypeThrottle>)| {
-            let guarded = of_type.guarded();
+            let mut guarded = of_type.guarded();
             ActivityTypeStatus {
                 activity_type: name.clone(),
-                open_until: guarded.as_ref().and_then(|guarded| guarded.circuit.open_until()),
+                open_until: guarded.as_mut().and_then(|guarded| guarded.circuit.open_until(now)),
                 parked: guarded.map_or(0, |guarded| guarded.parked()),
             }
         };
@@ -276,7 +277,7 @@ impl TypeThrottle {
     }
 
     fn is_shut(&self, now: Timestamp) -> bool {
-        let until = self.guarded().and_then(|guarded| guarded.circuit.open_until());
+        let until = self.guarded().and_then(|mut guarded| guarded.circuit.open_until(now));
         until.is_some_and(|until| until > now)
     }
 
@@ -328,7 +329,7 @@ impl Paced {
     /// Takes a token of each, or none of any. Everybody takes them in the same order: the type's, the queue's, the engine's.
     fn take_all<'a>(rates: impl Iterator<Item = &'a Self>, now: Timestamp) -> bool {
         let mut buckets: Vec<MutexGuard<'_, Bucket>> = rates.map(Self::bucket).collect();
-        let are_there = buckets.iter().all(|bucket| bucket.next(now).is_none());
+        let are_there = buckets.iter_mut().all(|bucket| bucket.next(now).is_none());
         if are_there {
             buckets.iter_mut().for_each(|bucket| bucket.take(now));
         }

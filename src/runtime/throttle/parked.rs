@@ -2,11 +2,12 @@
 //! Must not live here: when a breaker opens (`breaker`).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::model::{AttemptToken, RunId, WorkflowId};
 
@@ -21,9 +22,15 @@ pub(super) struct Guarded {
     pub(super) circuit: Circuit,
     /// By the order in which it came.
     parked: BTreeMap<u64, Kept>,
+    /// Where the attempts among them are.
+    places: BTreeMap<(RunId, AttemptToken), u64>,
     last: u64,
     /// Somebody waits for its time to be over.
     watched: bool,
+    /// Who was let go last, to probe.
+    probe: Option<(RunId, AttemptToken)>,
+    /// Told when that one does not.
+    passed_over: Arc<Notify>,
 }
 
 /// An attempt of a run that a breaker keeps back, which its run knows.
@@ -47,9 +54,32 @@ impl Guarded {
         Self {
             circuit,
             parked: BTreeMap::new(),
+            places: BTreeMap::new(),
             last: 0,
             watched: false,
+            probe: None,
+            passed_over: Arc::new(Notify::new()),
         }
+    }
+
+    /// Its number, which it keeps when it is there already.
+    fn add(&mut self, kept: Kept) -> u64 {
+        let key = self.last + 1;
+        if let Kept::Attempt(parked) = &kept {
+            match self.places.entry(parked.key()) {
+                Entry::Occupied(place) => return *place.get(),
+                Entry::Vacant(place) => place.insert(key),
+            };
+        }
+        self.last = key;
+        self.parked.insert(key, kept);
+        key
+    }
+
+    /// Whether it was there.
+    fn remove(&mut self, attempt: (RunId, AttemptToken)) -> bool {
+        let place = self.places.remove(&attempt);
+        place.is_some_and(|place| self.parked.remove(&place).is_some())
     }
 
     pub(super) fn parked(&self) -> usize {
@@ -57,11 +87,26 @@ impl Guarded {
     }
 
     pub(super) fn take_all(&mut self) -> Vec<Kept> {
+        self.places.clear();
         std::mem::take(&mut self.parked).into_values().collect()
     }
 
     fn take_first(&mut self) -> Option<Kept> {
-        self.parked.pop_first().map(|(_, kept)| kept)
+        let (_, kept) = self.parked.pop_first()?;
+        self.probe = match &kept {
+            Kept::Attempt(parked) => Some(parked.key()),
+            Kept::Waiter(_) => None,
+        };
+        if let Some(attempt) = &self.probe {
+            self.places.remove(attempt);
+        }
+        Some(kept)
+    }
+}
+
+impl Parked {
+    fn key(&self) -> (RunId, AttemptToken) {
+        (self.run_id, self.token)
     }
 }
 
@@ -73,6 +118,18 @@ impl Throttle {
         };
         if let Err(not_kept) = self.keep(of_type, Kept::Attempt(parked), handle) {
             self.release(vec![not_kept]);
+        }
+    }
+
+    /// An attempt is parked no more. When it was let go to probe, and is not made after all, the next one is.
+    pub(in super::super) fn unpark(&self, activity_type: &str, parked: &Parked, is_made: bool) {
+        let of_type = self.types.get(activity_type);
+        let Some(mut guarded) = of_type.and_then(|of_type| of_type.guarded()) else {
+            return;
+        };
+        let was_there = guarded.remove(parked.key());
+        if !was_there && !is_made && guarded.probe.take_if(|probe| *probe == parked.key()).is_some() {
+            guarded.passed_over.notify_one();
         }
     }
 
@@ -94,12 +151,10 @@ impl Throttle {
         let Some(mut guarded) = of_type.guarded() else {
             return Err(kept);
         };
-        if guarded.circuit.open_until().is_none() {
+        if guarded.circuit.open_until(self.clock.now()).is_none() {
             return Err(kept);
         }
-        guarded.last += 1;
-        let key = guarded.last;
-        guarded.parked.insert(key, kept);
+        let key = guarded.add(kept);
         if !std::mem::replace(&mut guarded.watched, true) {
             let (throttle, of_type) = (Arc::downgrade(self), Arc::clone(of_type));
             handle.spawn(watch(throttle, of_type));
@@ -142,35 +197,38 @@ impl Drop for Waiting<'_> {
 /// Lets one parked attempt go whenever the breaker's time is over: it probes. Ends when nothing is parked any more.
 async fn watch(throttle: Weak<Throttle>, of_type: Arc<TypeThrottle>) {
     loop {
-        let alarm = {
+        let (alarm, passed_over) = {
             let Some(throttle) = throttle.upgrade() else {
                 return;
             };
             let Some(mut guarded) = of_type.guarded() else {
                 return;
             };
-            match guarded.circuit.open_until() {
-                Some(until) if until > throttle.clock.now() && guarded.parked() > 0 => {
-                    throttle.clock.sleep_until(until)
+            let now = throttle.clock.now();
+            match guarded.circuit.open_until(now) {
+                Some(until) if until > now && guarded.parked() > 0 => {
+                    (throttle.clock.sleep_until(until), Arc::clone(&guarded.passed_over))
                 }
                 _ => {
                     let next = guarded.take_first();
                     // Until the probe has come by, nobody else is to follow it: it is heard of within that time.
-                    let until = guarded.circuit.open_until();
+                    let until = guarded.circuit.open_until(now);
                     guarded.watched = next.is_some() && guarded.parked() > 0;
                     let goes_on = guarded.watched;
+                    let passed_over = Arc::clone(&guarded.passed_over);
                     drop(guarded);
                     throttle.release(next.into_iter().collect());
                     if !goes_on {
                         return;
                     }
-                    let now = throttle.clock.now();
-                    throttle
-                        .clock
-                        .sleep_until(until.unwrap_or(now).max(now.after(PROBE_PAUSE)))
+                    let until = until.unwrap_or(now).max(now.after(PROBE_PAUSE));
+                    (throttle.clock.sleep_until(until), passed_over)
                 }
             }
         };
-        alarm.await;
+        tokio::select! {
+            () = alarm => {}
+            () = passed_over.notified() => {}
+        }
     }
 }

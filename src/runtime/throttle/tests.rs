@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::*;
-use crate::model::{Breaker, Failure, Payload};
+use crate::model::{AttemptToken, Breaker, EventId, Failure, Payload, RunId, WorkflowId};
 use crate::testing::VirtualClock;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -170,4 +170,49 @@ fn a_queue_paces_its_attempts_of_whatever_type_and_no_others() {
     clock.advance(SECOND * 5);
     assert!(at_once("third", &mail));
     assert!(!at_once("third", &mail), "evenly spaced after the burst");
+}
+
+fn parked(run: u8) -> Parked {
+    Parked {
+        workflow_id: WorkflowId::from_trusted("w"),
+        run_id: RunId::from_bytes([run; 16]),
+        token: AttemptToken {
+            scheduled: EventId(5),
+            attempt: 1,
+        },
+    }
+}
+
+#[tokio::test]
+async fn a_breaker_lists_an_attempt_once_and_goes_on_when_one_that_was_to_probe_is_not_made() {
+    let (clock, handle) = (VirtualClock::new(), tokio::runtime::Handle::current());
+    let throttle = throttle(
+        &clock,
+        ActivityLimits::new().breaker(Breaker::after(1).open_for(SECOND * 30)),
+    );
+    let pass = at_once(&throttle, "t", Lane::Forward).flatten().unwrap();
+    throttle.leave(&pass, &Err(Failure::new("Down", "")));
+    let is_listed = async |wanted: usize| {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(throttle.status()[0].parked, wanted);
+    };
+    for run in [1, 2, 3, 4, 2, 3] {
+        throttle.park("t", parked(run), &handle);
+    }
+    is_listed(4).await;
+    throttle.unpark("t", &parked(1), false);
+    is_listed(3).await;
+    clock.pass(SECOND * 30).await;
+    is_listed(2).await;
+    throttle.unpark("t", &parked(4), false);
+    is_listed(1).await;
+    throttle.unpark("t", &parked(2), true);
+    is_listed(1).await;
+    throttle.park("t", parked(5), &handle);
+    clock.pass(SECOND).await;
+    is_listed(1).await;
+    throttle.unpark("t", &parked(3), false);
+    is_listed(0).await;
 }

@@ -9,7 +9,7 @@ use amends::{Amends, AmendsBuilder, CancellationType, Error, Failure, ResultErro
 use serde_json::{Value, json};
 
 use super::heartbeats::until_pending;
-use crate::support::{Home, Recorder, activity, blocking_activity, run, workflow};
+use crate::support::{Gate, Home, Recorder, activity, blocking_activity, run, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -175,5 +175,54 @@ fn an_answer_that_does_not_come_is_a_timeout() {
         let late = amends.client().complete_activity(&token, &"yes").await;
         assert!(is_no_such_attempt(&late), "{late:?}");
         amends.shutdown(Duration::ZERO).await;
+    });
+}
+
+/// The activity has given its token away, and waits for the answer itself.
+#[test]
+fn an_attempt_is_not_silent_while_others_say_that_it_is_alive() {
+    run(async {
+        let (home, clock, recorder, gate) = (Home::memory(), VirtualClock::new(), Recorder::new(), Gate::shut());
+        let (noted, answered) = (recorder.clone(), gate.clone());
+        let amends = home
+            .builder()
+            .clock(Arc::new(clock.clone()))
+            .activity_definition(activity("ask", move |cx, _| {
+                noted.note(cx.task_token().to_string());
+                let answered = answered.clone();
+                async move {
+                    answered.passed().await;
+                    Ok(json!(cx.info().attempt))
+                }
+            }))
+            .workflow_definition(workflow("w", |cx, _| async move {
+                let retry = RetryPolicy {
+                    initial_interval: Duration::ZERO,
+                    ..RetryPolicy::default()
+                };
+                let call = cx.activity_by_name::<Value>("ask", &()).id("the-question").retry(retry);
+                call.heartbeat(SECOND * 10).start_to_close(SECOND * 3_600).await
+            }))
+            .start()
+            .await
+            .unwrap();
+        let run = amends.workflow_by_name("w").id("w").start(&json!(0)).await.unwrap();
+        recorder.until_len(1).await;
+        let token = recorder.all().remove(0);
+        let client = amends.client();
+        let by_id = client.activity_by_id("w", "the-question").unwrap();
+        for _ in 0..6 {
+            clock.advance(SECOND * 4);
+            let alive = client.heartbeat_activity(&token, &"page 1").await.unwrap();
+            assert_eq!(alive, HeartbeatAnswer::GoOn);
+            clock.advance(SECOND * 4);
+            assert_eq!(by_id.heartbeat(&"page 2").await.unwrap(), HeartbeatAnswer::GoOn);
+        }
+        // Silence is still told.
+        clock.advance(SECOND * 10);
+        recorder.until_len(2).await;
+        gate.open();
+        assert_eq!(run.result().await.unwrap(), json!(2));
+        amends.shutdown(SECOND).await;
     });
 }

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use amends::config::EngineConfig;
+use amends::engine::HeartbeatAnswer;
 use amends::model::HoldReason;
-use amends::testing::VirtualClock;
+use amends::testing::{StoreFaults, VirtualClock};
 use amends::{ActivityLimits, Amends, AmendsBuilder, Breaker, Failure, RetryPolicy};
 use serde_json::{Value, json};
 
 use super::heartbeats::until_pending;
-use crate::support::{Home, Recorder, activity, run, workflow};
+use crate::support::{Gate, Home, Recorder, activity, run, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -243,6 +244,36 @@ fn a_breaker_parks_attempts_until_a_probe_is_answered() {
     });
 }
 
+/// Also of runs that have left memory since.
+#[test]
+fn what_has_ended_while_it_was_parked_delays_no_probe() {
+    run(async {
+        for passivate_after in [SECOND * 3_600, Duration::ZERO] {
+            let (home, clock, recorder) = (Home::memory(), VirtualClock::new(), Recorder::new());
+            let up = Arc::new(AtomicBool::new(false));
+            let builder = home.builder().clock(Arc::new(clock.clone()));
+            let builder = charging(builder.passivate_after(passivate_after), &up, &recorder);
+            let amends = builder.start().await.unwrap();
+            let mut runs = parked(&amends, &clock, &recorder).await;
+            let until_parked = async |wanted: usize| {
+                while amends.client().activity_types()[0].parked != wanted {
+                    tokio::task::yield_now().await;
+                }
+            };
+            until_parked(4).await;
+            let last = runs.pop().unwrap();
+            for run in runs {
+                run.terminate("not needed").await.unwrap();
+            }
+            until_parked(1).await;
+            up.store(true, Ordering::SeqCst);
+            clock.pass(SECOND * 29).await;
+            assert_eq!(last.result().await.unwrap(), json!(1));
+            amends.shutdown(Duration::ZERO).await;
+        }
+    });
+}
+
 #[test]
 fn what_is_parked_is_not_lost_with_its_engine() {
     run(async {
@@ -262,5 +293,68 @@ fn what_is_parked_is_not_lost_with_its_engine() {
             amends.shutdown(Duration::ZERO).await;
             home.assert_sound();
         }
+    });
+}
+
+#[test]
+fn no_attempt_is_made_that_the_journal_says_is_parked() {
+    run(async {
+        let (home, clock, recorder, faults) =
+            (Home::memory(), VirtualClock::new(), Recorder::new(), StoreFaults::new());
+        let (noted, down, up) = (recorder.clone(), Gate::shut(), Gate::shut());
+        let (fails, answers) = (down.clone(), up.clone());
+        let limits = ActivityLimits::new().max_concurrent(1);
+        let amends = home
+            .faulty_builder(&faults)
+            .clock(Arc::new(clock.clone()))
+            .activity_limits("charge", limits.breaker(Breaker::after(1).open_for(SECOND * 30)))
+            .activity_definition(activity("charge", move |cx, input: Value| {
+                noted.note(cx.info().activity_id.as_str());
+                let (fails, answers) = (fails.clone(), answers.clone());
+                async move {
+                    if input == json!("down") {
+                        fails.passed().await;
+                        return Err(Failure::new("Down", ""));
+                    }
+                    answers.passed().await;
+                    Ok(input)
+                }
+            }))
+            .workflow_definition(workflow("one", |cx, _| async move {
+                let once = RetryPolicy {
+                    maximum_attempts: 1,
+                    ..RetryPolicy::default()
+                };
+                cx.activity_by_name::<Value>("charge", "down").retry(once).await
+            }))
+            .workflow_definition(workflow("two", |cx, _| async move {
+                let calls = cx.map_concurrent(0..2, 2, |n| cx.activity_by_name::<Value>("charge", &json!(n)));
+                Ok(json!(calls.await.into_iter().filter(Result::is_ok).count()))
+            }))
+            .start()
+            .await
+            .unwrap();
+        let _opens = amends.workflow_by_name("one").start(&json!(0)).await.unwrap();
+        recorder.until_len(1).await;
+        let two = amends.workflow_by_name("two").id("two").start(&json!(0)).await.unwrap();
+        // Both attempts are kept back, and no turn that says so becomes durable before the breaker's time is over.
+        faults.hold();
+        down.open();
+        while amends.client().activity_types()[0].open_until.is_none() {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..10_000 {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(SECOND * 30);
+        faults.release();
+        recorder.until_len(2).await;
+        let probe = recorder.all().remove(1);
+        let alive = amends.client().activity_by_id("two", &probe).unwrap();
+        assert_eq!(alive.heartbeat(&1).await.unwrap(), HeartbeatAnswer::GoOn, "{probe}");
+        up.open();
+        assert_eq!(two.result().await.unwrap(), json!(2));
+        assert_eq!(recorder.len(), 3);
+        amends.shutdown(Duration::ZERO).await;
     });
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use amends::model::limits::PAYLOAD_BYTES_MAX;
 use amends::testing::StoreFaults;
-use amends::{Error, Payload, ResultError};
+use amends::{Error, Failure, Payload, ResultError};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::heartbeats::until_pending;
 use crate::support::{Home, activity, run, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -59,6 +60,54 @@ fn a_value_that_is_too_large_is_refused_where_it_is_given() {
         waiting.signal("go", &largest).await.unwrap();
         assert_eq!(waiting.result().await.unwrap(), largest);
         amends.shutdown(SECOND).await;
+    });
+}
+
+/// Far more than a record has room for: the attempt has failed all the same, and its run goes on.
+#[test]
+fn a_failure_with_too_much_data_loses_the_data_and_nothing_else() {
+    run(async {
+        let home = Home::memory();
+        let failure = || {
+            let page = Payload::from_parts("binary/plain", vec![b'x'; 60 * 1024 * 1024]);
+            Failure::non_retryable("Down", "no answer").with_details(page)
+        };
+        let amends = home
+            .builder()
+            .activity_definition(activity("large", move |cx, who: Value| async move {
+                match who.as_str() {
+                    Some("itself") => Err(failure()),
+                    _ => Err(cx.complete_later()),
+                }
+            }))
+            .workflow_definition(workflow("w", move |cx, who| async move {
+                match who.as_str() {
+                    Some("workflow") => Err(failure()),
+                    _ => cx.activity_by_name("large", &who).id("the-activity").await,
+                }
+            }))
+            .start()
+            .await
+            .unwrap();
+        for who in ["itself", "another", "workflow"] {
+            let run = amends.workflow_by_name("w").id(who).start(&json!(who)).await.unwrap();
+            if who == "another" {
+                until_pending(&amends, who, |pending| pending.handed_over).await;
+                let activity = amends.client().activity_by_id(who, "the-activity").unwrap();
+                activity.fail(failure()).await.unwrap();
+            }
+            match run.result().await {
+                Err(ResultError::Failed(failure)) => {
+                    assert!(failure.is_type("Down"), "{who}: {failure}");
+                    let cut = "no answer ... (cut: details of 629";
+                    assert!(failure.root().message.starts_with(cut), "{who}: {failure}");
+                    assert_eq!(failure.details_bytes(), 0);
+                }
+                other => panic!("{who}: {other:?}"),
+            }
+        }
+        amends.shutdown(SECOND).await;
+        home.assert_sound();
     });
 }
 
