@@ -144,7 +144,8 @@ impl To<'_> {
     }
 }
 
-fn has_had(turns: &[Turn], key: &str) -> bool {
+/// Whether the run has had the message with this key.
+pub(super) fn has_had(turns: &[Turn], key: &str) -> bool {
     turns
         .iter()
         .flat_map(|turn| &turn.events)

@@ -2,12 +2,16 @@
 
 use actix::{Context, Handler};
 
-use crate::model::Input;
+use crate::model::{Input, limits};
+use crate::store::RunHead;
 
+use super::super::chain_runs::{ChainRuns, Way, turns};
+use super::super::courier::has_had;
 use super::super::error::RequestError;
 use super::super::messages::{Ask, Letter, StartWith};
+use super::super::recovery::load_state;
 use super::ShardActor;
-use super::opening::Opening;
+use super::opening::{Opening, already_started};
 use super::passive::LookedUp;
 use super::starts::Beginning;
 
@@ -73,7 +77,14 @@ impl ShardActor {
                 // Nobody could decide about it, and neither must be there without the other.
                 Err(RequestError::NoWorker(start.task_queue.clone().unwrap_or_default()))
             }
-            Ok(LookedUp::Ended(last)) => self.opening(&mut start, Some(last)),
+            Ok(LookedUp::Ended(last)) => match self.opening(&mut start, Some(last.clone())) {
+                // The same start, but is it the same message?
+                Ok(known @ Opening::Known(_)) => self.had_message(&last, &then.input).and_then(|had| match had {
+                    true => Ok(known),
+                    false => Err(already_started(last)),
+                }),
+                opening => opening,
+            },
             Ok(LookedUp::Unknown) => self.opening(&mut start, None),
             Err(error) => Err(error.into()),
         };
@@ -87,5 +98,31 @@ impl ShardActor {
             Ok(Opening::Known(delivered)) => then.answer(Ok(delivered)),
             Err(error) => then.answer(Err(error)),
         }
+    }
+
+    /// Whether the run, or an earlier one of its chain, has had what its start brought along.
+    fn had_message(&self, last: &RunHead, message: &Input) -> Result<bool, RequestError> {
+        let store = self.shared.store.get()?;
+        let chain = ChainRuns {
+            store: &*store,
+            workflow_id: &last.workflow_id,
+        };
+        for run_id in chain.walk(last.run_id, Way::Back).take(limits::PENDING_MAX) {
+            let run_id = run_id?;
+            let had = match message {
+                Input::Update(request) => {
+                    load_state(&self.shared.codecs, &*store, run_id)?.knows_update(&request.update_id)
+                }
+                Input::Signal {
+                    request_id: Some(request_id),
+                    ..
+                } => turns(&*store, run_id)?.is_some_and(|turns| has_had(&turns, request_id.as_str())),
+                _ => false,
+            };
+            if had {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

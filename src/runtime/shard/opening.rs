@@ -29,11 +29,7 @@ impl ShardActor {
                 }));
             }
             if !start.ids.reuse.allows_after(last.status) {
-                return Err(RequestError::AlreadyStarted {
-                    workflow_id: last.workflow_id,
-                    run_id: last.run_id,
-                    status: last.status,
-                });
+                return Err(already_started(last));
             }
             // The newest run of an id is the one with the greatest run id, whatever the clock says.
             if start.run_id <= last.run_id {
@@ -52,5 +48,14 @@ impl ShardActor {
         }
         let state = load_state(&self.shared.codecs, &*self.shared.store.get()?, last.run_id)?;
         Ok(state.started().and_then(|started| started.request_id.as_ref()) == start.request_id.as_ref())
+    }
+}
+
+/// `last`: the run that has had the id.
+pub(super) fn already_started(last: RunHead) -> RequestError {
+    RequestError::AlreadyStarted {
+        workflow_id: last.workflow_id,
+        run_id: last.run_id,
+        status: last.status,
     }
 }

@@ -187,10 +187,14 @@ fn a_signal_or_an_update_starts_its_run_when_there_is_none_and_else_finds_it() {
         let home = Home::memory();
         let amends = engine(home.builder()).await;
         let start = || amends.workflow(counter).id("c").request_id("start");
-        let first = start()
-            .signal_with_start("add", &1, &10, SignalOptions::default())
-            .await
-            .unwrap();
+        let named = |name: &str| SignalOptions {
+            request_id: Some(name.to_owned()),
+            ..SignalOptions::default()
+        };
+        let update = |id: &str| UpdateOptions {
+            update_id: Some(id.to_owned()),
+        };
+        let first = start().signal_with_start("add", &1, &10, named("first")).await.unwrap();
         let history = amends.client().history("c").await.unwrap();
         let tasks = history.iter().filter(|event| event.attributes.ids() == 3).count();
         assert_eq!(tasks, 1, "one turn");
@@ -200,7 +204,7 @@ fn a_signal_or_an_update_starts_its_run_when_there_is_none_and_else_finds_it() {
             .unwrap();
         assert_eq!(first.run_id(), second.run_id());
         let (third, taken) = start()
-            .update_with_start::<_, u32>("take", &3, &10, UpdateOptions::default())
+            .update_with_start::<_, u32>("take", &3, &10, update("third"))
             .await
             .unwrap();
         assert_eq!((third.run_id(), taken.result().await.unwrap()), (first.run_id(), 0));
@@ -233,6 +237,20 @@ fn a_signal_or_an_update_starts_its_run_when_there_is_none_and_else_finds_it() {
         let ended = amends.workflow(counter).id("c");
         let again = ended.signal_with_start("add", &1, &10, SignalOptions::default()).await;
         assert!(matches!(again, Err(Error::AlreadyStarted { .. })));
+        // The same start says nothing of what it brings: that was heard before, or is not heard any more.
+        let again = start().signal_with_start("add", &1, &10, named("first")).await;
+        assert_eq!(again.unwrap().run_id(), first.run_id());
+        let again = start().update_with_start::<_, u32>("take", &3, &10, update("third"));
+        assert_eq!(again.await.unwrap().1.result().await.unwrap(), 0);
+        for unheard in [named("fourth"), SignalOptions::default()] {
+            let unheard = start().signal_with_start("add", &1, &10, unheard).await;
+            assert!(matches!(unheard, Err(Error::AlreadyStarted { .. })), "{unheard:?}");
+        }
+        let unheard = start().update_with_start::<_, u32>("take", &3, &10, update("fifth"));
+        assert!(matches!(
+            unheard.await.map(drop),
+            Err(UpdateError::Engine(Error::AlreadyStarted { .. }))
+        ));
         amends.shutdown(Duration::ZERO).await;
     });
 }
