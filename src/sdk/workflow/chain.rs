@@ -103,13 +103,18 @@ impl WorkflowContext {
     ///
     /// async fn meter(cx: WorkflowContext, mut total: u64) -> Result<u64, Failure> {
     ///     let readings = cx.signal::<u64>("reading");
-    ///     while !cx.info().continue_as_new_suggested {
-    ///         match readings.recv().await? {
-    ///             0 => return Ok(total),
-    ///             reading => total += reading,
+    ///     loop {
+    ///         // Once it is time to go on, only what has arrived already.
+    ///         let reading = match cx.info().continue_as_new_suggested {
+    ///             false => Some(readings.recv().await?),
+    ///             true => readings.try_recv()?,
+    ///         };
+    ///         match reading {
+    ///             Some(0) => return Ok(total),
+    ///             Some(reading) => total += reading,
+    ///             None => return cx.continue_as_new(meter, &total).await,
     ///         }
     ///     }
-    ///     cx.continue_as_new(meter, &total).await
     /// }
     /// # let _ = amends::WorkflowDefinition::of(meter);
     /// ```
@@ -117,8 +122,8 @@ impl WorkflowContext {
     /// # Errors
     /// What this gives does not resolve, but for a failure: a cancellation when the run is cancelled, a failure of type
     /// `InvalidInput` when the input or the memo has no JSON form or is too large, `InvalidId` for a task queue that cannot be one,
-    /// `InvalidSearchAttribute` for attributes and a memo that no run can have, `TooManySignals` when more than 2,000 signals are
-    /// unread.
+    /// `InvalidSearchAttribute` for attributes and a memo that no run can have. A run that has more than 2,000 unread signals, or 8 MiB
+    /// of them, is parked with all of them until its code receives some first.
     pub fn continue_as_new<M, F>(&self, function: F, input: &F::Input) -> ContinueAsNewCall<F::Output>
     where
         F: WorkflowFunction<M>,

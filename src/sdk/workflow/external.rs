@@ -39,8 +39,7 @@ impl ExternalWorkflow {
     }
 
     /// Sends it a signal. The signal is durable with the turn that first polls this, arrives exactly once, also over
-    /// crashes, and is not taken back by dropping this. A run that ends before it has awaited this may end before the
-    /// signal has left.
+    /// crashes, and is not taken back by dropping this, nor by the end of the run.
     ///
     /// # Errors
     /// Resolves to a failure of type `ExternalWorkflowNotFound` when there is no open run with this id,

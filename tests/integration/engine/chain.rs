@@ -11,9 +11,10 @@ use amends::{
     Amends, AmendsBuilder, Error, Failure, Outcome, Payload, RetryPolicy, RunStatus, SearchAttributeType,
     TaskQueueOptions, UpdateError, UpdateHandle, UpdateOptions, WorkflowContext, workflow as flow,
 };
+use serde_json::json;
 
 use super::retention::look;
-use crate::support::{Home, insist, run, whichever_commit_fails};
+use crate::support::{Home, insist, run, until_status, whichever_commit_fails, workflow};
 
 /// Adds up what it is told, two numbers in each run; 0 ends it.
 #[flow]
@@ -129,6 +130,48 @@ fn no_signal_is_lost_while_runs_continue_as_new() {
             amends.shutdown(Duration::ZERO).await;
         });
     }
+}
+
+/// More signals wait than a new run can be given: they wait for code that receives them.
+#[test]
+fn a_run_with_more_signals_than_the_next_one_may_have_is_parked_and_loses_none() {
+    const SIGNALS: u64 = 2_002;
+    run(async {
+        let home = Home::memory();
+        let adding = |drains: bool| {
+            workflow("adding", move |cx, _| async move {
+                let numbers = cx.signal::<u64>("n");
+                let mut sum = numbers.recv().await?;
+                while drains && let Some(n) = numbers.try_recv()? {
+                    sum += n;
+                }
+                match drains {
+                    true => Ok(json!(sum)),
+                    false => cx.continue_as_new_by_name("adding", &sum).await,
+                }
+            })
+        };
+        let engine = |drains| home.builder().workflow_definition(adding(drains)).start();
+        let amends = engine(false).await.unwrap();
+        let adding = amends
+            .workflow_by_name("adding")
+            .id("a")
+            .start(&json!(0))
+            .await
+            .unwrap();
+        adding.pause("ada", "over the weekend").await.unwrap();
+        for n in 1..=SIGNALS {
+            adding.signal("n", &n).await.unwrap();
+        }
+        adding.unpause("ada", "").await.unwrap();
+        until_status(&amends, "a", RunStatus::Parked).await;
+        amends.shutdown(Duration::ZERO).await;
+
+        let amends = engine(true).await.unwrap();
+        let adding = amends.find("a").await.unwrap();
+        assert_eq!(adding.result().await.unwrap(), json!((1..=SIGNALS).sum::<u64>()));
+        amends.shutdown(Duration::ZERO).await;
+    });
 }
 
 #[test]

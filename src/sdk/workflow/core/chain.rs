@@ -3,6 +3,7 @@
 
 use crate::model::{ContinueAsNew, Failure, Payload, SignalName, check_memo, limits};
 
+use super::versions::Refusal;
 use super::{Core, refused_attribute};
 
 /// How long the run's history is.
@@ -36,11 +37,14 @@ impl Core {
         }
         let (signals, bytes) = self.unread_signals();
         if signals > limits::SIGNALS_CARRIED_MAX || bytes > limits::TURN_INPUT_BYTES_FULL {
-            let message = format!(
-                "{signals} signals of {bytes} bytes are unread, more than a new run can be given: receive some of them \
-                 first"
-            );
-            return Err(Failure::non_retryable("TooManySignals", message));
+            // Not a failure: they were acknowledged, and would be lost with the run.
+            self.refuse(Refusal::Senseless(format!(
+                "{signals} signals of {bytes} bytes are unread, and a new run can be given {} of {} bytes: receive what has \
+                 arrived (`try_recv`) before continuing as a new run",
+                limits::SIGNALS_CARRIED_MAX,
+                limits::TURN_INPUT_BYTES_FULL
+            )));
+            return Ok(());
         }
         self.continuation.get_or_insert(next);
         Ok(())

@@ -205,7 +205,7 @@ impl Core {
         self.refuse(Refusal::Senseless(message));
     }
 
-    fn refuse(&mut self, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
         self.versions.refusal.get_or_insert(refusal);
     }
 }
