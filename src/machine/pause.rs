@@ -58,8 +58,9 @@ impl TurnBuilder<'_> {
         if self.state.cancel_requested.is_some() && self.state.begins_at().is_some() {
             self.end_before_it_began();
         }
-        self.wake(decider);
+        // What arrived meanwhile came in time, however late it is by now.
         self.serve_waits();
+        self.wake(decider);
         Reply::Accepted
     }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Story;
+use crate::machine::tests::pause::{pause, unpause};
 use crate::machine::tests::scenario::broken;
 use crate::model::RunStatus;
 
@@ -34,6 +35,16 @@ fn a_signal_is_the_output_of_the_step_that_waits_for_it() {
     story.completes("ship", &json!("sent")).expect_result(&json!({
         "reserve": 1, "approval": {"by": "ann"}, "ship": "sent"
     }));
+}
+
+#[test]
+fn a_signal_that_came_in_time_is_heard_though_the_run_is_unpaused_later() {
+    let mut story = Story::start(APPROVAL, &json!({}));
+    story.completes("reserve", &json!(1)).expect_wake("3600s");
+    story.at(600).input(pause());
+    story.signal("approve", &json!({"by": "ann"})).expect_running("");
+    story.at(7_200).input(unpause()).expect_running("ship#1");
+    assert_eq!(story.input_of("ship"), json!({"by": "ann"}));
 }
 
 #[test]
