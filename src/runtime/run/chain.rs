@@ -28,10 +28,11 @@ impl RunActor {
     /// A history that has grown too large ends like a cancelled run: what was done is undone, while it can still be read.
     /// `bytes`: of the events of one more turn.
     pub(super) fn count_history(&mut self, bytes: u64) {
-        let before = self.history_bytes;
-        self.history_bytes = before.saturating_add(bytes);
+        self.history_bytes = self.history_bytes.saturating_add(bytes);
         let max = self.state.limits().history_bytes;
-        if before <= max && self.history_bytes > max {
+        // Said again by a run that was rebuilt: what was to be its end may have been lost with its memory.
+        if self.history_bytes > max && !self.was_told_its_length {
+            self.was_told_its_length = true;
             self.inbox.push(Letter::internal(Input::RequestCancel {
                 reason: format!(
                     "the history has reached its limit of {max} bytes: let the workflow go on as a new run before that \

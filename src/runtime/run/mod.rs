@@ -104,6 +104,8 @@ pub(super) struct RunActor {
     next: Option<Next>,
     /// It has failed too often: whatever is wrong parks it.
     given_up: bool,
+    /// Its history is too long, and it was asked to end.
+    was_told_its_length: bool,
     /// Its code has panicked, and has not got over it.
     failing: Option<Box<Failing>>,
     /// It does nothing any more but answer or drop what still arrives.
@@ -159,6 +161,7 @@ impl RunActor {
             wake: None,
             next: None,
             given_up: false,
+            was_told_its_length: false,
             failing: None,
             over: None,
             has_told_end: false,

@@ -12,7 +12,7 @@ use amends::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Home, Recorder, activity, run, workflow};
+use crate::support::{Home, Recorder, activity, run, until_status, workflow};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -178,6 +178,30 @@ fn a_history_is_as_long_as_its_namespace_grants() {
             (None, RunStatus::Completed),
             "nobody else is bound"
         );
+        amends.shutdown(SECOND).await;
+    });
+}
+
+/// As that of a run is whose end was lost with its memory.
+#[test]
+fn a_history_that_is_too_long_already_ends_with_what_comes_next() {
+    run(async {
+        let home = Home::memory();
+        let engine = |light: Namespace| home.builder().workflow(chatter).namespace(light).start();
+        let amends = engine(Namespace::new("light")).await.unwrap();
+        let light = amends.in_namespace("light").unwrap();
+        let talked_to = light.workflow(chatter).id("c").start(&40).await.unwrap();
+        for _ in 0..30 {
+            talked_to.signal("on", &text(4_000)).await.unwrap();
+        }
+        amends.shutdown(SECOND).await;
+
+        let amends = engine(Namespace::new("light").max_history_bytes(64 * 1024))
+            .await
+            .unwrap();
+        let light = amends.in_namespace("light").unwrap();
+        light.client().signal("c", "on", &text(1)).await.unwrap();
+        until_status(&light, "c", RunStatus::Canceled).await;
         amends.shutdown(SECOND).await;
     });
 }
