@@ -126,7 +126,10 @@ impl ShardActor {
         drop(watched);
         match rebuilt {
             Ok(rebuilt) => {
-                if let Some(at) = entry.attempts_lost.take() {
+                // Whoever asks for it early makes it live before its base's actor has told that it follows.
+                let is_fresh_copy = || rebuilt.state.turns() == 1 && rebuilt.state.bases().next().is_some();
+                let lost = entry.attempts_lost.take();
+                if let Some(at) = lost.or_else(|| is_fresh_copy().then(|| self.shared.clock.now())) {
                     letters.insert(0, Letter::internal(Input::Recovered { at }));
                 }
                 if letters.is_empty() {
