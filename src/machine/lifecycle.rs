@@ -9,6 +9,7 @@ use crate::model::{
 };
 
 use super::decider::{Decider, NoDecider};
+use super::granted::check_start;
 use super::state::Phase;
 use super::turn::{Rejection, Reply, TurnBuilder};
 
@@ -22,7 +23,10 @@ impl TurnBuilder<'_> {
                 _ if self.state.is_closed() => Err(Rejection::Closed),
                 IdConflictPolicy::Fail => Err(Rejection::AlreadyStarted { run_id: started.run_id }),
                 IdConflictPolicy::UseExisting => Ok(Reply::Duplicate),
-                IdConflictPolicy::TerminateExisting => Ok(self.give_way(start)),
+                IdConflictPolicy::TerminateExisting => {
+                    check_start(&self.state.limits(), &start)?;
+                    Ok(self.give_way(start))
+                }
             };
         }
         let StartRun {

@@ -101,6 +101,24 @@ fn code_that_hands_on_a_value_that_is_too_large_fails_its_run() {
 }
 
 #[test]
+fn a_run_does_not_give_way_to_one_that_may_not_begin() {
+    let mut run = small();
+    let mut instead = StartRun {
+        run_id: RunId::from_bytes([8; 16]),
+        input: text(1_001),
+        ..start_run()
+    };
+    instead.ids.conflict = IdConflictPolicy::TerminateExisting;
+    run.input(Input::Start(Box::new(instead)), []);
+    let refused = Rejection::PayloadTooLarge {
+        bytes: 1_001,
+        max: 1_000,
+    };
+    assert_eq!(run.last.replies, [Reply::Rejected(refused)]);
+    run.expect_status(RunStatus::Running);
+}
+
+#[test]
 fn what_keeps_schedules_is_not_bound() {
     let granted = RunLimits {
         payload_bytes: 1_000,
