@@ -62,6 +62,7 @@ impl Admissions {
                 (Some(Err(failure)), _) => Reply::Rejected(Rejection::UpdateRefused(Box::new(failure.clone()))),
                 (None, Some(reason)) => Reply::Rejected(Rejection::CannotDecide(Box::new(reason.clone()))),
                 (None, None) if state.is_closed() => Reply::Rejected(Rejection::Closed),
+                (None, None) if state.paused.is_some() => Reply::Rejected(Rejection::Paused),
                 (None, None) => Reply::Rejected(Rejection::NotGoingForward),
             };
         }
