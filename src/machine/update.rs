@@ -139,7 +139,7 @@ impl TurnBuilder<'_> {
             UpdateCompleted {
                 update_id,
                 accepted,
-                outcome,
+                outcome: outcome.map_err(Failure::bounded),
             },
         )));
     }

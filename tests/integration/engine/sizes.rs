@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amends::model::limits::PAYLOAD_BYTES_MAX;
 use amends::testing::StoreFaults;
-use amends::{Error, Failure, Payload, ResultError};
+use amends::{Error, Failure, Payload, ResultError, UpdateError};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -83,6 +83,10 @@ fn a_failure_with_too_much_data_loses_the_data_and_nothing_else() {
             .workflow_definition(workflow("w", move |cx, who| async move {
                 match who.as_str() {
                     Some("workflow") => Err(failure()),
+                    Some("update") => {
+                        cx.on_update("ask", async move |_: Value| Err::<Value, _>(failure()))?;
+                        cx.signal("go").recv().await
+                    }
                     _ => cx.activity_by_name("large", &who).id("the-activity").await,
                 }
             }))
@@ -106,6 +110,12 @@ fn a_failure_with_too_much_data_loses_the_data_and_nothing_else() {
                 other => panic!("{who}: {other:?}"),
             }
         }
+        let run = amends.workflow_by_name("w").start(&json!("update")).await.unwrap();
+        let asked: Result<Value, UpdateError> = run.update("ask", &json!(1)).await;
+        let refused = asked.unwrap_err().to_string();
+        assert!(refused.contains("no answer ... (cut: details of 629"), "{refused}");
+        run.signal("go", &json!(2)).await.unwrap();
+        assert_eq!(run.result().await.unwrap(), json!(2));
         amends.shutdown(SECOND).await;
         home.assert_sound();
     });
