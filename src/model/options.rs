@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{RetryPolicy, TaskQueue, limits};
 
 /// The four timeouts, the retry policy and the task queue of an activity; Temporal's activity options.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct ActivityOptions {
     /// From scheduled to the end of the last attempt; caps retries. `None`: no limit.
     pub schedule_to_close: Option<Duration>,
@@ -21,19 +21,6 @@ pub struct ActivityOptions {
     pub retry: RetryPolicy,
     /// Whose workers make its attempts. `None`: those of its run's queue.
     pub task_queue: Option<TaskQueue>,
-}
-
-impl Default for ActivityOptions {
-    fn default() -> Self {
-        Self {
-            schedule_to_close: None,
-            schedule_to_start: None,
-            start_to_close: None,
-            heartbeat: None,
-            retry: RetryPolicy::default(),
-            task_queue: None,
-        }
-    }
 }
 
 impl ActivityOptions {
