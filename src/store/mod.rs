@@ -1,10 +1,11 @@
 //! Where turns become durable. Lives here: the `Store` trait (the whole contract between the runtime and any store),
-//! its data and its errors. Must not live here: decisions about runs, actors, clocks.
+//! and its data. Must not live here: decisions about runs, actors, clocks.
 //!
 //! A store keeps *turns*: opaque bytes, each with a dense place in its run. It promises that [`Store::commit`] is atomic
 //! over the whole batch and durable when it returns, and that it never serves a history that is shorter than, or
 //! different from, what was committed: damage is an error that names the run and the place.
 
+mod error;
 mod found_by;
 mod head;
 #[cfg(any(feature = "runtime", feature = "sled"))]
@@ -15,6 +16,7 @@ pub mod record;
 #[cfg(feature = "sled")]
 pub mod sled;
 
+pub use error::Error;
 pub use found_by::FoundBy;
 pub use memory::MemoryStore;
 
@@ -384,71 +386,4 @@ pub struct StoreStats {
     pub bytes_written: u64,
     /// Bytes on disk now, if the store has a disk.
     pub bytes_on_disk: u64,
-}
-
-/// Why a store could not do what was asked. Never a user's failure, never journaled, never a reason to compensate.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Error {
-    /// Another engine, in this process or another, has the data directory open.
-    #[error("the data directory {path} is in use by another process; stop it, or choose another directory")]
-    InUse {
-        /// The directory.
-        path: String,
-    },
-    /// The directory cannot be created, read or written.
-    #[error("the data directory {path} cannot be used: {reason}")]
-    Unusable {
-        /// The directory.
-        path: String,
-        /// Why not.
-        reason: String,
-    },
-    /// The data was written by a newer version of amends, or is not amends' at all.
-    #[error(
-        "the data in {path} has format {found}, this version of amends reads up to {supported}; use a newer amends"
-    )]
-    Format {
-        /// The directory.
-        path: String,
-        /// The format that was found.
-        found: u32,
-        /// The newest format known here.
-        supported: u32,
-    },
-    /// Stored data is damaged.
-    #[error("damaged data{}: {what}", .run.map(|run| format!(" of run {run}")).unwrap_or_default())]
-    Corrupt {
-        /// The run concerned, if it is known.
-        run: Option<RunId>,
-        /// What is wrong, and where.
-        what: String,
-    },
-    /// A run's data cannot be encoded or decoded: a key or a codec is missing. Nothing is damaged, and nothing is lost.
-    #[error("the data of run {run} is not at hand: {what}")]
-    Codec {
-        /// The run concerned.
-        run: RunId,
-        /// Why not.
-        what: String,
-    },
-    /// No space left.
-    #[error("no space left on the device: {0}")]
-    Full(String),
-    /// Reading or writing failed.
-    #[error("input/output error: {0}")]
-    Io(String),
-    /// An earlier commit failed; nothing is accepted until the store is reopened.
-    #[error("the store stopped accepting commits after an earlier error ({0}); it must be reopened")]
-    Poisoned(String),
-    /// Another owner has claimed the store since.
-    #[error("another owner has claimed the store (epoch {current}, ours was {ours})")]
-    Fenced {
-        /// The epoch of the commit.
-        ours: u64,
-        /// The store's epoch.
-        current: u64,
-    },
-    /// The batch contradicts what is stored (a gap or a repetition in a run's turns): a bug of ours, nothing was written.
-    #[error("refused batch: {0}")]
-    Refused(String),
 }
