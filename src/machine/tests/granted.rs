@@ -105,6 +105,7 @@ fn a_run_does_not_give_way_to_one_that_may_not_begin() {
     let mut run = small();
     let mut instead = StartRun {
         run_id: RunId::from_bytes([8; 16]),
+        request_id: None,
         input: text(1_001),
         ..start_run()
     };
