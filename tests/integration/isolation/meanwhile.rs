@@ -22,6 +22,7 @@ struct Story {
     noted: Recorder,
     release: Arc<Notify>,
     panics: Arc<AtomicU32>,
+    replay_every_turn: bool,
 }
 
 /// Notes that an attempt was given up before it had ended.
@@ -43,6 +44,7 @@ impl Story {
             noted: Recorder::new(),
             release: Arc::default(),
             panics: Arc::new(AtomicU32::new(panics)),
+            replay_every_turn: false,
         }
     }
 
@@ -77,9 +79,13 @@ impl Story {
                 Ok(json!([charged?, confirmed?]))
             }
         });
-        one_shard(&self.home, &self.clock)
+        let builder = one_shard(&self.home, &self.clock)
             .activity_definition(charge)
-            .workflow_definition(order)
+            .workflow_definition(order);
+        match self.replay_every_turn {
+            true => builder.replay_every_turn(),
+            false => builder,
+        }
     }
 
     /// The run is told of the signal while its attempt runs, and has panicked once.
@@ -116,30 +122,35 @@ async fn until_charged(amends: &Amends) {
 
 #[test]
 fn code_that_gets_over_its_panics_finds_its_attempts_running() {
-    run(async {
-        let story = Story::new(2);
-        let amends = story.begin().await;
-        let order = amends.find("o").await.unwrap();
-        let asking = order.query::<_, String>("asked", &());
-        tokio::pin!(asking);
-        // Who asks waits for code that can answer.
-        while story.noted.count("panics") < 2 {
-            story.clock.advance(Duration::from_millis(10));
-            tokio::task::yield_now().await;
+    for replay_every_turn in [false, true] {
+        let mut story = Story::new(2);
+        story.replay_every_turn = replay_every_turn;
+        run(gets_over(story));
+    }
+}
+
+async fn gets_over(story: Story) {
+    let amends = story.begin().await;
+    let order = amends.find("o").await.unwrap();
+    let asking = order.query::<_, String>("asked", &());
+    tokio::pin!(asking);
+    let answer = loop {
+        if let Some(answer) = asking.as_mut().now_or_never() {
+            break answer;
         }
-        let answer = loop {
-            if let Some(answer) = asking.as_mut().now_or_never() {
-                break answer;
-            }
-            story.clock.advance(Duration::from_millis(10));
-            tokio::task::yield_now().await;
-        };
-        assert_eq!(answer.unwrap(), "yes");
-        story.release.notify_one();
-        assert_eq!(order.result().await.unwrap(), json!([42, 1]));
-        story.assert_charged_once(&amends).await;
-        amends.shutdown(SECOND).await;
-    });
+        story.clock.advance(Duration::from_millis(10));
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(answer.unwrap(), "yes");
+    assert_eq!(
+        story.noted.count("panics"),
+        2,
+        "who asks waits for code that can answer"
+    );
+    story.release.notify_one();
+    assert_eq!(order.result().await.unwrap(), json!([42, 1]));
+    story.assert_charged_once(&amends).await;
+    amends.shutdown(SECOND).await;
 }
 
 #[test]
