@@ -9,7 +9,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Failure, Payload, RunStatus, Timestamp, WATCH_ACTIVITY, WatchedRun, limits};
@@ -129,7 +129,11 @@ async fn keep(cx: WorkflowContext, memory: Memory) -> Result<(), Failure> {
         while !cx.info().continue_as_new_suggested
             && let Some(step) = desk.change(Desk::next_step)
         {
-            carry_out(&cx, &desk, step).await?;
+            // A start may be tried again for ever: a schedule that is deleted in the meantime does not wait for it.
+            let deleted = desk.wait_until(|desk| desk.deleted);
+            match cx.race(carry_out(&cx, &desk, step), deleted).await {
+                Either::Left(done) | Either::Right(done) => done?,
+            }
         }
         if desk.read(|desk| desk.deleted) {
             return Ok(());
