@@ -191,6 +191,24 @@ impl ScheduleState {
         Ok(steps)
     }
 
+    /// A start that the times asked for is not to be made any more, since the schedule was paused before it was: it is left out.
+    ///
+    /// # Errors
+    /// As for [`advance`](Self::advance).
+    pub fn leave_out(&mut self, due: &Due, watched: bool, now: Timestamp) -> Result<Vec<Step>, SpecError> {
+        // Both together go into the numbers of runs that people ask for, which must never go back.
+        self.started = self.started.saturating_sub(1);
+        self.line.skipped += 1;
+        if let Some(remaining) = &mut self.schedule.remaining {
+            *remaining = remaining.saturating_add(1);
+        }
+        self.recent.retain(|recent| recent.workflow_id != due.workflow_id);
+        match watched {
+            true => self.ended(&due.workflow_id, Ended::Well, now),
+            false => Ok(Vec::new()),
+        }
+    }
+
     /// Somebody wants a run now, paused or not; it does not count as one of a limited number.
     pub fn trigger(&mut self, overlap: Option<OverlapPolicy>, now: Timestamp) -> Vec<Step> {
         let overlap = overlap.unwrap_or(self.schedule.overlap);

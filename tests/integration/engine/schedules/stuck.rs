@@ -86,3 +86,39 @@ fn a_schedule_whose_start_is_tried_again_ends_when_it_is_deleted_and_starts_it_n
         assert_eq!(started.len(), 1, "{started:?}");
     });
 }
+
+#[test]
+fn a_pause_holds_for_what_the_times_have_asked_for_already() {
+    run(async {
+        let (home, clock) = (Home::memory(), VirtualClock::new());
+        let amends = start_full(&home, &clock).await;
+        get_stuck(&amends, &clock).await;
+        amends.schedules().pause("s", "too much").await.unwrap();
+        let described = amends.schedules().describe("s").await.unwrap();
+        assert_eq!(described.state.counts(), (1, 9, 0), "one is being started");
+        assert_eq!(described.recent().count(), 1);
+        amends.shutdown(GRACE).await;
+        let started = started_in_the_end(&home, &clock).await;
+        assert_eq!(started.len(), 2, "that one, and what a person asked for: {started:?}");
+        assert_eq!(started[0], "2026-01-01T00:01:00Z");
+    });
+}
+
+#[test]
+fn an_update_that_pauses_leaves_its_own_limit_alone() {
+    run(async {
+        let (home, clock) = (Home::memory(), VirtualClock::new());
+        let amends = start_full(&home, &clock).await;
+        get_stuck(&amends, &clock).await;
+        let limited = Schedule {
+            paused: true,
+            remaining: Some(3),
+            ..every_minute()
+        };
+        amends.schedules().update("s", None, limited).await.unwrap();
+        let described = amends.schedules().describe("s").await.unwrap();
+        assert_eq!(described.state.counts(), (1, 9, 0));
+        assert_eq!(described.state.schedule().remaining, Some(3));
+        amends.shutdown(GRACE).await;
+    });
+}
