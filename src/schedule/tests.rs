@@ -2,6 +2,7 @@
 
 mod clocks;
 mod exclusions;
+mod lateness;
 mod left_out;
 
 use std::time::Duration;
