@@ -121,7 +121,8 @@ impl Times {
     }
 
     /// When the stretch ends that this time is excluded with (`None` inside: never), if it is excluded. What the clock on the wall
-    /// shows counts, to the second: also when it shows it twice.
+    /// shows counts, to the second: also when it shows it twice. A stretch ends at the latest where the clock is changed, since it may
+    /// show a time again there, before it shows the end.
     fn exclusion(&self, time: Timestamp) -> Option<Option<Timestamp>> {
         let local = self.local(time)?;
         let has_it = |calendar: &&Calendar| {
@@ -134,6 +135,9 @@ impl Times {
         let calendar = self.spec.exclude.iter().find(has_it)?;
         let end = end_of_stretch(calendar.stretch(), local);
         let end = end.and_then(|end| self.zone.to_ambiguous_timestamp(end).compatible().ok());
+        let moment = jiff::Timestamp::from_microsecond(time.as_micros()).ok()?;
+        let change = self.zone.following(moment).next().map(|change| change.timestamp());
+        let end = end.map(|end| change.map_or(end, |change| end.min(change)));
         Some(end.map(|end| Timestamp::from_micros(end.as_microsecond())))
     }
 
