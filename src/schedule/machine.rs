@@ -9,7 +9,7 @@ use crate::model::{Timestamp, limits};
 
 use super::line::{Due, Line, OverlapPolicy, Step};
 use super::spec::{ScheduleSpec, SpecError};
-use super::times::Times;
+use super::times::{Times, just_before};
 use super::wire::micros;
 
 /// When something happens, and how. Temporal's `Schedule` without its action.
@@ -177,7 +177,7 @@ impl ScheduleState {
         // What was due while it was running comes first. Of more than can be looked at all are left out.
         let mut steps = self.advance(now)?;
         if self.line.is_deaf_to(self.schedule.overlap) {
-            self.dealt_with = self.dealt_with.max(now);
+            self.dealt_with = self.over_at(now);
         }
         if how == Ended::Failed && self.schedule.pause_on_failure && !self.schedule.paused {
             self.schedule.paused = true;
@@ -189,6 +189,24 @@ impl ScheduleState {
         let next = self.line.ended(workflow_id);
         steps.extend(self.noted(next, now));
         Ok(steps)
+    }
+
+    /// A start that the times asked for is not to be made any more, since the schedule was paused before it was: it is left out.
+    ///
+    /// # Errors
+    /// As for [`advance`](Self::advance).
+    pub fn leave_out(&mut self, due: &Due, watched: bool, now: Timestamp) -> Result<Vec<Step>, SpecError> {
+        // Both together go into the numbers of runs that people ask for, which must never go back.
+        self.started = self.started.saturating_sub(1);
+        self.line.skipped += 1;
+        if let Some(remaining) = &mut self.schedule.remaining {
+            *remaining = remaining.saturating_add(1);
+        }
+        self.recent.retain(|recent| recent.workflow_id != due.workflow_id);
+        match watched {
+            true => self.ended(&due.workflow_id, Ended::Well, now),
+            false => Ok(Vec::new()),
+        }
     }
 
     /// Somebody wants a run now, paused or not; it does not count as one of a limited number.
@@ -234,7 +252,7 @@ impl ScheduleState {
     /// The times count again, from now on.
     pub fn unpause(&mut self, note: impl Into<String>, now: Timestamp) {
         if std::mem::replace(&mut self.schedule.paused, false) {
-            self.dealt_with = self.dealt_with.max(now);
+            self.dealt_with = self.over_at(now);
         }
         self.schedule.note = note.into();
     }
@@ -247,7 +265,7 @@ impl ScheduleState {
         schedule.spec.times()?;
         self.schedule = schedule;
         self.name = name.unwrap_or_else(|| std::mem::take(&mut self.name));
-        self.dealt_with = self.dealt_with.max(now);
+        self.dealt_with = self.over_at(now);
         Ok(())
     }
 
@@ -262,13 +280,13 @@ impl ScheduleState {
         self.next(&times).map(|(_, actual)| actual)
     }
 
-    /// The next times after now, with jitter, as many as that.
+    /// The next times whose actions come after now, with jitter, as many as that.
     #[must_use]
     pub fn upcoming(&self, now: Timestamp, count: usize) -> Vec<Timestamp> {
         let Ok(times) = self.schedule.spec.times() else {
             return Vec::new();
         };
-        let from = self.dealt_with.max(now);
+        let from = self.over_at(now);
         let next = std::iter::successors(times.after(from), |time| times.after(*time));
         next.take(count)
             .map(|time| times.with_jitter(time, &self.name))
@@ -278,6 +296,14 @@ impl ScheduleState {
     /// Nothing is started by the times.
     fn is_quiet(&self) -> bool {
         self.schedule.paused || self.schedule.remaining == Some(0)
+    }
+
+    /// Every time up to there is over, whether something was done about it or not. One whose action is still to come, by its jitter, is
+    /// not over.
+    fn over_at(&self, now: Timestamp) -> Timestamp {
+        let times = self.schedule.spec.times().ok();
+        let coming = times.and_then(|times| times.on_its_way((self.dealt_with, now), &self.name));
+        coming.map_or(now, just_before).max(self.dealt_with)
     }
 
     fn next(&self, times: &Times) -> Option<(Timestamp, Timestamp)> {

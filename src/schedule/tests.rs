@@ -2,6 +2,8 @@
 
 mod clocks;
 mod exclusions;
+mod lateness;
+mod left_out;
 
 use std::time::Duration;
 

@@ -94,8 +94,35 @@ impl Times {
         time.after(Duration::from_micros(mixed(seed, time) % micros))
     }
 
+    /// The time, if there is one, that has come before now (and after `after`) and whose action is still to come, by its jitter. There
+    /// is at most one, the last: jitter never reaches the next time.
+    pub(super) fn on_its_way(&self, (after, now): (Timestamp, Timestamp), seed: &str) -> Option<Timestamp> {
+        let jitter = i64::try_from(self.spec.jitter.as_micros()).unwrap_or(i64::MAX);
+        // Of what is later than `before` nothing has come; of what is later than `from`, something has. Halved, not walked through:
+        // there may be many times in a long jitter.
+        let mut from = after.as_micros().max(now.as_micros().saturating_sub(jitter));
+        let mut before = now.as_micros();
+        let has_come = |micros: i64| {
+            let next = self.after(Timestamp::from_micros(micros));
+            next.is_some_and(|next| next <= now)
+        };
+        if jitter == 0 || from >= before || !has_come(from) {
+            return None;
+        }
+        while before - from > 1 {
+            let middle = from + (before - from) / 2;
+            match has_come(middle) {
+                true => from = middle,
+                false => before = middle,
+            }
+        }
+        let last = Timestamp::from_micros(before);
+        Some(last).filter(|last| self.with_jitter(*last, seed) > now)
+    }
+
     /// When the stretch ends that this time is excluded with (`None` inside: never), if it is excluded. What the clock on the wall
-    /// shows counts, to the second: also when it shows it twice.
+    /// shows counts, to the second: also when it shows it twice. A stretch ends at the latest where the clock is changed, since it may
+    /// show a time again there, before it shows the end.
     fn exclusion(&self, time: Timestamp) -> Option<Option<Timestamp>> {
         let local = self.local(time)?;
         let has_it = |calendar: &&Calendar| {
@@ -108,6 +135,9 @@ impl Times {
         let calendar = self.spec.exclude.iter().find(has_it)?;
         let end = end_of_stretch(calendar.stretch(), local);
         let end = end.and_then(|end| self.zone.to_ambiguous_timestamp(end).compatible().ok());
+        let moment = jiff::Timestamp::from_microsecond(time.as_micros()).ok()?;
+        let change = self.zone.following(moment).next().map(|change| change.timestamp());
+        let end = end.map(|end| change.map_or(end, |change| end.min(change)));
         Some(end.map(|end| Timestamp::from_micros(end.as_microsecond())))
     }
 
@@ -140,7 +170,7 @@ impl Times {
     }
 }
 
-fn just_before(time: Timestamp) -> Timestamp {
+pub(super) fn just_before(time: Timestamp) -> Timestamp {
     Timestamp::from_micros(time.as_micros().saturating_sub(1))
 }
 

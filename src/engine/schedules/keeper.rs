@@ -9,7 +9,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Failure, Payload, RunStatus, Timestamp, WATCH_ACTIVITY, WatchedRun, limits};
@@ -58,10 +58,44 @@ struct Desk {
 }
 
 impl Desk {
-    fn add(&mut self, steps: Result<Vec<Step>, SpecError>) -> Result<(), Failure> {
+    fn add(&mut self, steps: Result<Vec<Step>, SpecError>, now: Timestamp) -> Result<(), Failure> {
         self.touched = true;
         self.memory.todo.extend(steps.map_err(|error| wrong_times(&error))?);
+        match self.memory.state.schedule().paused {
+            true => self.keep_paused(now),
+            false => Ok(()),
+        }
+    }
+
+    /// What the times have asked for, and nobody has begun yet, is not started any more. What people asked for is.
+    fn keep_paused(&mut self, now: Timestamp) -> Result<(), Failure> {
+        let by_times = |step: &Step| matches!(step, Step::Start { due, .. } if due.by_times);
+        let todo = std::mem::take(&mut self.memory.todo).into_iter();
+        let (left_out, kept): (VecDeque<Step>, _) = todo.partition(by_times);
+        self.memory.todo = kept;
+        for step in left_out {
+            if let Step::Start { due, watched } = step {
+                let next = self.memory.state.leave_out(&due, watched, now);
+                self.memory.todo.extend(next.map_err(|error| wrong_times(&error))?);
+            }
+        }
         Ok(())
+    }
+
+    /// Another schedule from now on. One that is paused leaves out what its predecessor has asked for, before limits are new ones.
+    fn update(&mut self, action: Option<ScheduleAction>, schedule: Schedule, now: Timestamp) -> Result<(), Failure> {
+        schedule.spec.times().map_err(|error| wrong_times(&error))?;
+        if schedule.paused {
+            self.memory.state.pause("");
+            self.keep_paused(now)?;
+        }
+        let name = action.as_ref().map(|action| action.workflow_id.clone());
+        let updated = self.memory.state.update(name, schedule, now);
+        updated.map_err(|error| wrong_times(&error))?;
+        if let Some(action) = action {
+            self.memory.action = action;
+        }
+        self.add(Ok(Vec::new()), now)
     }
 
     /// The next thing to do, for a schedule that somebody has not deleted in the meantime.
@@ -73,7 +107,11 @@ impl Desk {
     }
 
     /// What a person asks for is done when there is room for it. Not yet done, it changes nothing.
-    fn ask(&mut self, asked: impl FnOnce(&mut ScheduleState) -> Result<Vec<Step>, Failure>) -> Result<(), Failure> {
+    fn ask(
+        &mut self,
+        now: Timestamp,
+        asked: impl FnOnce(&mut ScheduleState) -> Result<Vec<Step>, Failure>,
+    ) -> Result<(), Failure> {
         let mut state = self.memory.state.clone();
         let steps = asked(&mut state)?;
         if !self.memory.todo.is_empty() && self.memory.todo.len() + steps.len() > limits::SCHEDULE_BACKFILL_MAX {
@@ -81,7 +119,7 @@ impl Desk {
             return Err(Failure::non_retryable("TooManyTimes", message));
         }
         self.memory.state = state;
-        self.add(Ok(steps))
+        self.add(Ok(steps), now)
     }
 }
 
@@ -123,13 +161,17 @@ async fn keep(cx: WorkflowContext, memory: Memory) -> Result<(), Failure> {
                 return Ok(());
             }
             let steps = desk.memory.state.advance(now);
-            desk.add(steps)
+            desk.add(steps, now)
         })?;
         // A thousand starts are more than a history has room for.
         while !cx.info().continue_as_new_suggested
             && let Some(step) = desk.change(Desk::next_step)
         {
-            carry_out(&cx, &desk, step).await?;
+            // A start may be tried again for ever: a schedule that is deleted in the meantime does not wait for it.
+            let deleted = desk.wait_until(|desk| desk.deleted);
+            match cx.race(carry_out(&cx, &desk, step), deleted).await {
+                Either::Left(done) | Either::Right(done) => done?,
+            }
         }
         if desk.read(|desk| desk.deleted) {
             return Ok(());
@@ -232,7 +274,7 @@ fn not_started(
             return Ok(());
         };
         let steps = desk.memory.state.ended(workflow_id, Ended::Well, now);
-        desk.add(steps)
+        desk.add(steps, now)
     })
 }
 
@@ -253,7 +295,7 @@ fn note_end(cx: &WorkflowContext, desk: &WorkflowState<Desk>, status: &Result<St
             return Ok(());
         };
         let steps = desk.memory.state.ended(&run.workflow_id, how, now);
-        desk.add(steps)
+        desk.add(steps, now)
     })
 }
 
@@ -271,18 +313,19 @@ fn take_requests(cx: &WorkflowContext, desk: &WorkflowState<Desk>) -> Result<(),
         let cx = cx.clone();
         move || cx.now()
     };
-    desk.on_update("pause", |desk: &mut Desk, note: String| {
+    let at = now();
+    desk.on_update("pause", move |desk: &mut Desk, note: String| {
         desk.memory.state.pause(note);
-        desk.add(Ok(Vec::new()))
+        desk.add(Ok(Vec::new()), at())
     })?;
     let at = now();
     desk.on_update("unpause", move |desk: &mut Desk, note: String| {
         desk.memory.state.unpause(note, at());
-        desk.add(Ok(Vec::new()))
+        desk.add(Ok(Vec::new()), at())
     })?;
     let at = now();
     desk.on_update("trigger", move |desk: &mut Desk, overlap: Option<OverlapPolicy>| {
-        desk.ask(|state| Ok(state.trigger(overlap, at())))
+        desk.ask(at(), |state| Ok(state.trigger(overlap, at())))
     })?;
     let at = now();
     desk.on_update(
@@ -295,7 +338,7 @@ fn take_requests(cx: &WorkflowContext, desk: &WorkflowState<Desk>) -> Result<(),
                     "a backfill has at most 1,000 times: ask for fewer at once",
                 )
             };
-            desk.ask(|state| {
+            desk.ask(at(), |state| {
                 let steps = state.backfill(range, overlap, at());
                 steps.map_err(|error| wrong_times(&error))?.ok_or_else(too_many)
             })
@@ -305,16 +348,7 @@ fn take_requests(cx: &WorkflowContext, desk: &WorkflowState<Desk>) -> Result<(),
     desk.on_update(
         "update",
         move |desk: &mut Desk, (action, schedule): (Option<ScheduleAction>, Schedule)| {
-            let memory = &mut desk.memory;
-            let name = action.as_ref().map(|action| action.workflow_id.clone());
-            memory
-                .state
-                .update(name, schedule, at())
-                .map_err(|error| wrong_times(&error))?;
-            if let Some(action) = action {
-                memory.action = action;
-            }
-            desk.add(Ok(Vec::new()))
+            desk.update(action, schedule, at())
         },
     )?;
     desk.on_update("delete", |desk: &mut Desk, (): ()| {

@@ -66,3 +66,18 @@ fn an_exclusion_is_what_the_clock_on_the_wall_shows() {
         .exclude(Calendar::new().hours(11));
     assert_eq!(next(&spec, "2026-01-01T10:30:00Z", 1), ["2026-01-01T12:00:00.500000Z"]);
 }
+
+#[test]
+fn a_minute_of_the_hour_that_is_shown_twice_takes_no_other_minute_away() {
+    // 25 October 2026: from 03:00 back to 02:00, in Berlin.
+    let minute = Calendar::new().hours(0..=23).minutes(59).seconds(0..=59);
+    let often = ScheduleSpec::new().every(Duration::from_secs(60)).exclude(minute);
+    let spec = often.time_zone("Europe/Berlin");
+    for (from, expected) in [
+        ("2026-10-24T23:57:30Z", ["2026-10-24T23:58:00Z", "2026-10-25T00:00:00Z"]),
+        ("2026-10-25T00:57:30Z", ["2026-10-25T00:58:00Z", "2026-10-25T01:00:00Z"]),
+        ("2026-10-25T01:57:30Z", ["2026-10-25T01:58:00Z", "2026-10-25T02:00:00Z"]),
+    ] {
+        assert_eq!(next(&spec, from, 2), expected);
+    }
+}

@@ -96,6 +96,24 @@ fn a_schedule_is_made_looked_at_paused_asked_for_runs_and_deleted() {
 }
 
 #[test]
+fn a_schedule_that_waits_for_an_engine_to_start_a_run_is_deleted_at_once() {
+    let cli = Cli::new();
+    for _ in 0..2 {
+        create(&cli, "tick", &[]).exits(0);
+        cli.run(&["schedule", "trigger", "tick"]).exits(0);
+        cli.run(&["schedule", "delete", "tick"]).exits(0);
+        cli.run(&["schedule", "list"]).exits(0).says("no schedules");
+    }
+    for (name, text) in [("touch.toml", TOUCH), ("quick.toml", QUICK)] {
+        cli.write(name, text);
+    }
+    cli.run(&["run", "quick.toml", "--sagas", "touch.toml"]).exits(0);
+    assert!(!cli.path("done").exists(), "what was deleted starts nothing");
+    let runs = cli.run(&["list", "--json", "--query", "WorkflowType = 'touch'"]);
+    assert_eq!(runs.exits(0).objects().len(), 0);
+}
+
+#[test]
 fn times_that_have_passed_are_filled_up() {
     let cli = Cli::new();
     create(&cli, "tick", &["--interval", "12h/1h", "--cron", "0 11 1 1 *"]).exits(0);

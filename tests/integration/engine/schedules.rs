@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::support::{Home, run, workflow};
 
 mod backlog;
+mod stuck;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const GRACE: Duration = Duration::from_secs(5);
