@@ -35,6 +35,7 @@ fn assert_refused(error: &Error) {
 /// Does with a value of 1,002 bytes what its input says.
 async fn handle(cx: WorkflowContext, what: Value) -> Result<Value, Failure> {
     let small = json!("small");
+    cx.on_update("set", async |_: Value| Ok::<_, Failure>(()))?;
     cx.saga()
         .step_by_name::<_, Value>(StepKind::Compensatable, "hold", &small)
         .compensate_by_name("let go")
@@ -44,10 +45,7 @@ async fn handle(cx: WorkflowContext, what: Value) -> Result<Value, Failure> {
         Some("activity input") => cx.activity_by_name("hold", &text(1_000)).await,
         Some("memo") => cx.upsert_memo("note", &text(1_000)).map(|()| small),
         Some("result") => Ok(text(1_000)),
-        _ => {
-            cx.on_update("set", async |_: Value| Ok::<_, Failure>(()))?;
-            cx.signal("go").recv().await
-        }
+        _ => cx.signal("go").recv().await,
     }
 }
 

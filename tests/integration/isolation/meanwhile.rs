@@ -65,7 +65,11 @@ impl Story {
             let (noted, panics) = (noted.clone(), panics.clone());
             async move {
                 cx.on_query("asked", |(): ()| "yes")?;
-                let charge = cx.activity_by_name::<Value>("charge", &42).retry(RetryPolicy::never());
+                // However far the clock runs ahead.
+                let charge = cx
+                    .activity_by_name::<Value>("charge", &42)
+                    .start_to_close(SECOND * 10_000_000);
+                let charge = charge.retry(RetryPolicy::never());
                 let confirmed = async {
                     let value = cx.signal::<Value>("confirm").recv().await?;
                     let left = panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
