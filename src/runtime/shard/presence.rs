@@ -126,7 +126,8 @@ impl ShardActor {
         drop(watched);
         match rebuilt {
             Ok(rebuilt) => {
-                // Whoever asks for it early makes it live before its base's actor has told that it follows.
+                // What its base had under way is lost to it. Asked of its journal: whoever speaks to it early makes it live
+                // before its base's actor has told that it follows.
                 let is_fresh_copy = || rebuilt.state.turns() == 1 && rebuilt.state.bases().next().is_some();
                 let lost = entry.attempts_lost.take();
                 if let Some(at) = lost.or_else(|| is_fresh_copy().then(|| self.shared.clock.now())) {
@@ -201,9 +202,7 @@ impl ShardActor {
     pub(super) fn follow(&mut self, workflow_id: &WorkflowId, following: Following, ctx: &mut Context<Self>) {
         let Following { run_id, wake, is_copy } = following;
         let now = self.shared.clock.now();
-        let mut entry = Entry::new(run_id, Presence::Passive);
-        // What its base had under way is lost to it.
-        entry.attempts_lost = is_copy.then_some(now);
+        let entry = Entry::new(run_id, Presence::Passive);
         self.entries.insert(workflow_id.clone(), entry);
         match wake {
             _ if is_copy => self.activate(workflow_id, Vec::new(), None, ctx),
