@@ -222,7 +222,8 @@ fn next_of(store: &dyn Store, run_id: RunId) -> Result<Option<Option<RunId>>, Er
     Ok(Some(None))
 }
 
-fn decode(run_id: RunId, turn: &StoredTurn) -> Result<Turn, Error> {
+/// One turn, as [`turns`] gives it.
+pub(super) fn decode(run_id: RunId, turn: &StoredTurn) -> Result<Turn, Error> {
     decode_turn(&turn.bytes).map_err(|error| Error::Corrupt {
         run: Some(run_id),
         what: format!("turn {}: {error}", turn.seq),

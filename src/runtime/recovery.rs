@@ -17,6 +17,7 @@ use crate::store::record::{RecordError, decode_turn, encode_turn, history_bytes}
 use crate::store::{Error, FoundBy, NewRun, TurnRecord};
 
 use super::attempt::panic_message;
+use super::chain_runs::{decode, turns};
 use super::codecs::Codecs;
 use super::queues::Worker;
 use super::shared::Shared;
@@ -230,22 +231,25 @@ pub(super) fn rebuild_isolated(shared: &Shared, run_id: RunId) -> Result<Rebuilt
 
 /// All turns of a run, read, with what codecs have encoded left as it is.
 pub(crate) fn load_turns(store: &dyn crate::store::Store, run_id: RunId) -> Result<Vec<Turn>, Error> {
-    Ok(load_measured(store, run_id)?.0)
+    turns(store, run_id)?.ok_or_else(|| no_history(run_id))
 }
 
 /// The same, with the size of their events.
 fn load_measured(store: &dyn crate::store::Store, run_id: RunId) -> Result<(Vec<Turn>, u64), Error> {
     let stored = store.history(run_id)?;
-    let stored = stored.ok_or_else(|| corrupt(run_id, "it has no history".to_owned()))?;
+    let stored = stored.ok_or_else(|| no_history(run_id))?;
     let mut bytes = 0_u64;
     let decoded = stored.iter().map(|stored| {
-        let turn = decode_turn(&stored.bytes);
-        let turn = turn.map_err(|error| corrupt(run_id, format!("turn {}: {error}", stored.seq)))?;
+        let turn = decode(run_id, stored)?;
         bytes = bytes.saturating_add(history_bytes(&turn, stored.bytes.len()));
         Ok::<_, Error>(turn)
     });
     let turns = decoded.collect::<Result<Vec<Turn>, Error>>()?;
     Ok((turns, bytes))
+}
+
+fn no_history(run_id: RunId) -> Error {
+    corrupt(run_id, "it has no history".to_owned())
 }
 
 /// The state that these turns of a run fold to.
